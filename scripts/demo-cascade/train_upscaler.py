@@ -1,0 +1,115 @@
+"""Trains the x4 upscaler's UNet and its CLIP text encoder on latents of windows of 1024 px drawings.
+
+Most windows are 256 px; every fifth batch is whole canvases, so that the whole canvas is no surprise to the normalisation layers.
+
+    python train_upscaler.py --minutes 7 --out runs/demo
+"""
+import argparse
+import json
+import os
+
+import torch
+import torch.nn.functional as F
+
+import draw
+import networks
+from data import Pool, degrade, edge_windows, painter
+from training import Average, Clock, Log, half_precision, load_half, optimizer_for, save_half, setup
+
+MAX_NOISE_LEVEL = 350
+WINDOWS = [64, 64, 64, 64, 256]  # latent sizes, in turn; the batch shrinks as the area grows
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--minutes", type=float, default=7.0)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--pool", type=int, default=150000)
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--drift", type=float, default=0.0, help="train against wrong colours in the noisy latents")
+    parser.add_argument("--windows", type=int, nargs="*", default=WINDOWS, help="sides of the trained windows, in latents")
+    parser.add_argument("--every", type=int, default=100)
+    parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
+    parser.add_argument("--out", default="runs/demo")
+    args = parser.parse_args()
+    device = setup(8 + args.resume)
+    pool = Pool(args.tokenizers, args.pool, device, seed=8 + args.resume, clip=True)
+    weights = os.path.join(args.out, "weights")
+    with open(os.path.join(weights, "vae.json")) as file:
+        scaling = json.load(file)["scaling_factor"]
+    vae = load_half(networks.autoencoder(), os.path.join(weights, "vae.safetensors")).to(device).requires_grad_(False)
+    vae = vae.to(memory_format=torch.channels_last)
+    unet = networks.unet(networks.UPSCALER).to(device).to(memory_format=torch.channels_last)
+    clip = networks.clip(pool.clip_vocabulary).to(device)
+    if args.resume:
+        load_half(unet, os.path.join(weights, "upscaler.safetensors"))
+        load_half(clip, os.path.join(weights, "clip.safetensors"))
+    modules = {"upscaler": unet, "clip": clip}
+    parameters = [p for m in modules.values() for p in m.parameters()]
+    optimizer = optimizer_for([{"params": parameters}], args.rate)
+    average = Average(modules, 0.999 if not args.steps else 0.9)
+    alphas = networks.ddim(networks.UPSCALER_SCHEDULER).alphas_cumprod.to(device)
+    paint = painter(os.path.join(args.out, "glyphs.npy"), device, False)
+    predict = unet if args.no_compile else torch.compile(unet, dynamic=False)
+
+    def encode(picture):
+        return vae.quant_conv(vae.encoder(picture))[:, :4]
+
+    encoder = encode if args.no_compile else torch.compile(encode, dynamic=False)
+
+    def mix(a, b, level):
+        alpha = alphas[level][:, None, None, None]
+        return alpha.sqrt() * a + (1 - alpha).sqrt() * b
+
+    clock = Clock(args.minutes, args.steps, args.rate, start=0.5 if args.resume else 1.0)
+    log = Log(os.path.join(args.out, "logs.jsonl"), "upscaler", args.every if not args.steps else max(1, args.steps // 4))
+    while clock.tick(optimizer):
+        size = args.windows[log.step % len(args.windows)]
+        count = max(1, args.batch * 64 * 64 // size**2)
+        extent = size / 256
+        attributes, ids = pool.clip_batch(count, empty_share=0.1)
+        with torch.no_grad():
+            scene = draw.place(attributes)
+            corner = edge_windows(scene, extent)
+            corner = (corner * 256).round() / 256  # the small picture's pixels are whole pixels of the canvas
+            large = paint(scene, size * 4, corner, extent) * 2 - 1
+            small = degrade(paint(scene, size, corner, extent) * 2 - 1, 0.6)
+            with half_precision(device):
+                latents = encoder(large.contiguous(memory_format=torch.channels_last)).float() * scaling
+            level = torch.randint(MAX_NOISE_LEVEL + 1, (count,), device=device)
+            level = torch.where(torch.rand(count, device=device) < 0.5, level // 6, level)  # the default is low
+            small = mix(small, torch.randn_like(small), level)
+            noise = torch.randn_like(latents)
+            t = torch.randint(1000, (count,), device=device)
+            wrong = 0.0
+            if args.drift:  # see GaussianDiffusion.drifted: early latents are wrong, the small picture is right
+                noisy_time = ((t.float() - 250) / 650).clamp(0, 1).square()[:, None, None, None] * args.drift
+                one = torch.rand(4, count, 1, 1, 1, device=device)
+                wrong = 0.6 * torch.randn(count, 4, 1, 1, device=device) * (one[0] < 0.6)
+                coarse = torch.randn(count, 4, 4, 4, device=device)
+                wrong = wrong + 0.4 * F.interpolate(coarse, latents.shape[2:], mode="bilinear") * (one[1] < 0.5)
+                wrong = noisy_time * wrong - noisy_time.clamp(max=1) * (one[2] < 0.35) * one[3].sqrt() * latents
+            noisy = mix(latents + wrong, noise, t)
+            alpha = alphas[t][:, None, None, None]
+            velocity = (alpha.sqrt() * noisy - latents) / (1 - alpha).sqrt()
+            noisy = torch.cat([noisy, small], 1).contiguous(memory_format=torch.channels_last)
+        with half_precision(device):
+            tokens = clip(ids)[0]
+            output = predict(noisy, t, tokens.float(), class_labels=level, return_dict=False)[0]
+        loss = (output.float() - velocity).square().mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        average.update()
+        log.add(count, velocity=loss, gradient=norm)
+    average.swap()
+    for name, module in modules.items():
+        save_half(module, os.path.join(weights, f"{name}.safetensors"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""What the training loops share: averaged weights, the learning rate by wall clock, logs, files, diffusion losses."""
+import json
+import math
+import os
+import time
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+
+
+STARTED = time.time()
+
+
+class Average:
+    """Exponential moving average of parameters."""
+
+    def __init__(self, modules: dict, decay: float):
+        self.modules, self.decay, self.count = modules, decay, 0
+        self.live = [p for m in modules.values() for p in m.parameters()]
+        self.mean = [p.detach().clone() for p in self.live]
+
+    @torch.no_grad()
+    def update(self):
+        self.count += 1
+        decay = min(self.decay, (1 + self.count) / (10 + self.count))
+        torch._foreach_lerp_(self.mean, [p.detach() for p in self.live], 1 - decay)
+
+    @torch.no_grad()
+    def swap(self):
+        """Exchanges the averaged and the live weights."""
+        for p, q in zip(self.live, self.mean):
+            kept = p.detach().clone()
+            p.copy_(q)
+            q.copy_(kept)
+
+
+def save_half(module, path: str):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    state = {k: v.detach().to(torch.float16).contiguous().cpu() for k, v in module.state_dict().items()
+             if v.is_floating_point()}
+    if "encoder.embed_tokens.weight" in state and "shared.weight" in state:
+        del state["encoder.embed_tokens.weight"]
+    save_file(state, path)
+
+
+def load_half(module, path: str):
+    state = {k: v.float() for k, v in load_file(path).items()}
+    missing, unexpected = module.load_state_dict(state, strict=False)
+    assert not unexpected and all("embed_tokens" in k or "position_ids" in k for k in missing), (missing, unexpected)
+    return module
+
+
+class Clock:
+    """Ends a loop `minutes` after the program's start, or after `steps` when given.
+
+    The learning rate follows a cosine from the first step after compilation to that end.
+    """
+
+    def __init__(self, minutes: float, steps: int | None, peak: float, warm=200, floor=0.02, start=1.0):
+        self.end, self.steps, self.peak, self.warm, self.floor = STARTED + minutes * 60, steps, peak, warm, floor
+        self.start = start  # height on the cosine at which the run begins: 1 at its top
+        self.began, self.step = time.time(), 0
+
+    def tick(self, optimizer) -> bool:
+        """False when the time is up; sets the learning rate."""
+        now = time.time()
+        if self.step in (1, 2, 10):  # compilation and tuning happen in the first steps
+            self.began = now
+        done = self.step / self.steps if self.steps else (now - self.began) / max(self.end - self.began, 1)
+        if done >= 1:
+            return False
+        height = self.start * (0.5 + 0.5 * math.cos(math.pi * done))
+        rate = self.peak * min(1.0, (self.step + 1) / self.warm) * max(height, self.floor)
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group.get("scale", 1.0)
+        self.step += 1
+        return True
+
+
+class Log:
+    """Means of the losses every `every` steps, as JSON lines and on the terminal."""
+
+    def __init__(self, path: str, name: str, every: int):
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        self.file, self.name, self.every = open(path, "a"), name, every
+        self.sums, self.count, self.step, self.samples, self.began = {}, 0, 0, 0, time.time()
+
+    def add(self, samples: int, **losses):
+        self.step, self.count, self.samples = self.step + 1, self.count + 1, self.samples + samples
+        for key, value in losses.items():
+            self.sums[key] = self.sums.get(key, 0) + value.detach().float()
+        if self.step % self.every == 0:
+            row = {"part": self.name, "step": self.step, "seconds": round(time.time() - self.began, 1),
+                   "samples": self.samples, **{k: round(float(v) / self.count, 6) for k, v in self.sums.items()}}
+            print(json.dumps(row), flush=True)
+            self.file.write(json.dumps(row) + "\n")
+            self.file.flush()
+            self.sums, self.count = {}, 0
+
+
+def optimizer_for(groups, rate, decay=0.01):
+    fused = next(iter(groups[0]["params"])).is_cuda
+    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.99), weight_decay=decay, fused=fused)
+
+
+def half_precision(device):
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+def setup(seed: int):
+    torch.manual_seed(seed)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cudnn.benchmark = True
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+class GaussianDiffusion:
+    """Noise prediction with a learned variance range (Nichol & Dhariwal 2021, equations 14 to 16)."""
+
+    def __init__(self, scheduler, device, heaviest: float):
+        alphas = scheduler.alphas_cumprod.double()
+        previous = torch.cat([torch.ones(1, dtype=torch.double), alphas[:-1]])
+        betas = 1 - alphas / previous
+        posterior = betas * (1 - previous) / (1 - alphas)
+        posterior[0] = posterior[1]
+
+        def table(values):
+            return values.float().to(device)
+
+        self.signal, self.noise = table(alphas.sqrt()), table((1 - alphas).sqrt())
+        self.low, self.high = table(posterior.log()), table(betas.log())
+        self.from_start = table(betas * previous.sqrt() / (1 - alphas))
+        # The noise error of a very noisy picture is small however wrong its composition is: weigh it up (as predicting the
+        # velocity would, with a ceiling), and weigh down pictures with hardly any noise, where nothing is left to decide.
+        ratio = alphas / (1 - alphas)
+        weight = (1 / alphas).clamp(max=heaviest) * (20 / ratio).clamp(max=1).sqrt()
+        self.weight = table(weight / weight.mean())
+
+    def add(self, start, noise, t):
+        return self.signal[t][:, None, None, None] * start + self.noise[t][:, None, None, None] * noise
+
+    def drifted(self, start, noise, t, strength: float):
+        """(noisy picture, noise to predict) where the noisy picture holds a start of wrong colours or hardly any start.
+
+        Sampling begins with noise that holds no picture at all, and early guesses are off; in undisturbed training pairs the
+        start inside the noise is always right, so a network learns to believe it more than its text and its guide.
+        """
+        noisy_time = ((t.float() - 250) / 650).clamp(0, 1).square()[:, None, None, None] * strength
+        batch, device = len(t), start.device
+
+        def chance(share):
+            return (torch.rand(batch, 1, 1, 1, device=device) < share).float()
+
+        even = 0.6 * torch.randn(batch, 3, 1, 1, device=device) * chance(0.6)
+        coarse = torch.randn(batch, 3, 4, 4, device=device)
+        uneven = 0.4 * F.interpolate(coarse, start.shape[2:], mode="bilinear") * chance(0.5)
+        empty = chance(0.35) * torch.rand(batch, 1, 1, 1, device=device).sqrt()
+        wrong = noisy_time * (even + uneven) - noisy_time.clamp(max=1) * empty * start
+        signal, spread = self.signal[t][:, None, None, None], self.noise[t][:, None, None, None]
+        return signal * (start + wrong) + spread * noise, noise + signal / spread * wrong
+
+    def losses(self, output, noise, t):
+        """(per-picture squared error of the noise, per-picture variational bound in bits) of a 6-channel output."""
+        guess, spread = output.float().chunk(2, 1)
+        error = (guess - noise).square().mean((1, 2, 3))
+        low, high = self.low[t][:, None, None, None], self.high[t][:, None, None, None]
+        spread = (spread.clamp(-3, 3) + 1) / 2
+        log_variance = spread * high + (1 - spread) * low
+        # the two means differ only through the start they assume, and that only through the noise
+        start_gap = (guess.detach() - noise) * (self.noise[t] / self.signal[t])[:, None, None, None]
+        start_gap = start_gap.clamp(-2, 2)
+        gap = self.from_start[t][:, None, None, None] * start_gap
+        bound = 0.5 * (-1 + log_variance - low + (low - log_variance).exp() + gap.square() * (-log_variance).exp())
+        bound = bound.mean((1, 2, 3)) / math.log(2) * (t > 0)
+        return error, bound
+
+
+def masked_cross_entropy(logits, target):
+    return F.cross_entropy(logits.float(), target, ignore_index=-1)

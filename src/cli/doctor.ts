@@ -1,0 +1,61 @@
+/**
+ * @module cli/doctor
+ * `if-gen doctor`: what is here, what is missing, what to do about it.
+ */
+
+import type { Command } from "commander";
+import { IfGenError } from "../errors.ts";
+import type { Check } from "./doctor/check.ts";
+
+export function addDoctor(program: Command): void {
+  program
+    .command("doctor")
+    .description("look at the machine, its graphics card, the model cache and the way to the Hub")
+    .option("--json", "print it as JSON")
+    .action(doctor);
+}
+
+/** @throws {IfGenError} something that the demo needs is broken; all has been printed before. */
+async function doctor({ json }: { json?: boolean }): Promise<void> {
+  const checks = await runChecks();
+  const broken = checks.filter(({ breaksDemo }) => breaksDemo !== undefined);
+  if (json) process.stdout.write(`${JSON.stringify({ ok: broken.length === 0, checks }, null, 2)}\n`);
+  else process.stdout.write(describeChecks(checks));
+  const [first] = broken;
+  if (first?.breaksDemo) {
+    const names = broken.map(({ name }) => name).join(", ");
+    throw new IfGenError(first.breaksDemo, `doctor: even the demo cannot run here because of: ${names}; see above.`);
+  }
+}
+
+async function runChecks(): Promise<Check[]> {
+  const [{ readHubContext }, { readHardware }, { checkMachine }, { checkEngine }, { checkGpu }, { checkHub }] =
+    await Promise.all([
+      import("./hub-context.ts"),
+      import("../plan/machine.ts"),
+      import("./doctor/machine.ts"),
+      import("./doctor/engine.ts"),
+      import("./doctor/gpu.ts"),
+      import("./doctor/hub.ts"),
+    ]);
+  const context = readHubContext();
+  const checks = await Promise.all([
+    checkMachine(context.manifest, context.settings.cacheFolder),
+    checkEngine(context.manifest),
+    checkGpu(readHardware().platform),
+    checkHub(context),
+  ]);
+  return checks.flat();
+}
+
+/** @returns a line per check, with what to do below those that need it. */
+export function describeChecks(checks: readonly Check[]): string {
+  const width = Math.max(...checks.map(({ name }) => name.length));
+  const lines = checks.flatMap(({ state, name, text, next }) => [
+    `${state.padEnd(7)}  ${name.padEnd(width)}  ${text}`,
+    ...(next === undefined ? [] : [`${"".padEnd(7)}  ${"".padEnd(width)}  -> ${next}`]),
+  ]);
+  const problems = checks.filter(({ state }) => state === "problem").length;
+  const summary = problems === 0 ? "no problems" : problems === 1 ? "1 problem" : `${problems} problems`;
+  return `${lines.join("\n")}\n\n${summary}\n`;
+}

@@ -1,0 +1,91 @@
+/**
+ * @module cli/doctor/machine
+ * Node, processor, memory, disks.
+ */
+
+import { accessSync, constants } from "node:fs";
+import type { Manifest } from "../../plan/manifest.ts";
+import { freeDiskBytes, nearestFolder, readHardware, temporaryFolder, usableMemoryBytes } from "../../plan/machine.ts";
+import { formatBytes } from "../format.ts";
+import { type Check, note, ok, problem } from "./check.ts";
+
+/** engines of package.json. */
+const leastNode = [20, 19];
+/** What onnxruntime-node's package brings libraries for. */
+const platforms = ["linux/x64", "linux/arm64", "win32/x64", "win32/arm64", "darwin/arm64"];
+/** Pictures and tensors of a run, with room. */
+const LEAST_TEMPORARY_BYTES = 200e6;
+
+export async function checkMachine(manifest: Manifest, cacheFolder: string): Promise<Check[]> {
+  const hardware = readHardware();
+  return [
+    checkNode(hardware.nodeVersion),
+    platforms.includes(hardware.platform)
+      ? ok("platform", hardware.platform)
+      : problem(
+          "platform",
+          `${hardware.platform}: onnxruntime has no build for it`,
+          `use one of ${platforms.join(", ")}`,
+          "STAGE",
+        ),
+    ok("processor", `${hardware.cpu}, ${hardware.cores} threads`),
+    checkMemory(hardware, manifest.cascades.get("demo")?.memoryBytes ?? 0),
+    await checkTemporaryFolder(),
+    await checkCacheDisk(cacheFolder),
+  ];
+}
+
+function checkNode(version: string): Check {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const [leastMajor = 0, leastMinor = 0] = leastNode;
+  if (major > leastMajor || (major === leastMajor && minor >= leastMinor)) return ok("Node", version);
+  return problem("Node", `${version} is too old`, `install Node ${leastNode.join(".")} or later`, "STAGE");
+}
+
+function checkMemory(hardware: ReturnType<typeof readHardware>, needed: number): Check {
+  const { memoryBytes, memoryLimitBytes, freeMemoryBytes } = hardware;
+  const limit =
+    memoryLimitBytes === undefined ? "" : `, limited to ${formatBytes(memoryLimitBytes)} by a control group`;
+  const text = `${formatBytes(memoryBytes)}${limit}, ${formatBytes(freeMemoryBytes)} free`;
+  if (usableMemoryBytes(hardware) < needed) {
+    return problem(
+      "memory",
+      text,
+      `even the demo needs ${formatBytes(needed)}; use a larger machine or limit`,
+      "MEMORY_BUDGET",
+    );
+  }
+  if (freeMemoryBytes < needed) return problem("memory", text, "end other programs first", "MEMORY_BUDGET");
+  return ok("memory", text);
+}
+
+async function checkTemporaryFolder(): Promise<Check> {
+  const folder = temporaryFolder();
+  const free = await freeDiskBytes(folder);
+  if (!isWritable(folder)) {
+    return problem("temporary folder", `${folder} cannot be written to`, "set TMPDIR to a folder that can", "OUTPUT");
+  }
+  if (free >= LEAST_TEMPORARY_BYTES) return ok("temporary folder", `${folder}, ${formatBytes(free)} free`);
+  return problem("temporary folder", `${folder} has ${formatBytes(free)} free`, "make room, or set TMPDIR", "OUTPUT");
+}
+
+async function checkCacheDisk(cacheFolder: string): Promise<Check> {
+  const free = await freeDiskBytes(cacheFolder);
+  const text = `${cacheFolder}, ${formatBytes(free)} free`;
+  if (!isWritable(nearestFolder(cacheFolder))) {
+    return problem("model cache", `${text}, cannot be written to`, "set HF_HOME or HF_HUB_CACHE to a folder that can");
+  }
+  const enough = 5e9; // the smallest cascade of models.json has more
+  return free < enough
+    ? note("model cache", text, "set HF_HOME to a larger disk before pulling a model")
+    : ok("model cache", text);
+}
+
+function isWritable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

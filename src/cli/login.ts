@@ -1,0 +1,96 @@
+/**
+ * @module cli/login
+ * `if-gen login`, `logout`, `whoami`: the token lies where Python's huggingface_hub keeps it, so one login serves both.
+ */
+
+import { randomUUID } from "node:crypto";
+import { chmod, mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { Command } from "commander";
+import { HubError } from "../errors.ts";
+
+export function addLogin(program: Command): void {
+  program
+    .command("login")
+    .description("store a Hugging Face token, for repositories behind a licence")
+    .option("--token-stdin", "read it from standard input instead of asking")
+    .action(login);
+  program.command("logout").description("remove the stored Hugging Face token").action(logout);
+  program
+    .command("whoami")
+    .description("print whose Hugging Face token is in use")
+    .option("--json", "print it as JSON")
+    .action(whoami);
+}
+
+/**
+ * The Hub is asked whose the token is before it is stored; offline it is stored unasked.
+ * @throws {HubError} token: the Hub does not know it; cache: it cannot be stored.
+ */
+async function login({ tokenStdin }: { tokenStdin?: boolean }): Promise<void> {
+  const { askForToken, readTokenFromStdin } = await import("./read-token.ts");
+  const { readHubContext } = await import("./hub-context.ts");
+  const { whoAmI } = await import("../hub/who-am-i.ts");
+  const { environment, settings } = readHubContext();
+  const token = tokenStdin ? await readTokenFromStdin() : await askForToken(settings.endpoint);
+  const account = settings.offline ? undefined : await whoAmI({ ...settings, token });
+  await storeToken(environment.tokenPath, token);
+  const whose = account ? `${account.name}'s token` : "the token, unchecked since HF_HUB_OFFLINE is set,";
+  process.stderr.write(`stored ${whose} in ${environment.tokenPath}\n`);
+  if (environment.tokenSource === "HF_TOKEN" || environment.tokenSource === "HUGGING_FACE_HUB_TOKEN") {
+    process.stderr.write(
+      `note: ${environment.tokenSource} is set and goes before it; unset it to use the stored one.\n`,
+    );
+  }
+}
+
+/** Whole or not at all, and never readable by others, not even for a moment. */
+async function storeToken(path: string, token: string): Promise<void> {
+  const draft = `${path}.${randomUUID()}.tmp`;
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await writeFile(draft, token, { mode: 0o600, flag: "wx", flush: true });
+    await chmod(draft, 0o600); // whatever the umask took
+    await rename(draft, path);
+  } catch (cause) {
+    await rm(draft, { force: true }).catch(() => undefined); // the first failure is the one to tell
+    throw new HubError(
+      "cache",
+      `the token cannot be stored in ${path}: ${reasonOf(cause)}; set HF_TOKEN_PATH to another file.`,
+    );
+  }
+}
+
+/** @throws {HubError} cache: the file cannot be removed. */
+async function logout(): Promise<void> {
+  const { readHubEnvironment } = await import("../plan/machine.ts");
+  const { tokenPath, tokenSource } = readHubEnvironment();
+  try {
+    await rm(tokenPath);
+    process.stderr.write(`removed the token in ${tokenPath}\n`);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ENOENT") {
+      throw new HubError("cache", `${tokenPath} cannot be removed: ${reasonOf(cause)}; remove it yourself.`);
+    }
+    process.stderr.write(`nobody is logged in: there is no ${tokenPath}\n`);
+  }
+  if (tokenSource === "HF_TOKEN" || tokenSource === "HUGGING_FACE_HUB_TOKEN") {
+    process.stderr.write(`note: ${tokenSource} is still set in the environment.\n`);
+  }
+}
+
+/** @throws {HubError} token: there is none, or the Hub does not know it. */
+async function whoami({ json }: { json?: boolean }): Promise<void> {
+  const { readHubContext } = await import("./hub-context.ts");
+  const { whoAmI } = await import("../hub/who-am-i.ts");
+  const { environment, settings } = readHubContext();
+  const { name } = await whoAmI(settings);
+  const { tokenSource, tokenPath } = environment;
+  const from = tokenSource === "file" ? tokenPath : tokenSource;
+  process.stdout.write(
+    json ? `${JSON.stringify({ name, endpoint: settings.endpoint, tokenFrom: from }, null, 2)}\n` : `${name}\n`,
+  );
+}
+
+/** The system's word alone: nothing of what was being written. */
+const reasonOf = (cause: unknown): string => (cause as NodeJS.ErrnoException).code ?? "unknown reason";

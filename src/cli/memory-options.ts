@@ -1,0 +1,55 @@
+/**
+ * @module cli/memory-options
+ * How much memory a run may take, what it leaves to go on from, and the report of what it took.
+ */
+
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { UsageError } from "../errors.ts";
+import { type Limits, chooseLimits, parseBytes } from "../plan/budget.ts";
+import { readAvailableMemory } from "../plan/machine.ts";
+
+export interface MemoryOptions {
+  ramBudget?: number;
+  vramBudget?: number;
+  budget?: "colab" | "machine";
+  textEncoderBits?: "8";
+  report?: string;
+  runDir?: string;
+  resume?: boolean;
+}
+
+export function addMemoryOptions(command: Command): Command {
+  return command
+    .option("--ram-budget <size>", "memory a stage may take, e.g. 13GB (default: what is free, at most 13 GB)", bytes)
+    .option("--vram-budget <size>", "GPU memory a stage may take (default: at most 15 GB)", bytes)
+    .addOption(
+      new Option("--budget <whose>", "budgets of a free Colab machine, or all that this machine has free").choices([
+        "colab",
+        "machine",
+      ]),
+    )
+    .addOption(
+      new Option(
+        "--text-encoder-bits <bits>",
+        "T5 in 8 bits: the model's own such file, or one made once from its weights (4.9 GB at full size)",
+      ).choices(["8"]),
+    )
+    .option("--report <file.json>", "write what each stage was predicted to take and what it took")
+    .option("--run-dir <folder>", "keep each finished stage there, so that --resume can go on after any end")
+    .option("--resume", "go on with the run in --run-dir; repeat its other options");
+}
+
+/** @throws {UsageError} `--resume` without a folder to resume. */
+export function limitsFrom({ ramBudget, vramBudget, budget, resume, runDir }: MemoryOptions): Limits {
+  if (resume && runDir === undefined)
+    throw new UsageError("--resume needs --run-dir, the folder of the run to go on with.");
+  return chooseLimits(readAvailableMemory(), { ram: ramBudget, vram: vramBudget, budget });
+}
+
+function bytes(text: string): number {
+  try {
+    return parseBytes(text);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
+}

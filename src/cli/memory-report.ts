@@ -1,0 +1,43 @@
+/**
+ * @module cli/memory-report
+ * `--report`: predicted against measured, stage by stage.
+ */
+
+import { writeFile } from "node:fs/promises";
+import { OutputError } from "../errors.ts";
+import type { StageEnd } from "../executor/executor.ts";
+import type { Limits, StageNeed } from "../plan/budget.ts";
+
+export interface MemoryReport {
+  readonly limits: Limits;
+  readonly stages: readonly (Omit<StageNeed, "networks"> & {
+    readonly networks: StageNeed["networks"];
+    readonly seconds?: number;
+    readonly measured?: StageEnd["peaks"];
+    /** Predicted peak / measured peak. */
+    readonly ratio?: number;
+  })[];
+}
+
+export function memoryReport(limits: Limits, needs: readonly StageNeed[], ends: readonly StageEnd[]): MemoryReport {
+  const stages = needs.map((need) => {
+    const end = ends.find(({ stage }) => stage === need.stage);
+    const resident = end?.peaks?.residentBytes ?? 0;
+    return {
+      ...need,
+      ...(end ? { seconds: Number((end.milliseconds / 1000).toFixed(3)) } : {}),
+      ...(end?.peaks ? { measured: end.peaks } : {}),
+      ...(resident > 0 ? { ratio: Number((need.peakBytes / resident).toFixed(3)) } : {}),
+    };
+  });
+  return { limits, stages };
+}
+
+/** @throws {OutputError} it cannot be written. */
+export async function writeMemoryReport(file: string, report: MemoryReport): Promise<void> {
+  try {
+    await writeFile(file, `${JSON.stringify(report, null, 2)}\n`);
+  } catch (cause) {
+    throw new OutputError(`the report ${file} cannot be written: ${(cause as Error).message}.`, { cause });
+  }
+}

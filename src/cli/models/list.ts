@@ -1,0 +1,30 @@
+/**
+ * @module cli/models/list
+ * `if-gen models list`.
+ */
+
+import { readCascadeStatus } from "../../plan/cascade-status.ts";
+import { formatJson, formatTable } from "../format.ts";
+import { readHubContext } from "../hub-context.ts";
+import type { ModelsOptions } from "../models.ts";
+import { diskWords, memoryWords, presenceWords, readStatusSources, sizeWords, statusJson } from "./status.ts";
+
+export async function listModels({ modelsFile, json, variant }: ModelsOptions): Promise<void> {
+  const context = readHubContext(modelsFile);
+  const sources = await readStatusSources(context);
+  const cascades = [...context.manifest.cascades.values()];
+  const statuses = await Promise.all(cascades.map((cascade) => readCascadeStatus(cascade, sources, variant)));
+  if (json) {
+    process.stdout.write(formatJson(statuses.map(statusJson)));
+    return;
+  }
+  const rows = statuses.map((status) => [
+    status.cascade.name,
+    sizeWords(status.bytes, status.exact),
+    presenceWords(status),
+    memoryWords(status, sources),
+    diskWords(status, sources),
+    status.cascade.description,
+  ]);
+  process.stdout.write(formatTable([["NAME", "SIZE", "HERE", "MEMORY", "DISK", "WHAT"], ...rows]));
+}

@@ -1,0 +1,69 @@
+/**
+ * @module cli/models/show
+ * `if-gen models show NAME`.
+ */
+
+import { type StageStatus, readCascadeStatus } from "../../plan/cascade-status.ts";
+import type { HubSettings } from "../../hub/types.ts";
+import type { Manifest } from "../../plan/manifest.ts";
+import { findCascade } from "../../plan/model.ts";
+import { type Pins, pinKey } from "../../plan/pins.ts";
+import { formatBytes, formatJson, formatTable } from "../format.ts";
+import { readHubContext } from "../hub-context.ts";
+import type { ModelsOptions } from "../models.ts";
+import { diskWords, memoryWords, readStatusSources, sizeWords, statusJson } from "./status.ts";
+
+/** @throws {CheckpointError} there is no such model. */
+export async function showModel(name: string, { modelsFile, json, variant }: ModelsOptions): Promise<void> {
+  const context = readHubContext(modelsFile);
+  const { manifest, settings } = context;
+  const sources = await readStatusSources(context);
+  const status = await readCascadeStatus(findCascade(name, manifest), sources, variant);
+  if (json) {
+    const files = status.stages.map((stage) => ({ stage: stage.stage, files: pinnedFiles(stage, sources.pins) }));
+    process.stdout.write(formatJson({ ...statusJson(status), pinned: files }));
+    return;
+  }
+  const { description, license } = status.cascade;
+  const facts = [
+    ["model", name],
+    ...(description === "" ? [] : [["what", description]]),
+    ...(license === "" ? [] : [["licence", license]]),
+    ["size", sizeWords(status.bytes, status.exact)],
+    ["memory", memoryWords(status, sources)],
+    ["disk", diskWords(status, sources)],
+  ];
+  const stages = status.stages.map((stage) => describeStage(stage, manifest, settings, sources.pins));
+  process.stdout.write(`${formatTable(facts)}\n${stages.join("\n")}`);
+}
+
+function describeStage(status: StageStatus, manifest: Manifest, settings: HubSettings, pins: Pins): string {
+  const { stage, source, present, missing, folder, commit } = status;
+  const rows = [
+    [stage.replace("stage", "stage "), source.kind === "hub" ? `${source.repo}@${source.revision}` : source.folder],
+  ];
+  const add = (label: string, text: string): void => void rows.push([`  ${label}`, text]);
+  add("here", present ? "yes" : missing.length > 0 && folder !== undefined ? `without ${missing.join(" and ")}` : "no");
+  add("size", sizeWords(status.bytes, status.exact));
+  if (source.kind === "hub") {
+    const { acceptAt, license, approximateBytes = {} } = manifest.repositories.get(source.repo) ?? {};
+    if (license !== undefined) add("licence", license);
+    if (acceptAt !== undefined) add("accept at", `${settings.endpoint}/${acceptAt}`);
+    for (const [network, sizes] of Object.entries(approximateBytes)) {
+      const variants = Object.entries(sizes).map(([variant, bytes]) => `${variant} ${sizeWords(bytes, false)}`);
+      add(network, variants.join(", "));
+    }
+  }
+  if (commit !== undefined) add("commit", commit);
+  if (folder !== undefined && commit !== undefined) add("folder", folder);
+  const files = pinnedFiles(status, pins);
+  if (files.length > 0) add("pinned", `${files.length} files`);
+  for (const { path, bytes, sha256, gitOid } of files) {
+    add("", `${path}  ${formatBytes(bytes)}  ${sha256 === undefined ? `git ${gitOid}` : `sha256 ${sha256}`}`);
+  }
+  return formatTable(rows);
+}
+
+function pinnedFiles({ source }: StageStatus, pins: Pins): NonNullable<ReturnType<Pins["get"]>>["files"] {
+  return source.kind === "hub" ? (pins.get(pinKey(source.repo, source.revision))?.files ?? []) : [];
+}

@@ -1,0 +1,69 @@
+/**
+ * @module cli/values
+ * Values of options: text -> what it means, or the sentence that commander ends with.
+ */
+
+import { InvalidArgumentError } from "commander";
+import type { MaskShape, Side } from "../plan/request.ts";
+
+export function integer(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^-?\d+$/.test(text) || value < least || value > most) {
+      throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
+    }
+    return value;
+  };
+}
+
+export function decimal(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === "" || !(value >= least && value <= most)) {
+      throw new InvalidArgumentError(`It must be a number from ${least} to ${most}.`);
+    }
+    return value;
+  };
+}
+
+export function strength(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= 1)) throw new InvalidArgumentError("It must be a number above 0, and 1 at most.");
+  return value;
+}
+
+export function side(text: string): Side {
+  const value = Number(text);
+  if (value === 64 || value === 256 || value === 1024) return value;
+  throw new InvalidArgumentError("It must be 64, 256 or 1024.");
+}
+
+/** A preset's name, or numbers from noisy to clean. */
+export function timesteps(text: string): string | number[] {
+  if (/^[a-z]+\d+$/i.test(text)) return text.toLowerCase();
+  const list = text.split(",").map((part) => part.trim());
+  const numbers = list.map(Number);
+  const falls = numbers.every((value, index) => index === 0 || value < (numbers[index - 1] ?? 0));
+  if (!list.every((part) => /^\d+$/.test(part)) || !falls || (numbers[0] ?? 0) > 999) {
+    throw new InvalidArgumentError("It must be a preset's name or falling whole numbers from 999 to 0: 999,800,600,0.");
+  }
+  return numbers;
+}
+
+/** Farther out than any picture that is read reaches. */
+const MAX_PIXELS = 1_000_000;
+
+/** `x,y,width,height`, added to those given before. */
+export function shape(
+  kind: MaskShape["kind"],
+): (text: string, before: readonly MaskShape[] | undefined) => MaskShape[] {
+  return (text, before = []) => {
+    const parts = text.split(",").map((part) => part.trim());
+    const [x = 0, y = 0, width = 0, height = 0] = parts.map(Number);
+    const whole = parts.length === 4 && parts.every((part) => /^-?\d{1,7}$/.test(part));
+    if (!whole || width < 1 || height < 1 || Math.max(...parts.map((part) => Math.abs(Number(part)))) > MAX_PIXELS) {
+      throw new InvalidArgumentError("It must be x,y,width,height in whole pixels of the picture: 40,10,120,60.");
+    }
+    return [...before, { kind, x, y, width, height }];
+  };
+}

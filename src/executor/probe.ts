@@ -1,0 +1,71 @@
+/**
+ * @module executor/probe
+ * Questions about the machine that only native libraries can answer. Each is asked in a process of its own: loading them
+ * may fail in ways no program survives.
+ */
+
+import { execFile, fork } from "node:child_process";
+import { promisify } from "node:util";
+import { z } from "zod";
+import type { ProbeQuestion } from "./probe-worker.ts";
+
+export type { ProbeQuestion } from "./probe-worker.ts";
+
+/** `null`: it works. */
+const problem = z.string().nullable();
+const answer = z.union([
+  z.strictObject({ problem }),
+  z.strictObject({ libraries: z.array(z.strictObject({ name: z.string(), problem })) }),
+  z.strictObject({ providers: z.array(z.strictObject({ name: z.string(), bundled: z.boolean() })) }),
+]);
+export type ProbeAnswer = z.infer<typeof answer>;
+
+/** A driver that hangs is a broken one. */
+const TIMEOUT_MS = 60_000;
+
+/** @returns the answer, or as the problem how the process ended. */
+export function probe(question: ProbeQuestion): Promise<ProbeAnswer> {
+  const child = fork(new URL("./probe-worker.js", import.meta.url), {
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+    timeout: TIMEOUT_MS,
+    killSignal: "SIGKILL",
+  });
+  return new Promise((resolve) => {
+    let result: ProbeAnswer | undefined;
+    let stderr = "";
+    child.stderr?.on("data", (chunk: Buffer) => (stderr = (stderr + chunk.toString()).slice(-2000)));
+    child.on("message", (message) => (result = answer.parse(message)));
+    child.once("error", (error) => resolve({ problem: error.message }));
+    child.once("close", (code, signal) => {
+      const end = signal === null ? `it ended with exit code ${code}` : `it was ended by ${signal}`;
+      resolve(result ?? { problem: [end, stderr.trim()].filter(Boolean).join(": ") });
+    });
+    child.send(question, () => undefined); // a child that is gone already is heard of by "close"
+  });
+}
+
+export interface NvidiaGpu {
+  readonly name: string;
+  readonly memoryBytes: number;
+  readonly driver: string;
+}
+
+/** @returns what NVIDIA's own tool sees; undefined: there is no such tool, or it fails. */
+export async function readNvidiaGpus(): Promise<NvidiaGpu[] | undefined> {
+  const query = ["--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits"];
+  try {
+    const { stdout } = await promisify(execFile)("nvidia-smi", query, { timeout: TIMEOUT_MS });
+    return parseNvidiaSmi(stdout);
+  } catch {
+    return undefined; // most machines have none
+  }
+}
+
+/** `NVIDIA H200, 143771, 580.95.05` per line; memory in MiB. */
+export function parseNvidiaSmi(text: string): NvidiaGpu[] {
+  return text
+    .split("\n")
+    .map((line) => line.split(",").map((part) => part.trim()))
+    .filter((parts) => parts.length === 3)
+    .map(([name = "", mebibytes = "", driver = ""]) => ({ name, memoryBytes: Number(mebibytes) * 2 ** 20, driver }));
+}

@@ -1,0 +1,26 @@
+/**
+ * @module executor/stage-files
+ * The tensors between the stages: safetensors files in the run's folder, each under its own name.
+ */
+
+import { join } from "node:path";
+import type { Tensor } from "../math/tensor.ts";
+import { readSafetensorsHeader, readTensorAsFloat32, writeSafetensors } from "../weights/safetensors.ts";
+import type { StageFile } from "./protocol.ts";
+
+const pathOf = (folder: string, name: StageFile): string => join(folder, `${name}.safetensors`);
+
+/** @throws {CheckpointError} the file is missing or broken. */
+export async function readTensorFile(folder: string, name: StageFile): Promise<Tensor> {
+  const path = pathOf(folder, name);
+  const entry = (await readSafetensorsHeader(path)).tensors.get(name);
+  if (!entry) throw new Error(`${path} does not hold ${name}`);
+  return { data: await readTensorAsFloat32(path, entry), shape: entry.shape };
+}
+
+export async function writeTensorFile(folder: string, name: StageFile, { data, shape }: Tensor): Promise<void> {
+  await writeSafetensors(
+    pathOf(folder, name),
+    new Map([[name, { dtype: "F32", shape, data: data as Float32Array<ArrayBuffer> }]]),
+  );
+}

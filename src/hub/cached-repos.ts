@@ -1,0 +1,86 @@
+/**
+ * @module hub/cached-repos
+ * The model repositories of the cache: what is there, and away with it.
+ */
+
+import type { Dirent } from "node:fs";
+import { lstat, readFile, readdir, rm } from "node:fs/promises";
+import { join, relative, sep } from "node:path";
+import { HubError } from "../errors.ts";
+import { withCacheErrors } from "./cache-failure.ts";
+import { locksFolder, repoFolder, repoOfFolder } from "./layout.ts";
+import { isLocked } from "./lock.ts";
+import { isCommit } from "./names.ts";
+import type { CachedRepo, HubSettings } from "./types.ts";
+
+/**
+ * Whoever downloaded them, sorted by name; data sets and spaces are left out. No cache folder: none.
+ * @throws {HubError} cache: it cannot be read.
+ */
+export async function listCachedRepos(settings: HubSettings): Promise<CachedRepo[]> {
+  return withCacheErrors(settings, async () => {
+    const folders = (await readFolder(settings.cacheFolder)).filter((entry) => entry.isDirectory());
+    const repos = folders.map(({ name }) => repoOfFolder(name)).filter((repo) => repo !== undefined);
+    return Promise.all(repos.toSorted().map((repo) => readRepo(repoFolder(settings, repo), repo)));
+  });
+}
+
+/**
+ * Removes every revision of a repository. Nothing there: 0 bytes.
+ * @throws {HubError} locked: it is being downloaded; cache: it cannot be removed.
+ */
+export async function removeRepo(settings: HubSettings, repo: string): Promise<{ readonly freedBytes: number }> {
+  const folder = repoFolder(settings, repo);
+  const locks = locksFolder(settings, repo);
+  return withCacheErrors(settings, async () => {
+    for (const { name } of await readFolder(locks)) {
+      if (await isLocked(join(locks, name)))
+        throw new HubError("locked", `${repo} is being downloaded; wait, or end that first.`);
+    }
+    const { bytes: freedBytes } = await measure(folder);
+    await rm(folder, { recursive: true, force: true });
+    await rm(locks, { recursive: true, force: true });
+    return { freedBytes };
+  });
+}
+
+async function readRepo(folder: string, repo: string): Promise<CachedRepo> {
+  const snapshots = await readFolder(join(folder, "snapshots"));
+  const commits = snapshots
+    .map(({ name }) => name)
+    .filter(isCommit)
+    .toSorted();
+  return { repo, folder, ...(await measure(folder)), commits, refs: await readRefs(join(folder, "refs")) };
+}
+
+async function readRefs(folder: string): Promise<Record<string, string>> {
+  const files = (await readFolder(folder, true)).filter((entry) => entry.isFile());
+  const refs = files.map(async ({ name, parentPath }): Promise<[string, string]> => {
+    const path = join(parentPath, name);
+    return [relative(folder, path).replaceAll(sep, "/"), (await readFile(path, "utf8")).trim()];
+  });
+  return Object.fromEntries((await Promise.all(refs)).filter(([, commit]) => isCommit(commit)));
+}
+
+/** Links weigh nothing; content with two names counts once. */
+async function measure(folder: string): Promise<{ bytes: number; incompleteBytes: number }> {
+  const seen = new Set<string>();
+  let [bytes, incompleteBytes] = [0, 0];
+  for (const entry of await readFolder(folder, true)) {
+    if (!entry.isFile()) continue;
+    const status = await lstat(join(entry.parentPath, entry.name)).catch(() => undefined); // renamed by a running download
+    const inode = `${status?.dev}:${status?.ino}`;
+    if (status === undefined || seen.has(inode)) continue;
+    seen.add(inode);
+    bytes += status.size;
+    if (entry.name.endsWith(".incomplete")) incompleteBytes += status.size;
+  }
+  return { bytes, incompleteBytes };
+}
+
+async function readFolder(folder: string, recursive = false): Promise<Dirent[]> {
+  return readdir(folder, { withFileTypes: true, recursive }).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  });
+}

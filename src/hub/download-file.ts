@@ -1,0 +1,78 @@
+/**
+ * @module hub/download-file
+ * One file of one commit: there already, or fetched, checked and linked. The link in `snapshots/` is made last, so a
+ * file that can be found is right and whole.
+ */
+
+import { randomUUID } from "node:crypto";
+import { copyFile, link, mkdir, rename, rm, symlink } from "node:fs/promises";
+import { dirname, relative } from "node:path";
+import { withCacheErrors } from "./cache-failure.ts";
+import { checkDiskSpace } from "./disk-space.ts";
+import { fetchBlob } from "./fetch-blob.ts";
+import { createRepoFolders, isWhole, placeOf, type FilePlace } from "./layout.ts";
+import { withLock } from "./lock.ts";
+import { missingBytesOf } from "./missing-bytes.ts";
+import { isCommit, quoted } from "./names.ts";
+import { checkOnline } from "./request.ts";
+import { timeoutsOf } from "./retry.ts";
+import { HubError } from "../errors.ts";
+import type { DownloadFileOptions, HubSettings, RepoFile } from "./types.ts";
+
+/**
+ * @param commit 40 hex digits.
+ * @returns the file's path in `snapshots/<commit>/`.
+ * @throws {HubError} any reason but revision-not-found; the signal's reason.
+ */
+export async function downloadFile(
+  settings: HubSettings,
+  repo: string,
+  commit: string,
+  file: RepoFile,
+  options: DownloadFileOptions = {},
+): Promise<string> {
+  if (!isCommit(commit))
+    throw new HubError("revision-not-found", `${quoted(commit)} is not a commit of ${repo}; list it first.`);
+  const place = placeOf(settings, repo, commit, file);
+  return withCacheErrors(settings, async () => {
+    if (isWhole(place.snapshot, file.bytes)) return place.snapshot;
+    if (!isWhole(place.blob, file.bytes)) checkOnline(settings, `${quoted(file.path)} of ${repo}`);
+    await createRepoFolders(settings, repo, commit);
+    const lockOptions = { ...options, watchedPath: place.incomplete, lockMs: timeoutsOf(settings).lockMs };
+    await withLock(place.lock, lockOptions, async () => {
+      if (!isWhole(place.blob, file.bytes)) await fetchInto(settings, { repo, commit, file, place }, options);
+      await linkSnapshot(place, file);
+    });
+    options.onProgress?.(file.bytes, file.bytes);
+    return place.snapshot;
+  });
+}
+
+async function fetchInto(
+  settings: HubSettings,
+  wanted: { repo: string; commit: string; file: RepoFile; place: FilePlace },
+  options: DownloadFileOptions,
+): Promise<void> {
+  await checkDiskSpace(settings, missingBytesOf(wanted.place, wanted.file));
+  await fetchBlob(settings, wanted, options);
+}
+
+/** Relative link; where links are not allowed (Windows without developer mode) a hard link, else a copy. */
+async function linkSnapshot({ blob, snapshot }: FilePlace, file: RepoFile): Promise<void> {
+  if (isWhole(snapshot, file.bytes)) return;
+  await mkdir(dirname(snapshot), { recursive: true });
+  await rm(snapshot, { force: true }); // a link whose blob is gone, or a file cut short
+  await symlink(relative(dirname(snapshot), blob), snapshot, "file")
+    .catch(() => link(blob, snapshot))
+    .catch(() => copyWhole(blob, snapshot));
+}
+
+async function copyWhole(blob: string, snapshot: string): Promise<void> {
+  const draft = `${blob}.${randomUUID()}.tmp`;
+  try {
+    await copyFile(blob, draft);
+    await rename(draft, snapshot);
+  } finally {
+    await rm(draft, { force: true });
+  }
+}

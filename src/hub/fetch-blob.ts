@@ -1,0 +1,166 @@
+/**
+ * @module hub/fetch-blob
+ * The content of one file, over as many requests and runs as it takes: Range from what is there, If-Range where the
+ * server knows the content by its name, and the hash at the end.
+ */
+
+import { HubError } from "../errors.ts";
+import { answerFailure, type Subject } from "./answer-failure.ts";
+import { etagOf, isWhole, type FilePlace } from "./layout.ts";
+import { quoted } from "./names.ts";
+import { PartialFile } from "./partial-file.ts";
+import { readBody } from "./read-body.ts";
+import { endpointOf, request, type Answer } from "./request.ts";
+import { TransientFailure, withRetries } from "./retry.ts";
+import type { DownloadFileOptions, HubSettings, RepoFile } from "./types.ts";
+
+/** Arrived bytes after which a broken line counts as the first break again. */
+const progressBytes = 2 ** 20;
+
+export interface WantedFile {
+  readonly repo: string;
+  readonly commit: string;
+  readonly file: RepoFile;
+  readonly place: FilePlace;
+}
+
+/**
+ * Makes `place.blob` out of `place.incomplete` and what the Hub sends. The caller holds the file's lock.
+ * @throws {HubError} checksum, changed, gated, ..., network, disk errors as they are; what has arrived stays.
+ */
+export async function fetchBlob(
+  settings: HubSettings,
+  wanted: WantedFile,
+  options: DownloadFileOptions,
+): Promise<void> {
+  const { blob, incomplete } = wanted.place;
+  const partial = await PartialFile.open(incomplete, wanted.file, options.signal);
+  const isThere = async (): Promise<boolean> => (await partial.finish(blob)) || isWhole(blob, wanted.file.bytes); // or another process was quicker
+  try {
+    await receiveRest(settings, wanted, partial, options);
+    if (await isThere()) return;
+    if (!partial.isOnePiece) {
+      await partial.startOver();
+      await receiveRest(settings, wanted, partial, options); // pieces may not fit; one whole answer must
+      if (await isThere()) return;
+    }
+    await partial.remove();
+    throw checksumError(wanted);
+  } finally {
+    await partial.close();
+  }
+}
+
+/** As many answers as it takes, within the limits. */
+async function receiveRest(
+  settings: HubSettings,
+  wanted: WantedFile,
+  partial: PartialFile,
+  options: DownloadFileOptions,
+): Promise<void> {
+  let mark = partial.doneBytes;
+  const hasProgressed = (): boolean => {
+    const hasMoved = partial.doneBytes - mark >= progressBytes;
+    mark = partial.doneBytes;
+    return hasMoved;
+  };
+  options.onProgress?.(partial.doneBytes, wanted.file.bytes);
+  await withRetries(
+    settings,
+    async () => {
+      if (!partial.isWhole) await receive(settings, wanted, partial, options);
+    },
+    { signal: options.signal, onRetry: options.onRetry, hasProgressed },
+  );
+}
+
+/** One answer, as far as it goes. */
+async function receive(
+  settings: HubSettings,
+  wanted: WantedFile,
+  partial: PartialFile,
+  { signal, onProgress }: DownloadFileOptions,
+): Promise<void> {
+  const { repo, commit, file } = wanted;
+  const isRest = partial.doneBytes > 0;
+  const answer = await request(settings, resolveUrl(settings, wanted), {
+    ...(isRest && {
+      headers: { range: `bytes=${partial.doneBytes}-` },
+      endpointHeaders: { "if-range": `"${etagOf(file)}"` }, // another host knows the content by a name of its own
+    }),
+    signal,
+  });
+  await checkAnswer(settings, answer, partial, wanted, { repo, revision: commit, path: file.path });
+  partial.beginPiece();
+  for await (const chunk of readBody(settings, answer, signal)) {
+    if (chunk.length > partial.missingBytes) throw await tooLong(partial, answer);
+    await partial.append(chunk);
+    onProgress?.(partial.doneBytes, file.bytes);
+  }
+  if (!partial.isWhole) throw transient(answer, "ended the answer early");
+}
+
+/** After this the body continues `partial`, or begins it anew. */
+async function checkAnswer(
+  settings: HubSettings,
+  answer: Answer,
+  partial: PartialFile,
+  { file, repo }: WantedFile,
+  subject: Subject,
+): Promise<void> {
+  const { status, headers } = answer.response;
+  const refuse = async (error: Error): Promise<never> => {
+    await answer.response.body?.cancel();
+    throw error;
+  };
+  if (answer.etag !== undefined && isOtherContent(answer.etag, file)) await refuse(changedError(repo, file));
+  if (status === 206) {
+    const range = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers.get("content-range") ?? "");
+    if (Number(range?.[1]) === partial.doneBytes && Number(range?.[2]) === file.bytes) return;
+    await partial.startOver();
+    await refuse(transient(answer, "sent another part than was asked for"));
+  }
+  if (status === 200) {
+    const length = headers.get("content-length");
+    if (length !== null && !headers.has("content-encoding") && Number(length) !== file.bytes)
+      await refuse(transient(answer, "sent something else than the file"));
+    if (partial.doneBytes > 0) await partial.startOver(); // it does not do ranges, or If-Range did not hold
+    return;
+  }
+  if (status === 416) {
+    await partial.startOver();
+    await refuse(transient(answer, "has no such part of the file"));
+  }
+  throw await answerFailure(settings, answer, subject);
+}
+
+/** Only names of the same kind can be compared: a store may have its own. */
+function isOtherContent(etag: string, file: RepoFile): boolean {
+  const own = etagOf(file);
+  return /^[0-9a-f]+$/.test(etag) && etag.length === own.length && etag !== own;
+}
+
+async function tooLong(partial: PartialFile, answer: Answer): Promise<TransientFailure> {
+  await partial.startOver();
+  return transient(answer, "sends more than the file holds");
+}
+
+function transient({ url }: Answer, what: string): TransientFailure {
+  const text = `${url.host} ${what}; check the network and any proxy, and try again.`;
+  return new TransientFailure(new HubError("network", text));
+}
+
+function resolveUrl(settings: HubSettings, { repo, commit, file }: WantedFile): string {
+  const path = file.path.split("/").map(encodeURIComponent).join("/");
+  return `${endpointOf(settings)}/${repo}/resolve/${commit}/${path}`;
+}
+
+function changedError(repo: string, file: RepoFile): HubError {
+  const text = `${repo} now serves another ${quoted(file.path)} than it listed; run the pull again to take the new list.`;
+  return new HubError("changed", text);
+}
+
+function checksumError({ repo, file }: WantedFile): HubError {
+  const text = `${quoted(file.path)} of ${repo} arrived with another hash than the Hub lists, and was thrown away; try again later.`;
+  return new HubError("checksum", text);
+}

@@ -1,0 +1,156 @@
+/**
+ * @module hub/lock
+ * One process per blob: `.locks/models--org--name/<etag>.lock`, made with O_EXCL, holding who made it, touched while held.
+ *
+ * A lock is abandoned when its process is gone (same machine and process namespace) or when it was not touched for a
+ * minute. Python leaves empty lock files behind for good and holds them with flock(2), which Node cannot call but
+ * Linux shows in /proc/locks; so an empty one counts only while it is held there.
+ * The lock saves traffic; the files are right without it too, see hub/partial-file.
+ */
+
+import { randomUUID } from "node:crypto";
+import { readFileSync, readlinkSync, statSync } from "node:fs";
+import { readFile, rename, rm, utimes, writeFile } from "node:fs/promises";
+import { HubError } from "../errors.ts";
+import { pause } from "./retry.ts";
+
+const touchMs = 5_000;
+const abandonedMs = 60_000;
+const pollMs = 100;
+const settleMs = 50;
+const emptyMs = 2_000; // between making a lock and writing into it
+
+/** Locks this process holds, by nonce: a process id comes back after a restart, in a container almost surely. */
+const held = new Set<string>();
+
+export interface LockOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called once, when somebody else holds it. */
+  readonly onWait?: (() => void) | undefined;
+  /** What the holder is making; while its size changes, it is waited for. */
+  readonly watchedPath: string;
+  /** How long to wait while it does not. */
+  readonly lockMs: number;
+}
+
+/**
+ * Runs `run` alone among all processes that share the cache.
+ * @throws {HubError} locked: the holder lives, and makes no progress.
+ */
+export async function withLock<T>(path: string, options: LockOptions, run: () => Promise<T>): Promise<T> {
+  const owner = JSON.stringify({ nonce: randomUUID(), pid: process.pid, place: place() });
+  await acquire(path, owner, options);
+  held.add(owner);
+  const timer = setInterval(() => void touch(path), touchMs).unref();
+  try {
+    return await run();
+  } finally {
+    clearInterval(timer);
+    held.delete(owner);
+    await release(path, owner);
+  }
+}
+
+/** Does a living process hold it? */
+export async function isLocked(path: string): Promise<boolean> {
+  const text = await readFile(path, "utf8").catch(() => undefined);
+  return text !== undefined && !isAbandoned(path, text);
+}
+
+async function acquire(path: string, owner: string, options: LockOptions): Promise<void> {
+  let watchedBytes = -1;
+  let quietSinceMs = Date.now();
+  for (let round = 0; !(await tryAcquire(path, owner)); round++) {
+    if (round === 0) options.onWait?.();
+    const bytes = statSync(options.watchedPath, { throwIfNoEntry: false })?.size ?? 0;
+    if (bytes !== watchedBytes) [watchedBytes, quietSinceMs] = [bytes, Date.now()];
+    if (Date.now() - quietSinceMs > options.lockMs) throw lockedError(path);
+    await pause(pollMs, options.signal);
+  }
+}
+
+async function tryAcquire(path: string, owner: string): Promise<boolean> {
+  try {
+    await writeFile(path, owner, { flag: "wx" });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+  const found = await readFile(path, "utf8").catch(() => undefined);
+  return found !== undefined && isAbandoned(path, found) && takeOver(path, owner);
+}
+
+/** Of several that try at once the last one's rename stands, and each looks again after all have had time for theirs. */
+async function takeOver(path: string, owner: string): Promise<boolean> {
+  const draft = `${path}.${randomUUID()}`;
+  try {
+    await writeFile(draft, owner, { flag: "wx" });
+    await rename(draft, path);
+  } finally {
+    await rm(draft, { force: true });
+  }
+  await pause(settleMs);
+  return (await readFile(path, "utf8").catch(() => "")) === owner;
+}
+
+async function release(path: string, owner: string): Promise<void> {
+  const found = await readFile(path, "utf8").catch(() => undefined);
+  if (found === owner) await rm(path, { force: true });
+}
+
+async function touch(path: string): Promise<void> {
+  const now = new Date();
+  await utimes(path, now, now).catch(() => undefined); // gone with its folder: nothing left to hold
+}
+
+function isAbandoned(path: string, text: string): boolean {
+  const status = statSync(path, { throwIfNoEntry: false });
+  if (status === undefined) return false; // released meanwhile: try again
+  if (text === "" && status.size === 0) return !isHeldByFlock(status.ino) && Date.now() - status.mtimeMs > emptyMs;
+  const owner = parseOwner(text);
+  if (owner?.place === place() && !isAlive(owner.pid, text)) return true;
+  return Date.now() - status.mtimeMs > abandonedMs;
+}
+
+function parseOwner(text: string): { pid: number; place: string } | undefined {
+  try {
+    const { pid, place } = JSON.parse(text) as { pid?: unknown; place?: unknown };
+    return Number.isSafeInteger(pid) && typeof place === "string" ? { pid: pid as number, place } : undefined;
+  } catch {
+    return undefined; // another program's
+  }
+}
+
+function isAlive(pid: number, text: string): boolean {
+  if (pid === process.pid) return held.has(text);
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+/** Where process ids mean the same: this boot of this machine and its process namespace. */
+function place(): string {
+  try {
+    return `${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()} ${readlinkSync("/proc/self/ns/pid")}`;
+  } catch {
+    return process.platform; // no Linux
+  }
+}
+
+/** /proc/locks: `1: FLOCK ADVISORY WRITE 4242 fe:00:131 0 EOF`, the inode behind the last colon. */
+function isHeldByFlock(ino: number): boolean {
+  try {
+    const lines = readFileSync("/proc/locks", "utf8").split("\n");
+    return lines.some((line) => line.includes("FLOCK") && line.includes(`:${ino} `));
+  } catch {
+    return false;
+  }
+}
+
+function lockedError(path: string): HubError {
+  const text = `Another process holds ${path} and makes no progress; end it, or remove that file if there is none.`;
+  return new HubError("locked", text);
+}

@@ -1,0 +1,63 @@
+/**
+ * @module image/write-png
+ * Pictures -> PNG files with our own text in them.
+ */
+
+import { randomUUID } from "node:crypto";
+import { open, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import sharp from "sharp";
+import { OutputError } from "../errors.ts";
+import type { RgbImage } from "./pixels.ts";
+import { insertPngText } from "./png-text.ts";
+
+/**
+ * @param text keyword -> text, e.g. `parameters`; nothing else is put into the file: no date, no program name.
+ * @returns    the file's bytes: 8-bit RGB.
+ */
+export async function encodePng(image: RgbImage, text: ReadonlyMap<string, string> = new Map()): Promise<Buffer> {
+  const { data, width, height, channels } = image;
+  const png = await sharp(data, { raw: { width, height, channels } }).png({ adaptiveFiltering: true }).toBuffer();
+  return insertPngText(png, text);
+}
+
+/**
+ * Writes to a temporary file beside `path` and renames it, so that `path` is always a whole picture or untouched.
+ * @throws {OutputError} the folder is missing, is no folder or may not be written to, or the disk is full.
+ */
+export async function writePng(
+  path: string,
+  image: RgbImage,
+  text: ReadonlyMap<string, string> = new Map(),
+): Promise<void> {
+  const png = await encodePng(image, text);
+  const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.incomplete`);
+  try {
+    const file = await open(temporary, "wx");
+    try {
+      await file.writeFile(png);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to tell
+    throw new OutputError(`${path} cannot be written: ${describeWriteError(error)}.`, { cause: error });
+  }
+}
+
+function describeWriteError(error: unknown): string {
+  const sentences: Readonly<Record<string, string>> = {
+    ENOENT: "its folder does not exist; create it first",
+    ENOTDIR: "its folder is a file; choose another place",
+    EISDIR: "it is a folder; give a file name",
+    EACCES: "permission denied; choose another folder",
+    EPERM: "permission denied; choose another folder",
+    EROFS: "the disk is read-only; choose another folder",
+    ENOSPC: "the disk is full; free some space or choose another folder",
+    EDQUOT: "your disk quota is used up; free some space or choose another folder",
+    ENAMETOOLONG: "its name is too long; choose a shorter one",
+  };
+  return sentences[(error as NodeJS.ErrnoException).code ?? ""] ?? String(error);
+}

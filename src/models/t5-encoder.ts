@@ -1,0 +1,123 @@
+/**
+ * @module models/t5-encoder
+ * T5 v1.1 encoder, the text side of IF. Described once; onnx/lower/* fits it to a device.
+ *
+ * In:  input_ids (B, L) int64, attention_mask (B, L) int64 (1 = real token; all 1 where the reference gets none).
+ * Out: last_hidden_state (B, L, D).
+ * Letters: B batch, L tokens (77), V vocabulary (32128, more than the tokenizer has), D d_model (4096), H heads (64),
+ * K d_kv (64), F d_ff (10240), N buckets (32).
+ * Unlike most transformers: no 1/√K in attention, RMS norm without bias, one position bias shared by all blocks.
+ * Source: Raffel et al. 2020 (arXiv 1910.10683) §2.1; names as in transformers' T5EncoderModel.
+ */
+
+import { z } from "zod";
+import { type Graph, GraphBuilder, type Value } from "../onnx/graph.ts";
+import * as ops from "../onnx/ops.ts";
+import { readComponentConfig } from "../weights/component-config.ts";
+import { paddingBias } from "./attention-bias.ts";
+import { linear } from "./layers.ts";
+import { relativePositionBuckets } from "./relative-position.ts";
+import { count, encoderOnlyKeys, transformersHarmlessKeys } from "./transformers-config.ts";
+
+export const t5EncoderConfigSchema = z.strictObject({
+  ...encoderOnlyKeys,
+  model_type: z.literal("t5").default("t5"),
+  vocab_size: count.default(32128),
+  d_model: count.default(512),
+  d_kv: count.default(64),
+  d_ff: count.default(2048),
+  num_layers: count.default(6),
+  num_heads: count.default(8),
+  relative_attention_num_buckets: z.int().min(4).multipleOf(4).default(32),
+  relative_attention_max_distance: count.default(128),
+  layer_norm_epsilon: z.number().positive().default(1e-6),
+  feed_forward_proj: z.literal("gated-gelu"), // v1.1's; absent, it would be the first T5's "relu"
+  dense_act_fn: z.literal("gelu_new").default("gelu_new"), // what transformers makes of "gated-gelu"
+  is_gated_act: z.literal(true).default(true),
+});
+
+export type T5EncoderConfig = z.infer<typeof t5EncoderConfigSchema>;
+
+const harmless = [
+  ...transformersHarmlessKeys,
+  "num_decoder_layers",
+  "dropout_rate",
+  "classifier_dropout",
+  "output_past",
+  "n_positions",
+  "scale_decoder_outputs",
+];
+
+/** @throws {CheckpointError} the folder's config.json is missing or holds what we do not build. */
+export function readT5EncoderConfig(folder: string): Promise<T5EncoderConfig> {
+  return readComponentConfig(folder, t5EncoderConfigSchema, { harmless });
+}
+
+/** @param shape `textLength` may be any number of tokens: positions are relative. */
+export function buildT5Encoder(config: T5EncoderConfig, shape: { batch: number; textLength: number }): Graph {
+  const g = new GraphBuilder("t5-encoder");
+  const inputIds = g.input("input_ids", "int64", [shape.batch, shape.textLength]);
+  const attentionMask = g.input("attention_mask", "int64", [shape.batch, shape.textLength]);
+  const table = g.parameter("shared.weight", [config.vocab_size, config.d_model], ["encoder.embed_tokens.weight"]);
+  let x = ops.embedding(g, table, inputIds); // (B, L, D)
+  const output = g.scope("encoder", () => {
+    const bias = ops.add(g, positionBias(g, config, shape.textLength), paddingBias(g, attentionMask)); // (B, H, L, L)
+    for (let index = 0; index < config.num_layers; index++) {
+      x = g.scope(`block.${index}`, () => block(g, config, x, bias));
+    }
+    return rmsNorm(g, "final_layer_norm", x, config);
+  });
+  g.output("last_hidden_state", output);
+  return g.finish();
+}
+
+/** x (B, L, D), bias (B, H, L, L) -> (B, L, D). */
+function block(g: GraphBuilder, config: T5EncoderConfig, x: Value, bias: Value): Value {
+  const attended = g.scope("layer.0", () => {
+    const normed = rmsNorm(g, "layer_norm", x, config);
+    return ops.add(
+      g,
+      x,
+      g.scope("SelfAttention", () => selfAttention(g, config, normed, bias)),
+    );
+  });
+  return g.scope("layer.1", () => {
+    const normed = rmsNorm(g, "layer_norm", attended, config);
+    return ops.add(
+      g,
+      attended,
+      g.scope("DenseReluDense", () => feedForward(g, config, normed)),
+    );
+  });
+}
+
+function selfAttention(g: GraphBuilder, config: T5EncoderConfig, x: Value, bias: Value): Value {
+  const inner = config.num_heads * config.d_kv;
+  const q = linear(g, "q", x, inner, { bias: false }); // (B, L, H·K)
+  const k = linear(g, "k", x, inner, { bias: false });
+  const v = linear(g, "v", x, inner, { bias: false });
+  const attended = ops.attention(g, q, k, v, { heads: config.num_heads, scale: 1, bias });
+  return linear(g, "o", attended, config.d_model, { bias: false }); // (B, L, D)
+}
+
+/** Gated GELU, Shazeer 2020 (arXiv 2002.05202) eq. 6, in its tanh form. The published name is older than the gate. */
+function feedForward(g: GraphBuilder, config: T5EncoderConfig, x: Value): Value {
+  const gate = ops.gelu(g, linear(g, "wi_0", x, config.d_ff, { bias: false }), "tanh"); // (B, L, F)
+  const hidden = linear(g, "wi_1", x, config.d_ff, { bias: false });
+  return linear(g, "wo", ops.mul(g, gate, hidden), config.d_model, { bias: false }); // (B, L, D)
+}
+
+/** What each head adds for each relative position: learned by block 0, used by all. @returns (1, H, L, L). */
+function positionBias(g: GraphBuilder, config: T5EncoderConfig, length: number): Value {
+  const { num_heads: heads, relative_attention_num_buckets: numBuckets } = config;
+  const buckets = relativePositionBuckets(length, numBuckets, config.relative_attention_max_distance);
+  const table = g.scope("block.0.layer.0.SelfAttention.relative_attention_bias", () =>
+    g.parameter("weight", [numBuckets, heads]),
+  );
+  const byHead = ops.transpose(g, table, [1, 0]); // (H, N)
+  const bias = ops.gather(g, byHead, g.constant(buckets, [length, length]), 1); // (H, L, L)
+  return ops.reshape(g, bias, [1, heads, length, length]);
+}
+
+const rmsNorm = (g: GraphBuilder, name: string, x: Value, config: T5EncoderConfig): Value =>
+  g.scope(name, () => ops.rmsNorm(g, x, g.parameter("weight", [config.d_model]), config.layer_norm_epsilon));

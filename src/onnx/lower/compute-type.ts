@@ -1,0 +1,48 @@
+/**
+ * @module onnx/lower/compute-type
+ * Networks computed in float16 on devices that are faster at it. Inputs and outputs stay float32, and so does all that
+ * comes before the first layer with weights: sines of a timestep near 1000 would be noise in float16. From there on it is
+ * float16; where both meet, float16 wins, as it does in the reference.
+ */
+
+import type { GraphBuilder, Value } from "../graph.ts";
+import * as ops from "../ops.ts";
+import type { Rewrite, StoredWeight } from "./lowering.ts";
+import { type ComputeType, castTo, inputsOf } from "./spellings.ts";
+
+/** The rewrites, each given all its floating-point inputs in `type`. */
+export function computedIn(type: ComputeType, rewrites: Readonly<Record<string, Rewrite>>): Record<string, Rewrite> {
+  const inType =
+    (rewrite: Rewrite): Rewrite =>
+    (context, node) =>
+      rewrite({ ...context, lowered: (value) => castTo(context.g, context.lowered(value), type) }, node);
+  return Object.fromEntries(Object.entries(rewrites).map(([op, rewrite]) => [op, inType(rewrite)]));
+}
+
+/** For operations without weights and several inputs: those of one type stay as they are, of two become float16. */
+const inOneType: Rewrite = (context, node) => {
+  const inputs = inputsOf(context, node);
+  const isMixed = inputs.some((value) => value?.dtype === "float16");
+  const matched = isMixed ? inputs.map((value) => value && castTo(context.g, value, "float16")) : inputs;
+  return context.g.op(node.op, matched, node.attributes);
+};
+
+export const mixedTypes: Readonly<Record<string, Rewrite>> = {
+  Add: inOneType,
+  Sub: inOneType,
+  Mul: inOneType,
+  Div: inOneType,
+  Concat: inOneType,
+  MatMul: inOneType,
+};
+
+/** A stored weight -> `type`, by nodes that run just before it is used. */
+export const unpackTo =
+  (type: ComputeType) =>
+  (g: GraphBuilder, stored: Value, weight: StoredWeight): Value => {
+    const cast = (value: Value): Value =>
+      value.dtype === type ? value : g.weightOp("Cast", [value], { to: ops.text(type) });
+    if (!weight.rowScales) return cast(stored);
+    const scales = g.constant(weight.rowScales, [weight.rowScales.length]);
+    return cast(g.weightOp("DequantizeLinear", [stored, scales], { axis: ops.int(0) }));
+  };

@@ -1,0 +1,41 @@
+/**
+ * @module onnx/lower/cpu
+ * The CPU provider. Everything is computed in float32; weights stay in the file in their own type and are unpacked one
+ * at a time by a node of their own.
+ *
+ * Choices, each measured against its alternatives: Gemm(transB=1) multiplies with the checkpoint's [out, in] layout
+ * without a transposed copy; group norm as InstanceNormalization over [batch, groups, rest]; SiLU as QuickGelu with
+ * alpha 1 (the same function, one pass); MultiHeadAttention, which never stores the whole attention matrix as long as
+ * there is no bias.
+ */
+
+import type { GraphBuilder, Value } from "../graph.ts";
+import * as ops from "../ops.ts";
+import type { Lowering, StoredWeight } from "./lowering.ts";
+import * as spell from "./spellings.ts";
+
+export const cpu: Lowering = {
+  name: "cpu",
+  opset: 23,
+  unpackWeight,
+  rewrites: {
+    Linear: spell.linearAsGemm,
+    Embedding: spell.embedding("float32"),
+    GroupNorm: spell.groupNorm,
+    LayerNorm: spell.layerNorm,
+    RmsNorm: spell.rmsNorm,
+    Silu: spell.silu,
+    Gelu: spell.gelu,
+    UpsampleNearest: spell.upsampleNearest,
+    Attention: spell.attention,
+  },
+};
+
+function unpackWeight(g: GraphBuilder, stored: Value, weight: StoredWeight): Value {
+  if (weight.dtype === "float32") return stored;
+  if (weight.rowScales) {
+    const scales = g.constant(weight.rowScales, [weight.rowScales.length]);
+    return g.weightOp("DequantizeLinear", [stored, scales], { axis: ops.int(0) });
+  }
+  return g.weightOp("Cast", [stored], { to: ops.text("float32") });
+}

@@ -1,0 +1,57 @@
+/**
+ * @module pipelines/denoise
+ * The loop all diffusion stages share: join, predict, guide, step. Source: Ho et al. 2020 (arXiv 2006.11239) alg. 2,
+ * with the order of operations of diffusers' IF pipelines.
+ */
+
+import { blend, concatBatch, concatChannels } from "../math/layout.ts";
+import type { Generator } from "../math/random.ts";
+import type { Tensor } from "../math/tensor.ts";
+import type { Scheduler } from "../schedulers/scheduler.ts";
+import { applyGuidance, dropVariance, isGuided } from "./guidance.ts";
+
+/** After each step. `sample` is (B, C, H, W) and must not be written to. */
+export interface StepEvent {
+  readonly step: number;
+  readonly steps: number;
+  readonly timestep: number;
+  readonly sample: Tensor;
+}
+
+export interface DenoiseOptions {
+  readonly scheduler: Scheduler;
+  /** Those of the scheduler's that are left to run: all of them, or from where a picture is joined. */
+  readonly timesteps: readonly number[];
+  /** x_T, (B, C, H, W). */
+  readonly sample: Tensor;
+  /** Joined to the sample as further channels, (B, D, H, W): the picture that is enlarged. */
+  readonly conditioning?: Tensor;
+  /** (B, 1, H, W), 1 where the picture is repainted; elsewhere the sample stays as it was. */
+  readonly mask?: Tensor;
+  readonly guidanceScale: number;
+  /** DDIM's η; other schedulers ignore it. */
+  readonly eta: number;
+  readonly generator: Generator | readonly Generator[];
+  /** The network: (B or, guided, 2B, C + D, H, W) at a timestep -> (B or 2B, C or 2C, H, W). */
+  readonly predict: (modelInput: Tensor, timestep: number) => Promise<Tensor>;
+  readonly onStep?: (event: StepEvent) => void;
+}
+
+/** @returns x_0, (B, C, H, W), not clamped. */
+export async function denoise(options: DenoiseOptions): Promise<Tensor> {
+  const { scheduler, timesteps, conditioning, mask, guidanceScale, generator, eta } = options;
+  const channels = options.sample.shape[1] ?? 0;
+  let sample = options.sample;
+  for (const [step, timestep] of timesteps.entries()) {
+    const scaled = scheduler.scaleModelInput(sample, timestep);
+    const joined = conditioning ? concatChannels(scaled, conditioning) : scaled;
+    const modelInput = isGuided(guidanceScale) ? concatBatch([joined, joined]) : joined;
+    const predicted = await options.predict(modelInput, timestep);
+    const guided = isGuided(guidanceScale) ? applyGuidance(predicted, guidanceScale, channels) : predicted;
+    const modelOutput = scheduler.takesLearnedVariance ? guided : dropVariance(guided, channels);
+    const { prevSample } = scheduler.step(modelOutput, timestep, sample, { generator, eta });
+    sample = mask ? blend(mask, sample, prevSample) : prevSample;
+    options.onStep?.({ step: step + 1, steps: timesteps.length, timestep, sample });
+  }
+  return sample;
+}

@@ -1,0 +1,42 @@
+/**
+ * @module pipelines/guidance
+ * Classifier-free guidance, Ho & Salimans 2022 (arXiv 2207.12598) eq. 6 as Imagen writes it:
+ * ε = ε(uncond) + s · (ε(text) - ε(uncond)). A predicted variance is not guided: it is the text half's.
+ */
+
+import { ShapeError } from "../errors.ts";
+import { elementCount, type Tensor } from "../math/tensor.ts";
+
+/** Guidance above 1 runs the network on (uncond, text) at once; at 1 and below only on the text. */
+export const isGuided = (guidanceScale: number): boolean => guidanceScale > 1;
+
+/**
+ * @param modelOutput (2B, C or 2C, H, W): the unconditional half first; channels from C on are the variance.
+ * @param channels C, those of the sample.
+ * @returns (B, C or 2C, H, W).
+ */
+export function applyGuidance(modelOutput: Tensor, guidanceScale: number, channels: number): Tensor {
+  const [doubled = 0, outChannels = 0, ...sides] = modelOutput.shape;
+  if (doubled % 2 !== 0) throw new ShapeError(`a batch of ${doubled} has no two halves to guide`);
+  const { fround } = Math;
+  const half = modelOutput.data.length / 2;
+  const plane = elementCount(sides);
+  const data = modelOutput.data.slice(half);
+  for (let index = 0; index < half; index++) {
+    if (Math.floor(index / plane) % outChannels >= channels) continue; // the variance stays the text's
+    const uncond = modelOutput.data[index] ?? 0;
+    const text = modelOutput.data[half + index] ?? 0;
+    data[index] = fround(uncond + fround(fround(guidanceScale) * fround(text - uncond)));
+  }
+  return { data, shape: [doubled / 2, outChannels, ...sides] };
+}
+
+/** (B, 2C, H, W) -> (B, C, H, W): without the variance, for schedulers that do not learn it. */
+export function dropVariance(modelOutput: Tensor, channels: number): Tensor {
+  const [batch = 0, outChannels = 0, ...sides] = modelOutput.shape;
+  if (outChannels === channels) return modelOutput;
+  const [row, kept] = [outChannels * elementCount(sides), channels * elementCount(sides)];
+  const data = new Float32Array(batch * kept);
+  for (let at = 0; at < batch; at++) data.set(modelOutput.data.subarray(at * row, at * row + kept), at * kept);
+  return { data, shape: [batch, channels, ...sides] };
+}

@@ -1,0 +1,84 @@
+/**
+ * @module pipelines/start
+ * What txt2img, img2img and inpainting change of a stage: where it starts. From noise; from a picture with noise, part
+ * of the way down; or that only inside a mask. Source: diffusers' IFPipeline, IFImg2ImgPipeline, IFInpaintingPipeline
+ * `prepare_intermediate_images` and `get_timesteps`.
+ */
+
+import { ShapeError, UsageError } from "../errors.ts";
+import { blend, repeatInterleave } from "../math/layout.ts";
+import type { Generator } from "../math/random.ts";
+import type { Tensor } from "../math/tensor.ts";
+import type { Scheduler, TimestepSelection } from "../schedulers/scheduler.ts";
+import { drawNoise } from "../schedulers/noise.ts";
+
+export type Start =
+  | { readonly kind: "noise"; readonly height: number; readonly width: number }
+  | {
+      readonly kind: "picture";
+      /** (prompts or 1, 3, H, W) in [-1, 1]. */
+      readonly picture: Tensor;
+      /** How much of the way is run, in [0, 1]: 1 keeps nothing of the picture but, inpainting, what the mask keeps. */
+      readonly strength: number;
+      /** (1 or prompts, 1, H, W): 1 where it is repainted. */
+      readonly mask?: Tensor;
+    };
+
+export interface Started {
+  readonly timesteps: readonly number[];
+  readonly sample: Tensor;
+  /** One per sample, when inpainting. */
+  readonly mask?: Tensor;
+}
+
+export interface StartOptions {
+  readonly scheduler: Scheduler;
+  readonly selection: TimestepSelection;
+  /** Prompts, and pictures drawn for each. */
+  readonly prompts: number;
+  readonly imagesPerPrompt: number;
+  /** Channels of the sample. */
+  readonly channels: number;
+  readonly generator: Generator | readonly Generator[];
+}
+
+/** Sets the scheduler's timesteps and draws the first sample: one draw of noise of the sample's shape. */
+export function startSample(start: Start, options: StartOptions): Started {
+  const { scheduler, selection, prompts, imagesPerPrompt, channels, generator } = options;
+  scheduler.setTimesteps(selection);
+  const batch = prompts * imagesPerPrompt;
+  if (start.kind === "noise") {
+    const noise = drawNoise([batch, channels, start.height, start.width], generator);
+    return { timesteps: scheduler.timesteps, sample: scaleBy(noise, scheduler.initNoiseSigma) };
+  }
+  const timesteps = timestepsFrom(scheduler, start.strength);
+  const [pictures = 0, , height = 0, width = 0] = start.picture.shape;
+  if (pictures !== prompts && pictures !== 1) throw new ShapeError(`${pictures} pictures for ${prompts} prompts`);
+  const noise = drawNoise([batch, channels, height, width], generator);
+  const picture = repeatInterleave(start.picture, batch / pictures);
+  const noised = scheduler.addNoise(
+    picture,
+    noise,
+    Array.from({ length: batch }, () => timesteps[0] ?? 0),
+  );
+  if (!start.mask) return { timesteps, sample: noised };
+  const mask = repeatInterleave(start.mask, batch / (start.mask.shape[0] ?? 1));
+  return { timesteps, sample: blend(mask, picture, noised), mask };
+}
+
+/** The last `strength` share of the timesteps. */
+function timestepsFrom(scheduler: Scheduler, strength: number): readonly number[] {
+  const all = scheduler.timesteps;
+  const kept = Math.min(Math.trunc(all.length * strength), all.length);
+  if (kept < 1) {
+    throw new UsageError(
+      `a strength of ${strength} leaves none of ${all.length} steps to run; raise the strength or the steps.`,
+    );
+  }
+  scheduler.setBeginIndex(all.length - kept);
+  return all.slice(all.length - kept);
+}
+
+function scaleBy(x: Tensor, factor: number): Tensor {
+  return factor === 1 ? x : { data: x.data.map((value) => value * factor), shape: x.shape };
+}

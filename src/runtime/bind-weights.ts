@@ -1,0 +1,46 @@
+/**
+ * @module runtime/bind-weights
+ * A checkpoint's weight table as what lowering asks for: a weight by name, with the row scales of int8 weights.
+ */
+
+import { CheckpointError } from "../errors.ts";
+import type { DType } from "../onnx/graph.ts";
+import type { WeightLookup } from "../onnx/lower/lowering.ts";
+import type { WeightTable } from "../weights/checkpoint.ts";
+import { findRowMaxima, findWeight } from "../weights/find-weight.ts";
+import { scalesOfMaxima } from "../weights/quantize.ts";
+import { readTensorAsFloat32 } from "../weights/safetensors.ts";
+
+const dtypes: Readonly<Record<string, DType>> = { F32: "float32", F16: "float16", BF16: "bfloat16", I8: "int8" };
+
+/** @returns a look-up in `weights`; with null, every look-up is a mistake of ours. */
+export async function bindWeights(weights: WeightTable | null): Promise<WeightLookup> {
+  if (!weights) {
+    return (name) => {
+      throw new Error(`the weight ${name} was asked for, but the network was given none`);
+    };
+  }
+  const scales = await readRowScales(weights);
+  return (wanted, wantedShape, aliases) => {
+    const older = weights.tensors.has(wanted) ? undefined : aliases.find((alias) => weights.tensors.has(alias));
+    const { name, shape, file, offset, byteLength, ...entry } = findWeight(weights, older ?? wanted, wantedShape);
+    const dtype = dtypes[entry.dtype];
+    if (!dtype) {
+      throw new CheckpointError(
+        `${file}: tensor "${name}" is ${entry.dtype}; if-gen reads weights of ${Object.keys(dtypes).join(", ")}.`,
+      );
+    }
+    const rowScales = scales.get(name);
+    return { name, dtype, shape, file, offset, byteLength, ...(rowScales ? { rowScales } : {}) };
+  };
+}
+
+async function readRowScales(weights: WeightTable): Promise<ReadonlyMap<string, Float32Array>> {
+  const scales = new Map<string, Float32Array>();
+  for (const entry of weights.tensors.values()) {
+    if (entry.dtype !== "I8") continue;
+    const maxima = findRowMaxima(weights, entry);
+    scales.set(entry.name, scalesOfMaxima(await readTensorAsFloat32(maxima.file, maxima)));
+  }
+  return scales;
+}

@@ -1,0 +1,84 @@
+/**
+ * @module schedulers/original-sample
+ * x_0 as the model sees it, and keeping it in range.
+ */
+
+import { ShapeError } from "../errors.ts";
+import { quantileOfMagnitudes } from "../math/statistics.ts";
+import { checkSameShape, type Tensor } from "../math/tensor.ts";
+import type { SchedulerConfig } from "./config.ts";
+
+const fround = Math.fround;
+
+/**
+ * The model output's two halves: the prediction, and where the variance lies.
+ * @param modelOutput (B, 2C, H, W).
+ * @param shape       (B, C, H, W).
+ * @returns two new tensors (B, C, H, W).
+ * @throws {ShapeError} `modelOutput` has not twice the channels.
+ */
+export function splitVariance(modelOutput: Tensor, shape: readonly number[]): { prediction: Tensor; variance: Tensor } {
+  const [batch = 1, channels = 1, ...plane] = shape;
+  checkSameShape(modelOutput.shape, [batch, 2 * channels, ...plane], "model output with learned variance");
+  const half = modelOutput.data.length / batch / 2;
+  const prediction = new Float32Array(batch * half);
+  const variance = new Float32Array(batch * half);
+  for (let b = 0; b < batch; b++) {
+    const start = 2 * b * half;
+    prediction.set(modelOutput.data.subarray(start, start + half), b * half);
+    variance.set(modelOutput.data.subarray(start + half, start + 2 * half), b * half);
+  }
+  return { prediction: { data: prediction, shape }, variance: { data: variance, shape } };
+}
+
+/**
+ * x_0 from the model's prediction, where x_t = α · x_0 + σ · noise (float32 numbers).
+ * epsilon: Ho et al. 2020 eq. 15; v_prediction: Salimans and Ho 2022 (arXiv 2202.00512) §4, v = α · noise - σ · x_0.
+ * @throws {ShapeError} prediction and sample differ in shape.
+ */
+export function predictOriginalSample(
+  predictionType: SchedulerConfig["predictionType"],
+  prediction: Tensor,
+  sample: Tensor,
+  alpha: number,
+  sigma: number,
+): Tensor {
+  checkSameShape(prediction.shape, sample.shape, "model output and sample");
+  const [p, x] = [prediction.data, sample.data];
+  const data = new Float32Array(x.length);
+  switch (predictionType) {
+    case "epsilon":
+      for (let i = 0; i < data.length; i++) data[i] = fround(x[i]! - fround(sigma * p[i]!)) / alpha;
+      break;
+    case "sample":
+      data.set(p);
+      break;
+    case "v_prediction":
+      for (let i = 0; i < data.length; i++) data[i] = fround(alpha * x[i]!) - fround(sigma * p[i]!);
+      break;
+  }
+  return { data, shape: sample.shape };
+}
+
+/**
+ * Dynamic thresholding, in place: each picture is clipped to ±s and divided by s, where s is a quantile of its |x_0|
+ * within [1, sampleMaxValue]. Source: Saharia et al. 2022 (arXiv 2205.11487) §2.3.
+ */
+export function threshold(config: SchedulerConfig, original: Tensor): void {
+  const batch = original.shape[0];
+  if (batch === undefined) throw new ShapeError("thresholding needs a batch of pictures");
+  const perPicture = original.data.length / batch;
+  for (let b = 0; b < batch; b++) {
+    const picture = original.data.subarray(b * perPicture, (b + 1) * perPicture);
+    const quantile = quantileOfMagnitudes(picture, config.dynamicThresholdingRatio);
+    const s = Math.min(Math.max(quantile, 1), fround(config.sampleMaxValue));
+    for (let i = 0; i < picture.length; i++) picture[i] = Math.min(Math.max(picture[i]!, -s), s) / s;
+  }
+}
+
+/** Clips to ±clipSampleRange, in place. */
+export function clip(config: SchedulerConfig, original: Tensor): void {
+  const limit = fround(config.clipSampleRange);
+  const { data } = original;
+  for (let i = 0; i < data.length; i++) data[i] = Math.min(Math.max(data[i]!, -limit), limit);
+}

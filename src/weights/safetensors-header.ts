@@ -1,0 +1,162 @@
+/**
+ * @module weights/safetensors-header
+ * The head of a safetensors file, from untrusted bytes to checked entries.
+ *
+ *   8 bytes  N, little-endian uint64
+ *   N bytes  JSON, "{" first: name -> { dtype, shape, data_offsets: [begin, end) }, and __metadata__: string -> string
+ *   rest     the tensors, row-major; data_offsets count from here, leave no hole and end with the file
+ *
+ * Source: the safetensors format description (huggingface/safetensors README, "Format"), with the same limits.
+ */
+
+import { z } from "zod";
+import { CheckpointError } from "../errors.ts";
+import { type Dtype, dtypeBytes, isDtype } from "./dtype.ts";
+import { headerTextFault } from "./header-text.ts";
+
+export interface TensorEntry {
+  readonly name: string;
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+  /** Of the first byte, counted from the start of the file. */
+  readonly offset: number;
+  readonly byteLength: number;
+}
+
+export interface SafetensorsHeader {
+  /** Where the header ends and the tensors begin. */
+  readonly dataOffset: number;
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+}
+
+/** The header's own length, before it. */
+export const prefixBytes = 8;
+
+/** The reference library's cap: a length beyond it is garbage, and must not be allocated. */
+const maxHeaderBytes = 100_000_000;
+
+const lfsPointerStart = "version https://git-lfs";
+
+const entrySchema = z.strictObject({
+  dtype: z.string(),
+  shape: z.array(z.int().nonnegative()),
+  data_offsets: z.tuple([z.int().nonnegative(), z.int().nonnegative()]),
+});
+
+const metadataSchema = z.record(z.string(), z.string());
+
+/**
+ * @param bytes     the file's first bytes, the whole header among them.
+ * @param fileBytes size of the whole file.
+ * @param path      names the file in errors.
+ * @throws {CheckpointError} bad length, bad JSON, or a tensor that does not fit: names file, tensor and bytes.
+ */
+export function parseHeader(bytes: Uint8Array, fileBytes: number, path: string): SafetensorsHeader {
+  const dataOffset = prefixBytes + headerBytes(bytes, fileBytes, path);
+  const json = parseJson(bytes.subarray(prefixBytes, dataOffset), path);
+  const metadata = new Map<string, string>();
+  const entries: TensorEntry[] = [];
+  for (const [name, value] of Object.entries(json)) {
+    if (name === "__metadata__") {
+      for (const [key, text] of Object.entries(parseMetadata(value, path))) metadata.set(key, text);
+    } else {
+      entries.push(parseEntry(name, value, dataOffset, path));
+    }
+  }
+  checkLayout(entries, dataOffset, fileBytes, path);
+  return { dataOffset, metadata, tensors: new Map(entries.map((entry) => [entry.name, entry])) };
+}
+
+/**
+ * @param bytes the file's first bytes, at least its first 24 if it has so many.
+ * @returns how long the JSON is, once the length is known to be sane.
+ * @throws {CheckpointError} no safetensors file, or one that is cut short.
+ */
+export function headerBytes(bytes: Uint8Array, fileBytes: number, path: string): number {
+  if (fileBytes === 0) throw new CheckpointError(`${path} is empty; download it again.`);
+  if (Buffer.from(bytes.subarray(0, lfsPointerStart.length)).toString("latin1") === lfsPointerStart) {
+    throw new CheckpointError(`${path} is a Git LFS pointer, not the weights; run git lfs pull.`);
+  }
+  if (fileBytes < prefixBytes) {
+    throw new CheckpointError(
+      `${path} has only ${fileBytes} bytes, too few for a safetensors file; download it again.`,
+    );
+  }
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+  if (length > maxHeaderBytes) {
+    throw new CheckpointError(
+      `${path} is not a safetensors file: its first bytes give a header of ${length} bytes, ${maxHeaderBytes} are allowed.`,
+    );
+  }
+  const end = prefixBytes + Number(length);
+  if (end > fileBytes) {
+    throw new CheckpointError(
+      `${path} is cut short: its header takes ${end} bytes and the file has ${fileBytes}; download it again.`,
+    );
+  }
+  return Number(length);
+}
+
+function parseJson(bytes: Uint8Array, path: string): object {
+  if (bytes[0] !== 0x7b) throw new CheckpointError(`${path} is not a safetensors file: its header starts without "{".`);
+  let text: string;
+  let json: object;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    json = JSON.parse(text) as object; // an object: it starts with "{"
+  } catch (cause) {
+    throw new CheckpointError(`${path} has a header that is not valid JSON; download it again.`, { cause });
+  }
+  const fault = headerTextFault(text);
+  if (fault !== undefined) throw new CheckpointError(`${path} has a broken header: it ${fault}.`);
+  return json;
+}
+
+function parseMetadata(value: unknown, path: string): Record<string, string> {
+  const result = metadataSchema.safeParse(value);
+  if (!result.success) throw new CheckpointError(`${path} has a __metadata__ that does not map strings to strings.`);
+  return result.data;
+}
+
+function parseEntry(name: string, value: unknown, dataOffset: number, path: string): TensorEntry {
+  const result = entrySchema.safeParse(value);
+  if (!result.success) {
+    const issue = result.error.issues[0];
+    const where = issue === undefined || issue.path.length === 0 ? "" : ` in "${issue.path.join(".")}"`;
+    throw new CheckpointError(`${path}: the header's entry for tensor "${name}" is broken${where}: ${issue?.message}.`);
+  }
+  const { dtype, shape, data_offsets: [begin, end] } = result.data; // prettier-ignore
+  if (!isDtype(dtype)) {
+    throw new CheckpointError(`${path}: tensor "${name}" has the type "${dtype}", which if-gen does not read.`);
+  }
+  const byteLength = shape.reduce((product, side) => product * side, dtypeBytes(dtype));
+  if (!Number.isSafeInteger(byteLength) || begin + byteLength !== end) {
+    throw new CheckpointError(
+      `${path}: tensor "${name}" lies at bytes ${begin} to ${end}, but ${dtype} [${shape.join(", ")}] takes ${byteLength} bytes.`,
+    );
+  }
+  return { name, dtype, shape, offset: dataOffset + begin, byteLength };
+}
+
+/** Tensor after tensor without holes or overlaps, up to the last byte of the file. */
+function checkLayout(entries: readonly TensorEntry[], dataOffset: number, fileBytes: number, path: string): void {
+  const ordered = entries.toSorted((a, b) => a.offset - b.offset || a.byteLength - b.byteLength);
+  let end = dataOffset;
+  for (const { name, offset, byteLength } of ordered) {
+    if (offset !== end) {
+      const fault =
+        offset < end ? "overlaps the one before it, which ends" : "leaves a hole after the one before it, which ends";
+      throw new CheckpointError(`${path}: tensor "${name}" starts at byte ${offset} and ${fault} at ${end}.`);
+    }
+    end = offset + byteLength;
+    if (end > fileBytes) {
+      throw new CheckpointError(
+        `${path} is cut short: tensor "${name}" ends at byte ${end} and the file at ${fileBytes}; download it again.`,
+      );
+    }
+  }
+  if (end !== fileBytes) {
+    throw new CheckpointError(`${path} has ${fileBytes - end} bytes after its last tensor, which ends at byte ${end}.`);
+  }
+}

@@ -1,0 +1,128 @@
+/** Budgets, reports and interrupted runs of the built program, on the tiny checkpoints. */
+
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { goldenPath } from "../golden.ts";
+import { finish, runCli, startCli, temporaryFolder } from "./run-cli.ts";
+
+const model = ["--model", goldenPath("checkpoints"), "--seed", "7"];
+const steps = ["--stage-1-steps", "6", "--stage-2-steps", "4"];
+const args = ["txt2img", "a cat", ...model, "--until", "256", ...steps];
+
+interface Report {
+  readonly limits: { readonly ramBytes: number };
+  readonly stages: readonly {
+    readonly peakBytes: number;
+    readonly measured: { readonly residentBytes: number; readonly privateBytes: number };
+    readonly ratio: number;
+  }[];
+}
+
+describe("the budget", () => {
+  test.skipIf(process.platform !== "linux")(
+    "holds stages that fit one after the other and not together; what was predicted is what was measured",
+    async () => {
+      const folder = temporaryFolder();
+      const budget = ["--ram-budget", "300MB", "--report", "report.json", "--quiet"];
+      const run = await runCli([...args, "-o", "cat.png", ...budget], { cwd: folder });
+      expect(run).toMatchObject({ code: 0, stderr: "" });
+      const { stages, limits } = JSON.parse(readFileSync(join(folder, "report.json"), "utf8")) as Report;
+      const peaks = stages.map(({ measured }) => measured.residentBytes);
+      expect(limits.ramBytes).toBe(300e6);
+      expect(peaks.reduce((sum, peak) => sum + peak, 0)).toBeGreaterThan(limits.ramBytes);
+      expect(Math.max(...peaks)).toBeLessThan(limits.ramBytes);
+      expect(Math.min(...peaks)).toBeGreaterThan(50e6);
+      for (const { ratio } of stages) {
+        // the process alone is most of these; how much it takes depends on Node's version
+        expect(ratio).toBeGreaterThan(0.75);
+        expect(ratio).toBeLessThan(1.35);
+      }
+    },
+  );
+
+  test("refuses beforehand what cannot fit, with the table; a dry run prints it", async () => {
+    const run = await runCli([...args, "--ram-budget", "50MB", "-o", join(temporaryFolder(), "cat.png")]);
+    expect(run.code).toBe(3);
+    expect(run.stderr).toMatch(/text-encoding needs 0\.\d+ GB of memory but the budget is 0\.05 GB \(--ram-budget\)/);
+    expect(run.stderr).toMatch(/stage-2 +UNet .*does not fit/);
+    const dry = await runCli(["plan", ...model, "--until", "256", "--budget", "colab"]);
+    expect(dry.code).toBe(0);
+    expect(dry.stdout.toString()).toMatch(/RAM 13\.00 \(--budget colab\).*\n.*peak RAM.*\ntext-encoding +T5 .*fits/);
+  });
+
+  test("is kept by doing less at a time: nearly the same picture, and a note", async () => {
+    const folder = temporaryFolder();
+    const many = ["txt2img", "a cat", ...model, "--until", "64"];
+    const dry = async (budget: string): Promise<{ thrift?: unknown; memory: { needs: { peakBytes: number }[] } }> => {
+      const asked = ["--num-images", "24", "--ram-budget", budget, "--dry-run", "--json"];
+      const { stdout } = await runCli([...many, ...asked], { cwd: folder });
+      return JSON.parse(stdout.toString()) as Awaited<ReturnType<typeof dry>>;
+    };
+    const { memory, thrift } = await dry("1GB");
+    expect(thrift).toBeUndefined();
+    const tight = await dry(String(Math.floor((memory.needs[1]?.peakBytes ?? 0) - 2e6)));
+    expect(tight.thrift).toMatchObject({ "stage-1": { maxBatch: expect.any(Number) as number } });
+  });
+
+  test("--resume without a folder, an amount that is none", async () => {
+    expect(await runCli([...args, "--resume"])).toMatchObject({ code: 2 });
+    expect(await runCli([...args, "--ram-budget", "lots"])).toMatchObject({ code: 2 });
+  });
+});
+
+describe.skipIf(process.platform === "win32")("a run that is ended", () => {
+  /** Numbers in [0, 1) that are the same every time. */
+  let state = 12345;
+  const random = (): number => (state = (state * 48271) % 2147483647) / 2147483647;
+
+  test(
+    "by SIGKILL at 20 moments ends, resumed each time, with the bytes of an unbroken one",
+    { timeout: 240_000 },
+    async () => {
+      const folder = temporaryFolder();
+      const start = performance.now();
+      expect(await runCli([...args, "-o", "whole.png", "--quiet"], { cwd: folder })).toMatchObject({ code: 0 });
+      const whole = performance.now() - start;
+      const command = [...args, "-o", "broken.png", "--run-dir", "run", "--resume", "--quiet"];
+      for (let kill = 0; kill < 20; kill++) {
+        const run = startCli(command, { cwd: folder });
+        const ended = finish(run);
+        await wait(whole * random() * 0.6);
+        run.kill("SIGKILL"); // the program alone: what its stage does then is part of the test
+        await ended;
+      }
+      const last = await runCli(command, { cwd: folder });
+      expect(last).toMatchObject({ code: 0, stderr: "" });
+      expect(readFileSync(join(folder, "broken.png")).equals(readFileSync(join(folder, "whole.png")))).toBe(true);
+      const kept = readdirSync(join(folder, "run")).filter((name) => name.endsWith(".safetensors"));
+      expect(kept.sort()).toEqual([
+        "negative_prompt_embeds.safetensors",
+        "prompt_embeds.safetensors",
+        "stage-1.safetensors",
+        "stage-2.safetensors",
+      ]);
+    },
+  );
+
+  test.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("by %s ends its stage and exits with %d; what is finished can be gone on with", async (signal, code) => {
+    const folder = temporaryFolder();
+    const command = [...args, "-o", "cat.png", "--run-dir", "run"];
+    const run = startCli([...command, "--stage-2-steps", "999"], { cwd: folder });
+    let [said, sent] = ["", false];
+    run.stderr?.on("data", (chunk: Buffer) => {
+      said += chunk.toString();
+      if (sent || !/\[2\/\d\].*6\/6/.test(said)) return;
+      sent = true;
+      process.kill(-(run.pid ?? 0), signal); // to the whole group, as a terminal does
+    });
+    const ended = await finish(run);
+    expect(ended.code).toBe(code);
+    expect(ended.stderr).toMatch(/finished stages are in run; go on with --resume/);
+    expect(readdirSync(join(folder, "run"))).toContain("run.json");
+  });
+});

@@ -1,0 +1,132 @@
+/** What cannot be meant or used ends with one sentence and its exit code, before a network is loaded. */
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test, vi } from "vitest";
+import { main } from "../../src/cli/main.ts";
+import { encodePng } from "../../src/image/write-png.ts";
+import { goldenPath } from "../golden.ts";
+import { runCli, temporaryFolder } from "./run-cli.ts";
+
+const photo = goldenPath("image", "inputs", "photo_101x67.png");
+const model = ["--model", goldenPath("checkpoints"), "--until", "64"];
+
+/** Arguments, and what the sentence must say. */
+type Refusal = readonly [args: readonly string[], says: RegExp];
+
+const usage: readonly Refusal[] = [
+  [["paint", "a cat"], /unknown command 'paint'/],
+  [["txt2img"], /no prompt is given/],
+  [["txt2img", " "], /the prompt is empty/],
+  [["txt2img", "a cat", "--prompt", "a dog"], /given twice/],
+  [["txt2img", "a cat", "two", "three"], /too many arguments/],
+  [["txt2img", "a cat", "--strength", "0.5"], /unknown option '--strength'/],
+  [["txt2img", "a cat", "--image", photo], /unknown option '--image'/],
+  [["txt2img", "a cat", "--seed", "-1"], /whole number from 0 to 4294967295/],
+  [["txt2img", "a cat", "--num-images", "0"], /whole number from 1 to 64/],
+  [["txt2img", "a cat", "--until", "128"], /64, 256 or 1024/],
+  [["txt2img", "a cat", "--eta", "1.5"], /number from 0 to 1/],
+  [["txt2img", "a cat", "--safety", "red"], /Allowed choices are black, blur, off/],
+  [["txt2img", "a cat", "--variant", "q4"], /Allowed choices are fp32, fp16, 8bit/],
+  [["txt2img", "a cat", "--stage-1-timesteps", "1,2,3"], /falling whole numbers/],
+  [["txt2img", "a cat", "--stage-1-timesteps", "fast28", ...model], /none of fast27, smart27/],
+  [["txt2img", "a cat", "--stage-1-steps", "5", "--stage-1-timesteps", "fast27", ...model], /exclude each other/],
+  [["txt2img", "a cat", "--stage-1-noise-level", "5"], /unknown option/],
+  [["txt2img", "a cat", "--stage-3-noise-level", "400", "--model", goldenPath("checkpoints")], /at most 350/],
+  [["txt2img", "a cat", "--output", "cat.jpg", ...model], /ends in \.png/],
+  [["txt2img", "a cat", "--output", "-", "--num-images", "2", ...model], /--output - takes one picture/],
+  [["img2img", "a cat", ...model], /no picture is given/],
+  [["img2img", "a cat", "--image", photo, "--strength", "0", ...model], /above 0, and 1 at most/],
+  [["img2img", "a cat", "--image", photo, "--strength", "2", ...model], /above 0, and 1 at most/],
+  [["img2img", "a cat", "--image", photo, "--stage-1-strength", "nan", ...model], /above 0, and 1 at most/],
+  [["img2img", "a cat", "--image", photo, "--stage-3-strength", "0.5", ...model], /unknown option/],
+  [["inpaint", "a cat", "--image", photo, ...model], /nothing says what to repaint/],
+  [["inpaint", "a cat", "--image", photo, "--mask-rect", "1,2,3", ...model], /x,y,width,height in whole pixels/],
+  [["inpaint", "a cat", "--image", photo, "--mask-rect", "1,2,0,3", ...model], /x,y,width,height in whole pixels/],
+];
+
+describe("usage: exit code 2", () => {
+  test.each(usage)("%j", ([...args], says) => expectRefusalHere(args, 2, says));
+
+  const rows: readonly Refusal[] = [
+    [["img2img", "a cat", "--image", photo, "--strength", "0.01", ...model], /leaves none of the 80 steps of stage 1/],
+    [["inpaint", "a cat", "--image", photo, "--mask-rect", "101,0,5,5", ...model], /lies outside .* is 101x67/],
+    [["inpaint", "a cat", "--image", photo, "--mask-ellipse", "-9,0,9,9", ...model], /-9,0,9,9 lies outside/],
+  ];
+  test.each(rows)("with the picture in view: %j", ([...args], says) => expectRefusal(args, 2, says));
+});
+
+describe("model: exit code 4", () => {
+  const rows: readonly Refusal[] = [
+    [["txt2img", "a cat", "--model", "no-such-model"], /no-such-model is neither a folder/],
+    [["img2img", "a cat", "--image", photo, "--model", goldenPath("image")], /if-i is missing/],
+  ];
+  test.each(rows)("%j", ([...args], says) => expectRefusalHere(args, 4, says));
+});
+
+describe("input pictures: exit code 5", () => {
+  const rows: readonly Refusal[] = [
+    [["img2img", "a cat", "--image", "nope.png", ...model], /nope\.png cannot be read: there is no such file/],
+    [["img2img", "a cat", "--image", ".", ...model], /is a folder/],
+    [["img2img", "a cat", "--image", "text.png", ...model], /not a picture that can be read/],
+    [["img2img", "a cat", "--image", "narrow.png", ...model], /40x2 is too narrow: the long side may be 16 times/],
+    [["inpaint", "a cat", "--image", photo, "--mask", "nope.png", ...model], /nope\.png cannot be read/],
+    [["inpaint", "a cat", "--image", photo, "--mask", "black.png", ...model], /the mask marks nothing/],
+    [["inpaint", "a cat", "--image", photo, "--mask-rect", "0,0,101,67", "--invert-mask", ...model], /marks nothing/],
+    [["inpaint", "a cat", "--image", photo, "--mask-rect", "5,5,1,1", ...model], /marks less than a pixel/],
+  ];
+  test.each(rows)("%j", async ([...args], says) => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, "text.png"), "this is no picture");
+    writeFileSync(join(folder, "narrow.png"), await encodePng(blackPicture(40, 2)));
+    writeFileSync(join(folder, "black.png"), await encodePng(blackPicture(20, 10)));
+    await expectRefusal(args, 5, says, folder);
+  });
+});
+
+describe("output: exit code 6", () => {
+  test("a file that exists, a folder that does not, one that is a file, one in a picture's place", async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, "there.png"), "");
+    mkdirSync(join(folder, "folder.png"));
+    const refuse = (output: string, says: RegExp, ...more: string[]): Promise<void> =>
+      expectRefusalHere(["txt2img", "a cat", ...model, "-o", join(folder, output), ...more], 6, says);
+    await refuse("there.png", /there\.png exists; .*--overwrite/);
+    await refuse("nowhere/a.png", /nowhere, .* does not exist/);
+    await refuse("a.png", /there\.png cannot be created/, "--save-stages", join(folder, "there.png"));
+    await refuse("folder.png", /folder\.png is a folder/, "--overwrite");
+  });
+});
+
+/** In this process: what is refused before any picture is looked at. */
+async function expectRefusalHere(args: readonly string[], code: number, says: RegExp): Promise<void> {
+  let stderr = "";
+  const written = vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+    stderr += String(text);
+    return true;
+  });
+  try {
+    expect(await main(args)).toBe(code);
+  } finally {
+    written.mockRestore();
+  }
+  expectSentence(stderr, says);
+}
+
+/** Through the program. */
+async function expectRefusal(args: readonly string[], code: number, says: RegExp, cwd?: string): Promise<void> {
+  const run = await runCli(args, cwd === undefined ? {} : { cwd });
+  expectSentence(run.stderr, says);
+  expect(run.code).toBe(code);
+  expect(run.stdout.toString()).toBe("");
+}
+
+/** Commander adds a likely name, and where help is. */
+function expectSentence(stderr: string, says: RegExp): void {
+  expect(stderr).toMatch(says);
+  expect(stderr.trim().split("\n").length).toBeLessThanOrEqual(3);
+}
+
+function blackPicture(width: number, height: number): { data: Uint8Array; width: number; height: number; channels: 3 } {
+  return { data: new Uint8Array(3 * width * height), width, height, channels: 3 };
+}

@@ -1,0 +1,59 @@
+/** Runs the built program as a user does: bin/if-gen.js in a process of its own. */
+
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { onTestFinished } from "vitest";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+export interface CliRun {
+  readonly code: number | null;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+}
+
+export interface RunSettings {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** @throws {Error} the program has not been built. */
+export function startCli(args: readonly string[], { cwd, env }: RunSettings = {}): ReturnType<typeof spawn> {
+  if (!existsSync(join(root, "dist", "cli", "main.js"))) {
+    throw new Error("dist/ is missing: these tests run the built program; run `npm run build` first");
+  }
+  return spawn(process.execPath, [join(root, "bin", "if-gen.js"), ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true, // a process group of its own, as a shell makes: signals can be sent to all of it
+    env: { ...process.env, ...env },
+    ...(cwd ? { cwd } : {}),
+  });
+}
+
+export function runCli(args: readonly string[], settings: RunSettings = {}): Promise<CliRun> {
+  return finish(startCli(args, settings));
+}
+
+/** Waits for the end. */
+export function finish(child: ReturnType<typeof spawn>): Promise<CliRun> {
+  const stdout: Buffer[] = [];
+  const stderr: Buffer[] = [];
+  child.stdout?.on("data", (chunk: Buffer) => stdout.push(chunk));
+  child.stderr?.on("data", (chunk: Buffer) => stderr.push(chunk));
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code) =>
+      resolve({ code, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString() }),
+    );
+  });
+}
+
+/** @returns a new folder that is removed when the test ends. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "if-gen-test-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}

@@ -1,0 +1,127 @@
+/** The parent's side: what it makes of a stage's process, whatever that does. The children here are a few lines each. */
+
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { expect, onTestFinished, test } from "vitest";
+import { IfGenError, StageError } from "../../src/errors.ts";
+import { type RunOptions, runPlan } from "../../src/executor/executor.ts";
+import type { StageJob } from "../../src/executor/protocol.ts";
+import { planOf } from "../plan/plan-of.ts";
+
+/** A child that runs `body` once its job has come; `say` sends a message, `done` ends properly. */
+function workerThat(body: string): { worker: URL; folder: string } {
+  const folder = mkdtempSync(join(tmpdir(), "if-gen-test-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, "worker.mjs");
+  writeFileSync(
+    file,
+    `import { appendFileSync } from "node:fs";
+    const say = (message) => new Promise((resolve) => process.send(message, undefined, {}, resolve));
+    const done = () => setImmediate(() => process.disconnect()); // not within the handler: Node 20 crashes
+    process.once("message", async (job) => {
+      appendFileSync(job.folder + "/jobs.jsonl", JSON.stringify(job) + "\\n");
+      ${body}
+    });`,
+  );
+  return { worker: pathToFileURL(file), folder };
+}
+
+const plan = planOf({});
+const optionsFor = (made: { worker: URL; folder: string }, more: Partial<RunOptions> = {}): RunOptions => ({
+  ...made,
+  picturesOf: () => undefined,
+  ...more,
+});
+const failureOf = (body: string, more: Partial<RunOptions> = {}): Promise<unknown> =>
+  runPlan(plan, optionsFor(workerThat(body), more)).then(
+    () => "it succeeded",
+    (error: unknown) => error,
+  );
+const jobsIn = (folder: string): StageJob[] =>
+  readFileSync(join(folder, "jobs.jsonl"), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as StageJob);
+
+test("stage after stage, each with the plan's words and the generator as the one before left it", async () => {
+  const made = workerThat(`
+    await say({ type: "progress", step: 1, steps: 1, what: job.stage.name });
+    await say({ type: "note", text: "note of " + job.stage.name });
+    await say({ type: "result", ...(job.stage.name === "stage-1" ? { generatorState: "after" } : {}) });
+    done();`);
+  const seen: string[] = [];
+  const times = await runPlan(
+    plan,
+    optionsFor(made, {
+      onProgress: ({ stage, what }) => seen.push(`${stage} ${what}`),
+      onNote: (text) => seen.push(text),
+      picturesOf: (stage) => (stage.name === "safety" ? { files: [{ path: "p", parameters: "q" }] } : undefined),
+    }),
+  );
+  const names = ["text-encoding", "stage-1", "stage-2", "safety"];
+  expect([...times.keys()]).toEqual(names);
+  expect(seen).toEqual(names.flatMap((name) => [`${name} ${name}`, `note of ${name}`]));
+  const jobs = jobsIn(made.folder);
+  expect(jobs.map(({ generatorState }) => generatorState)).toEqual([undefined, undefined, "after", "after"]);
+  expect(jobs.map(({ pictures }) => pictures !== undefined)).toEqual([false, false, false, true]);
+  expect(jobs[1]).toMatchObject({
+    stage: plan.stages[1],
+    prompt: "a cat",
+    negativePrompt: "a dog",
+    numImages: 2,
+    seed: 5,
+  });
+});
+
+test("an error of the stage's own comes back with its code; a bug with the child's stack", async () => {
+  const own = await failureOf(
+    `await say({ type: "error", code: "CHECKPOINT", message: "no weights" }); process.exitCode = 4; done();`,
+  );
+  expect(own).toBeInstanceOf(IfGenError);
+  expect(own).toMatchObject({ code: "CHECKPOINT", message: "no weights", exitCode: 4 });
+  const bug = (await failureOf(
+    `await say({ type: "error", code: null, message: "TypeError: x\\n at y" }); done();`,
+  )) as Error;
+  expect(bug).not.toBeInstanceOf(IfGenError);
+  expect(bug.stack).toBe("text-encoding: TypeError: x\n at y");
+});
+
+test.skipIf(process.platform === "win32").each([
+  ["SIGKILL", /text-encoding was ended by SIGKILL: .*ran out of memory/],
+  ["SIGSEGV", /ended by SIGSEGV: the native library crashed/],
+  ["SIGTERM", /ended by SIGTERM: somebody stopped it/],
+])("a child that is ended by %s", async (signal, says) => {
+  const error = await failureOf(`process.kill(process.pid, "${signal}");`);
+  expect(error).toBeInstanceOf(StageError);
+  expect(error).toMatchObject({ exitCode: 7, message: expect.stringMatching(says) as string });
+});
+
+test("success is a result and exit code 0, neither alone; what the child wrote to stderr is told", async () => {
+  expect(await failureOf("done();")).toMatchObject({
+    code: "STAGE",
+    message: expect.stringMatching(/exit code 0 and without a result/),
+  });
+  const late = await failureOf(`await say({ type: "result" }); console.error("oh no"); process.exitCode = 3; done();`);
+  expect(late).toMatchObject({ code: "STAGE", message: expect.stringMatching(/exit code 3.*It said: oh no/s) });
+});
+
+test("an abort ends the running child, even one that will not listen, and no other is started", async () => {
+  const controller = new AbortController();
+  const made = workerThat(
+    `process.on("SIGTERM", () => {}); await say({ type: "note", text: "busy" }); setInterval(() => {}, 1000);`,
+  );
+  const reason = new IfGenError("INTERRUPTED", "enough");
+  const start = performance.now();
+  const running = runPlan(
+    plan,
+    optionsFor(made, { signal: controller.signal, onNote: () => controller.abort(reason) }),
+  );
+  await expect(running).rejects.toBe(reason);
+  expect(performance.now() - start).toBeLessThan(20_000);
+  expect(jobsIn(made.folder)).toHaveLength(1);
+  const aborted = workerThat("done();");
+  await expect(runPlan(plan, optionsFor(aborted, { signal: controller.signal }))).rejects.toBe(reason);
+  expect(existsSync(join(aborted.folder, "jobs.jsonl"))).toBe(false);
+});

@@ -1,0 +1,144 @@
+/** Predictions from the configs alone: the published networks at full size, and the tiny ones against budgets. */
+
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { networkNeed, planMemory } from "../../src/executor/stage-memory.ts";
+import { type StageNetwork, stageNetworks } from "../../src/executor/stage-networks.ts";
+import { judge } from "../../src/plan/budget.ts";
+import type { Plan } from "../../src/plan/plan.ts";
+import type { WeightEntry, WeightTable } from "../../src/weights/checkpoint.ts";
+import { elementCount } from "../../src/math/tensor.ts";
+import { isQuantized } from "../../src/weights/quantize-checkpoint.ts";
+import { goldenPath } from "../golden.ts";
+
+const colab = { ramBytes: 13e9, ramSource: "test", vramBytes: 15e9 };
+
+function planFor(checkpoints: readonly [string, string, string], sides: readonly number[], numImages = 1): Plan {
+  const stage = (name: "stage-1" | "stage-2" | "stage-3", at: number) =>
+    ({
+      name,
+      checkpoint: checkpoints[at] ?? "",
+      selection: { numInferenceSteps: 2 },
+      guidanceScale: 7,
+      width: sides[at] ?? 0,
+      height: sides[at] ?? 0,
+    }) as const;
+  return {
+    version: "0",
+    command: "txt2img",
+    model: "test",
+    prompt: "",
+    negativePrompt: "",
+    seed: 0,
+    numImages,
+    eta: 0,
+    watermark: false,
+    stages: [
+      { name: "text-encoding", checkpoint: checkpoints[0], cleanCaption: true },
+      stage("stage-1", 0),
+      stage("stage-2", 1),
+      stage("stage-3", 2),
+    ],
+    notes: [],
+  };
+}
+
+const tiny = [
+  goldenPath("checkpoints/if-i"),
+  goldenPath("checkpoints/if-ii"),
+  goldenPath("checkpoints/x4-upscaler"),
+] as const;
+
+describe("at full size", () => {
+  const folder = published();
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const checkpoints = ["if-i", "if-ii", "x4"].map((name) => join(folder, name)) as [string, string, string];
+  const needsOf = async (numImages: number, textBits: 8 | 16) => {
+    const plan = planFor(checkpoints, [64, 256, 1024], numImages);
+    const networks: StageNetwork[] = [];
+    for (const stage of plan.stages) networks.push(...(await stageNetworks(plan, stage)));
+    return networks.map((network) => networkNeed(network, weightsOf(network, textBits), {}));
+  };
+
+  test("each network fits into 13 GB, one picture, with guidance; their sum does not", async () => {
+    const needs = await needsOf(1, 8);
+    expect(needs.map(({ network }) => network)).toEqual(["T5", "UNet", "UNet", "CLIP text", "UNet", "VAE decoder"]);
+    expect(needs.filter((need) => judge(need.privateBytes, need.peakBytes, colab) !== "fits")).toEqual([]);
+    expect(needs.reduce((sum, { peakBytes }) => sum + peakBytes, 0)).toBeGreaterThan(20e9);
+  });
+
+  test("T5 in 8 bits takes less than 1 GB of private memory and less than 4.9 GB of weights", async () => {
+    const [t5] = await needsOf(1, 8);
+    expect(t5?.privateBytes).toBeLessThan(1e9);
+    expect(t5?.weightBytes).toBeLessThan(4.9e9);
+    expect(t5?.weightBytes).toBeGreaterThan(4.6e9);
+  });
+
+  test("eight pictures at once do not fit the upscaler: they take turns", async () => {
+    const [, , , , unet] = await needsOf(8, 8);
+    expect(unet?.peakBytes).toBeGreaterThan(13e9);
+  });
+
+  test("the decoder's attention over 65,536 pixels does not store their 17 GB of scores", async () => {
+    const vae = (await needsOf(1, 8)).at(-1);
+    expect(vae?.activationBytes).toBeGreaterThan(4e9);
+    expect(vae?.activationBytes).toBeLessThan(4.5e9);
+  });
+});
+
+describe("the least thrift that fits", () => {
+  test("none, where all fits", async () => {
+    const needs = await planMemory(planFor(tiny, [24, 48, 192], 4), colab);
+    expect(needs.map(({ thrift, verdict }) => ({ thrift, verdict }))).toEqual(
+      needs.map(() => ({ thrift: {}, verdict: "fits" })),
+    );
+  });
+
+  test("pictures in turns, and the decoder in strips when that is not enough", async () => {
+    const plan = planFor(tiny, [64, 128, 2048], 4);
+    const whole = (await planMemory(plan, colab)).at(-1);
+    const [, unet, vae] = whole?.networks ?? [];
+    const thriftiest = (await planMemory(plan, { ...colab, ramBytes: 1 })).at(-1);
+    const ramBytes = thriftiest?.peakBytes ?? 0;
+    expect(vae?.peakBytes).toBeGreaterThan(ramBytes);
+    expect(unet?.peakBytes).toBeGreaterThan(ramBytes);
+    const [stage] = (await planMemory(plan, { ...colab, ramBytes })).slice(-1);
+    expect(stage?.verdict).toBe("fits");
+    expect(stage?.thrift.maxBatch).toBeLessThan(8);
+    expect(stage?.thrift.stripBytes).toBeGreaterThan(0);
+  });
+
+  test("nothing helps against a budget below the process itself", async () => {
+    const needs = await planMemory(planFor(tiny, [24, 48, 192]), { ...colab, ramBytes: 5e7 });
+    expect(needs.map(({ verdict }) => verdict)).toEqual(needs.map(() => "too large"));
+  });
+});
+
+/** The published configs as checkpoints without weights. */
+function published(): string {
+  const folder = mkdtempSync(join(tmpdir(), "if-gen-configs-"));
+  const configs = [
+    ["if-i/text_encoder", "IF-I-XL-v1.0.text_encoder"],
+    ["if-i/unet", "IF-I-XL-v1.0.unet"],
+    ["if-ii/unet", "IF-II-L-v1.0.unet"],
+    ["x4/text_encoder", "x4-upscaler.text_encoder"],
+    ["x4/unet", "x4-upscaler.unet"],
+    ["x4/vae", "x4-upscaler.vae"],
+  ] as const;
+  for (const [component, name] of configs) {
+    mkdirSync(join(folder, component), { recursive: true });
+    cpSync(join(import.meta.dirname, `../golden/configs/${name}.config.json`), join(folder, component, "config.json"));
+  }
+  return folder;
+}
+
+function weightsOf(network: StageNetwork, textBits: 8 | 16): WeightTable {
+  const entries = network.build(1).parameters.map(({ value: { name, shape } }): [string, WeightEntry] => {
+    const int8 = textBits === 8 && isQuantized(name, shape);
+    const byteLength = elementCount(shape) * (int8 ? 1 : 2);
+    return [name, { name, shape, dtype: int8 ? "I8" : "F16", offset: 0, byteLength, file: "/none" }];
+  });
+  return { folder: network.folder, variant: "fp16", files: [], tensors: new Map(entries), totalBytes: 0 };
+}

@@ -1,0 +1,50 @@
+/** Runs a network on the CPU as it is lowered for another device. */
+
+import * as ort from "onnxruntime-node";
+import { encodeModel } from "../../../src/onnx/encode.ts";
+import type { Graph } from "../../../src/onnx/graph.ts";
+import { lower, type Lowering } from "../../../src/onnx/lower/lowering.ts";
+import { bindWeights } from "../../../src/runtime/bind-weights.ts";
+import { executionProviders, externalLocation } from "../../../src/runtime/execution-providers.ts";
+import type { Feed } from "../../../src/runtime/session.ts";
+import { openWeights } from "../../../src/weights/checkpoint.ts";
+import { referenceVariant } from "../../golden.ts";
+
+/** @returns the first output's numbers. @param folder null: the network has no weights. */
+export async function runLowered(
+  graph: Graph,
+  folder: string | null,
+  lowering: Lowering,
+  feeds: Readonly<Record<string, Feed>>,
+): Promise<Float32Array> {
+  const weights = folder === null ? null : await openWeights(folder, await referenceVariant(folder));
+  const lowered = lower(graph, await bindWeights(weights), lowering);
+  const session = await ort.InferenceSession.create(encodeModel(lowered, lowering.opset, externalLocation), {
+    ...executionProviders.cpu.sessionOptions("mapped"),
+    logSeverityLevel: 3,
+  });
+  try {
+    const tensors = graph.inputs.map(({ name, dtype, shape }): [string, ort.Tensor] => {
+      const data = feeds[name];
+      if (!data) throw new Error(`${name} is not fed`);
+      return [name, new ort.Tensor(dtype as "float32", data as Float32Array, shape)];
+    });
+    const results = await session.run(Object.fromEntries(tensors));
+    const data = results[graph.outputs[0]?.name ?? ""]?.data;
+    if (!(data instanceof Float32Array)) throw new Error("the first output is not float32");
+    return data;
+  } finally {
+    await session.release();
+  }
+}
+
+/** √(Σ(a - b)² / Σb²); NaN if there is one. */
+export function relativeError(actual: Float32Array, expected: ArrayLike<number | bigint>): number {
+  let [difference, size] = [0, 0];
+  for (let at = 0; at < expected.length; at++) {
+    const wanted = Number(expected[at]);
+    difference += ((actual[at] ?? Number.NaN) - wanted) ** 2;
+    size += wanted ** 2;
+  }
+  return actual.length === expected.length ? Math.sqrt(difference / size) : Number.NaN;
+}

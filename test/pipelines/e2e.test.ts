@@ -1,0 +1,166 @@
+/** Every stored run of the reference, from the prompt to the picture: ids, embeddings, draws, each step, the result. */
+
+import { describe, expect, test } from "vitest";
+import { join } from "node:path";
+import { denormalize, imagesFromSample } from "../../src/image/to-bytes.ts";
+import type { RgbImage } from "../../src/image/pixels.ts";
+import { readImage } from "../../src/image/read-image.ts";
+import { applyWatermark, watermarkFromTensor } from "../../src/image/watermark.ts";
+import { createGenerator, type Generator } from "../../src/math/random.ts";
+import type { Tensor } from "../../src/math/tensor.ts";
+import { SCORE_LIMIT, hidePicture, scorePictures } from "../../src/pipelines/safety.ts";
+import { encodeText } from "../../src/pipelines/text-encoding.ts";
+import type { CreateSchedulerOptions } from "../../src/schedulers/create-scheduler.ts";
+import { readSafetensorsHeader, readTensorAsFloat32 } from "../../src/weights/safetensors.ts";
+import { goldenPath } from "../golden.ts";
+import {
+  type Call,
+  type ReferenceCase,
+  maxDifference,
+  readCases,
+  readResults,
+  recordDraws,
+  shareOfDifferent,
+  toleranceOf,
+} from "./reference-case.ts";
+import { type ReferenceRun, checkpointOf, runReferenceCall, sampleSizeOf, settingsFor } from "./reference-run.ts";
+
+const cases = readCases();
+const isUpscaler = (pipe: string): boolean => pipe === "StableDiffusionUpscalePipeline";
+const whole = cases.filter((stored) => !stored.error);
+
+describe("single calls", () => {
+  const calls = whole.filter((stored) => !stored.case.stages);
+  test("there are some", () => expect(calls.length).toBeGreaterThan(5));
+
+  test.each(calls.map((stored) => [stored.name, stored] as const))("%s", async (_, stored) => {
+    const { pipe, args, seed, seeds, scheduler } = stored.case;
+    const recorded = (seeds ?? [seed ?? 0]).map((one) => recordDraws(createGenerator(one)));
+    const generators = recorded.map(({ generator }) => generator);
+    const run = await runReferenceCall({
+      pipe,
+      args,
+      generator: seeds ? generators : (generators[0] as Generator),
+      ...(scheduler ? { scheduler: overrideOf(scheduler) } : {}),
+    });
+    const draws = seeds ? [] : (recorded[0]?.draws ?? []);
+    await compare(stored.name, "", pipe, run, draws, toleranceOf(stored.images));
+    if (stored.pil) await comparePictures(stored, stored.case, run.images);
+  });
+});
+
+describe("chains with one generator", () => {
+  const chains = whole.filter((stored) => stored.case.stages);
+  test("there are some", () => expect(chains.length).toBeGreaterThan(0));
+
+  test.each(chains.map((stored) => [stored.name, stored] as const))("%s", async (_, stored) => {
+    const stages = stored.case.stages ?? [];
+    const encoded = await encodeText({
+      checkpoint: goldenPath("checkpoints", "if-i"),
+      prompts: [stored.case.encode?.prompt ?? ""],
+      negativePrompts: [stored.case.encode?.negative_prompt ?? ""],
+      cleanCaption: false,
+      settings: await settingsFor(goldenPath("checkpoints", "if-i", "text_encoder")),
+    });
+    const { generator, draws } = recordDraws(createGenerator(stored.case.seed ?? 0));
+    const tolerance = toleranceOf(stored.stages?.at(-1)?.images);
+    let previous: Tensor | undefined;
+    for (const [index, { pipe, args }] of stages.entries()) {
+      draws.length = 0;
+      const run = await runReferenceCall({ pipe, args, generator, encoded, ...(previous ? { previous } : {}) });
+      await compare(stored.name, `stage${index + 1}.`, pipe, run, draws, tolerance);
+      previous = run.images;
+    }
+    const next = await (await readResults(stored.name))("generator_next4");
+    expect(Array.from(generator.randn([4]).data)).toEqual(Array.from(next?.data ?? []));
+    const last = stages.at(-1);
+    if (stored.pil && last && previous) await comparePictures(stored, last, previous);
+  });
+});
+
+function overrideOf({
+  class: name,
+  kwargs,
+}: {
+  class: string;
+  kwargs: Record<string, unknown>;
+}): CreateSchedulerOptions {
+  const overrides = Object.fromEntries(
+    Object.entries(kwargs).map(([key, value]) => [
+      key.replace(/_(\w)/g, (__, letter: string) => letter.toUpperCase()),
+      value,
+    ]),
+  );
+  return { className: name, overrides } as CreateSchedulerOptions;
+}
+
+async function compare(
+  name: string,
+  prefix: string,
+  pipe: string,
+  run: ReferenceRun,
+  draws: readonly Tensor[],
+  tolerance: number,
+): Promise<void> {
+  const stored = await readResults(name);
+  const expectNear = async (key: string, actual: Tensor | null | undefined, limit: number): Promise<void> => {
+    const expected = await stored(key);
+    if (expected === undefined) return;
+    if (!actual) throw new Error(`${name}: ${key} is stored but was not made`);
+    expect(maxDifference(actual, expected), `${name}: ${key}`).toBeLessThanOrEqual(limit);
+  };
+  const ids = (await stored(`${prefix}prompt_input_ids`)) ?? (await stored("prompt_input_ids"));
+  expect(run.inputIds.flat()).toEqual(Array.from(ids?.data ?? []));
+  await expectNear(`${prefix}prompt_embeds`, run.promptEmbeds, 5e-5);
+  await expectNear(`${prefix}negative_embeds`, run.negativePromptEmbeds, 5e-5);
+  for (const [index, draw] of draws.entries()) await expectNear(`${prefix}draw${index}`, draw, 4e-6);
+  for (const [index, { sample }] of run.steps.entries())
+    await expectNear(`${prefix}step${index}.latents`, sample, tolerance);
+  await expectNear(`${prefix}vae_output`, run.images, tolerance);
+  const images = await stored(`${prefix}images`);
+  if (!images) throw new Error(`${name}: ${prefix}images is not stored`);
+  const made = isUpscaler(pipe) ? denormalize(run.images) : run.images;
+  expect(maxDifference(made, images), `${name}: ${prefix}images`).toBeLessThanOrEqual(tolerance);
+}
+
+/** The pictures as the reference draws them: checked, hidden, signed. 1 level, on at least 99.5 % of the values. */
+async function comparePictures(stored: ReferenceCase, call: Call, images: Tensor): Promise<void> {
+  const pictures = imagesFromSample(images);
+  const shown = call.safety ? await checkPictures(stored, pictures) : pictures;
+  const isSigned = !isUpscaler(call.pipe) || call.watermark_after || call.safety;
+  const mark = isSigned ? await readWatermark() : undefined;
+  // the upscaler, when it signs by itself, takes the picture's height
+  const sampleSize = isUpscaler(call.pipe) && call.safety ? undefined : sampleSizeOf(call.pipe);
+  for (const [index, picture] of shown.entries()) {
+    const drawn = mark ? applyWatermark(picture, mark, sampleSize) : picture;
+    const expected = await readImage(goldenPath("e2e", stored.pil?.files[index] ?? ""));
+    expect(shareOfDifferent(drawn, expected), `${stored.name}.${index}.png`).toBeLessThanOrEqual(0.005);
+  }
+}
+
+/** @returns the pictures after the safety checker, whose scores and verdicts must be the stored ones. */
+async function checkPictures({ pil }: ReferenceCase, pictures: readonly RgbImage[]): Promise<RgbImage[]> {
+  const checkpoint = checkpointOf("IFPipeline");
+  const settings = await settingsFor(join(checkpoint, "safety_checker"));
+  const scores = await scorePictures(pictures, { checkpoint, settings });
+  const unsafe = (pil?.nsfw_detected ?? pil?.nsfw_content_detected ?? []) as boolean[];
+  expect(scores.map((score) => score.unsafe > SCORE_LIMIT)).toEqual(unsafe);
+  for (const [index, score] of scores.entries()) {
+    expect(Math.abs(score.unsafe - (pil?.p_scores?.[index] ?? Number.NaN))).toBeLessThan(SCORE_TOLERANCE);
+    expect(Math.abs(score.watermark - (pil?.w_scores?.[index] ?? Number.NaN))).toBeLessThan(SCORE_TOLERANCE);
+  }
+  return pictures.map((picture, index) => (scores[index]?.flagged ? hidePicture(picture, "black") : picture));
+}
+
+/** The checker sees bytes: a value that is rounded the other way moves a score by about 1e-4. */
+const SCORE_TOLERANCE = 1e-3;
+
+async function readWatermark(): ReturnType<typeof watermarkOf> {
+  return watermarkOf(join(checkpointOf("IFPipeline"), "watermarker", "diffusion_pytorch_model.safetensors"));
+}
+
+async function watermarkOf(path: string): Promise<ReturnType<typeof watermarkFromTensor>> {
+  const entry = (await readSafetensorsHeader(path)).tensors.get("watermark_image");
+  if (!entry) throw new Error(`${path} holds no watermark`);
+  return watermarkFromTensor(await readTensorAsFloat32(path, entry));
+}

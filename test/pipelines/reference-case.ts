@@ -1,0 +1,187 @@
+/** A stored run of the reference: its call as ours, and the tensors it left. */
+
+import { readFileSync } from "node:fs";
+import { preprocessImage, preprocessLowResolution, preprocessMaskImage } from "../../src/image/preprocess.ts";
+import { preprocessUpscalerImage } from "../../src/image/preprocess-upscaler.ts";
+import { decodePicture } from "../../src/image/decode.ts";
+import { type RgbImage, rgbFromPixels } from "../../src/image/pixels.ts";
+import { readImage, readMask } from "../../src/image/read-image.ts";
+import { resizePil } from "../../src/image/resize-pil.ts";
+import { concatBatch } from "../../src/math/layout.ts";
+import { createGenerator, type Generator } from "../../src/math/random.ts";
+import type { Tensor } from "../../src/math/tensor.ts";
+import { elementCount } from "../../src/math/tensor.ts";
+import { readSafetensorsHeader, readTensor } from "../../src/weights/safetensors.ts";
+import { goldenNames, goldenPath } from "../golden.ts";
+
+/** A picture argument, as the profile writes it. */
+export type PictureSource =
+  | { $picture: string; convert?: string; resize?: [number, number] }
+  | { $result: string }
+  | { $prev: true }
+  | { $randn: number[]; seed: number; scale: number };
+
+export interface CallArguments {
+  prompt?: string | string[];
+  negative_prompt?: string | string[];
+  num_inference_steps?: number;
+  timesteps?: number[];
+  guidance_scale?: number;
+  num_images_per_prompt?: number;
+  height?: number;
+  width?: number;
+  noise_level?: number;
+  strength?: number;
+  eta?: number;
+  clean_caption?: boolean;
+  image?: PictureSource | PictureSource[];
+  original_image?: PictureSource;
+  mask_image?: PictureSource;
+}
+
+export interface Call {
+  pipe: string;
+  args: CallArguments;
+  watermark_after?: boolean;
+  safety?: boolean;
+}
+
+export interface ReferenceCase {
+  readonly name: string;
+  readonly case: Call & {
+    seed?: number;
+    seeds?: number[];
+    scheduler?: { class: string; kwargs: Record<string, unknown> };
+    encode?: { prompt: string; negative_prompt?: string };
+    stages?: Call[];
+  };
+  readonly error?: string;
+  readonly text?: { preprocessed_prompt: string[] };
+  readonly images?: Record<string, number>;
+  readonly stages?: { images: Record<string, number> }[];
+  readonly pil?: {
+    files: string[];
+    nsfw_detected?: boolean[] | null;
+    nsfw_content_detected?: boolean[] | null;
+    p_scores?: number[];
+    w_scores?: number[];
+  };
+}
+
+export function readCases(): ReferenceCase[] {
+  const cases = goldenNames("e2e", ".json").map(
+    (name) => JSON.parse(readFileSync(goldenPath("e2e", `${name}.json`), "utf8")) as ReferenceCase,
+  );
+  if (cases.length === 0) throw new Error("there are no stored runs");
+  return cases;
+}
+
+/** The tensors a case left; asking for one that is not stored gives undefined. */
+export async function readResults(name: string): Promise<(key: string) => Promise<Tensor | undefined>> {
+  const file = await readSafetensorsHeader(goldenPath("e2e", `${name}.safetensors`));
+  return async (key) => {
+    const entry = file.tensors.get(key);
+    return entry && { data: Float32Array.from(await readTensor(file.path, entry), Number), shape: entry.shape };
+  };
+}
+
+/** 10 x the largest of the three differences other fp32 runs have, at least 2e-4: the golden README's rule. */
+export function toleranceOf(images: Record<string, number> | undefined): number {
+  const spread = ["diff_2_threads", "diff_no_onednn", "diff_fp64"].map((key) => images?.[key] ?? 0);
+  return Math.max(2e-4, 10 * Math.max(...spread));
+}
+
+export const listOf = <T>(value: T | T[] | undefined): T[] =>
+  value === undefined ? [] : Array.isArray(value) ? value : [value];
+
+export type PictureUse = "start" | "mask" | "low-resolution" | "upscale";
+
+/** @returns the tensor the reference's own preprocessing makes of a picture argument, (B, C, H, W). */
+export async function loadPictures(
+  sources: PictureSource | PictureSource[],
+  use: PictureUse,
+  sampleSize: number,
+  previous: Tensor | undefined,
+): Promise<Tensor> {
+  const parts = await Promise.all(listOf(sources).map((source) => loadPicture(source, use, sampleSize, previous)));
+  return concatBatch(parts);
+}
+
+async function loadPicture(
+  source: PictureSource,
+  use: PictureUse,
+  sampleSize: number,
+  previous: Tensor | undefined,
+): Promise<Tensor> {
+  if ("$prev" in source) return previous ?? missing("the stage before");
+  if ("$result" in source) {
+    return (await (await readResults(source.$result))("images")) ?? missing(source.$result);
+  }
+  if ("$randn" in source) {
+    const noise = createGenerator(source.seed).randn(source.$randn);
+    const clamped = noise.data.map((value) => Math.min(1, Math.max(-1, Math.fround(value * source.scale))));
+    return { data: clamped, shape: noise.shape };
+  }
+  const path = goldenPath("image", "inputs", source.$picture);
+  if (use === "mask") {
+    const mask = await readMask(path);
+    return preprocessMaskImage(source.resize ? resizePil(mask, ...source.resize, "bicubic") : mask, sampleSize);
+  }
+  const resized = await resizedAsStored(path, source);
+  if (use === "start") return preprocessImage(resized, sampleSize);
+  return use === "upscale" ? preprocessUpscalerImage(resized) : preprocessLowResolution(resized);
+}
+
+/** Pillow resizes a picture in its own mode: one with alpha, premultiplied, before the pipeline makes it RGB. */
+export async function resizedAsStored(
+  path: string,
+  { convert, resize }: { convert?: string; resize?: [number, number] },
+): Promise<RgbImage> {
+  const rgb = await readImage(path);
+  if (!resize) return rgb;
+  const stored = await decodePicture(path, true);
+  if (convert !== undefined || stored.kind !== "bytes" || stored.channels !== 4) return resizePil(rgb, ...resize);
+  return rgbFromPixels(resizePil({ ...stored, channels: 4 }, ...resize));
+}
+
+function missing(what: string): never {
+  throw new Error(`${what} is not stored`);
+}
+
+/** Keeps what a generator drew, in order, beside handing it on. */
+export function recordDraws(generator: Generator): { generator: Generator; draws: Tensor[] } {
+  const draws: Tensor[] = [];
+  return {
+    draws,
+    generator: {
+      ...generator,
+      randn: (shape, dtype) => {
+        const drawn = generator.randn(shape, dtype);
+        draws.push(drawn);
+        return drawn;
+      },
+      randn64: (shape) => generator.randn64(shape),
+      saveState: () => generator.saveState(),
+    },
+  };
+}
+
+/** @returns the largest difference; throws where the shapes differ. */
+export function maxDifference(actual: Tensor, expected: Tensor): number {
+  if (elementCount(actual.shape) !== elementCount(expected.shape)) {
+    throw new Error(`[${actual.shape.join()}] is not [${expected.shape.join()}]`);
+  }
+  return actual.data.reduce((worst, value, at) => {
+    const difference = Math.abs(value - (expected.data[at] ?? Number.NaN));
+    return difference <= worst ? worst : difference; // NaN wins
+  }, 0);
+}
+
+/** @returns the share of the values that differ by more than one level, 0 to 1; throws where the sizes differ. */
+export function shareOfDifferent(actual: RgbImage, expected: RgbImage): number {
+  if (actual.width !== expected.width || actual.height !== expected.height) {
+    throw new Error(`${actual.width}x${actual.height} is not ${expected.width}x${expected.height}`);
+  }
+  const far = actual.data.filter((value, at) => Math.abs(value - (expected.data[at] ?? 999)) > 1).length;
+  return far / actual.data.length;
+}

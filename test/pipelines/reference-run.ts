@@ -1,0 +1,164 @@
+/** Runs one call of the reference's pipelines through ours. */
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { repeatInterleave } from "../../src/math/layout.ts";
+import type { Generator } from "../../src/math/random.ts";
+import type { Tensor } from "../../src/math/tensor.ts";
+import type { StepEvent } from "../../src/pipelines/denoise.ts";
+import { runStage1 } from "../../src/pipelines/stage-1.ts";
+import { runStage2 } from "../../src/pipelines/stage-2.ts";
+import { type EncodedText, encodeText } from "../../src/pipelines/text-encoding.ts";
+import type { Start } from "../../src/pipelines/start.ts";
+import { runUpscale } from "../../src/pipelines/upscale.ts";
+import type { CreateSchedulerOptions } from "../../src/schedulers/create-scheduler.ts";
+import type { NetworkSettings } from "../../src/pipelines/components.ts";
+import { listVariants } from "../../src/weights/variants.ts";
+import { goldenPath } from "../golden.ts";
+import { type CallArguments, listOf, loadPictures } from "./reference-case.ts";
+
+export interface ReferenceRun {
+  /** Raw for the IF pipelines, the decoder's output for the upscaler. */
+  readonly images: Tensor;
+  readonly steps: readonly StepEvent[];
+  readonly promptEmbeds: Tensor;
+  readonly negativePromptEmbeds: Tensor | null;
+  readonly inputIds: readonly (readonly number[])[];
+}
+
+export interface RunContext {
+  readonly pipe: string;
+  readonly args: CallArguments;
+  readonly generator: Generator | readonly Generator[];
+  /** What the stage before drew. */
+  readonly previous?: Tensor;
+  /** The embeddings of encode_prompt, in a chain. */
+  readonly encoded?: EncodedText;
+  readonly scheduler?: CreateSchedulerOptions;
+}
+
+/** The weights the reference ran with: fp32 files, or fp16 ones where the set holds only those. */
+export async function settingsFor(network: string): Promise<NetworkSettings> {
+  const variants = await listVariants(network);
+  return { executionProvider: "cpu", variant: variants.includes("fp32") ? "fp32" : "fp16" };
+}
+
+/** The arguments' defaults, from the signatures of the reference's pipelines. */
+const defaults: Record<string, { steps: number; guidance: number; strength: number; noiseLevel: number }> = {
+  IFPipeline: { steps: 100, guidance: 7, strength: 1, noiseLevel: 0 },
+  IFSuperResolutionPipeline: { steps: 50, guidance: 4, strength: 1, noiseLevel: 250 },
+  IFImg2ImgPipeline: { steps: 80, guidance: 10, strength: 0.7, noiseLevel: 0 },
+  IFImg2ImgSuperResolutionPipeline: { steps: 50, guidance: 4, strength: 0.8, noiseLevel: 250 },
+  IFInpaintingPipeline: { steps: 50, guidance: 7, strength: 1, noiseLevel: 0 },
+  IFInpaintingSuperResolutionPipeline: { steps: 100, guidance: 4, strength: 0.8, noiseLevel: 0 },
+  StableDiffusionUpscalePipeline: { steps: 75, guidance: 9, strength: 1, noiseLevel: 20 },
+};
+
+export const checkpointOf = (pipe: string): string =>
+  goldenPath(
+    "checkpoints",
+    pipe === "StableDiffusionUpscalePipeline" ? "x4-upscaler" : pipe.includes("SuperResolution") ? "if-ii" : "if-i",
+  );
+
+/** @returns the `sample_size` of a pipeline's UNet. */
+export function sampleSizeOf(pipe: string): number {
+  const config = readFileSync(join(checkpointOf(pipe), "unet", "config.json"), "utf8");
+  return (JSON.parse(config) as { sample_size: number }).sample_size;
+}
+
+export async function runReferenceCall(context: RunContext): Promise<ReferenceRun> {
+  if (context.pipe === "StableDiffusionUpscalePipeline") return upscale(context);
+  const { pipe, args, generator, previous } = context;
+  const usual = defaults[pipe];
+  if (!usual) throw new Error(`${pipe} is not known here`);
+  const sampleSize = sampleSizeOf(pipe);
+  const encoded = context.encoded ?? (await encode(args));
+  const steps: StepEvent[] = [];
+  const imagesPerPrompt = args.num_images_per_prompt ?? 1;
+  const common = {
+    checkpoint: checkpointOf(pipe),
+    promptEmbeds: encoded.promptEmbeds,
+    negativePromptEmbeds: encoded.negativePromptEmbeds,
+    imagesPerPrompt,
+    start: await startOf(context, sampleSize, usual.strength),
+    selection: args.timesteps
+      ? { timesteps: args.timesteps }
+      : { numInferenceSteps: args.num_inference_steps ?? usual.steps },
+    guidanceScale: args.guidance_scale ?? usual.guidance,
+    eta: args.eta ?? 0,
+    generator,
+    settings: await settingsFor(join(checkpointOf(pipe), "unet")),
+    onStep: (event: StepEvent) => steps.push(event),
+    ...(context.scheduler ? { scheduler: context.scheduler } : {}),
+  };
+  const images = pipe.includes("SuperResolution")
+    ? await runStage2({
+        ...common,
+        image: await loadPictures(args.image ?? [], "low-resolution", sampleSize, previous),
+        noiseLevel: args.noise_level ?? usual.noiseLevel,
+      })
+    : await runStage1(common);
+  return {
+    images,
+    steps,
+    promptEmbeds: repeatInterleave(encoded.promptEmbeds, imagesPerPrompt),
+    negativePromptEmbeds: repeatInterleave(encoded.negativePromptEmbeds, imagesPerPrompt),
+    inputIds: encoded.prompts.map(({ inputIds }) => inputIds),
+  };
+}
+
+/** Embeddings as a pipeline's own call makes them: captions cleaned unless told otherwise. */
+async function encode(args: CallArguments): Promise<EncodedText> {
+  const prompts = listOf(args.prompt);
+  const negative = listOf(args.negative_prompt);
+  return encodeText({
+    checkpoint: goldenPath("checkpoints", "if-i"),
+    prompts,
+    negativePrompts: prompts.map((_, index) => negative[index] ?? negative[0] ?? ""),
+    cleanCaption: args.clean_caption ?? true,
+    settings: await settingsFor(goldenPath("checkpoints", "if-i", "text_encoder")),
+  });
+}
+
+async function startOf({ pipe, args, previous }: RunContext, sampleSize: number, usual: number): Promise<Start> {
+  const picture = pipe.includes("SuperResolution") ? args.original_image : args.image;
+  if (pipe === "IFPipeline" || pipe === "IFSuperResolutionPipeline") {
+    return { kind: "noise", height: args.height ?? sampleSize, width: args.width ?? sampleSize };
+  }
+  return {
+    kind: "picture",
+    picture: await loadPictures(picture ?? [], "start", sampleSize, previous),
+    strength: args.strength ?? usual,
+    ...(args.mask_image ? { mask: await loadPictures(args.mask_image, "mask", sampleSize, undefined) } : {}),
+  };
+}
+
+async function upscale({ pipe, args, generator, previous }: RunContext): Promise<ReferenceRun> {
+  const usual = defaults[pipe];
+  if (!usual || Array.isArray(generator)) throw new Error("the upscaler runs with one generator here");
+  const prompts = listOf(args.prompt);
+  const negative = listOf(args.negative_prompt);
+  const steps: StepEvent[] = [];
+  const imagesPerPrompt = args.num_images_per_prompt ?? 1;
+  const result = await runUpscale({
+    checkpoint: checkpointOf(pipe),
+    prompts,
+    negativePrompts: prompts.map((_, index) => negative[index] ?? negative[0] ?? ""),
+    imagesPerPrompt,
+    image: await loadPictures(args.image ?? [], "upscale", 0, previous),
+    selection: { numInferenceSteps: args.num_inference_steps ?? usual.steps },
+    guidanceScale: args.guidance_scale ?? usual.guidance,
+    eta: args.eta ?? 0,
+    noiseLevel: args.noise_level ?? usual.noiseLevel,
+    generator: generator as Generator,
+    settings: await settingsFor(join(checkpointOf(pipe), "unet")),
+    onStep: (event) => steps.push(event),
+  });
+  return {
+    images: result.images,
+    steps,
+    promptEmbeds: repeatInterleave(result.promptEmbeds, imagesPerPrompt),
+    negativePromptEmbeds: result.negativePromptEmbeds && repeatInterleave(result.negativePromptEmbeds, imagesPerPrompt),
+    inputIds: result.tokens.prompts.map(({ inputIds }) => inputIds),
+  };
+}

@@ -1,0 +1,18 @@
+import type { Request } from "../../src/plan/request.ts";
+
+/** What the command line makes of `txt2img "a cat" --seed 1`. */
+export const plainRequest: Request = {
+  command: "txt2img",
+  prompt: "a cat",
+  negativePrompt: "",
+  seed: 1,
+  numImages: 1,
+  model: "demo",
+  until: 1024,
+  stage1: {},
+  stage2: {},
+  stage3: {},
+  cleanCaption: true,
+  watermark: true,
+  eta: 0,
+};

@@ -1,0 +1,45 @@
+/** What sessions are told, as far as it can be known without a card: the library takes it, and the numbers are right. */
+
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import * as ort from "onnxruntime-node";
+import { describe, expect, test } from "vitest";
+import { encodeModel } from "../../src/onnx/encode.ts";
+import { GraphBuilder } from "../../src/onnx/graph.ts";
+import { lower } from "../../src/onnx/lower/lowering.ts";
+import * as ops from "../../src/onnx/ops.ts";
+import { type ExecutionProvider, executionProviders, externalLocation } from "../../src/runtime/execution-providers.ts";
+import { withFolder } from "../models/checkpoint-copy.ts";
+
+const names = Object.keys(executionProviders) as ExecutionProvider[];
+
+test("there are three", () => {
+  expect(names.sort()).toEqual(["cpu", "cuda", "webgpu"]);
+});
+
+describe.each(names)("%s", (name) => {
+  const { lowering, sessionOptions } = executionProviders[name];
+
+  test("asks for itself, and for nothing that would stand in silently", () => {
+    expect(sessionOptions("mapped").executionProviders).toEqual([name]);
+  });
+
+  test("options are texts, as the binding demands, and weights come from their file", async () => {
+    const g = new GraphBuilder("test");
+    g.output("out", ops.linear(g, g.input("x", "float32", [1, 2]), g.parameter("w", [2, 2]), null));
+    await withFolder(async (folder) => {
+      const file = join(folder, "weights");
+      await writeFile(file, new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer));
+      const place = { file, offset: 0, byteLength: 16, dtype: "float32" } as const;
+      const device = lowering("float32");
+      const graph = lower(g.finish(), (weight, shape) => ({ name: weight, shape, ...place }), device);
+      const session = await ort.InferenceSession.create(encodeModel(graph, device.opset, externalLocation), {
+        ...sessionOptions("mapped"),
+        executionProviders: ["cpu"],
+      });
+      const { out } = await session.run({ x: new ort.Tensor("float32", [10, 1], [1, 2]) });
+      expect(Array.from(out?.data as Float32Array)).toEqual([12, 34]);
+      await session.release();
+    });
+  });
+});
