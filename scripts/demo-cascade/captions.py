@@ -51,8 +51,8 @@ def sample_scene(rng: random.Random, lettering: float = 0.45, one: float = 0.17)
             row[f"size_{slot}"] = rng.choices([0, 1, 2], [0.46, 0.27, 0.27])[0]
         used = {row["colour_a"], row["colour_b"]}
         if kind == 1:
-            row["relation"] = rng.randrange(4)
             row["relation_told"] = int(rng.random() < 0.93)
+            row["relation"] = rng.randrange(4) if row["relation_told"] else 0  # "a and b": read from left to right
     row["background"] = WHITE
     if style == 0:
         row["background_told"] = int(rng.random() < 0.72)

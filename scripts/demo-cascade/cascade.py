@@ -11,7 +11,7 @@ from training import load_half
 
 # What a run uses unless told otherwise: number of steps or the name of a preset, guidance, noise level.
 DEFAULTS = {
-    "stage_1": {"steps": "fast27_timesteps", "guidance": 3.0},
+    "stage_1": {"steps": "smart27_timesteps", "guidance": 3.0},
     "stage_2": {"steps": 20, "guidance": 1.0, "noise_level": 100},
     "upscaler": {"steps": 16, "guidance": 1.0, "noise_level": 20},
 }

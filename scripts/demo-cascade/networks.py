@@ -1,4 +1,5 @@
 """The networks' configurations, in the keys of the original repositories' config.json files, and how to build them."""
+import torch
 from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
@@ -11,7 +12,7 @@ T5 = {
     "d_ff": 320, "d_kv": 32, "d_model": TEXT_WIDTH, "decoder_start_token_id": 0, "dense_act_fn": "gelu_new",
     "dropout_rate": 0.0, "eos_token_id": 1, "feed_forward_proj": "gated-gelu", "initializer_factor": 1.0,
     "is_encoder_decoder": True, "is_gated_act": True, "layer_norm_epsilon": 1e-6, "num_decoder_layers": 4,
-    "num_heads": 4, "num_layers": 4, "output_past": True, "pad_token_id": 0, "relative_attention_max_distance": 128,
+    "num_heads": 4, "num_layers": 4, "output_past": True, "pad_token_id": 0, "relative_attention_max_distance": 24,
     "relative_attention_num_buckets": 32, "tie_word_embeddings": False, "use_cache": True, "vocab_size": T5_VOCABULARY,
 }
 
@@ -27,15 +28,16 @@ IF_UNET = {
 }
 
 STAGE_1 = {
-    **IF_UNET, "block_out_channels": [64, 96, 96, 96], "class_embed_type": None, "cross_attention_dim": 96,
-    "down_block_types": ["ResnetDownsampleBlock2D"] + ["SimpleCrossAttnDownBlock2D"] * 3, "in_channels": 3,
-    "layers_per_block": [2, 2, 2, 1], "mid_block_scale_factor": 1, "norm_num_groups": 16, "only_cross_attention": False,
+    **IF_UNET, "act_fn": "silu", "block_out_channels": [32, 32, 96, 160], "class_embed_type": None,
+    "cross_attention_dim": 96,
+    "down_block_types": ["ResnetDownsampleBlock2D"] * 2 + ["SimpleCrossAttnDownBlock2D"] * 2, "in_channels": 3,
+    "layers_per_block": 1, "mid_block_scale_factor": 1, "norm_num_groups": 8, "only_cross_attention": True,
     "resnet_out_scale_factor": 1.0, "resnet_skip_time_act": False, "sample_size": 64, "time_embedding_act_fn": None,
-    "time_embedding_dim": 128, "up_block_types": ["SimpleCrossAttnUpBlock2D"] * 3 + ["ResnetUpsampleBlock2D"],
+    "time_embedding_dim": 256, "up_block_types": ["SimpleCrossAttnUpBlock2D"] * 2 + ["ResnetUpsampleBlock2D"] * 2,
 }
 
 STAGE_2 = {
-    **IF_UNET, "block_out_channels": [32, 32, 48, 64, 48], "class_embed_type": "timestep",
+    **IF_UNET, "act_fn": "silu", "block_out_channels": [32, 32, 48, 64, 48], "class_embed_type": "timestep",
     "attention_head_dim": 16, "cross_attention_dim": 64,
     "down_block_types": ["ResnetDownsampleBlock2D"] * 3 + ["SimpleCrossAttnDownBlock2D"] * 2, "in_channels": 6,
     "layers_per_block": 1, "mid_block_scale_factor": 1.4142271248762552, "norm_num_groups": 8,
@@ -100,6 +102,33 @@ def clip(vocabulary: int):
 
 def unet(config: dict):
     return UNet2DConditionModel(**config)
+
+
+def pass_noise_through(model):
+    """Sets a new UNet's weights so that its noise guess is the noisy picture itself, with standard deviation 1.
+
+    That is nearly right for a very noisy picture, and exactly what is hard to learn: the little that differs holds the
+    picture.  Channels of conv_in carry the picture and its negative by the outermost skip to conv_out; for silu and gelu
+    alike, f(x) - f(-x) = x.  Groups of a picture and its negative have mean 0, so normalisation changes their scale only.
+    """
+    groups = model.conv_norm_out.num_groups
+    size = model.conv_in.out_channels // groups
+    assert size == 4
+    carried = [(0, 1.0, 0), (1, -1.0, 0), (2, 1.0, 1), (3, -1.0, 1), (4, 1.0, 2), (5, -1.0, 2), (6, 1.0, 2), (7, -1.0, 2)]
+    last = model.up_blocks[-1].resnets[-1]
+    inside = last.conv_shortcut.in_channels - model.conv_in.out_channels  # the skip comes after the block's own channels
+    with torch.no_grad():
+        for channel, sign, colour in carried:
+            model.conv_in.weight[channel] = model.conv_in.bias[channel] = 0
+            model.conv_in.weight[channel, colour, 1, 1] = sign
+            last.conv_shortcut.weight[channel] = last.conv_shortcut.bias[channel] = 0
+            last.conv_shortcut.weight[channel, inside + channel] = 1
+            last.conv2.weight[channel] = last.conv2.bias[channel] = 0
+        model.conv_out.weight.zero_()
+        model.conv_out.bias.zero_()
+        for channel, sign, colour in carried:
+            model.conv_out.weight[colour, channel, 1, 1] = sign * (0.5 if colour == 2 else 1.0)
+    return model
 
 
 def autoencoder(scaling_factor: float = 1.0):

@@ -1,8 +1,9 @@
 """Trains the x4 upscaler's UNet and its CLIP text encoder on latents of windows of 1024 px drawings.
 
-Most windows are 256 px; every fifth batch is whole canvases, so that the whole canvas is no surprise to the normalisation layers.
+Windows are 256 px at first and grow to whole canvases, which the normalisation layers must know.  Early latents of a run
+are wrong and the small picture is right: training pairs with wrong colours in the noisy latents teach that.
 
-    python train_upscaler.py --minutes 7 --out runs/demo
+    python train_upscaler.py --minutes 25 --out runs/demo
 """
 import argparse
 import json
@@ -17,21 +18,19 @@ from data import Pool, degrade, edge_windows, painter
 from training import Average, Clock, Log, half_precision, load_half, optimizer_for, save_half, setup
 
 MAX_NOISE_LEVEL = 350
-WINDOWS = [64, 64, 64, 64, 256]  # latent sizes, in turn; the batch shrinks as the area grows
+EARLY, LATE = (64, 64, 64, 128), (128, 256, 64)  # window sides in latents; a batch covers about the same area
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--minutes", type=float, default=7.0)
+    parser.add_argument("--minutes", type=float, default=25.0)
     parser.add_argument("--steps", type=int)
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--pool", type=int, default=150000)
+    parser.add_argument("--batch", type=int, default=8, help="windows of 64 latents, or fewer larger ones")
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--muon", type=float, default=0.01)
+    parser.add_argument("--pool", type=int, default=50000)
     parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--drift", type=float, default=0.0, help="train against wrong colours in the noisy latents")
-    parser.add_argument("--windows", type=int, nargs="*", default=WINDOWS, help="sides of the trained windows, in latents")
-    parser.add_argument("--every", type=int, default=100)
-    parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--drift", type=float, default=1.0, help="train against wrong colours in the noisy latents")
     parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
     parser.add_argument("--out", default="runs/demo")
     args = parser.parse_args()
@@ -48,26 +47,23 @@ def main():
         load_half(unet, os.path.join(weights, "upscaler.safetensors"))
         load_half(clip, os.path.join(weights, "clip.safetensors"))
     modules = {"upscaler": unet, "clip": clip}
-    parameters = [p for m in modules.values() for p in m.parameters()]
-    optimizer = optimizer_for([{"params": parameters}], args.rate)
-    average = Average(modules, 0.999 if not args.steps else 0.9)
+    optimizer = optimizer_for(list(modules.values()), args.rate, args.muon)
+    average = Average(modules, 0.99)
     alphas = networks.ddim(networks.UPSCALER_SCHEDULER).alphas_cumprod.to(device)
     paint = painter(os.path.join(args.out, "glyphs.npy"), device, False)
-    predict = unet if args.no_compile else torch.compile(unet, dynamic=False)
 
     def encode(picture):
         return vae.quant_conv(vae.encoder(picture))[:, :4]
-
-    encoder = encode if args.no_compile else torch.compile(encode, dynamic=False)
 
     def mix(a, b, level):
         alpha = alphas[level][:, None, None, None]
         return alpha.sqrt() * a + (1 - alpha).sqrt() * b
 
     clock = Clock(args.minutes, args.steps, args.rate, start=0.5 if args.resume else 1.0)
-    log = Log(os.path.join(args.out, "logs.jsonl"), "upscaler", args.every if not args.steps else max(1, args.steps // 4))
+    log = Log(os.path.join(args.out, "logs.jsonl"), "upscaler", 25)
     while clock.tick(optimizer):
-        size = args.windows[log.step % len(args.windows)]
+        sides = LATE if clock.done > 0.75 else EARLY
+        size = sides[log.step % len(sides)]
         count = max(1, args.batch * 64 * 64 // size**2)
         extent = size / 256
         attributes, ids = pool.clip_batch(count, empty_share=0.1)
@@ -78,7 +74,7 @@ def main():
             large = paint(scene, size * 4, corner, extent) * 2 - 1
             small = degrade(paint(scene, size, corner, extent) * 2 - 1, 0.6)
             with half_precision(device):
-                latents = encoder(large.contiguous(memory_format=torch.channels_last)).float() * scaling
+                latents = encode(large.contiguous(memory_format=torch.channels_last)).float() * scaling
             level = torch.randint(MAX_NOISE_LEVEL + 1, (count,), device=device)
             level = torch.where(torch.rand(count, device=device) < 0.5, level // 6, level)  # the default is low
             small = mix(small, torch.randn_like(small), level)
@@ -98,14 +94,13 @@ def main():
             noisy = torch.cat([noisy, small], 1).contiguous(memory_format=torch.channels_last)
         with half_precision(device):
             tokens = clip(ids)[0]
-            output = predict(noisy, t, tokens.float(), class_labels=level, return_dict=False)[0]
+            output = unet(noisy, t, tokens.float(), class_labels=level, return_dict=False)[0]
         loss = (output.float() - velocity).square().mean()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         average.update()
-        log.add(count, velocity=loss, gradient=norm)
+        log.add(count, velocity=loss)
     average.swap()
     for name, module in modules.items():
         save_half(module, os.path.join(weights, f"{name}.safetensors"))

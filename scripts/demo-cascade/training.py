@@ -67,7 +67,7 @@ class Clock:
         now = time.time()
         if self.step in (1, 2, 10):  # compilation and tuning happen in the first steps
             self.began = now
-        done = self.step / self.steps if self.steps else (now - self.began) / max(self.end - self.began, 1)
+        self.done = done = self.step / self.steps if self.steps else (now - self.began) / max(self.end - self.began, 1)
         if done >= 1:
             return False
         height = self.start * (0.5 + 0.5 * math.cos(math.pi * done))
@@ -99,9 +99,73 @@ class Log:
             self.sums, self.count = {}, 0
 
 
-def optimizer_for(groups, rate, decay=0.01):
-    fused = next(iter(groups[0]["params"])).is_cuda
-    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.99), weight_decay=decay, fused=fused)
+def orthogonal(matrix, steps=5):
+    """The nearest matrix with all singular values about 1, by the quintic Newton-Schulz iteration (Jordan et al. 2024)."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = matrix.bfloat16()
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.mT if tall else x
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return (x.mT if tall else x).to(matrix.dtype)
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose update is made orthogonal, for weight matrices and convolutions read as matrices."""
+
+    def __init__(self, parameters, lr, momentum=0.95, weight_decay=0.01):
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            same = {}
+            for p in group["params"]:
+                if p.grad is not None:
+                    same.setdefault(p.shape, []).append(p)
+            for shape, members in same.items():
+                updates = []
+                for p in members:
+                    kept = self.state[p].setdefault("momentum", torch.zeros_like(p))
+                    kept.lerp_(p.grad, 1 - group["momentum"])
+                    updates.append(p.grad.lerp(kept, group["momentum"]).flatten(1))
+                updates = orthogonal(torch.stack(updates))
+                gain = max(1, updates.shape[-2] / updates.shape[-1]) ** 0.5
+                for p, update in zip(members, updates):
+                    p.mul_(1 - group["lr"] * group["weight_decay"])
+                    p.add_(update.view(shape), alpha=-group["lr"] * gain)
+
+
+class Optimizers(list):
+    """Several optimizers that step as one."""
+
+    @property
+    def param_groups(self):
+        return [group for one in self for group in one.param_groups]
+
+    def zero_grad(self, set_to_none=True):
+        for one in self:
+            one.zero_grad(set_to_none=set_to_none)
+
+    def step(self):
+        for one in self:
+            one.step()
+
+
+def optimizer_for(modules, rate, muon_rate=0.01, decay=0.01, plain=("conv_in", "conv_out", "embed", "shared", "heads")):
+    """Muon for the matrices inside, Adam for the rest; both follow one schedule (training.Clock)."""
+    inner, outer, biases = [], [], []
+    for module in modules:
+        for name, p in module.named_parameters():
+            if "relative_attention_bias" in name:  # logits, one table for all layers: they must grow to tell neighbours apart
+                biases.append(p)
+                continue
+            matrix = p.ndim >= 2 and min(p.shape[0], p[0].numel()) >= 8 and not any(part in name for part in plain)
+            (inner if matrix else outer).append(p)
+    adam = torch.optim.AdamW([{"params": outer}, {"params": biases, "scale": 15.0}], lr=rate, betas=(0.9, 0.98), weight_decay=0.0)
+    return Optimizers([adam, Muon([{"params": inner, "scale": muon_rate / rate}], muon_rate, weight_decay=decay)])
 
 
 def half_precision(device):
