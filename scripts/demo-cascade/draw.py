@@ -16,6 +16,7 @@ TEXT_MARGIN = 0.055
 LETTER_MARGIN = 0.075
 NEON_WIDTH, PENCIL_WIDTH = 0.0165, 0.0125  # half widths of the strokes
 GLOW_REACH, GLOW = 0.032, 0.55
+CHANCE = 0.25  # how far positions and sizes vary from picture to picture; small, so that little has to be guessed
 
 
 def place(attributes: torch.Tensor, generator: torch.Generator | None = None) -> dict[str, torch.Tensor]:
@@ -26,7 +27,7 @@ def place(attributes: torch.Tensor, generator: torch.Generator | None = None) ->
         return attributes[:, COLUMN[name]]
 
     def jitter(width, *shape):
-        return (torch.rand(batch, *shape, device=device, generator=generator) * 2 - 1) * width
+        return (torch.rand(batch, *shape, device=device, generator=generator) * 2 - 1) * width * CHANCE
 
     kind = column("kind")
     two = (kind == 1).float()

@@ -104,30 +104,31 @@ def unet(config: dict):
     return UNet2DConditionModel(**config)
 
 
+# Channels of conv_in, of the outermost skip and of conv_out that carry the noisy picture: (channel, sign, colour).
+CARRIED = ((0, 1, 0), (1, -1, 0), (2, 1, 1), (3, -1, 1), (4, 1, 2), (5, -1, 2), (6, 1, 2), (7, -1, 2))
+
+
+@torch.no_grad()
 def pass_noise_through(model):
     """Sets a new UNet's weights so that its noise guess is the noisy picture itself, with standard deviation 1.
 
-    That is nearly right for a very noisy picture, and exactly what is hard to learn: the little that differs holds the
-    picture.  Channels of conv_in carry the picture and its negative by the outermost skip to conv_out; for silu and gelu
-    alike, f(x) - f(-x) = x.  Groups of a picture and its negative have mean 0, so normalisation changes their scale only.
+    That is nearly right for a very noisy picture, and hard to learn as exactly as is needed: the little that differs holds
+    the picture.  Eight channels of conv_in carry the picture and its negative by the outermost skip to the last
+    normalisation and conv_out; for silu and gelu alike, f(x) - f(-x) = x.  Groups of a picture and its negative have mean
+    0, so normalisation only scales, and it scales rightly: noise has standard deviation 1.
     """
-    groups = model.conv_norm_out.num_groups
-    size = model.conv_in.out_channels // groups
-    assert size == 4
-    carried = [(0, 1.0, 0), (1, -1.0, 0), (2, 1.0, 1), (3, -1.0, 1), (4, 1.0, 2), (5, -1.0, 2), (6, 1.0, 2), (7, -1.0, 2)]
+    assert model.conv_in.out_channels // model.conv_norm_out.num_groups == 4
     last = model.up_blocks[-1].resnets[-1]
     inside = last.conv_shortcut.in_channels - model.conv_in.out_channels  # the skip comes after the block's own channels
-    with torch.no_grad():
-        for channel, sign, colour in carried:
-            model.conv_in.weight[channel] = model.conv_in.bias[channel] = 0
-            model.conv_in.weight[channel, colour, 1, 1] = sign
-            last.conv_shortcut.weight[channel] = last.conv_shortcut.bias[channel] = 0
-            last.conv_shortcut.weight[channel, inside + channel] = 1
-            last.conv2.weight[channel] = last.conv2.bias[channel] = 0
-        model.conv_out.weight.zero_()
-        model.conv_out.bias.zero_()
-        for channel, sign, colour in carried:
-            model.conv_out.weight[colour, channel, 1, 1] = sign * (0.5 if colour == 2 else 1.0)
+    model.conv_out.weight.zero_()
+    model.conv_out.bias.zero_()
+    for channel, sign, colour in CARRIED:
+        model.conv_in.weight[channel] = model.conv_in.bias[channel] = 0
+        model.conv_in.weight[channel, colour, 1, 1] = sign
+        last.conv_shortcut.weight[channel] = last.conv_shortcut.bias[channel] = 0
+        last.conv_shortcut.weight[channel, inside + channel] = 1
+        last.conv2.weight[channel] = last.conv2.bias[channel] = 0
+        model.conv_out.weight[colour, channel, 1, 1] = sign * (0.5 if colour == 2 else 1.0)
     return model
 
 

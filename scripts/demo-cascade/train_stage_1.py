@@ -15,6 +15,12 @@ from training import Average, Clock, GaussianDiffusion, Log, half_precision, loa
 from vocabulary import COLUMN
 
 
+def thing_mask(picture):
+    """(B,1,64,64): 1 on and near whatever is not the ground, which fills most of a picture and is learnt first."""
+    differs = (picture - picture[:, :, :1, :1]).abs().amax(1, keepdim=True) > 0.1
+    return F.max_pool2d(differs.float(), 5, 1, 2)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=110)
@@ -70,7 +76,8 @@ def main():
         error, bound = diffusion.losses(output, noise, t)
         lettering = (attributes[:, COLUMN["kind"]] == 2).float()
         weighted = error * diffusion.weight[t]
-        loss = (weighted * (1 + lettering)).mean() + 0.05 * bound.mean()
+        things = ((output[:, :3].float() - noise).square() * thing_mask(picture)).mean((1, 2, 3)) * diffusion.weight[t]
+        loss = (weighted + 4 * things).mean() + 0.05 * bound.mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -80,7 +87,7 @@ def main():
             save_half(unet, os.path.join(weights, "stage-1.safetensors"))
             average.swap()
         late = (t > 500).float()
-        log.add(args.batch, noise=error.mean(), weighted=weighted.mean(),
+        log.add(args.batch, noise=error.mean(), weighted=weighted.mean(), things=things.mean(),
                 noisy_half=(weighted * late).sum() / late.sum().clamp(min=1),
                 lettering=(weighted * lettering).sum() / lettering.sum().clamp(min=1), bound=bound.mean())
     average.swap()

@@ -2,7 +2,8 @@
 
 Windows of the picture at first, whole pictures in the end, which the normalisation layers must know.
 
-    python train_stage_2.py --minutes 35 --out runs/demo
+    python train_stage_2.py --minutes 32 --out runs/demo
+    python train_stage_2.py --minutes 13 --resume --start 0.5 --fine
 """
 import argparse
 import os
@@ -29,6 +30,7 @@ def main():
     parser.add_argument("--pool", type=int, default=100000)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--start", type=float, default=1.0, help="height on the cosine at which to begin")
+    parser.add_argument("--fine", action="store_true", help="large windows and mostly little noise: takes the grain away")
     parser.add_argument("--drift", type=float, default=1.0, help="train against wrong colours in the noisy picture")
     parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
     parser.add_argument("--out", default="runs/demo")
@@ -62,7 +64,7 @@ def main():
     clock = Clock(args.minutes, args.steps, args.rate, start=args.start, warm=50)
     log = Log(os.path.join(args.out, "logs.jsonl"), "stage-2", 25)
     while clock.tick(optimizer):
-        sides = LATE if clock.done > 0.75 else EARLY
+        sides = LATE if args.fine or clock.done > 0.75 else EARLY
         side = sides[log.step % len(sides)]
         count = max(2, args.batch * 64 * 64 // side**2)
         picture, guide, tokens = examples(count, side)
@@ -71,14 +73,17 @@ def main():
             level = torch.where(torch.rand(count, device=device) < 0.5, level // 4, level)  # the default is low
             guide = diffusion.add(guide, torch.randn_like(guide), level)
             t = torch.randint(1000, (count,), device=device)
-            t = torch.where(torch.rand(count, device=device) < 0.4, 500 + t // 2, t)
+            if args.fine:
+                t = torch.where(torch.rand(count, device=device) < 0.6, t * 2 // 5, t)
+            else:
+                t = torch.where(torch.rand(count, device=device) < 0.4, 500 + t // 2, t)
             noisy, noise = diffusion.drifted(picture, torch.randn_like(picture), t, args.drift)
             noisy = torch.cat([noisy, guide], 1).contiguous(memory_format=torch.channels_last)
         with half_precision(device):
             output = unet(noisy, t, tokens, class_labels=level, return_dict=False)[0]
         error, bound = diffusion.losses(output, noise, t)
         weighted = (error * diffusion.weight[t]).mean()
-        loss = weighted + 0.05 * bound.mean()
+        loss = weighted + 0.05 * bound.mean() + (error.mean() if args.fine else 0.0)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -31,6 +31,7 @@ def main():
     parser.add_argument("--pool", type=int, default=50000)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--drift", type=float, default=1.0, help="train against wrong colours in the noisy latents")
+    parser.add_argument("--fine", action="store_true", help="large windows only")
     parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
     parser.add_argument("--out", default="runs/demo")
     args = parser.parse_args()
@@ -62,7 +63,7 @@ def main():
     clock = Clock(args.minutes, args.steps, args.rate, start=0.5 if args.resume else 1.0)
     log = Log(os.path.join(args.out, "logs.jsonl"), "upscaler", 25)
     while clock.tick(optimizer):
-        sides = LATE if clock.done > 0.75 else EARLY
+        sides = LATE if args.fine or clock.done > 0.75 else EARLY
         size = sides[log.step % len(sides)]
         count = max(1, args.batch * 64 * 64 // size**2)
         extent = size / 256
