@@ -5,11 +5,20 @@
  *
  * Exit codes: 0 done, 1 internal error, 2 usage, 3 does not fit the memory budget, 4 a checkpoint cannot be used,
  * 5 an input picture cannot be used, 6 the output cannot be written, 7 a stage failed, 8 the Hub or the network failed,
- * 130 / 143 ended by SIGINT / SIGTERM.
+ * 9 the execution provider that was named does not work here, 130 / 143 ended by SIGINT / SIGTERM.
  */
 
 export type ErrorCode =
-  "USAGE" | "MEMORY_BUDGET" | "CHECKPOINT" | "INPUT_IMAGE" | "OUTPUT" | "STAGE" | "HUB" | "INTERRUPTED" | "TERMINATED";
+  | "USAGE"
+  | "MEMORY_BUDGET"
+  | "CHECKPOINT"
+  | "INPUT_IMAGE"
+  | "OUTPUT"
+  | "STAGE"
+  | "HUB"
+  | "PROVIDER"
+  | "INTERRUPTED"
+  | "TERMINATED";
 
 export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   USAGE: 2,
@@ -19,6 +28,7 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   OUTPUT: 6,
   STAGE: 7,
   HUB: 8,
+  PROVIDER: 9,
   INTERRUPTED: 130,
   TERMINATED: 143,
 };
@@ -67,6 +77,24 @@ export class OutputError extends IfGenError {
     super("OUTPUT", message, options);
     this.name = "OutputError";
   }
+}
+
+/** @returns why the system refused to write, and what to do: the end of a sentence, without its full stop. */
+export function whyNotWritten(error: unknown): string {
+  const sentences: Readonly<Record<string, string>> = {
+    ENOENT: "its folder does not exist; create it first",
+    ENOTDIR: "its folder is a file; choose another place",
+    EISDIR: "it is a folder; give a file name",
+    EACCES: "permission denied; choose another folder",
+    EPERM: "permission denied; choose another folder",
+    EROFS: "the disk is read-only; choose another folder",
+    ENOSPC: "the disk is full; free some space or choose another folder",
+    EDQUOT: "your disk quota is used up; free some space or choose another folder",
+    EFBIG: "it is larger than the disk or this shell (ulimit -f) allows; choose another folder or raise the limit",
+    ENAMETOOLONG: "its name is too long; choose a shorter one",
+  };
+  const { code, message } = error as NodeJS.ErrnoException;
+  return sentences[code ?? ""] ?? code ?? message ?? String(error);
 }
 
 /** A stage's process ended badly. Exit 7. */

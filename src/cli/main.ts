@@ -46,6 +46,7 @@ function createProgram(): Command {
 
 const exitCodeHelp =
   "0 done, 1 internal error, 2 usage, 3 memory budget, 4 checkpoint, 5 input picture, 6 output, 7 stage, 8 network, " +
+  "9 execution provider, " +
   "130 and 143 interrupted";
 
 function report(error: unknown): number {

@@ -12,7 +12,8 @@ export interface MemoryOptions {
   ramBudget?: number;
   vramBudget?: number;
   budget?: "colab" | "machine";
-  textEncoderBits?: "8";
+  textEncoderBits?: "8" | "4";
+  textEncoderActivations?: "float32" | "int8";
   report?: string;
   runDir?: string;
   resume?: boolean;
@@ -31,8 +32,15 @@ export function addMemoryOptions(command: Command): Command {
     .addOption(
       new Option(
         "--text-encoder-bits <bits>",
-        "T5 in 8 bits: the model's own such file, or one made once from its weights (4.9 GB at full size)",
-      ).choices(["8"]),
+        "T5 in 8 bits: the model's own such file, or one made once from its weights (4.9 GB at full size); " +
+          "in 4: always made, 2.9 GB, coarser",
+      ).choices(["8", "4"]),
+    )
+    .addOption(
+      new Option(
+        "--text-encoder-activations <type>",
+        "what T5's 8-bit weights are multiplied with: int8 is faster and coarser (default: float32)",
+      ).choices(["float32", "int8"]),
     )
     .option("--report <file.json>", "write what each stage was predicted to take and what it took")
     .option("--run-dir <folder>", "keep each finished stage there, so that --resume can go on after any end")

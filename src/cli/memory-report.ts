@@ -4,7 +4,7 @@
  */
 
 import { writeFile } from "node:fs/promises";
-import { OutputError } from "../errors.ts";
+import { OutputError, whyNotWritten } from "../errors.ts";
 import type { StageEnd } from "../executor/executor.ts";
 import type { Limits, StageNeed } from "../plan/budget.ts";
 
@@ -38,6 +38,6 @@ export async function writeMemoryReport(file: string, report: MemoryReport): Pro
   try {
     await writeFile(file, `${JSON.stringify(report, null, 2)}\n`);
   } catch (cause) {
-    throw new OutputError(`the report ${file} cannot be written: ${(cause as Error).message}.`, { cause });
+    throw new OutputError(`the report ${file} cannot be written: ${whyNotWritten(cause)}.`, { cause });
   }
 }

@@ -9,10 +9,11 @@ import { type Command, Option } from "commander";
 import { UsageError } from "../errors.ts";
 import type { CommandName, PictureRequest, Request, SafetyAction, Side, StageRequest } from "../plan/request.ts";
 import { type MemoryOptions, addMemoryOptions } from "./memory-options.ts";
+import { type ProviderOptions, addProviderOptions, checkProviderOptions } from "./provider-options.ts";
 import { decimal, integer, side, strength, timesteps } from "./values.ts";
 
 /** What commander collects: the names are the flags', camelCased. */
-export interface CommonOptions extends MemoryOptions {
+export interface CommonOptions extends MemoryOptions, ProviderOptions {
   prompt?: string;
   negativePrompt: string;
   output?: string;
@@ -46,7 +47,7 @@ export function addCommonOptions(command: Command, { startsFromPicture }: { star
     command.option("--strength <share>", "how far stages 1 and 2 leave the picture: above 0, to 1", strength);
   }
   for (const stage of [1, 2, 3]) addStageOptions(command, stage, startsFromPicture);
-  return addMemoryOptions(command)
+  return addMemoryOptions(addProviderOptions(command))
     .option("--no-clean-caption", "do not clean the prompt as the reference does, only lower-case and trim it")
     .option("--no-watermark", "leave the model's watermark out")
     .addOption(
@@ -107,7 +108,7 @@ function addStageOptions(command: Command, stage: number, startsFromPicture: boo
 /**
  * @param argument the prompt as the command's argument, if given.
  * @param picture  what img2img and inpaint start from.
- * @throws {UsageError} no prompt, two prompts, or an empty one.
+ * @throws {UsageError} no prompt, two prompts, or an empty one; options that do not go together.
  */
 export function requestFrom(
   command: CommandName,
@@ -116,6 +117,7 @@ export function requestFrom(
   picture?: PictureRequest,
 ): Request {
   const { negativePrompt, numImages, model, variant, until, cleanCaption, watermark, safety, eta, threads } = options;
+  checkProviderOptions(options);
   return {
     command,
     prompt: promptFrom(argument, options.prompt),
@@ -134,6 +136,8 @@ export function requestFrom(
     ...(safety ? { safety } : {}),
     eta,
     ...(threads ? { threads } : {}),
+    executionProvider: options.executionProvider,
+    ...(options.deviceId === undefined ? {} : { deviceId: options.deviceId }),
   };
 }
 

@@ -6,6 +6,7 @@
 import type { StageTimes } from "../executor/executor.ts";
 import type { SafetyReport } from "../executor/protocol.ts";
 import { type DiffusionStage, type Plan, type Stage, diffusionStages, stepCount } from "../plan/plan.ts";
+import { describeProvider } from "../plan/provider.ts";
 import { describeSize } from "./progress.ts";
 
 export interface Result {
@@ -30,6 +31,7 @@ export function describePlan(plan: Plan): string {
     ...(first?.start ? [`image    ${first.start.image}`] : []),
     `seed     ${plan.seed}`,
     `pictures ${plan.numImages}`,
+    ...(plan.provider ? [`provider ${describeProvider(plan.provider)}`] : []),
     ...plan.stages.map((stage) => `${stage.name.padEnd(13)}  ${describeStage(stage)}`),
     ...(plan.pasteBack ? ["the original's untouched pixels are put back"] : []),
     ...plan.notes.map((note) => `note: ${note}`),
@@ -70,6 +72,7 @@ export function resultJson({ plan, paths, times, seconds, safety, notes }: Resul
     width,
     height,
     seconds: Number(seconds.toFixed(3)),
+    ...(plan.provider ? { executionProvider: plan.provider } : {}),
     stages: [...times].map(([name, milliseconds]) => ({ name, seconds: Number((milliseconds / 1000).toFixed(3)) })),
     ...(safety ? { safety } : {}),
     notes,

@@ -9,10 +9,12 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { OutputError } from "../errors.ts";
 import { type StageEnd, type StageTimes, runPlan } from "../executor/executor.ts";
+import { createReadAhead } from "../executor/read-ahead.ts";
 import { RunFolder } from "../executor/run-folder.ts";
 import { type Limits, type StageNeed, budgetTable, checkBudget } from "../plan/budget.ts";
 import { temporaryFolder } from "../plan/machine.ts";
 import type { Plan } from "../plan/plan.ts";
+import { describeProvider } from "../plan/provider.ts";
 import type { Request } from "../plan/request.ts";
 import { findRequestedModel } from "./find-model.ts";
 import { fitPlan, resumedRun, withSeed } from "./fit-plan.ts";
@@ -22,18 +24,20 @@ import { memoryReport, writeMemoryReport } from "./memory-report.ts";
 import type { CommonOptions } from "./options.ts";
 import { STDOUT, outputPaths, prepareFolder } from "./outputs.ts";
 import { preparePlan } from "./prepare.ts";
+import { limitsOfCard } from "./provider-options.ts";
 import { createProgressView } from "./progress.ts";
 import { describePlan, describeResult, resultJson } from "./report.ts";
 import { picturesOf, readSafetyReport, saveStages } from "./stage-pictures.ts";
 
 export async function runRequest(asked: Request, options: CommonOptions): Promise<void> {
-  const limits = limitsFrom(options);
+  const machineLimits = limitsFrom(options);
   const resumed = await resumedRun(options);
   const request = withSeed(asked, options, resumed);
   const output = options.output ?? `if-gen-${request.seed}.png`;
   const overwrite = options.overwrite ?? resumed !== undefined; // what an interrupted run has drawn may be there
   const paths = options.dryRun ? [] : outputPaths(output, request.numImages, overwrite);
   const prepared = await preparePlan(request, await findRequestedModel(request, options));
+  const limits = await limitsOfCard(machineLimits, prepared, options);
   const { plan, needs } = await fitPlan(prepared, limits, resumed, options);
   if (options.dryRun) {
     const text = `${describePlan(plan)}\n${budgetTable(needs, limits)}\n`;
@@ -100,12 +104,14 @@ async function runStages(
   const kept = runDir === undefined ? "nothing was written" : `finished stages are in ${runDir}; go on with --resume`;
   const interrupt = listenForInterrupt(kept);
   try {
+    if (!quiet && plan.provider) process.stderr.write(`execution provider: ${describeProvider(plan.provider)}\n`);
     plan.notes.forEach(onNote);
     const times = await runPlan(plan, {
       folder,
       picturesOf: (stage) => picturesOf(stage, plan, drawn, saved),
       signal: interrupt.signal,
       budgetBytes: limits.ramBytes,
+      readAhead: createReadAhead(plan, needs, limits),
       ...(runFolder ? { runFolder } : {}),
       onStageEnd: (end) => ends.push(end),
       onNote,

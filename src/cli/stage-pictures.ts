@@ -5,7 +5,7 @@
 
 import { copyFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { OutputError } from "../errors.ts";
+import { OutputError, whyNotWritten } from "../errors.ts";
 import { SAFETY_REPORT_FILE, type SafetyReport, type StageJob, filesOf, safetyReport } from "../executor/protocol.ts";
 import { type Plan, type Stage, diffusionStages } from "../plan/plan.ts";
 import { stagePicturePaths } from "./outputs.ts";
@@ -42,7 +42,7 @@ export async function saveStages(folder: string, target: string, plan: Plan, dra
       await copyFile(drawn[index] ?? "", path);
     }
   } catch (cause) {
-    throw new OutputError(`the stages cannot be saved in ${target}: ${(cause as Error).message}.`, { cause });
+    throw new OutputError(`the stages cannot be saved in ${target}: ${whyNotWritten(cause)}.`, { cause });
   }
 }
 

@@ -6,10 +6,12 @@
 
 import { join } from "node:path";
 import type { Plan, Stage, StageName } from "../plan/plan.ts";
+import { runOrFallBack } from "./fall-back.ts";
 import type { MemoryPeaks } from "./memory-guard.ts";
 import { SAFETY_REPORT_FILE, type StageJob, filesOf } from "./protocol.ts";
+import type { ReadAhead } from "./read-ahead.ts";
 import type { RunFolder } from "./run-folder.ts";
-import { type StageProcessOptions, runStageProcess } from "./stage-process.ts";
+import { type StageOutcome, type StageProcessOptions, type StageProgress, runStageProcess } from "./stage-process.ts";
 
 export type { StageProgress } from "./stage-process.ts";
 
@@ -21,6 +23,8 @@ export interface RunOptions extends StageProcessOptions {
   /** Keeps what is finished; stages it has are not run again. Its path is `folder`. */
   readonly runFolder?: RunFolder;
   readonly onStageEnd?: (end: StageEnd) => void;
+  /** Brings the next stage's weights into the page cache; ended with the stage beside which it reads. */
+  readonly readAhead?: ReadAhead;
 }
 
 export interface StageEnd {
@@ -55,7 +59,13 @@ export async function runPlan(plan: Plan, options: RunOptions): Promise<StageTim
     }
     resuming = false;
     await options.runFolder?.forgetFrom(plan.stages.slice(index).map(({ name }) => name));
-    const outcome = await runStageProcess(jobOf(plan, stage, options.folder, generatorState, pictures), options);
+    const job = jobOf(plan, stage, options.folder, generatorState, pictures);
+    const outcome = await runOrFallBack(
+      job,
+      plan.provider?.asked === "auto",
+      (own) => runReadingAhead(own, plan.stages[index + 1], options),
+      options.onNote,
+    );
     generatorState = outcome.generatorState ?? generatorState;
     await options.runFolder?.record(stage.name, filesWritten(stage, options.folder, pictures), outcome.generatorState);
     const milliseconds = performance.now() - start;
@@ -63,6 +73,24 @@ export async function runPlan(plan: Plan, options: RunOptions): Promise<StageTim
     options.onStageEnd?.({ stage: stage.name, milliseconds, peaks: outcome.peaks });
   }
   return times;
+}
+
+/** The next stage's weights are read once the running one has its own: after its first step or, of only one, at once. */
+async function runReadingAhead(job: StageJob, next: Stage | undefined, options: RunOptions): Promise<StageOutcome> {
+  const ended = new AbortController();
+  let reading: Promise<void> | undefined;
+  const onProgress = (progress: StageProgress): void => {
+    options.onProgress?.(progress);
+    if (next && (progress.step > 0 || progress.steps === 1)) {
+      reading ??= options.readAhead?.(job.stage, next, ended.signal);
+    }
+  };
+  try {
+    return await runStageProcess(job, { ...options, onProgress });
+  } finally {
+    ended.abort();
+    await reading;
+  }
 }
 
 function jobOf(
@@ -73,6 +101,8 @@ function jobOf(
   pictures: StageJob["pictures"],
 ): StageJob {
   const thrift = plan.thrift?.[stage.name];
+  const executionProvider = plan.gpuStages?.[stage.name];
+  const deviceId = plan.provider?.deviceId;
   return {
     stage,
     prompt: plan.prompt,
@@ -83,7 +113,9 @@ function jobOf(
     folder,
     ...(plan.variant ? { variant: plan.variant } : {}),
     ...(plan.threads ? { threads: plan.threads } : {}),
-    ...(plan.textEncoderCache ? { textEncoderCache: plan.textEncoderCache } : {}),
+    ...(executionProvider ? { executionProvider } : {}),
+    ...(executionProvider && deviceId !== undefined ? { deviceId } : {}),
+    ...(plan.textEncoder ? { textEncoder: plan.textEncoder } : {}),
     ...(thrift ? { thrift } : {}),
     ...(generatorState ? { generatorState } : {}),
     ...(pictures ? { pictures } : {}),

@@ -7,7 +7,7 @@ import { z } from "zod";
 
 const question = z.discriminatedUnion("ask", [
   z.strictObject({ ask: z.literal("providers") }),
-  z.strictObject({ ask: z.literal("provider"), name: z.string() }),
+  z.strictObject({ ask: z.literal("provider"), name: z.string(), deviceId: z.int().exactOptional() }),
   /** Can the system's loader find these shared libraries, and all that they need in turn? */
   z.strictObject({ ask: z.literal("libraries"), names: z.array(z.string()) }),
   z.strictObject({ ask: z.literal("images") }),
@@ -36,7 +36,7 @@ async function answer(asked: ProbeQuestion): Promise<unknown> {
   }
   const { listProviders, tryProvider } = await import("../runtime/list-providers.ts");
   if (asked.ask === "providers") return { providers: listProviders() };
-  await tryProvider(asked.name);
+  await tryProvider(asked.name, asked.deviceId);
   return { problem: null };
 }
 

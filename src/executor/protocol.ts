@@ -55,8 +55,16 @@ export const stageJob = z.strictObject({
   eta: z.number(),
   variant: z.enum(["fp32", "fp16", "8bit"]).exactOptional(),
   threads: z.int().positive().exactOptional(),
-  /** Where T5's weights in 8 bits are kept, when they are asked for. */
-  textEncoderCache: z.string().exactOptional(),
+  /** Absent: the processor. */
+  executionProvider: z.enum(["cuda", "webgpu"]).exactOptional(),
+  deviceId: z.int().nonnegative().exactOptional(),
+  textEncoder: z
+    .strictObject({
+      bits: z.union([z.literal(8), z.literal(4)]),
+      cache: z.string(),
+      activations: z.enum(["float32", "int8"]),
+    })
+    .exactOptional(),
   /** What the stage does to need less memory. */
   thrift: z
     .strictObject({ maxBatch: z.int().positive().exactOptional(), stripBytes: z.int().positive().exactOptional() })

@@ -11,7 +11,7 @@ import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
-import { IfGenError, OutputError, UsageError } from "../errors.ts";
+import { IfGenError, OutputError, UsageError, whyNotWritten } from "../errors.ts";
 import type { Plan, StageName } from "../plan/plan.ts";
 
 const MANIFEST = "run.json";
@@ -117,7 +117,7 @@ export class RunFolder {
       }
       await rename(temporary, join(this.path, MANIFEST));
     } catch (error) {
-      await rm(temporary, { force: true });
+      await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to tell
       throw error;
     }
   }
@@ -131,9 +131,9 @@ export function readRunRecord(folder: string): Promise<RunRecord | undefined> {
   return readManifestFile(resolve(folder));
 }
 
-/** Notes change no picture, and the thrift is that of the first run. */
+/** Notes and the reasons for a provider change no picture, and the thrift is that of the first run. */
 function planKey(plan: Plan): string {
-  const bound = Object.entries(plan).filter(([key]) => key !== "notes" && key !== "thrift");
+  const bound = Object.entries(plan).filter(([key]) => !["notes", "thrift", "provider"].includes(key));
   return createHash("sha256").update(JSON.stringify(bound)).digest("hex");
 }
 
@@ -166,9 +166,6 @@ async function writing(path: string, work: () => Promise<unknown>): Promise<void
     await work();
   } catch (cause) {
     if (cause instanceof IfGenError) throw cause;
-    throw new OutputError(
-      `the run folder ${path} cannot be written to (${(cause as NodeJS.ErrnoException).code ?? (cause as Error).message}).`,
-      { cause },
-    );
+    throw new OutputError(`the run folder ${path} cannot be written to: ${whyNotWritten(cause)}.`, { cause });
   }
 }

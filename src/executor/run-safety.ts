@@ -3,14 +3,13 @@
  * The safety stage's work: the last stage's pictures are looked at, hidden if they are flagged, and drawn.
  */
 
-import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SCORE_LIMIT, type SafetyScore, hidePicture, scorePictures } from "../pipelines/safety.ts";
 import type { NetworkSettings } from "../pipelines/components.ts";
 import type { SafetyStage } from "../plan/plan.ts";
 import { developPictures, drawPictures } from "./draw-pictures.ts";
 import { SAFETY_REPORT_FILE, type SafetyReport, type StageJob, type StageMessage } from "./protocol.ts";
-import { readTensorFile } from "./stage-files.ts";
+import { readTensorFile, writeTextFile } from "./stage-files.ts";
 
 export async function runSafety(
   job: StageJob,
@@ -24,7 +23,7 @@ export async function runSafety(
     report({ type: "progress", step, steps, what: "looking at the pictures" });
   onScored(0, images.length);
   const scores: SafetyReport = await scorePictures(images, { checkpoint, settings, onScored });
-  await writeFile(join(job.folder, SAFETY_REPORT_FILE), JSON.stringify(scores));
+  await writeTextFile(join(job.folder, SAFETY_REPORT_FILE), JSON.stringify(scores));
   for (const [index, score] of scores.entries()) {
     if (score.flagged) report({ type: "note", text: describeFlag(index + 1, scores.length, score, action) });
   }

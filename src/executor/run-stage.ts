@@ -51,7 +51,7 @@ async function runTextEncoding(job: StageJob, stage: TextStage, report: Report):
     prompts: [job.prompt],
     negativePrompts: [job.negativePrompt],
     cleanCaption: stage.cleanCaption,
-    settings: { ...settingsOf(job), onQuantize: () => report({ type: "note", text: QUANTIZING }) },
+    settings: { ...settingsOf(job), onQuantize: () => report({ type: "note", text: quantizing(job) }) },
   });
   noteTruncation("T5's", text, report);
   await writeTensorFile(job.folder, "prompt_embeds", text.promptEmbeds);
@@ -59,8 +59,9 @@ async function runTextEncoding(job: StageJob, stage: TextStage, report: Report):
   report({ type: "progress", step: 1, steps: 1, what: "encoding the prompt" });
 }
 
-const QUANTIZING =
-  "The text encoder's weights are made 8-bit once, for all later runs; this takes a minute at full size.";
+const quantizing = ({ textEncoder }: StageJob): string =>
+  `The text encoder's weights are made ${textEncoder?.bits ?? 8}-bit once, for all later runs; ` +
+  "this takes some minutes at full size.";
 
 interface Texts {
   readonly prompts: readonly { readonly truncatedText: string }[];
@@ -126,10 +127,11 @@ const fill = (job: StageJob, text: string): string[] => Array.from({ length: job
 
 function settingsOf(job: StageJob): NetworkSettings {
   return {
-    executionProvider: "cpu",
+    executionProvider: job.executionProvider ?? "cpu",
+    ...(job.deviceId === undefined ? {} : { deviceId: job.deviceId }),
     ...(job.threads ? { threads: job.threads } : {}),
     ...(job.variant ? { variant: job.variant } : {}),
-    ...(job.textEncoderCache ? { textEncoderCache: job.textEncoderCache } : {}),
+    ...(job.textEncoder ? { textEncoder: job.textEncoder } : {}),
     ...job.thrift,
   };
 }

@@ -3,7 +3,9 @@
  * The tensors between the stages: safetensors files in the run's folder, each under its own name.
  */
 
+import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { OutputError, whyNotWritten } from "../errors.ts";
 import type { Tensor } from "../math/tensor.ts";
 import { readSafetensorsHeader, readTensorAsFloat32, writeSafetensors } from "../weights/safetensors.ts";
 import type { StageFile } from "./protocol.ts";
@@ -23,4 +25,16 @@ export async function writeTensorFile(folder: string, name: StageFile, { data, s
     pathOf(folder, name),
     new Map([[name, { dtype: "F32", shape, data: data as Float32Array<ArrayBuffer> }]]),
   );
+}
+
+/** Appears whole or not at all. @throws {OutputError} it cannot be written. */
+export async function writeTextFile(path: string, text: string): Promise<void> {
+  const temporary = `${path}.tmp`;
+  try {
+    await writeFile(temporary, text);
+    await rename(temporary, path);
+  } catch (cause) {
+    await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to tell
+    throw new OutputError(`${path} cannot be written: ${whyNotWritten(cause)}.`, { cause });
+  }
 }

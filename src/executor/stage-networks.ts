@@ -14,6 +14,7 @@ import { readSdUnetConfig } from "../models/sd-unet-config.ts";
 import { buildT5Encoder, readT5EncoderConfig } from "../models/t5-encoder.ts";
 import { buildVaeDecoder, readVaeConfig } from "../models/vae.ts";
 import type { Graph } from "../onnx/graph.ts";
+import { withInt8Activations } from "../onnx/int8-activations.ts";
 import { type DiffusionStage, type Plan, type Stage, stepCount } from "../plan/plan.ts";
 import type { Variant } from "../weights/variants.ts";
 
@@ -28,6 +29,8 @@ export interface StageNetwork {
   /** How many samples it runs on. */
   readonly batch: number;
   readonly build: (batch: number) => Graph;
+  /** May a graphics card compute it in float16? As in pipelines/components. */
+  readonly fitsFloat16: boolean;
   /** May its maps be computed in strips? */
   readonly strips: boolean;
 }
@@ -41,8 +44,12 @@ export async function stageNetworks(plan: Plan, stage: Stage): Promise<readonly 
   if (stage.name === "text-encoding") {
     const folder = join(checkpoint, "text_encoder");
     const config = await readT5EncoderConfig(folder);
-    const build = (batch: number): Graph => buildT5Encoder(config, { batch, textLength: TEXT_LENGTH });
-    return [{ name: "T5", folder, published: ["8bit", "fp16", "fp32"], runs: "once", batch: 2, build, strips: false }];
+    const build = (batch: number): Graph => {
+      const graph = buildT5Encoder(config, { batch, textLength: TEXT_LENGTH });
+      return plan.textEncoder?.activations === "int8" ? withInt8Activations(graph) : graph;
+    };
+    const common = { runs: "once", batch: 2, fitsFloat16: false, strips: false } as const;
+    return [{ name: "T5", folder, published: ["8bit", "fp16", "fp32"], build, ...common }];
   }
   if (stage.name === "safety") {
     const folder = join(checkpoint, "safety_checker");
@@ -56,6 +63,7 @@ export async function stageNetworks(plan: Plan, stage: Stage): Promise<readonly 
         runs: plan.numImages === 1 ? "once" : "often",
         batch: 1,
         build,
+        fitsFloat16: false,
         strips: false,
       },
     ];
@@ -69,7 +77,8 @@ async function ifUnet(stage: DiffusionStage, batch: number): Promise<StageNetwor
   const folder = join(checkpoint, "unet");
   const config = await readIfUnetConfig(folder);
   const build = (own: number): Graph => buildIfUnet(config, { batch: own, height, width, textLength: TEXT_LENGTH });
-  return { name: "UNet", folder, published: unetVariants, runs: runsOf(stage), batch, build, strips: false };
+  const common = { published: unetVariants, fitsFloat16: true, strips: false };
+  return { name: "UNet", folder, runs: runsOf(stage), batch, build, ...common };
 }
 
 const runsOf = (stage: DiffusionStage): StageNetwork["runs"] => (stepCount(stage) === 1 ? "once" : "often");
@@ -81,7 +90,7 @@ async function upscalerNetworks(plan: Plan, stage: DiffusionStage, batch: number
   const vae = await readVaeConfig(folderOf("vae"));
   const factor = 2 ** (vae.block_out_channels.length - 1);
   const [height, width] = [stage.height / factor, stage.width / factor];
-  const common = { published: unetVariants, strips: false };
+  const common = { published: unetVariants, fitsFloat16: false, strips: false };
   return [
     {
       ...common,
@@ -96,6 +105,7 @@ async function upscalerNetworks(plan: Plan, stage: DiffusionStage, batch: number
       name: "UNet",
       runs: runsOf(stage),
       folder: folderOf("unet"),
+      fitsFloat16: true,
       batch,
       build: (own) => buildSdUnet(unet, { batch: own, height, width, textLength: TEXT_LENGTH }),
     },

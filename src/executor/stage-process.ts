@@ -14,6 +14,9 @@ import { type StageJob, type StageMessage, stageMessage } from "./protocol.ts";
 /** How long a child that was asked to end may take before it is killed. */
 const GRACE_MS = 2_000;
 
+/** Ctrl-C reaches the whole group; it may end a child that cannot listen yet before this process has heard of it. */
+const INTERRUPT_MS = 100;
+
 export interface StageProgress {
   readonly stage: StageName;
   readonly step: number;
@@ -40,7 +43,7 @@ export interface StageOutcome {
 
 /**
  * @throws {StageError} the process ended badly: which stage, which signal or exit code.
- * @throws {IfGenError} what the stage itself threw; MEMORY_BUDGET when it took more than its budget.
+ * @throws {IfGenError} what the stage itself threw; MEMORY_BUDGET when it took more than its budget; INTERRUPTED.
  */
 export function runStageProcess(job: StageJob, options: StageProcessOptions): Promise<StageOutcome> {
   const stage = job.stage.name;
@@ -52,6 +55,7 @@ export function runStageProcess(job: StageJob, options: StageProcessOptions): Pr
   return new Promise((resolve, reject) => {
     let result: Extract<StageMessage, { type: "result" }> | undefined;
     let failure: Error | undefined;
+    let unsent: StageError | undefined;
     let stderr = "";
     let kill: NodeJS.Timeout | undefined;
     const stop = (): void => {
@@ -92,10 +96,11 @@ export function runStageProcess(job: StageJob, options: StageProcessOptions): Pr
       const peaks = guard.stop();
       if (failure) reject(failure);
       else if (result && code === 0) resolve({ generatorState: result.generatorState, peaks });
-      else reject(describeEnd(stage, code, signal, stderr));
+      else if (signal === "SIGINT") setTimeout(() => reject(interruption(stage, options.signal)), INTERRUPT_MS);
+      else reject((signal ? undefined : unsent) ?? describeEnd(stage, code, signal, stderr));
     });
     child.send(job, (error) => {
-      if (error) failure ??= new StageError(`${stage}: its process ended at once.`, { cause: error });
+      if (error) unsent = new StageError(`${stage}: its process ended at once.`, { cause: error });
     });
   });
 }
@@ -106,6 +111,11 @@ function tooMuch(stage: StageName, bytes: number, budgetBytes: number): IfGenErr
     `${stage} was ended: it took ${gigabytes(bytes)} GB of private memory and the budget is ` +
       `${gigabytes(budgetBytes)} GB; ask for fewer --num-images or give a larger --ram-budget.`,
   );
+}
+
+function interruption(stage: StageName, signal: AbortSignal | undefined): Error {
+  if (signal?.aborted) return signal.reason as Error;
+  return new IfGenError("INTERRUPTED", `interrupted in ${stage}.`);
 }
 
 function stageFailure(stage: StageName, code: string | null, message: string): Error {

@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import sharp from "sharp";
-import { OutputError } from "../errors.ts";
+import { OutputError, whyNotWritten } from "../errors.ts";
 import type { RgbImage } from "./pixels.ts";
 import { insertPngText } from "./png-text.ts";
 
@@ -43,21 +43,6 @@ export async function writePng(
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to tell
-    throw new OutputError(`${path} cannot be written: ${describeWriteError(error)}.`, { cause: error });
+    throw new OutputError(`${path} cannot be written: ${whyNotWritten(error)}.`, { cause: error });
   }
-}
-
-function describeWriteError(error: unknown): string {
-  const sentences: Readonly<Record<string, string>> = {
-    ENOENT: "its folder does not exist; create it first",
-    ENOTDIR: "its folder is a file; choose another place",
-    EISDIR: "it is a folder; give a file name",
-    EACCES: "permission denied; choose another folder",
-    EPERM: "permission denied; choose another folder",
-    EROFS: "the disk is read-only; choose another folder",
-    ENOSPC: "the disk is full; free some space or choose another folder",
-    EDQUOT: "your disk quota is used up; free some space or choose another folder",
-    ENAMETOOLONG: "its name is too long; choose a shorter one",
-  };
-  return sentences[(error as NodeJS.ErrnoException).code ?? ""] ?? String(error);
 }

@@ -24,6 +24,8 @@ export interface GraphMemory {
   readonly peakBytes: number;
   /** The most that is allocated and mapped at one moment of the first run, when weights are mapped one after the other. */
   readonly firstRunBytes: number;
+  /** The most that values take at one moment, without any scratch: what does not depend on the device's kernels. */
+  readonly valueBytes: number;
   /** Of the peak, the operation's scratch. */
   readonly scratchBytes: number;
   /** Where in the network the peak is. */
@@ -51,8 +53,11 @@ export function valueBytes({ dtype, shape }: Value): number {
 /** Operations whose output is their first input under another shape. */
 const renaming = new Set(["Reshape", "Identity"]);
 
-/** Operations whose kernels write over their only input when nobody else needs it; sums and products do not. */
-const inPlace = new Set(["Cast", "Sigmoid", "Softmax", "Tanh"]);
+/**
+ * Operations whose kernels write over an input when nobody else needs it, and over which; sums and products do not. A
+ * convolution in blocks adds its result to its fourth input.
+ */
+const inPlace: Readonly<Record<string, number>> = { Cast: 0, Sigmoid: 0, Softmax: 0, Tanh: 0, "nchwc.Conv": 3 };
 
 /** A stretch of memory and how many uses of its tenants are still to come. */
 interface Buffer {
@@ -70,7 +75,7 @@ export function graphMemory(graph: Graph): GraphMemory {
   const left = new Map<Buffer, number>();
   const live = new Set<Buffer>();
   const weights = new Map(graph.fileWeights.map(({ value }) => [value.name, value]));
-  let [now, peak, scratchAtPeak, touched, firstRun] = [0, 0, 0, 0, 0];
+  let [now, held, peak, scratchAtPeak, touched, firstRun] = [0, 0, 0, 0, 0, 0];
   let peakNode = "";
   for (const buffer of new Set(buffers.values())) left.set(buffer, buffer.uses);
   for (const node of order) {
@@ -79,6 +84,7 @@ export function graphMemory(graph: Graph): GraphMemory {
       live.add(own);
       now += own.bytes;
     }
+    held = Math.max(held, now);
     const scratch = scratchBytes(node);
     for (const input of node.inputs) {
       if (!input || !weights.delete(input.name)) continue; // each is mapped once
@@ -101,6 +107,7 @@ export function graphMemory(graph: Graph): GraphMemory {
     touchedBytes: touched,
     peakBytes: peak,
     firstRunBytes: firstRun,
+    valueBytes: held,
     scratchBytes: scratchAtPeak,
     peakNode,
     inputBytes: sum(graph.inputs.map(valueBytes)),
@@ -164,9 +171,9 @@ function reusableInput(
 ): Buffer | null | undefined {
   const [first] = node.inputs;
   if (renaming.has(node.op) && first) return buffers.get(first.name) ?? null;
-  if (!first || !inPlace.has(node.op)) return undefined;
-  const buffer = buffers.get(first.name);
-  return buffer && open.get(buffer) === 1 && sizeKey(first) === sizeKey(node.output) ? buffer : undefined;
+  const written = node.inputs[inPlace[node.op] ?? Infinity];
+  const buffer = written && buffers.get(written.name);
+  return buffer && open.get(buffer) === 1 && sizeKey(written) === sizeKey(node.output) ? buffer : undefined;
 }
 
 /** What an operation allocates for itself while it runs. */
@@ -176,6 +183,7 @@ export function scratchBytes(node: Node): number {
 
 const scratch: Readonly<Record<string, (node: Node) => number>> = {
   "com.microsoft.MultiHeadAttention": attentionScratch,
+  "com.microsoft.MatMulNBits": ({ inputs: [x], output }) => 4 * (x?.shape.at(-1) ?? 0) * (output.shape.at(-1) ?? 0),
   Conv: convScratch,
 };
 

@@ -38,6 +38,7 @@ const forms: Readonly<Record<string, (node: Node) => OnnxForm>> = {
   }),
   Cast: ({ attributes }) => ({ extraInputs: [], attributes: { to: int(dataTypeNumber(textOf(attributes, "to"))) } }),
   ReduceMean: () => ({ extraInputs: [[-1]], attributes: { keepdims: int(1) } }),
+  ReduceMax: () => ({ extraInputs: [[-1]], attributes: { keepdims: int(0) } }),
   Gemm: () => ({ extraInputs: [], attributes: { transB: int(1) } }),
   Resize: (node) => ({
     extraInputs: [null, null, node.output.shape], // roi, scales, sizes

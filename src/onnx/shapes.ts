@@ -247,12 +247,43 @@ const cast: Rule = (inputs, attributes) => ({
   shape: input(inputs, 0).shape,
 });
 
+/** One scale and zero point per row. */
+const quantizeLinear: Rule = (inputs) => {
+  const [x, scale, zeroPoint] = [input(inputs, 0), input(inputs, 1), input(inputs, 2)];
+  expectShape(scale, x.shape.slice(0, 1));
+  expectShape(zeroPoint, scale.shape);
+  return { dtype: zeroPoint.dtype, shape: x.shape };
+};
+
+const matMulInteger: Rule = (inputs, attributes, optional) => ({
+  dtype: "int32",
+  shape: matMul(inputs.slice(0, 2), attributes, optional).shape,
+});
+
+/** x (..., K) times 4-bit blocks (N, blocks, block size / 2) with scales (N, blocks). */
+const matMulNBits: Rule = (inputs, attributes) => {
+  const [x, weight, scales] = [input(inputs, 0), input(inputs, 1), input(inputs, 2)];
+  const [rows, columns, block] = [intOf(attributes, "N"), intOf(attributes, "K"), intOf(attributes, "block_size")];
+  const blocks = Math.ceil(columns / block);
+  expectShape(weight, [rows, blocks, block / 2]);
+  expectShape(scales, [rows, blocks]);
+  if (x.shape.at(-1) !== columns)
+    throw new ShapeError(`${show(x.shape)} does not fit ${weight.name} of ${columns} columns`);
+  return { dtype: x.dtype, shape: [...x.shape.slice(0, -1), rows] };
+};
+
 const dequantizeLinear: Rule = (inputs) => ({ dtype: input(inputs, 1).dtype, shape: input(inputs, 0).shape });
 
 /** Over the last axis, which stays with length 1. */
 const reduceLast: Rule = (inputs) => {
   const x = input(inputs, 0);
   return { dtype: x.dtype, shape: [...x.shape.slice(0, -1), 1] };
+};
+
+/** Over the last axis, which goes. */
+const withoutLast: Rule = (inputs) => {
+  const x = input(inputs, 0);
+  return { dtype: x.dtype, shape: x.shape.slice(0, -1) };
 };
 
 const rules: Readonly<Record<string, Rule>> = {
@@ -270,6 +301,7 @@ const rules: Readonly<Record<string, Rule>> = {
   Gelu: same,
   Softmax: same,
   ReduceMean: reduceLast,
+  Abs: same,
   Reshape: reshape,
   Transpose: transpose,
   Concat: concat,
@@ -294,7 +326,11 @@ const rules: Readonly<Record<string, Rule>> = {
   RMSNormalization: lastAxisNorm,
   SimplifiedLayerNormalization: lastAxisNorm,
   DequantizeLinear: dequantizeLinear,
+  QuantizeLinear: quantizeLinear,
+  ReduceMax: withoutLast,
+  MatMulInteger: matMulInteger,
   Resize: upsample,
   "com.microsoft.QuickGelu": same,
+  "com.microsoft.MatMulNBits": matMulNBits,
   "com.microsoft.MultiHeadAttention": attention("num_heads", 5),
 };

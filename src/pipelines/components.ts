@@ -14,6 +14,8 @@ import { readSdUnetConfig } from "../models/sd-unet-config.ts";
 import { buildT5Encoder, readT5EncoderConfig } from "../models/t5-encoder.ts";
 import { buildVaeDecoder, readVaeConfig } from "../models/vae.ts";
 import type { Graph } from "../onnx/graph.ts";
+import { withInt8Activations } from "../onnx/int8-activations.ts";
+import { computeTypeOf } from "../onnx/lower/providers.ts";
 import { inStrips } from "../onnx/strips.ts";
 import type { Tensor } from "../math/tensor.ts";
 import { type Feed, type Run, type SessionSettings, withSession } from "../runtime/session.ts";
@@ -73,7 +75,7 @@ async function withOutputs<T>(
   const own = batchPerTurn(batch, maxBatch);
   const resolved = await resolveVariant(folder, variant, published);
   const weights = await openWeights(folder, resolved);
-  const computeType = fitsFloat16 && resolved === "fp16" ? "float16" : "float32";
+  const computeType = computeTypeOf(fitsFloat16, resolved);
   return withSession(build(own), weights, { ...settings, computeType }, (run) => use(inTurns(run, batch / own)));
 }
 
@@ -98,8 +100,11 @@ export async function withT5Encoder<T>(
 ): Promise<T> {
   const { folder, variant } = await textEncoderFolder(checkpoint, settings);
   const config = await readT5EncoderConfig(folder);
-  const description = { batch: shape.batch, build: (batch: number) => buildT5Encoder(config, { ...shape, batch }) };
-  return withNetwork(folder, description, { ...settings, variant }, textEncoderVariants, use);
+  const build = (batch: number): Graph => {
+    const graph = buildT5Encoder(config, { ...shape, batch });
+    return settings.textEncoder?.activations === "int8" ? withInt8Activations(graph) : graph;
+  };
+  return withNetwork(folder, { batch: shape.batch, build }, { ...settings, variant }, textEncoderVariants, use);
 }
 
 /** Stage 1 and 2: `sample`, `timestep`, `encoder_hidden_states` and, in stage 2, `class_labels` -> (B, 2C, H, W). */

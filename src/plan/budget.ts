@@ -24,6 +24,8 @@ export interface NetworkNeed {
   readonly privateBytes: number;
   /** The most that is resident at one moment. */
   readonly peakBytes: number;
+  /** On a graphics card: weights and activations, as the graph predicts them. Not measured; kernels take some beside. */
+  readonly gpuBytes?: number;
 }
 
 export interface StageNeed {
@@ -33,6 +35,8 @@ export interface StageNeed {
   readonly privateBytes: number;
   /** Private and mapped: the highest that the process's resident memory gets. */
   readonly peakBytes: number;
+  /** Absent: it runs on the processor. */
+  readonly gpuBytes?: number;
   /** "fits": all of it. "from disk": only what is private does. */
   readonly verdict: "fits" | "from disk" | "too large";
 }
@@ -47,7 +51,13 @@ export interface Limits {
 /** A free Colab machine, with a margin. */
 export const COLAB = { ramBytes: 13e9, vramBytes: 15e9 } as const;
 
-export function judge(privateBytes: number, peakBytes: number, { ramBytes }: Limits): StageNeed["verdict"] {
+export function judge(
+  privateBytes: number,
+  peakBytes: number,
+  { ramBytes, vramBytes }: Limits,
+  gpuBytes = 0,
+): StageNeed["verdict"] {
+  if (gpuBytes > vramBytes) return "too large";
   if (peakBytes <= ramBytes) return "fits";
   return privateBytes <= ramBytes ? "from disk" : "too large";
 }
@@ -57,12 +67,25 @@ export function checkBudget(needs: readonly StageNeed[], limits: Limits): void {
   const worst = needs.filter(({ verdict }) => verdict === "too large");
   const [first] = worst;
   if (!first) return;
+  if (overruns(first, limits)) {
+    throw new IfGenError(
+      "MEMORY_BUDGET",
+      `${first.stage} needs ${gigabytes(first.gpuBytes ?? 0)} GB of GPU memory (predicted, not measured) but the budget ` +
+        `is ${gigabytes(limits.vramBytes)} GB; ask for fewer --num-images, give a larger --vram-budget, or run it on ` +
+        `the processor (--execution-provider cpu).\n${budgetTable(needs, limits)}`,
+    );
+  }
   throw new IfGenError(
     "MEMORY_BUDGET",
     `${first.stage} needs ${gigabytes(first.privateBytes)} GB of memory but the budget is ` +
       `${gigabytes(limits.ramBytes)} GB (${limits.ramSource}); ask for fewer --num-images, smaller weights ` +
       `(--variant fp16, --text-encoder-bits 8), free memory, or give a larger --ram-budget.\n${budgetTable(needs, limits)}`,
   );
+}
+
+/** Is it the card's memory that does not do? */
+export function overruns({ gpuBytes = 0 }: StageNeed, { vramBytes }: Limits): boolean {
+  return gpuBytes > vramBytes;
 }
 
 /** @returns lines: one per network, the stage's peak at its largest. */
@@ -74,7 +97,7 @@ export function budgetTable(needs: readonly StageNeed[], limits: Limits): string
       need.network,
       ...[need.weightBytes, need.mappedBytes, need.activationBytes, need.overheadBytes].map(gigabytes),
       gigabytes(need.peakBytes),
-      "-",
+      need.gpuBytes === undefined ? "-" : gigabytes(need.gpuBytes),
       index === 0 ? describeVerdict(verdict, thrift) : "",
     ]),
   );
@@ -87,8 +110,12 @@ export function budgetTable(needs: readonly StageNeed[], limits: Limits): string
       .join("  ")
       .trimEnd();
   const limit = `budget in GB (10^9 bytes): RAM ${gigabytes(limits.ramBytes)} (${limits.ramSource}), GPU ${gigabytes(limits.vramBytes)}`;
-  return [limit, line(head), ...rows.map(line)].join("\n");
+  const onCard = needs.some(({ gpuBytes }) => gpuBytes !== undefined);
+  return [limit, line(head), ...rows.map(line), ...(onCard ? [GPU_REMARK] : [])].join("\n");
 }
+
+const GPU_REMARK =
+  "GPU: weights and activations as the graph predicts them, not measured; kernels and the driver take some beside.";
 
 function describeVerdict(verdict: StageNeed["verdict"], { maxBatch, stripBytes }: Thrift): string {
   const measures = [

@@ -4,7 +4,8 @@
  * process is sent its part, a bug report can carry it.
  */
 
-import type { CommandName, MaskRequest, SafetyAction } from "./request.ts";
+import type { ExecutionProvider } from "../onnx/lower/providers.ts";
+import type { AskedProvider, CommandName, MaskRequest, SafetyAction } from "./request.ts";
 
 export type StageName = "text-encoding" | "stage-1" | "stage-2" | "stage-3" | "safety";
 
@@ -62,6 +63,26 @@ export interface Thrift {
   readonly stripBytes?: number;
 }
 
+/** The execution provider of a run, and why it. */
+export interface ProviderChoice {
+  readonly asked: AskedProvider;
+  readonly name: ExecutionProvider;
+  /** Those that would have come first, in their order, and what keeps each from working here. */
+  readonly passedOver: readonly { readonly name: ExecutionProvider; readonly problem: string }[];
+  /** Which NVIDIA GPU, as CUDA counts them; absent: the first. */
+  readonly deviceId?: number;
+}
+
+/** How T5 is made smaller or faster, where that is asked for. */
+export interface TextEncoderChoice {
+  /** Of each weight. */
+  readonly bits: 8 | 4;
+  /** Where weights of so many bits are kept, when they have to be made. */
+  readonly cache: string;
+  /** int8: faster, at a loss; with 8 bits only. */
+  readonly activations: "float32" | "int8";
+}
+
 export interface Plan {
   readonly version: string;
   readonly command: CommandName;
@@ -78,8 +99,12 @@ export interface Plan {
   /** The picture whose untouched pixels go over the result. */
   readonly pasteBack?: { readonly image: string; readonly mask: MaskRequest };
   readonly stages: readonly Stage[];
-  /** Where T5's weights in 8 bits are kept, when they are asked for. */
-  readonly textEncoderCache?: string;
+  /** Absent: T5's weights are used as the checkpoint has them. */
+  readonly textEncoder?: TextEncoderChoice;
+  /** Absent: the processor, and nobody asked. */
+  readonly provider?: ProviderChoice;
+  /** Stages that do not run on the processor. */
+  readonly gpuStages?: Readonly<Partial<Record<StageName, Exclude<ExecutionProvider, "cpu">>>>;
   /** What stages do to need less memory, where they have to. */
   readonly thrift?: Readonly<Partial<Record<StageName, Thrift>>>;
   /** Sentences for the user about what was decided. */

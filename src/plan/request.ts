@@ -3,12 +3,16 @@
  * What a user asked for, checked, in the field's words; what the command line says nothing about is absent.
  */
 
+import type { ExecutionProvider } from "../onnx/lower/providers.ts";
+
 export type Side = 64 | 256 | 1024;
 
 export type CommandName = "txt2img" | "img2img" | "inpaint";
 
 /** What a flagged picture becomes; "off": pictures are not looked at. */
 export type SafetyAction = "black" | "blur" | "off";
+
+export type AskedProvider = "auto" | ExecutionProvider;
 
 export interface StageRequest {
   readonly steps?: number;
@@ -68,4 +72,7 @@ export interface Request {
   readonly safety?: SafetyAction;
   readonly eta: number;
   readonly threads?: number;
+  readonly executionProvider: AskedProvider;
+  /** Which NVIDIA GPU, as CUDA counts them; absent: the first. */
+  readonly deviceId?: number;
 }

@@ -5,13 +5,14 @@
 
 import { CheckpointError } from "../errors.ts";
 import type { DType } from "../onnx/graph.ts";
-import type { WeightLookup } from "../onnx/lower/lowering.ts";
-import type { WeightTable } from "../weights/checkpoint.ts";
-import { findRowMaxima, findWeight } from "../weights/find-weight.ts";
+import type { StoredTensor, WeightLookup } from "../onnx/lower/lowering.ts";
+import type { WeightEntry, WeightTable } from "../weights/checkpoint.ts";
+import { findRowMaxima, findStored } from "../weights/find-weight.ts";
 import { scalesOfMaxima } from "../weights/quantize.ts";
 import { readTensorAsFloat32 } from "../weights/safetensors.ts";
 
 const dtypes: Readonly<Record<string, DType>> = { F32: "float32", F16: "float16", BF16: "bfloat16", I8: "int8" };
+const blocks: Readonly<Record<string, DType>> = { U8: "uint8", F16: "float16" };
 
 /** @returns a look-up in `weights`; with null, every look-up is a mistake of ours. */
 export async function bindWeights(weights: WeightTable | null): Promise<WeightLookup> {
@@ -22,17 +23,21 @@ export async function bindWeights(weights: WeightTable | null): Promise<WeightLo
   }
   const scales = await readRowScales(weights);
   return (wanted, wantedShape, aliases) => {
-    const older = weights.tensors.has(wanted) ? undefined : aliases.find((alias) => weights.tensors.has(alias));
-    const { name, shape, file, offset, byteLength, ...entry } = findWeight(weights, older ?? wanted, wantedShape);
-    const dtype = dtypes[entry.dtype];
-    if (!dtype) {
-      throw new CheckpointError(
-        `${file}: tensor "${name}" is ${entry.dtype}; if-gen reads weights of ${Object.keys(dtypes).join(", ")}.`,
-      );
-    }
-    const rowScales = scales.get(name);
-    return { name, dtype, shape, file, offset, byteLength, ...(rowScales ? { rowScales } : {}) };
+    const { entry, blockScales } = findStored(weights, wanted, wantedShape, aliases);
+    if (blockScales) return { ...storedTensor(entry, blocks), blockScales: storedTensor(blockScales, blocks) };
+    const rowScales = scales.get(entry.name);
+    return { ...storedTensor(entry, dtypes), ...(rowScales ? { rowScales } : {}) };
   };
+}
+
+/** @throws {CheckpointError} its type is none of `known`. */
+function storedTensor(entry: WeightEntry, known: Readonly<Record<string, DType>>): StoredTensor {
+  const { name, shape, file, offset, byteLength } = entry;
+  const dtype = known[entry.dtype];
+  if (dtype) return { name, dtype, shape, file, offset, byteLength };
+  throw new CheckpointError(
+    `${file}: tensor "${name}" is ${entry.dtype}; if-gen reads weights of ${Object.keys(known).join(", ")}.`,
+  );
 }
 
 async function readRowScales(weights: WeightTable): Promise<ReadonlyMap<string, Float32Array>> {

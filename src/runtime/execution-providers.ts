@@ -1,28 +1,19 @@
 /**
  * @module runtime/execution-providers
- * One row per execution provider: how its graphs are lowered and what its sessions are told.
+ * What the sessions of each execution provider are told. How graphs are lowered for it: onnx/lower/providers.
  */
 
 import type { InferenceSession } from "onnxruntime-node";
-import { cpu } from "../onnx/lower/cpu.ts";
-import { cuda } from "../onnx/lower/cuda.ts";
-import type { Lowering } from "../onnx/lower/lowering.ts";
-import type { ComputeType } from "../onnx/lower/spellings.ts";
-import { webgpu } from "../onnx/lower/webgpu.ts";
+import type { ExecutionProvider } from "../onnx/lower/providers.ts";
 import type { WeightMode } from "../onnx/weight-mode.ts";
 
-export type ExecutionProvider = "cpu" | "cuda" | "webgpu";
+/** @param deviceId which NVIDIA GPU, as CUDA counts them; of no meaning to the others. */
+type SessionOptions = (mode: WeightMode, deviceId?: number) => InferenceSession.SessionOptions;
 
-interface ProviderRow {
-  /** The processor computes all in float32, whatever type the network stands. */
-  readonly lowering: (type: ComputeType) => Lowering;
-  readonly sessionOptions: (mode: WeightMode) => InferenceSession.SessionOptions;
-}
-
-export const executionProviders: Readonly<Record<ExecutionProvider, ProviderRow>> = {
-  cpu: { lowering: () => cpu, sessionOptions: cpuOptions },
-  cuda: { lowering: cuda, sessionOptions: cudaOptions },
-  webgpu: { lowering: webgpu, sessionOptions: () => gpuOptions("webgpu") },
+export const sessionOptions: Readonly<Record<ExecutionProvider, SessionOptions>> = {
+  cpu: cpuOptions,
+  cuda: (_, deviceId) => cudaOptions(deviceId),
+  webgpu: () => gpuOptions("webgpu"),
 };
 
 /** External data are found by their absolute path: the folder is the root, the location the path without it. */
@@ -68,9 +59,13 @@ function gpuOptions(name: "cuda" | "webgpu"): InferenceSession.SessionOptions {
 }
 
 /** The arena would grow by doubling; CUDA's own pool does not. Its limit cannot be set from JavaScript. */
-function cudaOptions(): InferenceSession.SessionOptions {
+function cudaOptions(deviceId: number | undefined): InferenceSession.SessionOptions {
   const { extra, ...options } = gpuOptions("cuda");
-  return { ...options, extra: { ...extra, ep: { cuda: { arena: { use_cuda_mempool: "1" } } } } };
+  return {
+    ...options,
+    ...(deviceId === undefined ? {} : { executionProviders: [{ name: "cuda", deviceId }] }),
+    extra: { ...extra, ep: { cuda: { arena: { use_cuda_mempool: "1" } } } },
+  };
 }
 
 /** @returns `file` as ONNX external data must name it. */

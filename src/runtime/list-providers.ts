@@ -21,16 +21,20 @@ export function listProviders(): Provider[] {
 
 /**
  * Adds two numbers with the provider: what a list of names cannot tell.
+ * @param deviceId which NVIDIA GPU; the first if absent.
  * @throws {Error} onnxruntime's own words: a library or the device is missing.
  */
-export async function tryProvider(name: string): Promise<void> {
+export async function tryProvider(name: string, deviceId?: number): Promise<void> {
   ort.env.logLevel = "fatal"; // what goes wrong is thrown; it need not be printed too
   const g = new GraphBuilder("try-provider");
   const x = g.input("x", "float32", [2]);
   g.output("y", add(g, x, x));
   const session = await ort.InferenceSession.create(
     encodeModel(g.finish(), cpu.opset, (file) => file),
-    { executionProviders: [name], logSeverityLevel: 4 },
+    {
+      executionProviders: [deviceId !== undefined && name === "cuda" ? { name, deviceId } : name],
+      logSeverityLevel: 4,
+    },
   );
   try {
     const { y } = await session.run({ x: new ort.Tensor("float32", [1, 2], [2]) });

@@ -9,11 +9,13 @@ import { elementCount, type Tensor } from "../math/tensor.ts";
 import { encodeModel } from "../onnx/encode.ts";
 import type { Graph, Value } from "../onnx/graph.ts";
 import { lower } from "../onnx/lower/lowering.ts";
+import { type ExecutionProvider, lowerings } from "../onnx/lower/providers.ts";
 import type { ComputeType } from "../onnx/lower/spellings.ts";
 import { type WeightMode, weightModeFor } from "../onnx/weight-mode.ts";
 import type { WeightTable } from "../weights/checkpoint.ts";
 import { bindWeights } from "./bind-weights.ts";
-import { type ExecutionProvider, executionProviders, externalLocation } from "./execution-providers.ts";
+import { blamingCard, checkNumbers } from "./card-failure.ts";
+import { externalLocation, sessionOptions } from "./execution-providers.ts";
 
 ort.env.logLevel = "error"; // before the first session, else the library prints to stderr
 
@@ -24,6 +26,8 @@ export type Run = (feeds: Readonly<Record<string, Feed>>) => Promise<ReadonlyMap
 
 export interface SessionSettings {
   readonly executionProvider: ExecutionProvider;
+  /** Which NVIDIA GPU, as CUDA counts them; the first if absent. */
+  readonly deviceId?: number;
   /** Threads inside one operation; onnxruntime's own choice (the physical cores) if absent. */
   readonly threads?: number;
   /** What a graphics card computes in; float32 if absent. */
@@ -35,6 +39,7 @@ export interface SessionSettings {
 /**
  * Loads a network, lets `use` run it, and gives everything back, also when `use` throws.
  * @throws {CheckpointError} a weight is missing, has another shape, or its file is not as long as its header says.
+ * @throws {StageError} a graphics card cannot load or run it, or gives what is no number.
  */
 export async function withSession<T>(
   graph: Graph,
@@ -42,16 +47,23 @@ export async function withSession<T>(
   settings: SessionSettings,
   use: (run: Run) => Promise<T>,
 ): Promise<T> {
-  const { sessionOptions, ...provider } = executionProviders[settings.executionProvider];
-  const lowering = provider.lowering(settings.computeType ?? "float32");
+  const provider = settings.executionProvider;
+  const lowering = lowerings[provider](settings.computeType ?? "float32");
   const lowered = lower(graph, await bindWeights(weights), lowering);
   const model = encodeModel(lowered, lowering.opset, externalLocation);
-  const session = await ort.InferenceSession.create(model, {
-    ...sessionOptions(settings.weightMode ?? weightModeFor(graph)),
+  const onCard = provider === "cpu" ? undefined : `${graph.name} on ${provider}`;
+  const create = ort.InferenceSession.create(model, {
+    ...sessionOptions[provider](settings.weightMode ?? weightModeFor(graph), settings.deviceId),
     ...(settings.threads ? { intraOpNumThreads: settings.threads } : {}),
   });
+  const session = await (onCard ? blamingCard(onCard, create) : create);
   try {
-    return await use((feeds) => run(session, lowered, feeds));
+    return await use(async (feeds) => {
+      if (!onCard) return run(session, lowered, feeds);
+      const results = await blamingCard(onCard, run(session, lowered, feeds));
+      checkNumbers(onCard, results);
+      return results;
+    });
   } finally {
     await session.release();
   }

@@ -7,6 +7,7 @@ import { basename } from "node:path";
 import { CheckpointError } from "../errors.ts";
 import type { WeightEntry, WeightTable } from "./checkpoint.ts";
 import { nearestName } from "./nearest-name.ts";
+import { blockScalesName, blockShapes } from "./quantize-blocks.ts";
 import { dequantizeRows, scalesOfMaxima } from "./quantize.ts";
 import { readTensor, readTensorAsFloat32 } from "./safetensors.ts";
 import { getTied } from "./tied-names.ts";
@@ -48,6 +49,31 @@ export function findRowMaxima(table: WeightTable, weight: WeightEntry): WeightEn
     );
   }
   return entry;
+}
+
+/** A weight as it lies in its file, with what scales it where it lies in blocks of 4 bits. */
+export interface StoredEntry {
+  readonly entry: WeightEntry;
+  readonly blockScales?: WeightEntry;
+}
+
+/**
+ * @param aliases older names, taken where the first is missing.
+ * @returns the weight of this name and, unpacked, of this shape.
+ * @throws {CheckpointError} as findWeight.
+ */
+export function findStored(
+  table: WeightTable,
+  wanted: string,
+  shape: readonly number[],
+  aliases: readonly string[],
+): StoredEntry {
+  const older = table.tensors.has(wanted) ? undefined : aliases.find((alias) => table.tensors.has(alias));
+  const name = older ?? wanted;
+  const scalesName = blockScalesName(name);
+  if (!name.endsWith(".weight") || !table.tensors.has(scalesName)) return { entry: findWeight(table, name, shape) };
+  const { data, scales } = blockShapes(shape);
+  return { entry: findWeight(table, name, data), blockScales: findWeight(table, scalesName, scales) };
 }
 
 /**

@@ -1,66 +1,91 @@
 /**
  * @module weights/quantize-checkpoint
- * T5's weights in 16 or 32 bits -> int8 rows, once, into a cache: a file of the 8-bit layout, with the matrices that the
- * published one keeps in float32 made int8 as well. Read and written in pieces, a few megabytes at a time.
+ * T5's weights -> int8 rows or 4-bit blocks, once, into a cache (weights/quantized-layout). Read and written in pieces, a
+ * few megabytes at a time.
  */
 
 import { createHash } from "node:crypto";
 import { copyFile, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { CheckpointError, IfGenError, OutputError } from "../errors.ts";
-import { bfloat16ToFloat32, float16ToFloat32, float32ToFloat16 } from "../math/half.ts";
+import { OutputError, whyNotWritten } from "../errors.ts";
+import { float32ToFloat16 } from "../math/half.ts";
+import { elementCount } from "../math/tensor.ts";
 import { type WeightEntry, type WeightTable, openWeights } from "./checkpoint.ts";
-import { type Dtype, dtypeBytes, typedArray } from "./dtype.ts";
-import { readRange, reasonOf, withFile } from "./file.ts";
-import { quantizeRows } from "./quantize.ts";
-import { type TensorLayout, writeSafetensorsStream } from "./safetensors-stream.ts";
+import { type QuantizedBits, type QuantizedTensor, quantizedLayouts, quantizedTensors } from "./quantized-layout.ts";
+import { readFloats, readRows } from "./read-rows.ts";
+import { type Produce, writeSafetensorsStream } from "./safetensors-stream.ts";
+import { type Variant, listVariants, resolveVariant } from "./variants.ts";
 
 /** Numbers read at once: 16 MiB of float32. */
 const PIECE = 2 ** 22;
 
 /** Raised when the same weights would give another file. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 const RECEIPT = "quantized.json";
 const receipt = z.strictObject({ format: z.literal(FORMAT), bytes: z.int(), sha256: z.string() });
 
-/** Are these a layer's weights, which become int8? Embeddings, norms and position biases do not. */
-export const isQuantized = (name: string, shape: readonly number[]): boolean =>
-  shape.length === 2 && /\.(SelfAttention\.[qkvo]|DenseReluDense\.w[io](_[01])?)\.weight$/.test(name);
+/**
+ * Where T5's weights in so many bits come from: the checkpoint's own 8-bit file as it lies, else weights that are to be
+ * quantised: those asked for or, for 8 bits, the smallest; for 4, the smallest float ones, and int8 rows only where there
+ * are no others.
+ * @throws {CheckpointError} the folder has no such weights.
+ */
+export async function quantizationSource(
+  folder: string,
+  bits: QuantizedBits,
+  wanted?: Variant,
+): Promise<{ readonly variant: Variant; readonly inPlace: boolean }> {
+  const there = await listVariants(folder);
+  if (bits === 8 && (wanted === "8bit" || there.includes("8bit"))) {
+    return { variant: await resolveVariant(folder, "8bit", ["8bit", "fp16", "fp32"]), inPlace: true };
+  }
+  const floats = there.find((variant) => variant !== "8bit");
+  return { variant: await resolveVariant(folder, wanted ?? floats, ["8bit", "fp16", "fp32"]), inPlace: false };
+}
 
 /**
- * @param source the weights, F32, F16 or BF16, in one file or in shards.
+ * @param source the weights, F32, F16, BF16 or the published int8 rows, in one file or in shards.
  * @param cache  where quantised weights are kept; created if missing.
  * @param onStart called when there are none yet and it will take a while.
- * @returns a component folder with config.json and model.8bit.safetensors: the one in the cache, or a new one.
+ * @returns a component folder with config.json and the weights: the one in the cache, or a new one.
  * @throws {CheckpointError} a weight cannot be read or is not finite.
  * @throws {OutputError}     the cache cannot be written to; nothing is left of the attempt.
  */
-export async function quantizeIntoCache(source: WeightTable, cache: string, onStart?: () => void): Promise<string> {
-  const folder = join(cache, await sourceKey(source));
-  if (await isWhole(folder)) return folder;
+export async function quantizeIntoCache(
+  source: WeightTable,
+  cache: string,
+  bits: QuantizedBits,
+  onStart?: () => void,
+): Promise<string> {
+  const folder = join(cache, await sourceKey(source, bits));
+  if (await isWhole(folder, bits)) return folder;
   onStart?.();
   const temporary = `${folder}.${process.pid}.tmp`;
   try {
     await mkdir(temporary, { recursive: true });
     await copyFile(join(source.folder, "config.json"), join(temporary, "config.json"));
-    const written = await quantizeTo(source, join(temporary, "model.8bit.safetensors"));
+    const written = await quantizeTo(source, bits, join(temporary, quantizedLayouts[bits].file));
     await writeFile(join(temporary, RECEIPT), JSON.stringify({ format: FORMAT, ...written }));
     await rm(folder, { recursive: true, force: true }); // what is there is not whole
     await rename(temporary, folder);
   } catch (cause) {
     await rm(temporary, { recursive: true, force: true }).catch(() => {});
-    if (await isWhole(folder)) return folder; // another process was faster
-    if (cause instanceof IfGenError || !(cause instanceof Error && "syscall" in cause)) throw cause;
-    throw new OutputError(`quantised weights cannot be kept in ${cache} (${reasonOf(cause)}).`, { cause });
+    if (await isWhole(folder, bits)) return folder; // another process was faster
+    const refused = cause instanceof OutputError ? cause.cause : cause; // its file is gone: the cache is what counts
+    if (!(refused instanceof Error && "syscall" in refused)) throw cause;
+    throw new OutputError(
+      `quantised weights cannot be kept in ${cache} (XDG_CACHE_HOME sets it): ${whyNotWritten(refused)}.`,
+      { cause },
+    );
   }
   return folder;
 }
 
 /** Other files, or the same ones changed, are other weights. Reading 19 GB for a checksum would take too long. */
-async function sourceKey({ files }: WeightTable): Promise<string> {
-  const hash = createHash("sha256").update(`format ${FORMAT}\n`);
+async function sourceKey({ files }: WeightTable, bits: QuantizedBits): Promise<string> {
+  const hash = createHash("sha256").update(`format ${FORMAT}, ${bits} bits\n`);
   for (const file of files) {
     const { size, mtimeMs } = await stat(file);
     hash.update(`${file} ${size} ${mtimeMs}\n`);
@@ -69,28 +94,33 @@ async function sourceKey({ files }: WeightTable): Promise<string> {
 }
 
 /** Written to its end: the receipt comes last. */
-async function isWhole(folder: string): Promise<boolean> {
+async function isWhole(folder: string, bits: QuantizedBits): Promise<boolean> {
+  const { file, variant } = quantizedLayouts[bits];
   try {
     const { bytes } = receipt.parse(JSON.parse(await readFile(join(folder, RECEIPT), "utf8")));
-    const { size } = await stat(join(folder, "model.8bit.safetensors"));
-    await openWeights(folder, "8bit");
+    const { size } = await stat(join(folder, file));
+    await openWeights(folder, variant);
     return size === bytes;
   } catch {
     return false;
   }
 }
 
-async function quantizeTo(source: WeightTable, path: string): Promise<{ bytes: number; sha256: string }> {
-  const { tensors, maxima } = quantizedLayout(source);
-  const produce = (name: string): AsyncIterable<Uint8Array> | Iterable<Uint8Array> => {
-    const rowMaxima = maxima.get(name);
-    if (rowMaxima) return [new Uint8Array(rowMaxima.buffer)];
-    const entry = source.tensors.get(name);
-    if (!entry) throw new Error(`${name} is not among the weights`);
-    const scales = maxima.get(name.replace(/weight$/, "SCB"));
-    return scales ? int8Pieces(entry, scales) : float16Pieces(entry);
+async function quantizeTo(
+  source: WeightTable,
+  bits: QuantizedBits,
+  path: string,
+): Promise<{ bytes: number; sha256: string }> {
+  const scales = new Map<string, Uint8Array[]>(); // of the matrix that was written last
+  const produce: Produce<QuantizedTensor> = (_, { role, source: entry }) => {
+    if (role === "float16") return float16Pieces(entry);
+    if (role === "scales") return scales.get(entry.name) ?? [];
+    scales.clear();
+    const own: Uint8Array[] = [];
+    scales.set(entry.name, own);
+    return quantizedPieces(source, entry, bits, own);
   };
-  const { bytes, sha256 = "" } = await writeSafetensorsStream(path, tensors, produce, {
+  const { bytes, sha256 = "" } = await writeSafetensorsStream(path, quantizedTensors(source, bits), produce, {
     metadata: new Map([["format", "pt"]]),
     checksum: true,
     order: "given",
@@ -98,62 +128,27 @@ async function quantizeTo(source: WeightTable, path: string): Promise<{ bytes: n
   return { bytes, sha256 };
 }
 
-/** Without a decoder's weights, and with one of the two names of the embedding. */
-const isOfEncoder = (name: string, { tensors }: WeightTable): boolean =>
-  name === "shared.weight" ||
-  (name.startsWith("encoder.") && !(name === "encoder.embed_tokens.weight" && tensors.has("shared.weight")));
-
-/** What stays float first, then the int8 matrices, then their maxima, which are known last. */
-function quantizedLayout(source: WeightTable): {
-  tensors: Map<string, TensorLayout>;
-  maxima: Map<string, Float32Array>;
-} {
-  const entries = [...source.tensors.values()].filter(({ name }) => isOfEncoder(name, source));
-  const int8 = entries.filter(({ name, shape }) => isQuantized(name, shape));
-  if (int8.length === 0) throw new CheckpointError(`${source.folder} does not hold the weights of a T5 encoder.`);
-  const tensors = new Map<string, TensorLayout>();
-  const maxima = new Map<string, Float32Array>();
-  for (const { name, shape } of entries.filter((entry) => !int8.includes(entry))) {
-    tensors.set(name, { dtype: "F16", shape });
-  }
-  for (const { name, shape } of int8) tensors.set(name, { dtype: "I8", shape });
-  for (const { name, shape } of int8) {
-    const scb = name.replace(/weight$/, "SCB");
-    tensors.set(scb, { dtype: "F32", shape: shape.slice(0, 1) });
-    maxima.set(scb, new Float32Array(shape[0] ?? 0));
-  }
-  return { tensors, maxima };
-}
-
-/** @param maxima filled in on the way. */
-async function* int8Pieces(entry: WeightEntry, maxima: Float32Array): AsyncIterable<Uint8Array> {
+/** @param scales filled on the way. */
+async function* quantizedPieces(
+  table: WeightTable,
+  entry: WeightEntry,
+  bits: QuantizedBits,
+  scales: Uint8Array[],
+): AsyncIterable<Uint8Array> {
   const [rows = 0, columns = 1] = entry.shape;
   const rowsAtOnce = Math.max(1, Math.floor(PIECE / columns));
   for (let row = 0; row < rows; row += rowsAtOnce) {
     const count = Math.min(rowsAtOnce, rows - row);
-    const { data, scales } = quantizeRows(await readFloats(entry, row * columns, count * columns), count);
-    for (const [at, scale] of scales.entries()) maxima[row + at] = scale * 127;
-    yield new Uint8Array(data.buffer);
+    const quantized = quantizedLayouts[bits].quantize(await readRows(table, entry, row, count), count);
+    scales.push(quantized.scales);
+    yield quantized.data;
   }
 }
 
 async function* float16Pieces(entry: WeightEntry): AsyncIterable<Uint8Array> {
-  const count = entry.shape.reduce((product, side) => product * side, 1);
+  const count = elementCount(entry.shape);
   for (let at = 0; at < count; at += PIECE) {
     const halves = float32ToFloat16(await readFloats(entry, at, Math.min(PIECE, count - at)));
     yield new Uint8Array(halves.buffer);
   }
-}
-
-const floatTypes: readonly Dtype[] = ["F32", "F16", "BF16"];
-
-/** Elements `start` to `start + count` of a tensor. */
-async function readFloats(entry: WeightEntry, start: number, count: number): Promise<Float32Array> {
-  const { file, name, dtype, offset } = entry;
-  if (!floatTypes.includes(dtype)) throw new CheckpointError(`${file}: tensor "${name}" holds ${dtype}, not floats.`);
-  const size = dtypeBytes(dtype);
-  const bytes = await withFile(file, (handle) => readRange(handle, file, offset + start * size, count * size));
-  const data = typedArray(dtype, bytes.buffer);
-  if (data instanceof Float32Array) return data;
-  return dtype === "F16" ? float16ToFloat32(data as Uint16Array) : bfloat16ToFloat32(data as Uint16Array);
 }

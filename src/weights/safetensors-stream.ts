@@ -6,10 +6,9 @@
 
 import { createHash, randomUUID } from "node:crypto";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
-import { IfGenError, OutputError, ShapeError } from "../errors.ts";
+import { IfGenError, OutputError, ShapeError, whyNotWritten } from "../errors.ts";
 import { elementCount } from "../math/tensor.ts";
 import { type Dtype, dtypeBytes } from "./dtype.ts";
-import { reasonOf } from "./file.ts";
 import { encodeHeader, fileOrder } from "./safetensors.ts";
 
 export interface TensorLayout {
@@ -69,9 +68,9 @@ export async function writeSafetensorsStream<T extends TensorLayout>(
     }
     await rename(temporary, path);
   } catch (cause) {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to tell
     if (cause instanceof IfGenError || !(cause instanceof Error && "syscall" in cause)) throw cause;
-    throw new OutputError(`${path} cannot be written (${reasonOf(cause)}).`, { cause });
+    throw new OutputError(`${path} cannot be written: ${whyNotWritten(cause)}.`, { cause });
   }
   return { bytes, ...(hash ? { sha256: hash.digest("hex") } : {}) };
 }

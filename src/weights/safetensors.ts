@@ -6,11 +6,11 @@
 
 import { randomUUID } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
-import { CheckpointError, OutputError, ShapeError } from "../errors.ts";
+import { CheckpointError, OutputError, ShapeError, whyNotWritten } from "../errors.ts";
 import { bfloat16ToFloat32, float16ToFloat32 } from "../math/half.ts";
 import { elementCount } from "../math/tensor.ts";
 import { type Dtype, type TensorData, compareDtypes, dtypeBytes, holdsDtype, typedArray } from "./dtype.ts";
-import { readRange, reasonOf, withFile } from "./file.ts";
+import { readRange, withFile } from "./file.ts";
 import {
   type SafetensorsHeader,
   type TensorEntry,
@@ -97,8 +97,8 @@ export async function writeSafetensors(
     }
     await rename(temporary, path);
   } catch (cause) {
-    await rm(temporary, { force: true });
-    throw new OutputError(`${path} cannot be written (${reasonOf(cause)}).`, { cause });
+    await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to tell
+    throw new OutputError(`${path} cannot be written: ${whyNotWritten(cause)}.`, { cause });
   }
 }
 

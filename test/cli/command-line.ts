@@ -47,6 +47,8 @@ export async function commandLineOf({ case: stored }: ReferenceCase, folder: str
     goldenPath("checkpoints"),
     "--variant",
     storedVariant,
+    "--execution-provider",
+    "cpu", // the reference's own
     "--safety",
     "off",
     "--seed",

@@ -1,13 +1,13 @@
 /** Budgets, reports and interrupted runs of the built program, on the tiny checkpoints. */
 
-import { readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { goldenPath } from "../golden.ts";
 import { finish, runCli, startCli, temporaryFolder } from "./run-cli.ts";
 
-const model = ["--model", goldenPath("checkpoints"), "--seed", "7"];
+const model = ["--model", goldenPath("checkpoints"), "--seed", "7", "--execution-provider", "cpu"];
 const steps = ["--stage-1-steps", "6", "--stage-2-steps", "4"];
 const args = ["txt2img", "a cat", ...model, "--until", "256", ...steps];
 
@@ -65,6 +65,46 @@ describe("the budget", () => {
     const tight = await dry(String(Math.floor((memory.needs[1]?.peakBytes ?? 0) - 2e6)));
     expect(tight.thrift).toMatchObject({ "stage-1": { maxBatch: expect.any(Number) as number } });
   });
+
+  test("T5 in 4 bits, or on int8 activations, draws another picture; both together are refused", async () => {
+    const folder = temporaryFolder();
+    const settings = { cwd: folder, env: { XDG_CACHE_HOME: join(folder, "cache") } };
+    const ways = [[], ["--text-encoder-bits", "4"], ["--text-encoder-activations", "int8"]];
+    const small = ["txt2img", "a cat", ...model, "--until", "64", "--stage-1-steps", "2", "--safety", "off"];
+    const drawn: string[] = [];
+    for (const [index, way] of ways.entries()) {
+      const run = await runCli([...small, ...way, "-o", `${index}.png`, "--json", "--quiet"], settings);
+      expect(run).toMatchObject({ code: 0, stderr: "" });
+      const { plan } = JSON.parse(run.stdout.toString()) as { plan: { textEncoder?: unknown } };
+      expect(plan.textEncoder).toEqual(
+        way.length === 0 ? undefined : { cache: join(folder, "cache/if-gen/text-encoder"), ...choices[index] },
+      );
+      drawn.push(readFileSync(join(folder, `${index}.png`)).toString("latin1"));
+    }
+    expect(new Set(drawn).size).toBe(3);
+    const both = await runCli([...small, ...ways.flat(), "-o", "no.png"], settings);
+    expect(both).toMatchObject({ code: 2, stderr: expect.stringMatching(/goes with --text-encoder-bits 8/) as string });
+  });
+  const choices = [{}, { bits: 4, activations: "float32" }, { bits: 8, activations: "int8" }];
+
+  test.skipIf(process.platform !== "linux")(
+    "this process itself stays under 150 MB, whatever a stage takes",
+    async () => {
+      const running = startCli([...args, "-o", "cat.png", "--quiet"], { cwd: temporaryFolder() });
+      let peakBytes = 0;
+      const timer = setInterval(() => {
+        const status = existsSync(`/proc/${running.pid}/status`)
+          ? readFileSync(`/proc/${running.pid}/status`, "utf8")
+          : "";
+        peakBytes = Math.max(peakBytes, 1024 * Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0));
+      }, 20);
+      const { code } = await finish(running);
+      clearInterval(timer);
+      expect(code).toBe(0);
+      expect(peakBytes).toBeGreaterThan(30e6);
+      expect(peakBytes).toBeLessThan(150e6);
+    },
+  );
 
   test("--resume without a folder, an amount that is none", async () => {
     expect(await runCli([...args, "--resume"])).toMatchObject({ code: 2 });

@@ -23,6 +23,7 @@ test("everything", () => {
     ..."-p cat -n dog -s 5 --num-images 3 -m folder --variant fp16 --until 256".split(" "),
     ..."--stage-1-timesteps smart50 --stage-1-guidance 1 --stage-2-steps 9 --stage-2-noise-level 0".split(" "),
     ..."--stage-3-timesteps 900,0 --no-clean-caption --no-watermark --safety off --eta 0.5 --threads 2".split(" "),
+    ..."--execution-provider cuda --device-id 1".split(" "),
   );
   expect(request).toEqual({
     command: "txt2img",
@@ -41,6 +42,8 @@ test("everything", () => {
     safety: "off",
     eta: 0.5,
     threads: 2,
+    executionProvider: "cuda",
+    deviceId: 1,
   });
 });
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
+export const root = fileURLToPath(new URL("../..", import.meta.url));
 
 export interface CliRun {
   readonly code: number | null;
@@ -18,18 +18,27 @@ export interface CliRun {
 export interface RunSettings {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Words before the program's own: what starts it. */
+  readonly prefix?: readonly string[];
+  /** Who runs it; the tests' own user if absent. */
+  readonly user?: { readonly uid: number; readonly gid: number };
 }
 
 /** @throws {Error} the program has not been built. */
-export function startCli(args: readonly string[], { cwd, env }: RunSettings = {}): ReturnType<typeof spawn> {
+export function startCli(
+  args: readonly string[],
+  { cwd, env, prefix = [], user }: RunSettings = {},
+): ReturnType<typeof spawn> {
   if (!existsSync(join(root, "dist", "cli", "main.js"))) {
     throw new Error("dist/ is missing: these tests run the built program; run `npm run build` first");
   }
-  return spawn(process.execPath, [join(root, "bin", "if-gen.js"), ...args], {
+  const [program = "", ...words] = [...prefix, process.execPath, join(root, "bin", "if-gen.js"), ...args];
+  return spawn(program, words, {
     stdio: ["ignore", "pipe", "pipe"],
     detached: true, // a process group of its own, as a shell makes: signals can be sent to all of it
     env: { ...process.env, ...env },
     ...(cwd ? { cwd } : {}),
+    ...user,
   });
 }
 

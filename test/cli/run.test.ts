@@ -12,7 +12,7 @@ import { encodePng } from "../../src/image/write-png.ts";
 import { goldenPath, goldenSampleSize } from "../golden.ts";
 import { finish, runCli, startCli, temporaryFolder } from "./run-cli.ts";
 
-const model = ["--model", goldenPath("checkpoints"), "--seed", "7"];
+const model = ["--model", goldenPath("checkpoints"), "--seed", "7", "--execution-provider", "cpu"];
 const photo = goldenPath("image", "inputs", "photo_75x50.jpg");
 
 /** In that picture, less than a pixel of stage 1 but not of stage 2. */
@@ -47,7 +47,8 @@ describe("txt2img", () => {
     );
     expect(run.code).toBe(0);
     const lines = run.stderr.trim().split("\n");
-    expect(lines.slice(0, 4)).toEqual([
+    expect(lines.slice(0, 5)).toEqual([
+      "execution provider: cpu (named)",
       expect.stringMatching(/^note: The prompt is longer than T5's 77 tokens; this part was left out: ".*the end"$/),
       expect.stringMatching(/^\[1\/3\] text .*encoding the prompt 1\/1/),
       expect.stringMatching(/^\[2\/3\] stage 1, 24 px .*denoising 2\/2/),
@@ -57,6 +58,7 @@ describe("txt2img", () => {
     const result = JSON.parse(run.stdout.toString()) as { outputs: string[]; safety: object[]; notes: string[] };
     expect(result.outputs).toEqual(["cat-1.png", "cat-2.png"]);
     expect(result.safety).toHaveLength(2);
+    expect(result).toMatchObject({ executionProvider: { asked: "cpu", name: "cpu" } });
     expect(result.notes[0]).toMatch(/77 tokens/);
     expect(readdirSync(folder).sort()).toEqual(["cat-1.png", "cat-2.png"]);
     const { settings } = parseParameters(parsePngText(readFileSync(join(folder, "cat-2.png"))).get("parameters") ?? "");

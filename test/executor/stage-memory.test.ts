@@ -4,13 +4,15 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { networkNeed, planMemory } from "../../src/executor/stage-memory.ts";
+import { networkNeed, networkNeedOnCard } from "../../src/executor/network-need.ts";
+import { planMemory } from "../../src/executor/stage-memory.ts";
 import { type StageNetwork, stageNetworks } from "../../src/executor/stage-networks.ts";
-import { judge } from "../../src/plan/budget.ts";
-import type { Plan } from "../../src/plan/plan.ts";
+import { asQuantized } from "../../src/executor/stage-weights.ts";
+import { budgetTable, checkBudget, judge } from "../../src/plan/budget.ts";
+import type { Plan, Stage } from "../../src/plan/plan.ts";
 import type { WeightEntry, WeightTable } from "../../src/weights/checkpoint.ts";
 import { elementCount } from "../../src/math/tensor.ts";
-import { isQuantized } from "../../src/weights/quantize-checkpoint.ts";
+import { isQuantized } from "../../src/weights/quantized-layout.ts";
 import { goldenPath } from "../golden.ts";
 
 const colab = { ramBytes: 13e9, ramSource: "test", vramBytes: 15e9 };
@@ -76,6 +78,27 @@ describe("at full size", () => {
     expect(t5?.weightBytes).toBeGreaterThan(4.6e9);
   });
 
+  test("T5 in 4 bits has less than 2.9 GB of weights and takes less than 3 GB, little of it private", async () => {
+    const [t5] = await stageNetworks(planFor(checkpoints, [64, 256, 1024]), textStage(checkpoints[0]));
+    if (!t5) throw new Error("the text stage has no network");
+    const need = networkNeed(t5, asQuantized(weightsOf(t5, 16), 4), {});
+    expect(need.weightBytes).toBeLessThan(2.9e9);
+    expect(need.weightBytes).toBeGreaterThan(2.8e9);
+    expect(need.peakBytes).toBeLessThan(3e9);
+    expect(need.privateBytes).toBeLessThan(0.5e9);
+  });
+
+  test("int8 activations keep weights of a byte where float32 ones take four", async () => {
+    const plan = planFor(checkpoints, [64, 256, 1024]);
+    const stage = textStage(checkpoints[0]);
+    const needFor = async (activations: "float32" | "int8"): Promise<number> => {
+      const [t5] = await stageNetworks({ ...plan, textEncoder: { bits: 8, cache: "/none", activations } }, stage);
+      if (!t5) throw new Error("the text stage has no network");
+      return networkNeed(t5, weightsOf(t5, 8), {}).activationBytes;
+    };
+    expect((await needFor("int8")) / (await needFor("float32"))).toBeLessThan(0.5);
+  });
+
   test("eight pictures at once do not fit the upscaler: they take turns", async () => {
     const [, , , , unet] = await needsOf(8, 8);
     expect(unet?.peakBytes).toBeGreaterThan(13e9);
@@ -85,6 +108,46 @@ describe("at full size", () => {
     const vae = (await needsOf(1, 8)).at(-1);
     expect(vae?.activationBytes).toBeGreaterThan(4e9);
     expect(vae?.activationBytes).toBeLessThan(4.5e9);
+  });
+});
+
+describe("on a graphics card", () => {
+  const plan = planFor(tiny, [24, 48, 192]);
+  const onCard = { ...plan, gpuStages: { "stage-1": "cuda", "stage-2": "cuda", "stage-3": "webgpu" } } as const;
+
+  test("weights and activations are on the card, and nothing is mapped", async () => {
+    const [text, ...drawing] = await planMemory(onCard, colab);
+    expect(text?.gpuBytes).toBeUndefined();
+    for (const { networks, verdict } of drawing) {
+      expect(verdict).toBe("fits");
+      for (const need of networks) {
+        expect(need.gpuBytes).toBeGreaterThan(need.weightBytes + need.activationBytes);
+        expect(need.gpuBytes).toBeLessThan(need.weightBytes + need.activationBytes + 4e6);
+        expect(need.mappedBytes).toBe(0);
+      }
+    }
+  });
+
+  test("float16 activations take half of float32's", async () => {
+    const [network] = await stageNetworks(plan, plan.stages[1] as Stage);
+    if (!network) throw new Error("stage 1 has no network");
+    const weights = weightsOf(network, 16);
+    const halves = networkNeedOnCard(network, weights, {}, "cuda").activationBytes;
+    const floats = networkNeedOnCard({ ...network, fitsFloat16: false }, weights, {}, "cuda").activationBytes;
+    expect(floats / halves).toBeGreaterThan(1.9);
+  });
+
+  test("a card that is too small: fewer at a time, then a clear end", async () => {
+    const many = { ...planFor(tiny, [24, 48, 192], 8), gpuStages: onCard.gpuStages };
+    const [, whole] = await planMemory(many, colab);
+    const [, thrifty] = await planMemory(many, { ...colab, vramBytes: (whole?.gpuBytes ?? 0) - 1 });
+    expect(thrifty?.thrift.maxBatch).toBeLessThan(16);
+    expect(thrifty?.verdict).toBe("fits");
+    const small = { ...colab, vramBytes: 1000 };
+    const needs = await planMemory(many, small);
+    expect(needs.map(({ verdict }) => verdict)).toEqual(["fits", "too large", "too large", "too large"]);
+    expect(() => checkBudget(needs, small)).toThrow(/stage-1 needs .* GB of GPU memory \(predicted, not measured\)/);
+    expect(budgetTable(needs, small)).toMatch(/GPU: weights and activations .* not measured/);
   });
 });
 
@@ -115,6 +178,8 @@ describe("the least thrift that fits", () => {
     expect(needs.map(({ verdict }) => verdict)).toEqual(needs.map(() => "too large"));
   });
 });
+
+const textStage = (checkpoint: string): Stage => ({ name: "text-encoding", checkpoint, cleanCaption: true });
 
 /** The published configs as checkpoints without weights. */
 function published(): string {

@@ -41,3 +41,7 @@ test.skipIf(process.platform === "win32").each([
 ])("%s", async (body, says) => {
   expect(await failureOf(body)).toMatchObject({ code: "STAGE", message: expect.stringMatching(says) as string });
 });
+
+test.skipIf(process.platform === "win32")("a stage that Ctrl-C ends before it can listen was interrupted", async () => {
+  expect(await failureOf(`process.kill(process.pid, "SIGINT");`)).toMatchObject({ code: "INTERRUPTED", exitCode: 130 });
+});

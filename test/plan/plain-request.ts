@@ -15,4 +15,5 @@ export const plainRequest: Request = {
   cleanCaption: true,
   watermark: true,
   eta: 0,
+  executionProvider: "auto",
 };

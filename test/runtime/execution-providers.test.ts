@@ -7,21 +7,35 @@ import { describe, expect, test } from "vitest";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { GraphBuilder } from "../../src/onnx/graph.ts";
 import { lower } from "../../src/onnx/lower/lowering.ts";
+import { type ExecutionProvider, lowerings } from "../../src/onnx/lower/providers.ts";
 import * as ops from "../../src/onnx/ops.ts";
-import { type ExecutionProvider, executionProviders, externalLocation } from "../../src/runtime/execution-providers.ts";
+import { externalLocation, sessionOptions } from "../../src/runtime/execution-providers.ts";
 import { withFolder } from "../models/checkpoint-copy.ts";
 
-const names = Object.keys(executionProviders) as ExecutionProvider[];
+const names = Object.keys(sessionOptions) as ExecutionProvider[];
 
 test("there are three", () => {
   expect(names.sort()).toEqual(["cpu", "cuda", "webgpu"]);
 });
 
-describe.each(names)("%s", (name) => {
-  const { lowering, sessionOptions } = executionProviders[name];
+test("a card is named to CUDA alone", () => {
+  expect(sessionOptions.cuda("mapped", 1).executionProviders).toEqual([{ name: "cuda", deviceId: 1 }]);
+  expect(sessionOptions.webgpu("mapped", 1).executionProviders).toEqual(["webgpu"]);
+});
 
+test("CUDA has no arena that doubles, and weights go to the card without a copy in the process", () => {
+  expect(sessionOptions.cuda("mapped").extra).toMatchObject({
+    session: { use_device_allocator_for_initializers: "1" },
+    ep: { cuda: { arena: { use_cuda_mempool: "1" } } },
+  });
+  expect(sessionOptions.webgpu("mapped").extra).toMatchObject({
+    session: { use_device_allocator_for_initializers: "1" },
+  });
+});
+
+describe.each(names)("%s", (name) => {
   test("asks for itself, and for nothing that would stand in silently", () => {
-    expect(sessionOptions("mapped").executionProviders).toEqual([name]);
+    expect(sessionOptions[name]("mapped").executionProviders).toEqual([name]);
   });
 
   test("options are texts, as the binding demands, and weights come from their file", async () => {
@@ -31,10 +45,10 @@ describe.each(names)("%s", (name) => {
       const file = join(folder, "weights");
       await writeFile(file, new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer));
       const place = { file, offset: 0, byteLength: 16, dtype: "float32" } as const;
-      const device = lowering("float32");
+      const device = lowerings[name]("float32");
       const graph = lower(g.finish(), (weight, shape) => ({ name: weight, shape, ...place }), device);
       const session = await ort.InferenceSession.create(encodeModel(graph, device.opset, externalLocation), {
-        ...sessionOptions("mapped"),
+        ...sessionOptions[name]("mapped"),
         executionProviders: ["cpu"],
       });
       const { out } = await session.run({ x: new ort.Tensor("float32", [10, 1], [1, 2]) });

@@ -2,8 +2,14 @@ import { cpSync, mkdirSync, readFileSync, readdirSync, statSync, truncateSync, w
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { buildT5Encoder, readT5EncoderConfig } from "../../src/models/t5-encoder.ts";
-import { openWeights } from "../../src/weights/checkpoint.ts";
-import { quantizeIntoCache } from "../../src/weights/quantize-checkpoint.ts";
+import type { Graph } from "../../src/onnx/graph.ts";
+import { withInt8Activations } from "../../src/onnx/int8-activations.ts";
+import { type WeightEntry, openWeights } from "../../src/weights/checkpoint.ts";
+import { readWeight } from "../../src/weights/find-weight.ts";
+import { blockScalesName, dequantizeBlocks } from "../../src/weights/quantize-blocks.ts";
+import { quantizationSource, quantizeIntoCache } from "../../src/weights/quantize-checkpoint.ts";
+import { type QuantizedBits, quantizedLayouts } from "../../src/weights/quantized-layout.ts";
+import { readTensor } from "../../src/weights/safetensors.ts";
 import { readModuleCases } from "../golden-module.ts";
 import { goldenPath } from "../golden.ts";
 import { runNetwork } from "../run-graph.ts";
@@ -20,30 +26,81 @@ function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return dot / Math.sqrt(aa * bb);
 }
 
+/** Case 0 of the reference on quantised weights: the cosine to what the reference gave on float32. */
+async function similarity(
+  folder: string,
+  bits: QuantizedBits,
+  change = (graph: Graph): Graph => graph,
+): Promise<number> {
+  const [golden] = await readModuleCases("t5");
+  const ids = golden?.inputs.get("input_ids");
+  const [batch = 0, textLength = 0] = ids?.shape ?? [];
+  const mask = golden?.inputs.get("attention_mask")?.data ?? new BigInt64Array(batch * textLength).fill(1n);
+  const graph = change(buildT5Encoder(await readT5EncoderConfig(folder), { batch, textLength }));
+  const feeds = { input_ids: ids?.data as BigInt64Array, attention_mask: mask as BigInt64Array };
+  const { variant } = quantizedLayouts[bits];
+  const result = (await runNetwork(graph, folder, feeds, { variant })).get("last_hidden_state");
+  return cosine(result?.data ?? [], golden?.outputs.get("output")?.data as Float32Array);
+}
+
 test.each(["fp32", "fp16"] as const)(
   "%s becomes int8 rows whose embeddings are the reference's, cosine >= 0.999",
   async (variant) => {
-    const cache = await temporaryFolder();
-    const folder = await quantizeIntoCache(await openWeights(source, variant), cache);
-    const [golden] = await readModuleCases("t5");
-    const ids = golden?.inputs.get("input_ids");
-    const [batch = 0, textLength = 0] = ids?.shape ?? [];
-    const mask = golden?.inputs.get("attention_mask")?.data ?? new BigInt64Array(batch * textLength).fill(1n);
-    const graph = buildT5Encoder(await readT5EncoderConfig(folder), { batch, textLength });
-    const feeds = { input_ids: ids?.data as BigInt64Array, attention_mask: mask as BigInt64Array };
-    const result = (await runNetwork(graph, folder, feeds, { variant: "8bit" })).get("last_hidden_state");
-    expect(cosine(result?.data ?? [], golden?.outputs.get("output")?.data as Float32Array)).toBeGreaterThan(0.999);
+    const folder = await quantizeIntoCache(await openWeights(source, variant), await temporaryFolder(), 8);
+    expect(await similarity(folder, 8)).toBeGreaterThan(0.999);
     const { tensors } = await openWeights(folder, "8bit");
     expect(tensors.get("encoder.block.0.layer.1.DenseReluDense.wo.weight")?.dtype).toBe("I8");
     expect(tensors.get("shared.weight")?.dtype).toBe("F16");
   },
 );
 
-test("is done once; anything that is not whole is done again; other weights get another place", async () => {
+test("int8 rows multiplied with int8 activations: cosine >= 0.998", async () => {
+  const folder = await quantizeIntoCache(await openWeights(source, "fp16"), await temporaryFolder(), 8);
+  const fast = await similarity(folder, 8, withInt8Activations);
+  expect(fast).toBeGreaterThan(0.998);
+  expect(fast).not.toBe(await similarity(folder, 8));
+});
+
+// Matrices of 16 and 48 columns: a row is a block or two, and every weight's error shows.
+test.each(["fp32", "8bit"] as const)(
+  "%s becomes 4-bit blocks whose embeddings are near the reference's",
+  async (variant) => {
+    const from = await openWeights(source, variant);
+    const folder = await quantizeIntoCache(from, await temporaryFolder(), 4);
+    expect(await similarity(folder, 4)).toBeGreaterThan(0.95);
+    const name = "encoder.block.0.layer.1.DenseReluDense.wo.weight";
+    const { tensors } = await openWeights(folder, "fp32");
+    expect(tensors.get(name)).toMatchObject({ dtype: "U8", shape: [16, 2, 16] });
+    expect([...tensors.keys()].filter((key) => key.endsWith("SCB"))).toEqual([]);
+    const read = async (entry: WeightEntry | undefined) => readTensor(entry?.file ?? "", entry as WeightEntry);
+    const blocks = {
+      data: (await read(tensors.get(name))) as Uint8Array<ArrayBuffer>,
+      scales: (await read(tensors.get(blockScalesName(name)))) as Uint16Array<ArrayBuffer>,
+    };
+    const exact = await readWeight(from, name, [16, 48]);
+    expect(cosine(dequantizeBlocks(blocks, 16, 48), exact)).toBeGreaterThan(0.995);
+  },
+);
+
+test.each([
+  [["fp32"], 4, undefined, { variant: "fp32", inPlace: false }],
+  [["8bit", "fp16", "fp32"], 4, undefined, { variant: "fp16", inPlace: false }],
+  [["8bit", "fp16", "fp32"], 4, "fp32", { variant: "fp32", inPlace: false }],
+  [["8bit"], 4, undefined, { variant: "8bit", inPlace: false }],
+  [["8bit", "fp16"], 8, "fp16", { variant: "8bit", inPlace: true }],
+  [["fp16", "fp32"], 8, undefined, { variant: "fp16", inPlace: false }],
+] as const)("of %j, %d bits come from %s: %j", async (there, bits, wanted, expected) => {
+  const folder = await temporaryFolder();
+  for (const variant of there)
+    writeFileSync(join(folder, `model${variant === "fp32" ? "" : `.${variant}`}.safetensors`), "");
+  expect(await quantizationSource(folder, bits, wanted)).toEqual(expected);
+});
+
+test("is done once; anything that is not whole is done again; other weights and other bits get another place", async () => {
   const cache = await temporaryFolder();
   let runs = 0;
   const quantize = async (from = source): Promise<string> =>
-    quantizeIntoCache(await openWeights(from, "fp32"), cache, () => runs++);
+    quantizeIntoCache(await openWeights(from, "fp32"), cache, 8, () => runs++);
   const folder = await quantize();
   const file = join(folder, "model.8bit.safetensors");
   const bytes = readFileSync(file);
@@ -59,18 +116,19 @@ test("is done once; anything that is not whole is done again; other weights get 
   mkdirSync(other);
   cpSync(source, other, { recursive: true });
   expect(await quantize(other)).not.toBe(folder);
-  expect(readdirSync(cache)).toHaveLength(2); // nothing temporary is left
+  await quantizeIntoCache(await openWeights(source, "fp32"), cache, 4);
+  expect(readdirSync(cache)).toHaveLength(3); // nothing temporary is left
 });
 
 test("weights that are no T5's and a cache that is a file are one clear error each", async () => {
   const cache = await temporaryFolder();
   const vae = await openWeights(goldenPath("checkpoints/x4-upscaler/vae"));
-  await expect(quantizeIntoCache(vae, cache)).rejects.toMatchObject({ code: "CHECKPOINT" });
+  await expect(quantizeIntoCache(vae, cache, 8)).rejects.toMatchObject({ code: "CHECKPOINT" });
   const file = join(cache, "file");
   writeFileSync(file, "");
-  await expect(quantizeIntoCache(await openWeights(source, "fp32"), join(file, "cache"))).rejects.toMatchObject({
+  await expect(quantizeIntoCache(await openWeights(source, "fp32"), join(file, "cache"), 4)).rejects.toMatchObject({
     code: "OUTPUT",
-    message: expect.stringMatching(/cannot be kept in .*ENOTDIR/) as string,
+    message: expect.stringMatching(/cannot be kept in .*its folder is a file/) as string,
   });
   expect(statSync(file).size).toBe(0);
 });

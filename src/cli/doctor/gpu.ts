@@ -4,23 +4,12 @@
  */
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { cudaLibraries, driverLibrary, vulkanLibrary } from "../../executor/gpu-libraries.ts";
 import { cudaPlatform, missingCudaLibraries } from "../../executor/install-cuda.ts";
 import { type NvidiaGpu, probe, readNvidiaGpus } from "../../executor/probe.ts";
 import { formatBytes } from "../format.ts";
 import { type Check, note, ok, problem } from "./check.ts";
 import { isWorking, wordsOf } from "./engine.ts";
-
-/** What onnxruntime's CUDA provider is linked with, and the package that has it. Source: onnxruntime's CUDA page. */
-const cudaLibraries: Readonly<Record<string, string>> = {
-  "libcudart.so.12": "CUDA 12",
-  "libcublas.so.12": "CUDA 12",
-  "libcublasLt.so.12": "CUDA 12",
-  "libcufft.so.11": "CUDA 12",
-  "libcurand.so.10": "CUDA 12",
-  "libcudnn.so.9": "cuDNN 9",
-};
-const driverLibrary = "libcuda.so.1";
-const vulkanLibrary = "libvulkan.so.1";
 
 export async function checkGpu(platform: string): Promise<Check[]> {
   const isLinux = platform.startsWith("linux/");

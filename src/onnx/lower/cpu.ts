@@ -11,6 +11,7 @@
 
 import type { GraphBuilder, Value } from "../graph.ts";
 import * as ops from "../ops.ts";
+import { linear } from "./cpu-linear.ts";
 import type { Lowering, StoredWeight } from "./lowering.ts";
 import * as spell from "./spellings.ts";
 
@@ -19,7 +20,7 @@ export const cpu: Lowering = {
   opset: 23,
   unpackWeight,
   rewrites: {
-    Linear: spell.linearAsGemm,
+    Linear: linear,
     Embedding: spell.embedding("float32"),
     GroupNorm: spell.groupNorm,
     LayerNorm: spell.layerNorm,

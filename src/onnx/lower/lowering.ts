@@ -4,15 +4,22 @@
  * operation is spelled out. What a device wants is data: one `Lowering` per file beside this one.
  */
 
+import { CheckpointError } from "../../errors.ts";
 import { checkGraph } from "../check.ts";
 import { type DType, type FileWeight, type Graph, GraphBuilder, type Node, type Value } from "../graph.ts";
 
-/** A weight as the checkpoint stores it; int8 rows come with one float32 scale each. */
-export interface StoredWeight extends Omit<FileWeight, "value"> {
+/** Bytes of a file, and what they are. */
+export interface StoredTensor extends Omit<FileWeight, "value"> {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly number[];
+}
+
+/** A weight as the checkpoint stores it; int8 rows come with one float32 scale each, 4-bit blocks with float16 ones. */
+export interface StoredWeight extends StoredTensor {
   readonly rowScales?: Float32Array;
+  /** The weight is (rows, blocks, 16) uint8, these are (rows, blocks) float16. */
+  readonly blockScales?: StoredTensor;
 }
 
 /** Finds a weight by its name or one of its older names. @throws {CheckpointError} missing or of another shape. */
@@ -66,6 +73,11 @@ export function lower(graph: Graph, weights: WeightLookup, lowering: Lowering): 
     if (known) return known;
     const bound = stored(value);
     if (!bound) throw new Error(`${graph.name}: ${value.name} is no weight`);
+    if (bound.weight.blockScales) {
+      throw new CheckpointError(
+        `4-bit weights are only multiplied on the processor, not by ${lowering.name}; ask for --text-encoder-bits 8.`,
+      );
+    }
     const unpacked = lowering.unpackWeight(g, bound.value, bound.weight);
     made.set(value.name, unpacked);
     return unpacked;

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import type { DType, Node } from "../../../src/onnx/graph.ts";
+import type { DType, Graph, Node } from "../../../src/onnx/graph.ts";
 
 const table = z
   .object({
@@ -33,6 +33,12 @@ const signatures: Readonly<Record<string, { inputs: readonly string[]; output: s
   Resize: { inputs: ["T1"], output: "T1" },
   SimplifiedLayerNormalization: { inputs: ["T", "V"], output: "V" },
 };
+
+/** @returns why nodes of the graph would not run on the card, each reason once. */
+export function missingKernels({ nodes }: Graph, opset: number): string[] {
+  const reasons = nodes.map((node) => whyNoKernel(node, opset));
+  return [...new Set(reasons.filter((reason) => reason !== undefined))];
+}
 
 /** @returns why the node would not run on the card; undefined: it has a kernel. */
 export function whyNoKernel({ op, inputs, output }: Node, opset: number): string | undefined {

@@ -1,11 +1,12 @@
-/** Runs a network on the CPU as it is lowered for another device. */
+/** Runs a network as it is lowered for a device: on the CPU, or on that device. */
 
 import * as ort from "onnxruntime-node";
 import { encodeModel } from "../../../src/onnx/encode.ts";
 import type { Graph } from "../../../src/onnx/graph.ts";
 import { lower, type Lowering } from "../../../src/onnx/lower/lowering.ts";
+import type { ExecutionProvider } from "../../../src/onnx/lower/providers.ts";
 import { bindWeights } from "../../../src/runtime/bind-weights.ts";
-import { executionProviders, externalLocation } from "../../../src/runtime/execution-providers.ts";
+import { externalLocation, sessionOptions } from "../../../src/runtime/execution-providers.ts";
 import type { Feed } from "../../../src/runtime/session.ts";
 import { openWeights } from "../../../src/weights/checkpoint.ts";
 import { referenceVariant } from "../../golden.ts";
@@ -16,11 +17,12 @@ export async function runLowered(
   folder: string | null,
   lowering: Lowering,
   feeds: Readonly<Record<string, Feed>>,
+  executionProvider: ExecutionProvider = "cpu",
 ): Promise<Float32Array> {
   const weights = folder === null ? null : await openWeights(folder, await referenceVariant(folder));
   const lowered = lower(graph, await bindWeights(weights), lowering);
   const session = await ort.InferenceSession.create(encodeModel(lowered, lowering.opset, externalLocation), {
-    ...executionProviders.cpu.sessionOptions("mapped"),
+    ...sessionOptions[executionProvider]("mapped"),
     logSeverityLevel: 3,
   });
   try {

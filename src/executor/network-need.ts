@@ -1,0 +1,119 @@
+/**
+ * @module executor/network-need
+ * Predicts how much memory one network takes, from its graph and the table of its weights: on the processor as measured to
+ * be right, on a graphics card as far as the graph tells.
+ */
+
+import { inBlockedLayout } from "../onnx/blocked-layout.ts";
+import { cpu } from "../onnx/lower/cpu.ts";
+import { type StoredTensor, type WeightLookup, lower } from "../onnx/lower/lowering.ts";
+import { type ExecutionProvider, computeTypeOf, lowerings } from "../onnx/lower/providers.ts";
+import { graphMemory } from "../onnx/memory.ts";
+import { inStrips } from "../onnx/strips.ts";
+import { expandedBytes, weightModeFor } from "../onnx/weight-mode.ts";
+import type { NetworkNeed } from "../plan/budget.ts";
+import type { Thrift } from "../plan/plan.ts";
+import type { WeightEntry, WeightTable } from "../weights/checkpoint.ts";
+import { findStored } from "../weights/find-weight.ts";
+import type { StageNetwork } from "./stage-networks.ts";
+
+/** What a stage's process takes before it loads a network, measured: private, and code mapped from files. */
+const PROCESS_PRIVATE_BYTES = 46e6;
+const PROCESS_MAPPED_BYTES = 76e6;
+/** Of a network as an object here and as the library's structures, per node. */
+const NODE_BYTES = 12e3;
+/** Small tensors inside the model are there four times while it is loaded: here, as bytes, parsed, as tensors. */
+const CONSTANT_COPIES = 4;
+/** Results and inputs outlive a step until they are collected. */
+const TENSOR_COPIES = 4;
+/** Of weights that are unpacked when the session is made: the float32 ones and, while they are laid out anew, a second copy. */
+const EXPANDED_COPIES = 2;
+
+export function networkNeed(network: StageNetwork, weights: WeightTable, thrift: Thrift): NetworkNeed {
+  const whole = network.build(thrift.maxBatch ?? network.batch);
+  const graph = thrift.stripBytes === undefined ? whole : inStrips(whole, thrift.stripBytes);
+  const expanded = weightModeFor(whole) === "expanded";
+  const lowered = lower(graph, lookUpSizes(weights, expanded), cpu);
+  const memory = graphMemory(expanded ? inBlockedLayout(lowered) : lowered);
+  const unpacked = expanded ? EXPANDED_COPIES * expandedBytes(whole) : 0;
+  const tensors = TENSOR_COPIES * (network.batch / (thrift.maxBatch ?? network.batch)) * tensorBytes(memory);
+  const overheadBytes =
+    PROCESS_PRIVATE_BYTES +
+    PROCESS_MAPPED_BYTES +
+    memory.nodes * NODE_BYTES +
+    CONSTANT_COPIES * memory.constantBytes +
+    tensors +
+    unpacked;
+  const once = network.runs === "once" && network.batch === (thrift.maxBatch ?? network.batch);
+  const privateBytes = overheadBytes + memory.peakBytes;
+  const mappedBytes = expanded ? 0 : memory.touchedBytes;
+  return {
+    network: network.name,
+    weightBytes: memory.fileBytes,
+    mappedBytes,
+    activationBytes: memory.peakBytes,
+    overheadBytes,
+    privateBytes,
+    peakBytes: once && !expanded ? overheadBytes + memory.firstRunBytes : privateBytes + mappedBytes,
+  };
+}
+
+/**
+ * What a process was measured to have at most while it loaded a full-size UNet onto a card: 0.8 to 2.1 GB, for plain
+ * exports on webgpu, and not in proportion to the weights.
+ */
+const CARD_LOADING_BYTES = 2.1e9;
+
+/** The graph's own prediction: scratch of the card's kernels is not known, nor what its allocator rounds up. */
+export function networkNeedOnCard(
+  network: StageNetwork,
+  weights: WeightTable,
+  thrift: Thrift,
+  provider: Exclude<ExecutionProvider, "cpu">,
+): NetworkNeed {
+  const whole = network.build(thrift.maxBatch ?? network.batch);
+  const graph = thrift.stripBytes === undefined ? whole : inStrips(whole, thrift.stripBytes);
+  const lowering = lowerings[provider](computeTypeOf(network.fitsFloat16, weights.variant));
+  const memory = graphMemory(lower(graph, lookUpSizes(weights, false), lowering));
+  const tensors = TENSOR_COPIES * (network.batch / (thrift.maxBatch ?? network.batch)) * tensorBytes(memory);
+  const overheadBytes =
+    PROCESS_PRIVATE_BYTES + PROCESS_MAPPED_BYTES + CARD_LOADING_BYTES + memory.nodes * NODE_BYTES + tensors;
+  return {
+    network: network.name,
+    weightBytes: memory.fileBytes,
+    mappedBytes: 0,
+    activationBytes: memory.valueBytes,
+    overheadBytes,
+    privateBytes: overheadBytes,
+    peakBytes: overheadBytes,
+    gpuBytes: memory.fileBytes + memory.constantBytes + memory.valueBytes + tensorBytes(memory),
+  };
+}
+
+const dtypes = { F32: "float32", F16: "float16", BF16: "bfloat16", I8: "int8", U8: "uint8" } as const;
+
+const tensorBytes = ({ inputBytes, outputBytes }: { inputBytes: number; outputBytes: number }): number =>
+  inputBytes + outputBytes;
+
+/**
+ * Weights by their entries in the table; int8 rows get scales of the right size and no value.
+ * @param expanded they will be float32 before the first run.
+ */
+function lookUpSizes(weights: WeightTable, expanded: boolean): WeightLookup {
+  return (wanted, shape, aliases) => {
+    const { entry, blockScales } = findStored(weights, wanted, shape, aliases);
+    const stored = storedTensor(entry);
+    if (expanded) return { ...stored, dtype: "float32", shape };
+    if (blockScales) return { ...stored, blockScales: storedTensor(blockScales) };
+    return stored.dtype === "int8" ? { ...stored, rowScales: new Float32Array(shape[0] ?? 0) } : stored;
+  };
+}
+
+const storedTensor = ({ name, dtype, shape, file, offset, byteLength }: WeightEntry): StoredTensor => ({
+  name,
+  dtype: dtypes[dtype as keyof typeof dtypes],
+  shape,
+  file,
+  offset,
+  byteLength,
+});

@@ -1,0 +1,46 @@
+/**
+ * @module executor/stage-weights
+ * Which weights a stage's networks will run on, told from the headers of their files; nothing is loaded.
+ */
+
+import { elementCount } from "../math/tensor.ts";
+import type { Plan, Stage } from "../plan/plan.ts";
+import { type WeightEntry, type WeightTable, openWeights } from "../weights/checkpoint.ts";
+import { dtypeBytes } from "../weights/dtype.ts";
+import { quantizationSource } from "../weights/quantize-checkpoint.ts";
+import { type QuantizedBits, quantizedTensors } from "../weights/quantized-layout.ts";
+import { resolveVariant } from "../weights/variants.ts";
+import { type StageNetwork, stageNetworks } from "./stage-networks.ts";
+
+/** The table of the weights that will be run on, also where they are yet to be quantised. */
+export async function storedWeights(
+  plan: Plan,
+  stage: Stage,
+  { folder, published }: Pick<StageNetwork, "folder" | "published">,
+): Promise<WeightTable> {
+  if (stage.name !== "text-encoding" || !plan.textEncoder) {
+    return openWeights(folder, await resolveVariant(folder, plan.variant, published));
+  }
+  const { bits } = plan.textEncoder;
+  const { variant, inPlace } = await quantizationSource(folder, bits, plan.variant);
+  const table = await openWeights(folder, variant);
+  return inPlace ? table : asQuantized(table, bits);
+}
+
+/** The table that the weights will have; where they will lie in the file nobody asks. */
+export function asQuantized(table: WeightTable, bits: QuantizedBits): WeightTable {
+  const tensors = [...quantizedTensors(table, bits)].map(([name, { dtype, shape }]): [string, WeightEntry] => {
+    const byteLength = elementCount(shape) * dtypeBytes(dtype);
+    return [name, { name, dtype, shape, byteLength, offset: 0, file: "" }];
+  });
+  return { ...table, tensors: new Map(tensors) };
+}
+
+/** @returns the files of all weights a stage reads, in the order of its networks. @throws {CheckpointError} one is missing. */
+export async function weightFiles(plan: Plan, stage: Stage): Promise<string[]> {
+  const files: string[] = [];
+  for (const network of await stageNetworks(plan, stage)) {
+    files.push(...(await storedWeights(plan, stage, network)).files);
+  }
+  return files;
+}

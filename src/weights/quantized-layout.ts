@@ -1,0 +1,98 @@
+/**
+ * @module weights/quantized-layout
+ * The two ways in which T5's weights are kept in fewer bits, each as a file layout: what becomes of which tensor.
+ *
+ * 8 bits: int8 rows, `X.weight` (rows, columns), with their float32 maxima in `X.SCB` (rows): the published layout, but
+ *         of every matrix. 4 bits: blocks of 32, `X.weight` (rows, blocks, 16), with float16 scales in `X.block_scales`
+ *         (rows, blocks). What is no layer's matrix becomes float16.
+ */
+
+import { CheckpointError } from "../errors.ts";
+import type { WeightEntry, WeightTable } from "./checkpoint.ts";
+import { blockScalesName, blockShapes, quantizeBlocks } from "./quantize-blocks.ts";
+import { quantizeRows } from "./quantize.ts";
+import type { TensorLayout } from "./safetensors-stream.ts";
+import type { Variant } from "./variants.ts";
+
+export type QuantizedBits = 8 | 4;
+
+export interface QuantizedLayout {
+  readonly file: string;
+  /** How that file is opened: one without a suffix is "fp32", whatever it holds. */
+  readonly variant: Variant;
+  /** `X.weight` -> the name of what scales it. */
+  readonly scalesName: (weight: string) => string;
+  readonly shapes: (shape: readonly number[]) => { readonly weight: TensorLayout; readonly scales: TensorLayout };
+  /** Whole rows -> the bytes of both. @throws {CheckpointError} a weight is not finite. */
+  readonly quantize: (weights: Float32Array, rows: number) => { data: Uint8Array; scales: Uint8Array };
+}
+
+export const quantizedLayouts: Readonly<Record<QuantizedBits, QuantizedLayout>> = {
+  8: {
+    file: "model.8bit.safetensors",
+    variant: "8bit",
+    scalesName: (weight) => weight.replace(/weight$/, "SCB"),
+    shapes: (shape) => ({ weight: { dtype: "I8", shape }, scales: { dtype: "F32", shape: shape.slice(0, 1) } }),
+    quantize: (weights, rows) => {
+      const { data, scales } = quantizeRows(weights, rows);
+      return { data: bytesOf(data), scales: bytesOf(scales.map((scale) => scale * 127)) };
+    },
+  },
+  4: {
+    file: "model.safetensors",
+    variant: "fp32",
+    scalesName: blockScalesName,
+    shapes: (shape) => {
+      const { data, scales } = blockShapes(shape);
+      return { weight: { dtype: "U8", shape: data }, scales: { dtype: "F16", shape: scales } };
+    },
+    quantize: (weights, rows) => {
+      const { data, scales } = quantizeBlocks(weights, rows);
+      return { data, scales: bytesOf(scales) };
+    },
+  },
+};
+
+/** Are these a layer's weights, which are quantised? Embeddings, norms and position biases are not. */
+export const isQuantized = (name: string, shape: readonly number[]): boolean =>
+  shape.length === 2 && /\.(SelfAttention\.[qkvo]|DenseReluDense\.w[io](_[01])?)\.weight$/.test(name);
+
+/** A tensor of the quantised file, and which of the source's it is made of. */
+export interface QuantizedTensor extends TensorLayout {
+  readonly source: WeightEntry;
+  readonly role: "float16" | "weight" | "scales";
+}
+
+/**
+ * The tensors in the order of the file: what stays float first, then each matrix followed by its scales, which are known
+ * only after it.
+ * @throws {CheckpointError} `source` holds no T5 encoder.
+ */
+export function quantizedTensors(source: WeightTable, bits: QuantizedBits): Map<string, QuantizedTensor> {
+  const { scalesName, shapes } = quantizedLayouts[bits];
+  const entries = [...source.tensors.values()].filter(({ name }) => isOfEncoder(name, source));
+  const matrices = entries.filter(({ name, shape }) => isQuantized(name, shape));
+  if (matrices.length === 0) throw new CheckpointError(`${source.folder} does not hold the weights of a T5 encoder.`);
+  const tensors = new Map<string, QuantizedTensor>();
+  for (const entry of entries) {
+    if (!matrices.includes(entry)) {
+      tensors.set(entry.name, { dtype: "F16", shape: entry.shape, source: entry, role: "float16" });
+    }
+  }
+  for (const entry of matrices) {
+    const { weight, scales } = shapes(entry.shape);
+    tensors.set(entry.name, { ...weight, source: entry, role: "weight" });
+    tensors.set(scalesName(entry.name), { ...scales, source: entry, role: "scales" });
+  }
+  return tensors;
+}
+
+/** Without a decoder's weights, what scales int8 rows, and one of the two names of the embedding. */
+const isOfEncoder = (name: string, { tensors }: WeightTable): boolean =>
+  name === "shared.weight" ||
+  (name.startsWith("encoder.") &&
+    !/\.(SCB|weight_format)$/.test(name) &&
+    !(name === "encoder.embed_tokens.weight" && tensors.has("shared.weight")));
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Int8Array | Float32Array | Uint16Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength);

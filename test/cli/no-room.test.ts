@@ -1,0 +1,144 @@
+/**
+ * Disks that are full and folders that cannot be written to, met by the built program on the tiny checkpoints. A full disk
+ * is a limit on the size of a file (`ulimit -f`), which any user can set: writing fails in the same place. A folder is made
+ * read-only for a user without privileges, whoever runs the tests.
+ */
+
+import { spawnSync } from "node:child_process";
+import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { goldenPath } from "../golden.ts";
+import { type CliRun, finish, root, runCli, startCli, temporaryFolder } from "./run-cli.ts";
+
+const settings = [
+  "--model",
+  goldenPath("checkpoints"),
+  "--seed",
+  "7",
+  "--until",
+  "256",
+  "--execution-provider",
+  "cpu",
+  "--quiet",
+];
+const args = ["txt2img", "a cat", ...settings, "--stage-1-steps", "2", "--stage-2-steps", "2"];
+
+/** No file may become larger than this: more than stage 1's result, less than stage 2's. */
+const LIMIT_BYTES = 8_192;
+
+/** POSIX counts in blocks of 512 bytes. */
+const limited = (words: readonly string[], cwd: string, env: Record<string, string> = {}): Promise<CliRun> =>
+  finish(startCli(words, { cwd, env, prefix: ["sh", "-c", `ulimit -f ${LIMIT_BYTES / 512}; exec "$@"`, "sh"] }));
+
+describe.skipIf(process.platform === "win32")("a disk without room", () => {
+  test("for a stage's result: one sentence, the stages before it are kept, --resume ends as an unbroken run", async () => {
+    const folder = temporaryFolder();
+    expect(await runCli([...args, "-o", "whole.png"], { cwd: folder })).toMatchObject({ code: 0, stderr: "" });
+    const command = [...args, "-o", "cat.png", "--run-dir", "run", "--resume"];
+    const full = await limited(command, folder);
+    expect(full.code).toBe(6);
+    expect(full.stderr).toMatch(
+      /^[^\n]*run\/stage-2\.safetensors cannot be written: it is larger than the disk[^\n]*\n$/,
+    );
+    expect(existsSync(join(folder, "cat.png"))).toBe(false);
+    expect(readdirSync(join(folder, "run")).sort()).toEqual([
+      "negative_prompt_embeds.safetensors",
+      "prompt_embeds.safetensors",
+      "run.json",
+      "stage-1.safetensors",
+    ]);
+    const before = readFileSync(join(folder, "run", "stage-1.safetensors"));
+    expect(await runCli(command, { cwd: folder })).toMatchObject({ code: 0, stderr: "" });
+    expect(readFileSync(join(folder, "run", "stage-1.safetensors")).equals(before)).toBe(true);
+    expect(readFileSync(join(folder, "cat.png")).equals(readFileSync(join(folder, "whole.png")))).toBe(true);
+  });
+
+  test.each(["4", "8"])(
+    "for T5's weights in %s bits: one sentence, nothing is left, the next run makes them",
+    async (bits) => {
+      const folder = temporaryFolder();
+      const cache = join(folder, "cache");
+      const env = { XDG_CACHE_HOME: cache };
+      const model = bits === "8" ? floatModel(folder) : goldenPath("checkpoints");
+      const command = [...args, "--model", model, "--text-encoder-bits", bits, "-o", "cat.png"];
+      const full = await limited(command, folder, env);
+      expect(full.code).toBe(6);
+      const sentence =
+        /^[^\n]*quantised weights cannot be kept in [^\n]*text-encoder \(XDG_CACHE_HOME sets it\): it is larger[^\n]*\n$/;
+      expect(full.stderr).toMatch(sentence);
+      expect(readdirSync(join(cache, "if-gen", "text-encoder"))).toEqual([]);
+      expect(existsSync(join(folder, "cat.png"))).toBe(false);
+      expect(await runCli(command, { cwd: folder, env })).toMatchObject({ code: 0, stderr: "" });
+      const [kept = ""] = readdirSync(join(cache, "if-gen", "text-encoder"));
+      const weights = readdirSync(join(cache, "if-gen", "text-encoder", kept)).filter((name) =>
+        name.endsWith("tensors"),
+      );
+      expect(weights).toEqual([bits === "8" ? "model.8bit.safetensors" : "model.safetensors"]);
+    },
+  );
+});
+
+/** Somebody whom permissions stop, which they do not stop root; undefined: the tests' own user. */
+const NOBODY = { uid: 65534, gid: 65534 };
+const isRoot = process.getuid?.() === 0;
+const user = isRoot ? { user: NOBODY } : {};
+/** May nobody be impersonated here, and read the program? */
+const program = join(root, "bin", "if-gen.js");
+const canRead = spawnSync(process.execPath, ["-e", `fs.accessSync(${JSON.stringify(program)})`], isRoot ? NOBODY : {});
+
+describe.skipIf(process.platform === "win32" || canRead.status !== 0)("a folder that cannot be written to", () => {
+  function foldersOf(): { folder: string; run: string } {
+    const folder = temporaryFolder();
+    const run = join(folder, "run");
+    mkdirSync(run);
+    if (isRoot) for (const path of [folder, run]) chownSync(path, NOBODY.uid, NOBODY.gid);
+    onTestFinished(() => chmodSync(run, 0o700));
+    return { folder, run };
+  }
+  const command = [...args, "-o", "cat.png", "--run-dir", "run", "--resume"];
+
+  test("from the start, or when a run is gone on with: one sentence, and the run goes on once it can", async () => {
+    const { folder, run } = foldersOf();
+    const env = { HOME: folder };
+    expect(await runCli(command, { cwd: folder, env, ...user })).toMatchObject({ code: 0 });
+    const kept = readdirSync(run).sort();
+    chmodSync(run, 0o500);
+    const refused = await runCli(command, { cwd: folder, env, ...user });
+    expect(refused.code).toBe(6);
+    expect(refused.stderr).toMatch(
+      /^[^\n]*the run folder [^\n]*run cannot be written to: permission denied; choose[^\n]*\n$/,
+    );
+    expect(readdirSync(run).sort()).toEqual(kept);
+    chmodSync(run, 0o700);
+    expect(await runCli(command, { cwd: folder, env, ...user })).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  test("while a stage runs: one sentence, what was finished before is kept", async () => {
+    const { folder, run } = foldersOf();
+    const settings = { cwd: folder, env: { HOME: folder }, ...user };
+    const words = [...command.filter((word) => word !== "--quiet"), "--stage-1-steps", "40"];
+    const running = startCli(words, settings);
+    let said = "";
+    running.stderr?.on("data", (chunk: Buffer) => {
+      said += chunk.toString();
+      if (/\[2\/\d\]/.test(said)) chmodSync(run, 0o500); // stage 1 has begun
+    });
+    const refused = await finish(running);
+    expect(refused.code).toBe(6);
+    expect(refused.stderr).toMatch(
+      /run\/stage-1\.safetensors cannot be written: permission denied; choose another folder\./,
+    );
+    chmodSync(run, 0o700);
+    const names = ["negative_prompt_embeds.safetensors", "prompt_embeds.safetensors", "run.json"];
+    expect(readdirSync(run).sort()).toEqual(names);
+    expect(await runCli([...words, "--quiet"], settings)).toMatchObject({ code: 0, stderr: "" });
+  });
+});
+
+/** The tiny checkpoints without T5's 8-bit file. */
+function floatModel(folder: string): string {
+  const model = join(folder, "model");
+  cpSync(goldenPath("checkpoints"), model, { recursive: true, filter: (path) => !path.endsWith("8bit.safetensors") });
+  return model;
+}

@@ -1,0 +1,30 @@
+/**
+ * The tiny networks on a device itself, where one is named: IF_GEN_TEST_PROVIDERS=webgpu npx vitest run on-device.
+ * A software Vulkan device (Mesa's lavapipe) will do; it finds wrong kernels, not slow ones.
+ */
+
+import { describe, expect, test, vi } from "vitest";
+import { lowerings } from "../../../src/onnx/lower/providers.ts";
+import { tinyNetworks } from "./networks.ts";
+import { relativeError, runLowered } from "./run-lowered.ts";
+
+vi.setConfig({ testTimeout: 600_000 }); // a software device compiles each shader for some tenths of a second
+
+const named = (process.env["IF_GEN_TEST_PROVIDERS"] ?? "").split(",");
+const networks = await tinyNetworks();
+
+describe.each(["cuda", "webgpu"] as const)("on %s", (provider) => {
+  const lowering = lowerings[provider];
+  describe.skipIf(!named.includes(provider)).each(networks)("$name", ({ name, graph, folder, feeds, expected }) => {
+    test("in float32", async () => {
+      const output = await runLowered(graph, folder, lowering("float32"), feeds, provider);
+      expect(relativeError(output, expected.data)).toBeLessThan(provider === "cuda" ? 2e-3 : 1e-5); // CUDA: in TF32
+    });
+
+    /** Where products are summed in float16, a network of these depths is off by 1 to 3 %. */
+    test.runIf(name.startsWith("unet"))("in float16", async () => {
+      const output = await runLowered(graph, folder, lowering("float16"), feeds, provider);
+      expect(relativeError(output, expected.data)).toBeLessThan(3e-2);
+    });
+  });
+});
