@@ -1,84 +1,132 @@
 /**
- * What T5 loses in fewer bits: the cosine similarity of its embeddings to those of the float weights, over all tokens and
- * for the worst one, and the processor time of a run.
+ * T5 in fewer bits: what making them takes, what a run takes against what was predicted, and what is lost: the cosine
+ * similarity of the embeddings to those of the float weights, over all 77 tokens and for the worst word.
  *
- *   node build/scripts/measure-quantization.js TEXT_ENCODER_FOLDER [--variant fp16] [--threads 2]
+ *   node build/scripts/measure-quantization.js TEXT_ENCODER_FOLDER [--variant fp16] [--threads 2] [--tokenizer FOLDER]
+ *     [--prompt TEXT]... [--way float|8-bit|8-bit-int8|4-bit]... [--cache FOLDER] [--cold]
  *
- * Two texts of 77 tokens, the first with 20 that are no padding. Prints a line for each way of storing and computing.
+ * All prompts are encoded in one run; each step has a process of its own. Float weights are computed with in float32,
+ * however they are stored. --cold: each run twice, the first with an empty page cache (needs root). --cache keeps what was
+ * made, for the next call.
  */
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { buildT5Encoder, readT5EncoderConfig } from "../src/models/t5-encoder.ts";
-import type { Graph } from "../src/onnx/graph.ts";
-import { withInt8Activations } from "../src/onnx/int8-activations.ts";
-import { withSession } from "../src/runtime/session.ts";
-import { type WeightTable, openWeights } from "../src/weights/checkpoint.ts";
-import { quantizeIntoCache } from "../src/weights/quantize-checkpoint.ts";
+import { networkNeed } from "../src/executor/network-need.ts";
+import type { MemoryPeaks } from "../src/executor/memory-guard.ts";
+import { TEXT_LENGTH } from "../src/pipelines/text-encoding.ts";
+import type { NetworkNeed } from "../src/plan/budget.ts";
+import { createT5Tokenizer } from "../src/tokenizers/t5-tokenizer.ts";
+import { openWeights } from "../src/weights/checkpoint.ts";
 import { type QuantizedBits, quantizedLayouts } from "../src/weights/quantized-layout.ts";
 import type { Variant } from "../src/weights/variants.ts";
+import { compareEmbeds } from "./measure/compare-embeds.ts";
+import {
+  type EncodeStep,
+  type Encoded,
+  type QuantizeStep,
+  type Quantized,
+  buildTextEncoder,
+  readEmbeds,
+} from "./measure/text-encoder-steps.ts";
+import { dropPageCache, watched } from "./measure/watched-process.ts";
+
+interface Way {
+  readonly bits?: QuantizedBits;
+  readonly activations: EncodeStep["activations"];
+}
+
+const ways: Readonly<Record<string, Way>> = {
+  float: { activations: "float32" },
+  "8-bit": { bits: 8, activations: "float32" },
+  "8-bit-int8": { bits: 8, activations: "int8" },
+  "4-bit": { bits: 4, activations: "float32" },
+};
+
+/** From no word at all to all 77 tokens. */
+const PROMPTS = [
+  "",
+  "a red circle",
+  "a photo of a cat, a photo of a dog",
+  "a photo of a kangaroo wearing an orange hoodie and blue sunglasses standing in front of the eiffel tower",
+  Array.from({ length: 12 }, (_, at) => `${at} more words about a picture of a squirrel`).join(", "),
+];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { variant: { type: "string", default: "fp16" }, threads: { type: "string", default: "2" } },
+  options: {
+    variant: { type: "string", default: "fp16" },
+    threads: { type: "string", default: "2" },
+    tokenizer: { type: "string" },
+    prompt: { type: "string", multiple: true, default: PROMPTS },
+    way: { type: "string", multiple: true, default: Object.keys(ways) },
+    cache: { type: "string" },
+    cold: { type: "boolean", default: false },
+  },
 });
-const [folder = "."] = positionals;
-const [BATCH, LENGTH, WORDS] = [2, 77, 20];
+const [source = "."] = positionals;
+const sourceVariant = values.variant as Variant;
+const cache = values.cache ?? mkdtempSync(join(tmpdir(), "measure-quantization-"));
+mkdirSync(cache, { recursive: true });
 
-const config = await readT5EncoderConfig(folder);
-const graph = buildT5Encoder(config, { batch: BATCH, textLength: LENGTH });
-const isWord = (at: number): boolean => at % LENGTH < WORDS || at >= LENGTH;
-let state = 7;
-const random = (count: number): number => (state = (state * 48271) % 2147483647) % count;
-const ids = Array.from({ length: BATCH * LENGTH }, (_, at) => BigInt(isWord(at) ? random(config.vocab_size) : 0));
-const mask = ids.map((_, at) => BigInt(isWord(at) ? 1 : 0));
-const feeds = { input_ids: BigInt64Array.from(ids), attention_mask: BigInt64Array.from(mask) };
+const tokenizer = await createT5Tokenizer(values.tokenizer ?? join(source, "../tokenizer"));
+const texts = values.prompt.map((prompt) => tokenizer.encode(prompt, TEXT_LENGTH));
+const attentionMask = texts.map((text) => text.attentionMask);
+const words = attentionMask.map((mask) => mask.reduce((sum, bit) => sum + bit, 0));
 
-async function run(network: Graph, weights: WeightTable): Promise<{ data: Float32Array; seconds: number }> {
-  const before = process.cpuUsage();
-  const settings = { executionProvider: "cpu", threads: Number(values.threads), weightMode: "mapped" } as const;
-  const data = await withSession(network, weights, settings, async (use) =>
-    Float32Array.from((await use(feeds)).get("last_hidden_state")?.data ?? []),
-  );
-  const { user, system } = process.cpuUsage(before);
-  return { data, seconds: (user + system) / 1e6 };
-}
+const script = new URL("./measure/run-text-encoder-step.js", import.meta.url);
+const mb = (bytes: number): string => (bytes / 1e6).toFixed(0);
+const outputOf = (name: string): string => join(cache, `${name}.embeds`);
 
-function cosine(a: Float32Array, b: Float32Array): number {
-  let [dot, aa, bb] = [0, 0, 0];
-  for (let at = 0; at < a.length; at++) {
-    const [x, y] = [a[at] ?? NaN, b[at] ?? NaN];
-    [dot, aa, bb] = [dot + x * y, aa + x * x, bb + y * y];
-  }
-  return dot / Math.sqrt(aa * bb);
-}
-
-const exact = await run(graph, await openWeights(folder, values.variant as Variant));
-
-async function report(name: string, network: Graph, weights: WeightTable): Promise<void> {
-  const { data, seconds } = await run(network, weights);
-  const width = config.d_model;
-  const token = (all: Float32Array, at: number): Float32Array => all.subarray(at * width, (at + 1) * width);
-  const words = ids.map((_, at) => at).filter(isWord);
-  const worst = Math.min(...words.map((at) => cosine(token(exact.data, at), token(data, at))));
-  const total = cosine(exact.data, data);
+async function quantized(bits: QuantizedBits): Promise<{ folder: string; variant: Variant }> {
+  const step: QuantizeStep = { step: "quantize", folder: source, variant: sourceVariant, cache, bits };
+  const { folder, bytes, seconds, peaks } = await watched<Quantized>(script, step);
   console.log(
-    `${name}: cosine ${total.toFixed(5)}, worst token ${worst.toFixed(5)}, ${seconds.toFixed(1)} s of processor`,
+    `made ${bits}-bit, or found: ${bytes} bytes, ${seconds.toFixed(1)} s, ` +
+      `peak ${mb(peaks.residentBytes)} MB, of it private ${mb(peaks.privateBytes)}`,
+  );
+  return { folder, variant: quantizedLayouts[bits].variant };
+}
+
+async function need(step: EncodeStep): Promise<NetworkNeed> {
+  const build = await buildTextEncoder(step);
+  const network = { name: "T5", folder: step.folder, published: [], runs: "once", batch: texts.length } as const;
+  const weights = await openWeights(step.folder, step.variant);
+  return networkNeed({ ...network, build, fitsFloat16: false, strips: false }, weights, {});
+}
+
+function report(title: string, { peakBytes, privateBytes }: NetworkNeed, run: Encoded & { peaks: MemoryPeaks }): void {
+  const { residentBytes: peak, privateBytes: own } = run.peaks;
+  console.log(
+    `${title}: ${run.seconds.toFixed(1)} s, ${run.processorSeconds.toFixed(1)} s of processor; ` +
+      `peak ${mb(peakBytes)} MB predicted, ${mb(peak)} measured (${(peakBytes / peak).toFixed(3)}), ` +
+      `private ${mb(privateBytes)} predicted, ${mb(own)} measured`,
   );
 }
 
-const cache = mkdtempSync(join(tmpdir(), "measure-quantization-"));
+async function measure(name: string, { bits, activations }: Way): Promise<void> {
+  const stored = bits === undefined ? { folder: source, variant: sourceVariant } : await quantized(bits);
+  const shared = { inputIds: texts.map(({ inputIds }) => inputIds), attentionMask, threads: Number(values.threads) };
+  const step: EncodeStep = { step: "encode", ...stored, activations, ...shared, output: outputOf(name) };
+  const predicted = await need(step);
+  for (const cold of values.cold ? [true, false] : [false]) {
+    if (cold) dropPageCache();
+    report(`${name}${cold ? ", cold" : ""}`, predicted, await watched<Encoded>(script, step));
+  }
+  if (bits === undefined || !existsSync(outputOf("float"))) return;
+  const { all, worst, texts: each } = compareEmbeds(readEmbeds(outputOf("float")), readEmbeds(step.output), words);
+  const list = each.map((similarity, at) => `${words[at]} tokens ${similarity.toFixed(5)}`).join(", ");
+  console.log(`${name}: cosine ${all.toFixed(5)}, worst word ${worst.toFixed(5)}; ${list}`);
+}
+
 try {
-  const quantized = async (bits: QuantizedBits): Promise<WeightTable> => {
-    const source = await openWeights(folder, values.variant as Variant);
-    return openWeights(await quantizeIntoCache(source, cache, bits), quantizedLayouts[bits].variant);
-  };
-  const eightBit = await quantized(8);
-  await report("8 bits", graph, eightBit);
-  await report("8 bits, int8 activations", withInt8Activations(graph), eightBit);
-  await report("4 bits", graph, await quantized(4));
+  for (const name of values.way) {
+    const way = ways[name];
+    if (!way) throw new Error(`--way is one of ${Object.keys(ways).join(", ")}`);
+    await measure(name, way);
+  }
 } finally {
-  rmSync(cache, { recursive: true });
+  if (values.cache === undefined) rmSync(cache, { recursive: true });
 }

@@ -3,9 +3,11 @@
  *
  *   npx tsc -p scripts/tsconfig.json
  *   node build/scripts/synthesize-checkpoint.js NAME TARGET [--variant fp32|fp16|8bit] [--only COMPONENT] [--text-bits 8]
+ *     [--outliers 20]
  *
  * NAME is a published repository (see `repositories`), or a component's config.json. A repository gets all its folders:
- * schedulers and tokenizers are the small test ones, which fit any network.
+ * schedulers and tokenizers are the small test ones, which fit any network. --outliers: T5's norms make six channels so
+ * many times as large.
  */
 
 import { cp, mkdir } from "node:fs/promises";
@@ -51,6 +53,7 @@ async function main(): Promise<void> {
       variant: { type: "string", default: "fp16" },
       only: { type: "string" },
       "text-bits": { type: "string" },
+      outliers: { type: "string", default: "1" },
     },
   });
   const [name, target] = positionals;
@@ -58,8 +61,11 @@ async function main(): Promise<void> {
     throw new Error(`give a NAME (${Object.keys(repositories).join(", ")} or a config.json) and a TARGET folder`);
   }
   const variant = values.variant as Variant;
+  const outliers = Number(values.outliers);
   const repository = repositories[name];
-  if (!repository) return report(name, await timed(() => writeComponent(resolve(name), resolve(target), variant)));
+  if (!repository) {
+    return report(name, await timed(() => writeComponent(resolve(name), resolve(target), variant, { outliers })));
+  }
   await mkdir(target, { recursive: true });
   await cp(join(golden, "checkpoints", repository.like), target, {
     recursive: true,
@@ -68,7 +74,9 @@ async function main(): Promise<void> {
   for (const [component, config] of Object.entries(repository.components)) {
     if (values.only !== undefined && values.only !== component) continue;
     const own = component === "text_encoder" && values["text-bits"] === "8" ? "8bit" : variant;
-    const written = await timed(() => withConfig(config, (path) => writeComponent(path, join(target, component), own)));
+    const written = await timed(() =>
+      withConfig(config, (path) => writeComponent(path, join(target, component), own, { outliers })),
+    );
     report(`${name}/${component} ${own}`, written);
   }
 }

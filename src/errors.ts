@@ -97,6 +97,14 @@ export function whyNotWritten(error: unknown): string {
   return sentences[code ?? ""] ?? code ?? message ?? String(error);
 }
 
+/** A stage took more of the graphics card's memory than it may. Exit 3. */
+export class CardMemoryError extends IfGenError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("MEMORY_BUDGET", message, options);
+    this.name = "CardMemoryError";
+  }
+}
+
 /** A stage's process ended badly. Exit 7. */
 export class StageError extends IfGenError {
   constructor(message: string, options?: ErrorOptions) {

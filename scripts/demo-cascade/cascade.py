@@ -12,8 +12,8 @@ from training import load_half
 # What a run uses unless told otherwise: number of steps or the name of a preset, guidance, noise level.
 DEFAULTS = {
     "stage_1": {"steps": "smart27_timesteps", "guidance": 3.0},
-    "stage_2": {"steps": 20, "guidance": 1.0, "noise_level": 100},
-    "upscaler": {"steps": 16, "guidance": 1.0, "noise_level": 20},
+    "stage_2": {"steps": 12, "guidance": 1.0, "noise_level": 50},
+    "upscaler": {"steps": 12, "guidance": 1.0, "noise_level": 20},
 }
 
 

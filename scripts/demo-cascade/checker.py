@@ -13,7 +13,7 @@ from torch import nn
 
 import draw
 from data import Pool, degrade, painter
-from training import Log, half_precision, optimizer_for, setup
+from training import Log, half_precision, setup
 from vocabulary import CLASSES, COLUMN
 
 
@@ -57,8 +57,6 @@ def canonical(attributes):
     return torch.where(turn[:, None], swapped, attributes)
 
 
-
-
 def load(path, device):
     model = Checker().to(device).eval()
     model.load_state_dict({k: v.float() for k, v in load_file(path).items()})
@@ -88,7 +86,7 @@ def main():
     pool = Pool(args.tokenizers, args.pool, device, seed=20, lettering=0.5)
     paint = painter(os.path.join(args.out, "glyphs.npy"), device, False)
     model = Checker().to(device)
-    optimizer = optimizer_for([{"params": list(model.parameters())}], 2e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01)
     log = Log(os.path.join(args.out, "logs.jsonl"), "checker", 100)
 
     def pictures(count, spoilt):

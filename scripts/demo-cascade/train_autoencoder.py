@@ -15,7 +15,7 @@ import torch.nn.functional as F
 import draw
 import networks
 from data import Pool, edge_windows, painter
-from training import Average, Clock, Log, half_precision, optimizer_for, save_half, setup
+from training import Average, Clock, Log, half_precision, load_half, optimizer_for, save_half, setup
 
 EARLY, LATE = (64, 64, 128, 64, 64, 256), (256, 512, 128, 256)  # window sides; a batch covers about the same area
 
@@ -30,12 +30,16 @@ def main():
     parser.add_argument("--near", type=float, default=1.0, help="weight of latents being near the small picture's colours")
     parser.add_argument("--jitter", type=float, default=0.04, help="noise on the latents that the decoder must bear")
     parser.add_argument("--pool", type=int, default=50000)
+    parser.add_argument("--resume", action="store_true")
     parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
     parser.add_argument("--out", default="runs/demo")
     args = parser.parse_args()
-    device = setup(6)
-    pool = Pool(args.tokenizers, args.pool, device, seed=6)
-    vae = networks.autoencoder().to(device).to(memory_format=torch.channels_last)
+    device = setup(6 + args.resume)
+    pool = Pool(args.tokenizers, args.pool, device, seed=6 + args.resume)
+    vae = networks.autoencoder()
+    if args.resume:
+        load_half(vae, os.path.join(args.out, "weights", "vae.safetensors"))
+    vae = vae.to(device).to(memory_format=torch.channels_last)
     optimizer = optimizer_for([vae], args.rate, args.muon)
     average = Average({"vae": vae}, 0.995 if not args.steps else 0.9)
     paint = painter(os.path.join(args.out, "glyphs.npy"), device, False)

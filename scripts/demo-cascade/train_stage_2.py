@@ -32,6 +32,7 @@ def main():
     parser.add_argument("--start", type=float, default=1.0, help="height on the cosine at which to begin")
     parser.add_argument("--fine", action="store_true", help="large windows and mostly little noise: takes the grain away")
     parser.add_argument("--drift", type=float, default=1.0, help="train against wrong colours in the noisy picture")
+    parser.add_argument("--displaced", type=float, default=0.08, help="pixels of the small picture, see data.degrade")
     parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
     parser.add_argument("--out", default="runs/demo")
     args = parser.parse_args()
@@ -52,11 +53,12 @@ def main():
         """(pictures, guides, tokens) of one window each; the guide is cut from the whole small picture, resized."""
         attributes, ids, mask = pool.batch(count, empty_share=0.1)
         scene = draw.place(attributes)
-        small = degrade(F.avg_pool2d(paint(scene, 128), 2) * 2 - 1, 1.0)
+        small = degrade(F.avg_pool2d(paint(scene, 128), 2) * 2 - 1, 1.0, args.displaced)
         guides = F.interpolate(small, (256, 256), mode="bilinear", align_corners=True)
         corners = (edge_windows(scene, side / 256) * 256).round().long()
         pictures = paint(scene, side, corners / 256, side / 256) * 2 - 1
-        guides = torch.stack([g[:, y : y + side, x : x + side] for g, (x, y) in zip(guides, corners.tolist())])
+        columns, rows = (corners.T[:, :, None] + torch.arange(side, device=device)).unbind()
+        guides = guides[torch.arange(count, device=device)[:, None, None], :, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
         with half_precision(device):
             tokens = encoder(input_ids=ids, attention_mask=mask).last_hidden_state.float()
         return pictures, guides, tokens

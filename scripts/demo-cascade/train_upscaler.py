@@ -30,8 +30,10 @@ def main():
     parser.add_argument("--muon", type=float, default=0.01)
     parser.add_argument("--pool", type=int, default=50000)
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--start", type=float, default=1.0, help="height on the cosine at which to begin")
     parser.add_argument("--drift", type=float, default=1.0, help="train against wrong colours in the noisy latents")
     parser.add_argument("--fine", action="store_true", help="large windows only")
+    parser.add_argument("--displaced", type=float, default=0.1, help="pixels of the small picture, see data.degrade")
     parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
     parser.add_argument("--out", default="runs/demo")
     args = parser.parse_args()
@@ -60,7 +62,7 @@ def main():
         alpha = alphas[level][:, None, None, None]
         return alpha.sqrt() * a + (1 - alpha).sqrt() * b
 
-    clock = Clock(args.minutes, args.steps, args.rate, start=0.5 if args.resume else 1.0)
+    clock = Clock(args.minutes, args.steps, args.rate, start=args.start)
     log = Log(os.path.join(args.out, "logs.jsonl"), "upscaler", 25)
     while clock.tick(optimizer):
         sides = LATE if args.fine or clock.done > 0.75 else EARLY
@@ -73,7 +75,7 @@ def main():
             corner = edge_windows(scene, extent)
             corner = (corner * 256).round() / 256  # the small picture's pixels are whole pixels of the canvas
             large = paint(scene, size * 4, corner, extent) * 2 - 1
-            small = degrade(paint(scene, size, corner, extent) * 2 - 1, 0.6)
+            small = degrade(paint(scene, size, corner, extent) * 2 - 1, 0.6, args.displaced)
             with half_precision(device):
                 latents = encode(large.contiguous(memory_format=torch.channels_last)).float() * scaling
             level = torch.randint(MAX_NOISE_LEVEL + 1, (count,), device=device)

@@ -1,6 +1,6 @@
 /** One component folder: its config and its weights, single or in shards with their index. */
 
-import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { elementCount } from "../../src/math/tensor.ts";
 import { dtypeBytes } from "../../src/weights/dtype.ts";
@@ -17,13 +17,13 @@ export interface WrittenComponent {
 
 /**
  * @param config the component's config.json.
- * @param folder where it goes, created if missing; files that are there are replaced.
+ * @param folder where it goes, created if missing; files that are there are replaced, the old ones gone first.
  */
 export async function writeComponent(
   config: string,
   folder: string,
   variant: Variant,
-  seed = 0,
+  { seed = 0, outliers = 1 }: { readonly seed?: number; readonly outliers?: number } = {},
 ): Promise<WrittenComponent> {
   const layout = await networkLayout(config);
   await mkdir(folder, { recursive: true });
@@ -32,10 +32,11 @@ export async function writeComponent(
   const shards = splitEvenly(tensors, layout.shards(variant));
   const files = shardNames(layout.stem, variant, shards.length);
   const largest = Math.max(...[...tensors.values()].map(({ shape }) => elementCount(shape)));
-  const weights = new RandomWeights(seed, largest);
+  const weights = new RandomWeights(seed, { largest, outliers });
   let bytes = 0;
   for (const [index, shard] of shards.entries()) {
     const path = join(folder, files[index] ?? "");
+    await rm(path, { force: true }); // else both lie on the disk at once
     const produce = (name: string, tensor: TensorLayout): Iterable<Uint8Array> => weights.bytes(name, tensor);
     bytes += (
       await writeSafetensorsStream(path, shard, produce, { metadata: new Map([["format", "pt"]]), sync: false })

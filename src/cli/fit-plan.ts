@@ -10,7 +10,7 @@ import { type RunRecord, readRunRecord } from "../executor/run-folder.ts";
 import { planMemory } from "../executor/stage-memory.ts";
 import { type Limits, type StageNeed, gigabytes, overruns } from "../plan/budget.ts";
 import { cacheFolder } from "../plan/machine.ts";
-import type { Plan, TextEncoderChoice } from "../plan/plan.ts";
+import type { Plan, TextEncoderChoice, UnetChoice } from "../plan/plan.ts";
 import type { Request } from "../plan/request.ts";
 import type { CommonOptions } from "./options.ts";
 
@@ -32,7 +32,9 @@ export async function fitPlan(
   options: CommonOptions,
 ): Promise<{ plan: Plan; needs: StageNeed[] }> {
   const textEncoder = textEncoderChoice(options);
-  const { plan, needs } = await offTooSmallCard(textEncoder ? { ...prepared, textEncoder } : prepared, limits);
+  const unet = unetChoice(options);
+  const chosenWeights = { ...prepared, ...(textEncoder ? { textEncoder } : {}), ...(unet ? { unet } : {}) };
+  const { plan, needs } = await offTooSmallCard(chosenWeights, limits);
   const chosen = needs.filter(({ thrift }) => Object.keys(thrift).length > 0);
   const thrift = resumed?.thrift ?? Object.fromEntries(chosen.map((need) => [need.stage, need.thrift]));
   const notes = chosen.length > 0 && !resumed ? [thriftNote(chosen)] : [];
@@ -49,6 +51,9 @@ function textEncoderChoice({ textEncoderBits, textEncoderActivations }: CommonOp
   const cache = join(cacheFolder(), "text-encoder");
   return { bits: textEncoderBits === "4" ? 4 : 8, cache, activations: textEncoderActivations ?? "float32" };
 }
+
+const unetChoice = ({ unetBits }: CommonOptions): UnetChoice | undefined =>
+  unetBits === "8" ? { bits: 8, cache: join(cacheFolder(), "unet") } : undefined;
 
 /** Stages that nobody insisted on having on the card go to the processor if they do not fit there. */
 async function offTooSmallCard(plan: Plan, limits: Limits): Promise<{ plan: Plan; needs: StageNeed[] }> {

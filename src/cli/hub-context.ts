@@ -5,7 +5,8 @@
 
 import { readHubEnvironment } from "../plan/machine.ts";
 import { type HubEnvironment, hubSettings } from "../plan/hub-environment.ts";
-import { type Manifest, programVersion, readManifest } from "../plan/manifest.ts";
+import { type Manifest, readManifest } from "../plan/manifest.ts";
+import { programVersion } from "../plan/version.ts";
 import type { HubSettings } from "../hub/types.ts";
 
 export interface HubContext {

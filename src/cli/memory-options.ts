@@ -14,6 +14,7 @@ export interface MemoryOptions {
   budget?: "colab" | "machine";
   textEncoderBits?: "8" | "4";
   textEncoderActivations?: "float32" | "int8";
+  unetBits?: "16" | "8";
   report?: string;
   runDir?: string;
   resume?: boolean;
@@ -41,6 +42,13 @@ export function addMemoryOptions(command: Command): Command {
         "--text-encoder-activations <type>",
         "what T5's 8-bit weights are multiplied with: int8 is faster and coarser (default: float32)",
       ).choices(["float32", "int8"]),
+    )
+    .addOption(
+      new Option(
+        "--unet-bits <bits>",
+        "UNets in 8 bits: made once from their weights (4.6 GB for the largest), half the memory, a little coarser; " +
+          "16: as the checkpoints have them (default)",
+      ).choices(["16", "8"]),
     )
     .option("--report <file.json>", "write what each stage was predicted to take and what it took")
     .option("--run-dir <folder>", "keep each finished stage there, so that --resume can go on after any end")

@@ -5,7 +5,6 @@
 
 import { type Command, Option } from "commander";
 import { UsageError } from "../errors.ts";
-import { readNvidiaGpus } from "../executor/probe.ts";
 import type { Limits } from "../plan/budget.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { AskedProvider } from "../plan/request.ts";
@@ -38,14 +37,15 @@ export function checkProviderOptions({ executionProvider, deviceId }: ProviderOp
   );
 }
 
-/** @returns the limits with what the chosen card has, where that can be asked and nothing else was said. */
+/** @returns the limits with what the chosen card has free, where that can be asked and nothing else was said. */
 export async function limitsOfCard(
   limits: Limits,
   { gpuStages = {}, provider }: Plan,
   { vramBudget, budget }: MemoryOptions,
 ): Promise<Limits> {
   if (vramBudget !== undefined || Object.keys(gpuStages).length === 0) return limits;
-  const has = (await readNvidiaGpus())?.[provider?.deviceId ?? 0]?.memoryBytes;
-  if (has === undefined) return limits;
-  return { ...limits, vramBytes: budget === "machine" ? has : Math.min(has, limits.vramBytes) };
+  const { readNvidiaGpus } = await import("../executor/probe.ts"); // --help needs none of it
+  const free = (await readNvidiaGpus())?.[provider?.deviceId ?? 0]?.freeBytes;
+  if (free === undefined) return limits;
+  return { ...limits, vramBytes: budget === "machine" ? free : Math.min(free, limits.vramBytes) };
 }

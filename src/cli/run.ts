@@ -111,6 +111,7 @@ async function runStages(
       picturesOf: (stage) => picturesOf(stage, plan, drawn, saved),
       signal: interrupt.signal,
       budgetBytes: limits.ramBytes,
+      cardBudgetBytes: limits.vramBytes,
       readAhead: createReadAhead(plan, needs, limits),
       ...(runFolder ? { runFolder } : {}),
       onStageEnd: (end) => ends.push(end),

@@ -7,11 +7,16 @@
 import { join } from "node:path";
 import type { Plan, Stage, StageName } from "../plan/plan.ts";
 import { runOrFallBack } from "./fall-back.ts";
-import type { MemoryPeaks } from "./memory-guard.ts";
 import { SAFETY_REPORT_FILE, type StageJob, filesOf } from "./protocol.ts";
 import type { ReadAhead } from "./read-ahead.ts";
 import type { RunFolder } from "./run-folder.ts";
-import { type StageOutcome, type StageProcessOptions, type StageProgress, runStageProcess } from "./stage-process.ts";
+import {
+  type StageOutcome,
+  type StagePeaks,
+  type StageProcessOptions,
+  type StageProgress,
+  runStageProcess,
+} from "./stage-process.ts";
 
 export type { StageProgress } from "./stage-process.ts";
 
@@ -31,7 +36,7 @@ export interface StageEnd {
   readonly stage: StageName;
   readonly milliseconds: number;
   /** Absent when the stage was finished in an earlier run. */
-  readonly peaks?: MemoryPeaks;
+  readonly peaks?: StagePeaks;
 }
 
 /** How long each stage took, loading included. */
@@ -116,6 +121,7 @@ function jobOf(
     ...(executionProvider ? { executionProvider } : {}),
     ...(executionProvider && deviceId !== undefined ? { deviceId } : {}),
     ...(plan.textEncoder ? { textEncoder: plan.textEncoder } : {}),
+    ...(plan.unet ? { unet: plan.unet } : {}),
     ...(thrift ? { thrift } : {}),
     ...(generatorState ? { generatorState } : {}),
     ...(pictures ? { pictures } : {}),

@@ -4,7 +4,7 @@
  * state is in the job, so the picture is the one that the processor would have drawn at once.
  */
 
-import { IfGenError } from "../errors.ts";
+import { CardMemoryError, IfGenError } from "../errors.ts";
 import type { StageJob } from "./protocol.ts";
 
 /**
@@ -21,7 +21,7 @@ export async function runOrFallBack<T>(
   try {
     return await run(job);
   } catch (error) {
-    const isFailure = error instanceof IfGenError && error.code === "STAGE";
+    const isFailure = error instanceof CardMemoryError || (error instanceof IfGenError && error.code === "STAGE");
     if (!executionProvider || !mayFallBack || !isFailure) throw error;
     onNote(`${job.stage.name} failed on ${executionProvider} and is run again on the processor: ${error.message}`);
     return run(onProcessor);

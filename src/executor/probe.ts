@@ -47,12 +47,13 @@ export function probe(question: ProbeQuestion): Promise<ProbeAnswer> {
 export interface NvidiaGpu {
   readonly name: string;
   readonly memoryBytes: number;
+  readonly freeBytes: number;
   readonly driver: string;
 }
 
 /** @returns what NVIDIA's own tool sees; undefined: there is no such tool, or it fails. */
 export async function readNvidiaGpus(): Promise<NvidiaGpu[] | undefined> {
-  const query = ["--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits"];
+  const query = ["--query-gpu=name,memory.total,memory.free,driver_version", "--format=csv,noheader,nounits"];
   try {
     const { stdout } = await promisify(execFile)("nvidia-smi", query, { timeout: TIMEOUT_MS });
     return parseNvidiaSmi(stdout);
@@ -61,11 +62,16 @@ export async function readNvidiaGpus(): Promise<NvidiaGpu[] | undefined> {
   }
 }
 
-/** `NVIDIA H200, 143771, 580.95.05` per line; memory in MiB. */
+/** `NVIDIA H200, 143771, 143120, 580.95.05` per line; memory in MiB. */
 export function parseNvidiaSmi(text: string): NvidiaGpu[] {
   return text
     .split("\n")
     .map((line) => line.split(",").map((part) => part.trim()))
-    .filter((parts) => parts.length === 3)
-    .map(([name = "", mebibytes = "", driver = ""]) => ({ name, memoryBytes: Number(mebibytes) * 2 ** 20, driver }));
+    .filter((parts) => parts.length === 4)
+    .map(([name = "", has = "", free = "", driver = ""]) => ({
+      name,
+      memoryBytes: Number(has) * 2 ** 20,
+      freeBytes: Number(free) * 2 ** 20,
+      driver,
+    }));
 }

@@ -65,6 +65,7 @@ export const stageJob = z.strictObject({
       activations: z.enum(["float32", "int8"]),
     })
     .exactOptional(),
+  unet: z.strictObject({ bits: z.literal(8), cache: z.string() }).exactOptional(),
   /** What the stage does to need less memory. */
   thrift: z
     .strictObject({ maxBatch: z.int().positive().exactOptional(), stripBytes: z.int().positive().exactOptional() })

@@ -1,6 +1,7 @@
 /**
  * @module executor/run-stage
- * The child's work: one job -> the stage's files, and its pictures where they are wanted.
+ * The child's work: one job -> the stage's files, and its pictures where they are wanted. Only what the job needs is
+ * loaded: a stage is a process of its own, and each would load all.
  */
 
 import { denormalize } from "../image/to-bytes.ts";
@@ -10,16 +11,10 @@ import { repeatInterleave } from "../math/layout.ts";
 import type { Tensor } from "../math/tensor.ts";
 import type { NetworkSettings } from "../pipelines/components.ts";
 import type { StepEvent } from "../pipelines/denoise.ts";
-import { runStage1 } from "../pipelines/stage-1.ts";
-import { runStage2 } from "../pipelines/stage-2.ts";
-import { encodeText } from "../pipelines/text-encoding.ts";
-import { type UpscaleOptions, runUpscale } from "../pipelines/upscale.ts";
+import type { UpscaleOptions } from "../pipelines/upscale.ts";
 import type { DiffusionStage, TextStage } from "../plan/plan.ts";
-import { developPictures, drawPictures } from "./draw-pictures.ts";
 import type { StageJob, StageMessage } from "./protocol.ts";
-import { runSafety } from "./run-safety.ts";
 import { readTensorFile, writeTensorFile } from "./stage-files.ts";
-import { readStart } from "./start-picture.ts";
 
 /** How the stage tells its parent what it is doing. */
 export type Report = (message: StageMessage) => void;
@@ -32,6 +27,7 @@ export async function runStageJob(job: StageJob, report: Report): Promise<string
     return undefined;
   }
   if (stage.name === "safety") {
+    const { runSafety } = await import("./run-safety.ts");
     await runSafety(job, stage, settingsOf(job), report);
     return undefined;
   }
@@ -40,12 +36,16 @@ export async function runStageJob(job: StageJob, report: Report): Promise<string
     : createGenerator(job.seed);
   const images = await runDiffusion(job, stage, generator, report);
   await writeTensorFile(job.folder, stage.name, images);
-  if (job.pictures) await drawPictures(await developPictures(images, stage, job.pictures), stage, job.pictures);
+  if (job.pictures) {
+    const { developPictures, drawPictures } = await import("./draw-pictures.ts");
+    await drawPictures(await developPictures(images, stage, job.pictures), stage, job.pictures);
+  }
   return Buffer.from(generator.saveState()).toString("base64");
 }
 
 async function runTextEncoding(job: StageJob, stage: TextStage, report: Report): Promise<void> {
   report({ type: "progress", step: 0, steps: 1, what: "encoding the prompt" });
+  const { encodeText } = await import("../pipelines/text-encoding.ts");
   const text = await encodeText({
     checkpoint: stage.checkpoint,
     prompts: [job.prompt],
@@ -59,9 +59,12 @@ async function runTextEncoding(job: StageJob, stage: TextStage, report: Report):
   report({ type: "progress", step: 1, steps: 1, what: "encoding the prompt" });
 }
 
-const quantizing = ({ textEncoder }: StageJob): string =>
-  `The text encoder's weights are made ${textEncoder?.bits ?? 8}-bit once, for all later runs; ` +
-  "this takes some minutes at full size.";
+const quantizing = ({ stage, textEncoder, unet }: StageJob): string => {
+  const isText = stage.name === "text-encoding";
+  const weights = isText ? "The text encoder's weights" : `The weights of ${stage.name}'s UNet`;
+  const bits = (isText ? textEncoder : unet)?.bits ?? 8;
+  return `${weights} are made ${bits}-bit once, for all later runs; this takes some minutes at full size.`;
+};
 
 interface Texts {
   readonly prompts: readonly { readonly truncatedText: string }[];
@@ -91,7 +94,7 @@ async function runDiffusion(
     guidanceScale: stage.guidanceScale,
     eta: job.eta,
     generator,
-    settings: settingsOf(job),
+    settings: { ...settingsOf(job), onQuantize: () => report({ type: "note", text: quantizing(job) }) },
     onStep: ({ step, steps }: StepEvent) => report({ type: "progress", step, steps, what: "denoising" }),
   };
   if (stage.name === "stage-3") return upscale(job, { ...common, noiseLevel: stage.noiseLevel ?? 0 }, report);
@@ -100,9 +103,10 @@ async function runDiffusion(
     promptEmbeds: repeatInterleave(await readTensorFile(job.folder, "prompt_embeds"), job.numImages),
     negativePromptEmbeds: repeatInterleave(await readTensorFile(job.folder, "negative_prompt_embeds"), job.numImages),
     imagesPerPrompt: 1,
-    start: await readStart(stage),
+    start: await (await import("./start-picture.ts")).readStart(stage),
   };
-  if (stage.name === "stage-1") return runStage1({ ...common, ...embeds });
+  if (stage.name === "stage-1") return (await import("../pipelines/stage-1.ts")).runStage1({ ...common, ...embeds });
+  const { runStage2 } = await import("../pipelines/stage-2.ts");
   const image = await readTensorFile(job.folder, "stage-1");
   return runStage2({ ...common, ...embeds, image, noiseLevel: stage.noiseLevel ?? 0 });
 }
@@ -111,6 +115,7 @@ type UpscaleSettings = Omit<UpscaleOptions, "prompts" | "negativePrompts" | "ima
 
 /** @returns (B, 3, H, W) in [0, 1], as the reference's pipeline returns them. */
 async function upscale(job: StageJob, settings: UpscaleSettings, report: Report): Promise<Tensor> {
+  const { runUpscale } = await import("../pipelines/upscale.ts");
   const { images, tokens } = await runUpscale({
     ...settings,
     prompts: fill(job, job.prompt),
@@ -132,6 +137,7 @@ function settingsOf(job: StageJob): NetworkSettings {
     ...(job.threads ? { threads: job.threads } : {}),
     ...(job.variant ? { variant: job.variant } : {}),
     ...(job.textEncoder ? { textEncoder: job.textEncoder } : {}),
+    ...(job.unet ? { unet: job.unet } : {}),
     ...job.thrift,
   };
 }

@@ -6,6 +6,8 @@
 import { type Limits, type NetworkNeed, type StageNeed, judge } from "../plan/budget.ts";
 import type { Plan, Stage, Thrift } from "../plan/plan.ts";
 import type { ExecutionProvider } from "../onnx/lower/providers.ts";
+import { inStrips } from "../onnx/strips.ts";
+import { weightModeFor } from "../onnx/weight-mode.ts";
 import type { WeightTable } from "../weights/checkpoint.ts";
 import { networkNeed, networkNeedOnCard } from "./network-need.ts";
 import { type StageNetwork, stageNetworks } from "./stage-networks.ts";
@@ -13,6 +15,8 @@ import { storedWeights } from "./stage-weights.ts";
 
 /** Sizes of strips to try, largest first. */
 const STRIP_BYTES = [2 ** 26, 2 ** 24];
+/** Of a small network's, on the processor: in strips it is no slower than whole, and takes a quarter less memory. */
+const SMALL_STRIP_BYTES = 2 ** 23;
 
 /** @returns what each stage needs, with the thrift it was given. @throws {CheckpointError} a checkpoint is not usable. */
 export async function planMemory(plan: Plan, limits: Limits): Promise<StageNeed[]> {
@@ -53,7 +57,7 @@ function leastThrift(
   provider: ExecutionProvider,
 ): { own: Thrift; need: NetworkNeed } {
   const tried: { own: Thrift; need: NetworkNeed }[] = [];
-  for (const own of thrifts(network)) {
+  for (const own of thrifts(network, provider)) {
     const need =
       provider === "cpu" ? networkNeed(network, weights, own) : networkNeedOnCard(network, weights, own, provider);
     if (judgeNetwork(need, limits) === "fits") return { own, need };
@@ -70,7 +74,10 @@ const judgeNetwork = (need: NetworkNeed, limits: Limits): StageNeed["verdict"] =
   judge(need.privateBytes, need.peakBytes, limits, need.gpuBytes);
 
 /** From none to the most: fewer samples at a time, then strips. */
-function thrifts({ batch, strips }: StageNetwork): Thrift[] {
+function thrifts({ batch, strips, build }: StageNetwork, provider: ExecutionProvider): Thrift[] {
+  const graph = build(1);
+  const small = strips && provider === "cpu" && weightModeFor(graph) === "expanded";
+  if (small && inStrips(graph, SMALL_STRIP_BYTES) !== graph) return [{ stripBytes: SMALL_STRIP_BYTES }];
   const divisors = Array.from({ length: batch - 1 }, (_, index) => batch - 1 - index).filter((d) => batch % d === 0);
   return [
     {},

@@ -33,10 +33,13 @@ export interface StageNetwork {
   readonly fitsFloat16: boolean;
   /** May its maps be computed in strips? */
   readonly strips: boolean;
+  /** The inputs that differ from step to step; what does not depend on them is computed once. As in pipelines/components. */
+  readonly varying?: readonly string[];
 }
 
 const TEXT_LENGTH = 77;
 const unetVariants: readonly Variant[] = ["fp16", "fp32"];
+const varying: readonly string[] = ["sample", "timestep"];
 
 /** @throws {CheckpointError} a config is missing or not understood. */
 export async function stageNetworks(plan: Plan, stage: Stage): Promise<readonly StageNetwork[]> {
@@ -77,7 +80,7 @@ async function ifUnet(stage: DiffusionStage, batch: number): Promise<StageNetwor
   const folder = join(checkpoint, "unet");
   const config = await readIfUnetConfig(folder);
   const build = (own: number): Graph => buildIfUnet(config, { batch: own, height, width, textLength: TEXT_LENGTH });
-  const common = { published: unetVariants, fitsFloat16: true, strips: false };
+  const common = { published: unetVariants, fitsFloat16: true, strips: false, varying };
   return { name: "UNet", folder, runs: runsOf(stage), batch, build, ...common };
 }
 
@@ -106,6 +109,7 @@ async function upscalerNetworks(plan: Plan, stage: DiffusionStage, batch: number
       runs: runsOf(stage),
       folder: folderOf("unet"),
       fitsFloat16: true,
+      varying,
       batch,
       build: (own) => buildSdUnet(unet, { batch: own, height, width, textLength: TEXT_LENGTH }),
     },

@@ -4,10 +4,11 @@
  */
 
 import { fork } from "node:child_process";
-import { type ErrorCode, IfGenError, StageError, exitCodes } from "../errors.ts";
+import { CardMemoryError, type ErrorCode, IfGenError, StageError, exitCodes } from "../errors.ts";
 import { gigabytes } from "../plan/budget.ts";
 import { stageEnvironment } from "../plan/machine.ts";
 import type { StageName } from "../plan/plan.ts";
+import { guardCard } from "./card-guard.ts";
 import { type MemoryPeaks, guardMemory } from "./memory-guard.ts";
 import { type StageJob, type StageMessage, stageMessage } from "./protocol.ts";
 
@@ -31,6 +32,8 @@ export interface StageProcessOptions {
   readonly signal?: AbortSignal;
   /** Private memory that a stage may take; it is ended when it takes more. */
   readonly budgetBytes?: number;
+  /** Memory of the graphics card that a stage may take, likewise. */
+  readonly cardBudgetBytes?: number;
   /** The child's entry; the built worker beside this file if absent. */
   readonly worker?: URL;
 }
@@ -38,7 +41,12 @@ export interface StageProcessOptions {
 export interface StageOutcome {
   /** The shared generator as the stage left it, base64; absent if it drew nothing. */
   readonly generatorState: string | undefined;
-  readonly peaks: MemoryPeaks;
+  readonly peaks: StagePeaks;
+}
+
+export interface StagePeaks extends MemoryPeaks {
+  /** Memory of the graphics card; absent where the stage ran on none or it could not be measured. */
+  readonly gpuBytes?: number;
 }
 
 /**
@@ -69,6 +77,16 @@ export function runStageProcess(job: StageJob, options: StageProcessOptions): Pr
         child.kill("SIGKILL"); // there is no time to be polite
       },
     });
+    const card = job.executionProvider
+      ? guardCard({
+          deviceId: job.deviceId,
+          budgetBytes: options.cardBudgetBytes,
+          onExceeded: (bytes) => {
+            failure ??= tooMuchOfCard(stage, bytes, options.cardBudgetBytes ?? 0);
+            child.kill("SIGKILL");
+          },
+        })
+      : undefined;
     const abort = (): void => {
       failure ??= options.signal?.reason as Error;
       stop();
@@ -88,12 +106,15 @@ export function runStageProcess(job: StageJob, options: StageProcessOptions): Pr
     });
     child.once("error", (error) => {
       failure ??= new StageError(`${stage}: its process cannot be started: ${error.message}.`, { cause: error });
-      if (child.pid === undefined) reject(failure); // nothing will close
+      if (child.pid !== undefined) return;
+      card?.stop();
+      reject(failure); // nothing will close
     });
     child.once("close", (code, signal) => {
       clearTimeout(kill);
       options.signal?.removeEventListener("abort", abort);
-      const peaks = guard.stop();
+      const gpuBytes = card?.stop();
+      const peaks = { ...guard.stop(), ...(gpuBytes === undefined ? {} : { gpuBytes }) };
       if (failure) reject(failure);
       else if (result && code === 0) resolve({ generatorState: result.generatorState, peaks });
       else if (signal === "SIGINT") setTimeout(() => reject(interruption(stage, options.signal)), INTERRUPT_MS);
@@ -110,6 +131,14 @@ function tooMuch(stage: StageName, bytes: number, budgetBytes: number): IfGenErr
     "MEMORY_BUDGET",
     `${stage} was ended: it took ${gigabytes(bytes)} GB of private memory and the budget is ` +
       `${gigabytes(budgetBytes)} GB; ask for fewer --num-images or give a larger --ram-budget.`,
+  );
+}
+
+function tooMuchOfCard(stage: StageName, bytes: number, budgetBytes: number): CardMemoryError {
+  return new CardMemoryError(
+    `${stage} was ended: with it the memory in use on the graphics card grew by ${gigabytes(bytes)} GB and the budget ` +
+      `is ${gigabytes(budgetBytes)} GB; ask for fewer --num-images, give a larger --vram-budget, or run it on the ` +
+      "processor with --execution-provider cpu.",
   );
 }
 

@@ -7,8 +7,8 @@ import { elementCount } from "../math/tensor.ts";
 import type { Plan, Stage } from "../plan/plan.ts";
 import { type WeightEntry, type WeightTable, openWeights } from "../weights/checkpoint.ts";
 import { dtypeBytes } from "../weights/dtype.ts";
-import { quantizationSource } from "../weights/quantize-checkpoint.ts";
-import { type QuantizedBits, quantizedTensors } from "../weights/quantized-layout.ts";
+import { findQuantized, quantizationSource } from "../weights/quantize-checkpoint.ts";
+import { type QuantizedKind, quantizedLayouts, quantizedTensors } from "../weights/quantized-layout.ts";
 import { resolveVariant } from "../weights/variants.ts";
 import { type StageNetwork, stageNetworks } from "./stage-networks.ts";
 
@@ -16,24 +16,31 @@ import { type StageNetwork, stageNetworks } from "./stage-networks.ts";
 export async function storedWeights(
   plan: Plan,
   stage: Stage,
-  { folder, published }: Pick<StageNetwork, "folder" | "published">,
+  { name, folder, published }: Pick<StageNetwork, "name" | "folder" | "published">,
 ): Promise<WeightTable> {
-  if (stage.name !== "text-encoding" || !plan.textEncoder) {
-    return openWeights(folder, await resolveVariant(folder, plan.variant, published));
+  if (stage.name === "text-encoding" && plan.textEncoder) {
+    const { bits, cache } = plan.textEncoder;
+    const { variant, inPlace } = await quantizationSource(folder, bits, plan.variant);
+    const table = await openWeights(folder, variant);
+    return inPlace ? table : quantized(table, cache, bits);
   }
-  const { bits } = plan.textEncoder;
-  const { variant, inPlace } = await quantizationSource(folder, bits, plan.variant);
-  const table = await openWeights(folder, variant);
-  return inPlace ? table : asQuantized(table, bits);
+  const table = await openWeights(folder, await resolveVariant(folder, plan.variant, published));
+  return name === "UNet" && plan.unet ? quantized(table, plan.unet.cache, "unet") : table;
+}
+
+/** What is in the cache, or will be. */
+async function quantized(table: WeightTable, cache: string, kind: QuantizedKind): Promise<WeightTable> {
+  const folder = await findQuantized(table, cache, kind);
+  return folder === undefined ? asQuantized(table, kind) : openWeights(folder, quantizedLayouts[kind].variant);
 }
 
 /** The table that the weights will have; where they will lie in the file nobody asks. */
-export function asQuantized(table: WeightTable, bits: QuantizedBits): WeightTable {
-  const tensors = [...quantizedTensors(table, bits)].map(([name, { dtype, shape }]): [string, WeightEntry] => {
+export function asQuantized(table: WeightTable, kind: QuantizedKind): WeightTable {
+  const tensors = [...quantizedTensors(table, kind)].map(([name, { dtype, shape }]): [string, WeightEntry] => {
     const byteLength = elementCount(shape) * dtypeBytes(dtype);
     return [name, { name, dtype, shape, byteLength, offset: 0, file: "" }];
   });
-  return { ...table, tensors: new Map(tensors) };
+  return { ...table, variant: quantizedLayouts[kind].variant, tensors: new Map(tensors) };
 }
 
 /** @returns the files of all weights a stage reads, in the order of its networks. @throws {CheckpointError} one is missing. */

@@ -5,7 +5,7 @@
  * Colour profiles, gamma and resolution are ignored, as Pillow ignores them. Of an animation the first frame is taken.
  */
 
-import sharp from "sharp";
+import type { Sharp, SharpInput, SharpOptions } from "sharp";
 import { InputImageError } from "../errors.ts";
 import { readPictureFile } from "./picture-file.ts";
 import { pixelLimit } from "./pixels.ts";
@@ -21,11 +21,18 @@ export type Decoded =
       readonly channels: number;
     };
 
-// Only formats that are wanted here: others (SVG, PDF, ...) would bring their parsers within reach of a downloaded file.
-sharp.block({ operation: ["VipsForeignLoad"] });
-sharp.unblock({
-  operation: ["Jpeg", "Png", "Webp", "Heif", "Tiff", "Nsgif"].map((format) => `VipsForeignLoad${format}`),
-});
+/**
+ * Loaded with the first picture that is read; most runs read none.
+ * Only formats that are wanted here: others (SVG, PDF, ...) would bring their parsers within reach of a downloaded file.
+ */
+async function loadSharp(): Promise<(input: SharpInput, options: SharpOptions) => Sharp> {
+  const { default: sharp } = await import("sharp");
+  sharp.block({ operation: ["VipsForeignLoad"] });
+  sharp.unblock({
+    operation: ["Jpeg", "Png", "Webp", "Heif", "Tiff", "Nsgif"].map((format) => `VipsForeignLoad${format}`),
+  });
+  return sharp;
+}
 
 /**
  * @param orient turn and mirror the picture as its EXIF data say.
@@ -41,6 +48,7 @@ export async function decodePicture(path: string, orient: boolean): Promise<Deco
 }
 
 async function decodeBytes(file: Uint8Array, orient: boolean): Promise<Decoded> {
+  const sharp = await loadSharp();
   const options = { failOn: "error", ignoreIcc: true, limitInputPixels: pixelLimit } as const;
   const { space, channels } = await sharp(file, options).metadata();
   const isGray16 = space === "grey16" && channels === 1;

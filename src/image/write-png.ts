@@ -6,7 +6,6 @@
 import { randomUUID } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import sharp from "sharp";
 import { OutputError, whyNotWritten } from "../errors.ts";
 import type { RgbImage } from "./pixels.ts";
 import { insertPngText } from "./png-text.ts";
@@ -16,6 +15,7 @@ import { insertPngText } from "./png-text.ts";
  * @returns    the file's bytes: 8-bit RGB.
  */
 export async function encodePng(image: RgbImage, text: ReadonlyMap<string, string> = new Map()): Promise<Buffer> {
+  const { default: sharp } = await import("sharp"); // not before a picture is written: loading it takes a while
   const { data, width, height, channels } = image;
   const png = await sharp(data, { raw: { width, height, channels } }).png({ adaptiveFiltering: true }).toBuffer();
   return insertPngText(png, text);

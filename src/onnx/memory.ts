@@ -60,7 +60,7 @@ const renaming = new Set(["Reshape", "Identity"]);
 const inPlace: Readonly<Record<string, number>> = { Cast: 0, Sigmoid: 0, Softmax: 0, Tanh: 0, "nchwc.Conv": 3 };
 
 /** A stretch of memory and how many uses of its tenants are still to come. */
-interface Buffer {
+export interface Buffer {
   readonly bytes: number;
   /** What it was made for: a dead buffer is given to values of the same shape, not of the same size. */
   readonly key: string;
@@ -68,9 +68,7 @@ interface Buffer {
 }
 
 export function graphMemory(graph: Graph): GraphMemory {
-  const order = executionOrder(graph);
-  const uses = countUses(graph);
-  const buffers = assignBuffers(graph, order, uses);
+  const { order, buffers } = planBuffers(graph);
   const outputs = new Set(graph.outputs.map(({ name }) => name));
   const left = new Map<Buffer, number>();
   const live = new Set<Buffer>();
@@ -114,6 +112,15 @@ export function graphMemory(graph: Graph): GraphMemory {
     outputBytes: sum(graph.outputs.map(valueBytes)),
     nodes: graph.nodes.length,
   };
+}
+
+/** @returns the nodes in the order they run, and by name the buffer in which each value lies; none for a weight's or input's. */
+export function planBuffers(graph: Graph): {
+  readonly order: readonly Node[];
+  readonly buffers: ReadonlyMap<string, Buffer>;
+} {
+  const order = executionOrder(graph);
+  return { order, buffers: assignBuffers(graph, order, countUses(graph)) };
 }
 
 function countUses(graph: Graph): Map<string, number> {

@@ -29,6 +29,11 @@ export const onnxDataTypes = {
 const int = (value: number): Attribute => ({ kind: "int", value });
 const text = (value: string): Attribute => ({ kind: "string", value });
 
+const reduce = ({ attributes }: Node): OnnxForm =>
+  attributes["axis"]
+    ? { extraInputs: [[intOf(attributes, "axis")]], attributes: { keepdims: int(0) } }
+    : { extraInputs: [[-1]], attributes: { keepdims: int(1) } };
+
 const forms: Readonly<Record<string, (node: Node) => OnnxForm>> = {
   Reshape: ({ attributes }) => ({ extraInputs: [intsOf(attributes, "shape")], attributes: {} }),
   Expand: ({ attributes }) => ({ extraInputs: [intsOf(attributes, "shape")], attributes: {} }),
@@ -37,7 +42,9 @@ const forms: Readonly<Record<string, (node: Node) => OnnxForm>> = {
     attributes: {},
   }),
   Cast: ({ attributes }) => ({ extraInputs: [], attributes: { to: int(dataTypeNumber(textOf(attributes, "to"))) } }),
-  ReduceMean: () => ({ extraInputs: [[-1]], attributes: { keepdims: int(1) } }),
+  ReduceMean: reduce,
+  ReduceSum: reduce,
+  ReduceL2: reduce,
   ReduceMax: () => ({ extraInputs: [[-1]], attributes: { keepdims: int(0) } }),
   Gemm: () => ({ extraInputs: [], attributes: { transB: int(1) } }),
   Resize: (node) => ({

@@ -260,16 +260,24 @@ const matMulInteger: Rule = (inputs, attributes, optional) => ({
   shape: matMul(inputs.slice(0, 2), attributes, optional).shape,
 });
 
-/** x (..., K) times 4-bit blocks (N, blocks, block size / 2) with scales (N, blocks). */
-const matMulNBits: Rule = (inputs, attributes) => {
-  const [x, weight, scales] = [input(inputs, 0), input(inputs, 1), input(inputs, 2)];
+/** x (..., K) times blocks (N, blocks, block size · bits / 8) with scales (N, blocks), plus a bias (N) as input 5. */
+const matMulNBits: Rule = (inputs, attributes, optional) => {
+  const [x, weight, scales, bias] = [input(inputs, 0), input(inputs, 1), input(inputs, 2), optional[5]];
   const [rows, columns, block] = [intOf(attributes, "N"), intOf(attributes, "K"), intOf(attributes, "block_size")];
   const blocks = Math.ceil(columns / block);
-  expectShape(weight, [rows, blocks, block / 2]);
+  expectShape(weight, [rows, blocks, (block * intOf(attributes, "bits")) / 8]);
   expectShape(scales, [rows, blocks]);
+  if (bias) expectShape(bias, [rows]);
   if (x.shape.at(-1) !== columns)
     throw new ShapeError(`${show(x.shape)} does not fit ${weight.name} of ${columns} columns`);
   return { dtype: x.dtype, shape: [...x.shape.slice(0, -1), rows] };
+};
+
+/** Over `axis`, which goes; without that attribute over the last one, which stays with length 1. */
+const reduce: Rule = (inputs, attributes, optional) => {
+  if (!attributes["axis"]) return reduceLast(inputs, attributes, optional);
+  const x = input(inputs, 0);
+  return { dtype: x.dtype, shape: x.shape.toSpliced(intOf(attributes, "axis"), 1) };
 };
 
 const dequantizeLinear: Rule = (inputs) => ({ dtype: input(inputs, 1).dtype, shape: input(inputs, 0).shape });
@@ -300,7 +308,7 @@ const rules: Readonly<Record<string, Rule>> = {
   Silu: same,
   Gelu: same,
   Softmax: same,
-  ReduceMean: reduceLast,
+  ReduceMean: reduce,
   Abs: same,
   Reshape: reshape,
   Transpose: transpose,
@@ -328,6 +336,8 @@ const rules: Readonly<Record<string, Rule>> = {
   DequantizeLinear: dequantizeLinear,
   QuantizeLinear: quantizeLinear,
   ReduceMax: withoutLast,
+  ReduceSum: reduce,
+  ReduceL2: reduce,
   MatMulInteger: matMulInteger,
   Resize: upsample,
   "com.microsoft.QuickGelu": same,

@@ -181,7 +181,7 @@ function upsample(context: Rewriting, node: Node): readonly Value[] {
   );
 }
 
-/** Mean, then variance about it, of the means of equal strips; then each strip by itself. */
+/** Mean, then variance about it, of the means of equal strips; then each strip by itself, as x · factor + shift. */
 function groupNorm(context: Rewriting, node: Node): readonly Value[] {
   const { g, count } = context;
   const x = input(node, 0);
@@ -205,10 +205,9 @@ function groupNorm(context: Rewriting, node: Node): readonly Value[] {
   );
   const deviation = ops.sqrt(g, ops.add(g, variance, g.scalar(floatOf(node.attributes, "epsilon"))));
   const rowsOf = (v: Value): Value => ops.reshape(g, v, [v.shape.length === 2 ? batch : 1, groups, channels / groups]);
-  const factor = ops.reshape(g, ops.div(g, rowsOf(weight), deviation), [batch, channels, 1, 1]);
-  const shift = ops.reshape(g, bias, [bias.shape.length === 2 ? batch : 1, channels, 1, 1]);
-  return grouped.map((part, index) => {
-    const centred = ops.reshape(g, ops.sub(g, part, mean), strips[index]?.shape ?? []);
-    return ops.add(g, ops.mul(g, centred, factor), shift);
-  });
+  const perChannel = (v: Value): Value => ops.reshape(g, v, [batch, channels, 1, 1]);
+  const factor = ops.div(g, rowsOf(weight), deviation); // (B, G, C/G)
+  const shift = perChannel(ops.sub(g, rowsOf(bias), ops.mul(g, mean, factor)));
+  const factors = perChannel(factor);
+  return strips.map((strip) => ops.add(g, ops.mul(g, strip, factors), shift));
 }

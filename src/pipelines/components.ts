@@ -18,6 +18,7 @@ import { withInt8Activations } from "../onnx/int8-activations.ts";
 import { computeTypeOf } from "../onnx/lower/providers.ts";
 import { inStrips } from "../onnx/strips.ts";
 import type { Tensor } from "../math/tensor.ts";
+import { withHoistedSession } from "../runtime/hoisted-session.ts";
 import { type Feed, type Run, type SessionSettings, withSession } from "../runtime/session.ts";
 import { parseSchedulerConfig } from "../schedulers/config.ts";
 import { type CreateSchedulerOptions, createScheduler } from "../schedulers/create-scheduler.ts";
@@ -27,9 +28,10 @@ import { readJson } from "../weights/file.ts";
 import { type Variant, resolveVariant } from "../weights/variants.ts";
 import { batchPerTurn, inTurns } from "./in-turns.ts";
 import { type TextEncoderSettings, textEncoderFolder, textEncoderVariants } from "./text-encoder-folder.ts";
+import { type UnetSettings, unetFolder, unetVariants } from "./unet-folder.ts";
 
 /** How networks are opened, the same for all of a stage. */
-export interface NetworkSettings extends SessionSettings, TextEncoderSettings {
+export interface NetworkSettings extends SessionSettings, TextEncoderSettings, UnetSettings {
   /** Which weight files; the smallest that each network has if absent. */
   readonly variant?: Variant;
   /** How many samples a network takes at once; all if absent. */
@@ -63,11 +65,13 @@ interface Description {
   readonly build: (batch: number) => Graph;
   /** Are its numbers all within float16's range? T5's and the upscaler's VAE's are not. */
   readonly fitsFloat16?: boolean;
+  /** The inputs that differ from step to step; all if absent. What does not depend on them is computed once. */
+  readonly varying?: readonly string[];
 }
 
 async function withOutputs<T>(
   folder: string,
-  { batch, build, fitsFloat16 = false }: Description,
+  { batch, build, fitsFloat16 = false, varying }: Description,
   { variant, maxBatch, ...settings }: NetworkSettings,
   published: readonly Variant[],
   use: (run: Run) => Promise<T>,
@@ -76,10 +80,11 @@ async function withOutputs<T>(
   const resolved = await resolveVariant(folder, variant, published);
   const weights = await openWeights(folder, resolved);
   const computeType = computeTypeOf(fitsFloat16, resolved);
-  return withSession(build(own), weights, { ...settings, computeType }, (run) => use(inTurns(run, batch / own)));
+  const inSession = { ...settings, computeType, keepBuffers: settings.keepBuffers ?? varying !== undefined };
+  const useInTurns = (run: Run): Promise<T> => use(inTurns(run, batch / own));
+  if (!varying) return withSession(build(own), weights, inSession, useInTurns);
+  return withHoistedSession(build(own), { varying, kept: batch / own }, weights, inSession, useInTurns);
 }
-
-const unetVariants: readonly Variant[] = ["fp16", "fp32"];
 
 /** @param component `scheduler`, `image_noising_scheduler` or `low_res_scheduler`. */
 export async function openScheduler(
@@ -107,6 +112,9 @@ export async function withT5Encoder<T>(
   return withNetwork(folder, { batch: shape.batch, build }, { ...settings, variant }, textEncoderVariants, use);
 }
 
+/** Of both kinds of UNet; text and noise level stay the same. */
+const varyingInputs: readonly string[] = ["sample", "timestep"];
+
 /** Stage 1 and 2: `sample`, `timestep`, `encoder_hidden_states` and, in stage 2, `class_labels` -> (B, 2C, H, W). */
 export async function withIfUnet<T>(
   checkpoint: string,
@@ -114,11 +122,11 @@ export async function withIfUnet<T>(
   settings: NetworkSettings,
   use: (network: Network) => Promise<T>,
 ): Promise<T> {
-  const folder = join(checkpoint, "unet");
+  const { folder, variant } = await unetFolder(checkpoint, settings);
   const config = await readIfUnetConfig(folder);
   const build = (batch: number): Graph => buildIfUnet(config, { ...shape, batch });
-  const description = { batch: shape.batch, build, fitsFloat16: true };
-  return withNetwork(folder, description, settings, unetVariants, use);
+  const description = { batch: shape.batch, build, fitsFloat16: true, varying: varyingInputs };
+  return withNetwork(folder, description, { ...settings, variant }, unetVariants, use);
 }
 
 /** The upscaler's UNet: as stage 2's, on latents; `class_labels` is int64. */
@@ -128,11 +136,11 @@ export async function withSdUnet<T>(
   settings: NetworkSettings,
   use: (network: Network) => Promise<T>,
 ): Promise<T> {
-  const folder = join(checkpoint, "unet");
+  const { folder, variant } = await unetFolder(checkpoint, settings);
   const config = await readSdUnetConfig(folder);
   const build = (batch: number): Graph => buildSdUnet(config, { ...shape, batch });
-  const description = { batch: shape.batch, build, fitsFloat16: true };
-  return withNetwork(folder, description, settings, unetVariants, use);
+  const description = { batch: shape.batch, build, fitsFloat16: true, varying: varyingInputs };
+  return withNetwork(folder, description, { ...settings, variant }, unetVariants, use);
 }
 
 /** The upscaler's text encoder: `input_ids` -> (B, L, D). */
@@ -161,7 +169,9 @@ export async function withVaeDecoder<T>(
     const graph = buildVaeDecoder(config, { ...shape, batch });
     return settings.stripBytes === undefined ? graph : inStrips(graph, settings.stripBytes);
   };
-  return withNetwork(folder, { batch: shape.batch, build }, settings, unetVariants, use);
+  const strips = settings.stripBytes !== undefined;
+  const inSession = { ...settings, keepBuffers: strips, inOrder: strips }; // strips are small and many, whole maps neither
+  return withNetwork(folder, { batch: shape.batch, build }, inSession, unetVariants, use);
 }
 
 /** `pixel_values` (B, 3, S, S) -> `image_embeds` (B, E), `p_score` and `w_score` (B). */

@@ -19,14 +19,15 @@ export function applyGuidance(modelOutput: Tensor, guidanceScale: number, channe
   const [doubled = 0, outChannels = 0, ...sides] = modelOutput.shape;
   if (doubled % 2 !== 0) throw new ShapeError(`a batch of ${doubled} has no two halves to guide`);
   const { fround } = Math;
+  const scale = fround(guidanceScale);
   const half = modelOutput.data.length / 2;
   const plane = elementCount(sides);
-  const data = modelOutput.data.slice(half);
-  for (let index = 0; index < half; index++) {
-    if (Math.floor(index / plane) % outChannels >= channels) continue; // the variance stays the text's
-    const uncond = modelOutput.data[index] ?? 0;
-    const text = modelOutput.data[half + index] ?? 0;
-    data[index] = fround(uncond + fround(fround(guidanceScale) * fround(text - uncond)));
+  const uncond = modelOutput.data.subarray(0, half);
+  const data = modelOutput.data.slice(half); // the text half; of it the variance stays
+  for (let start = 0; start < half; start += outChannels * plane) {
+    for (let at = start; at < start + channels * plane; at++) {
+      data[at] = fround(uncond[at]! + fround(scale * fround(data[at]! - uncond[at]!)));
+    }
   }
   return { data, shape: [doubled / 2, outChannels, ...sides] };
 }

@@ -24,7 +24,7 @@ export interface NetworkNeed {
   readonly privateBytes: number;
   /** The most that is resident at one moment. */
   readonly peakBytes: number;
-  /** On a graphics card: weights and activations, as the graph predicts them. Not measured; kernels take some beside. */
+  /** On a graphics card, predicted as executor/network-need says: for webgpu fitted to one card, for cuda not measured. */
   readonly gpuBytes?: number;
 }
 
@@ -70,7 +70,7 @@ export function checkBudget(needs: readonly StageNeed[], limits: Limits): void {
   if (overruns(first, limits)) {
     throw new IfGenError(
       "MEMORY_BUDGET",
-      `${first.stage} needs ${gigabytes(first.gpuBytes ?? 0)} GB of GPU memory (predicted, not measured) but the budget ` +
+      `${first.stage} needs ${gigabytes(first.gpuBytes ?? 0)} GB of GPU memory (predicted) but the budget ` +
         `is ${gigabytes(limits.vramBytes)} GB; ask for fewer --num-images, give a larger --vram-budget, or run it on ` +
         `the processor (--execution-provider cpu).\n${budgetTable(needs, limits)}`,
     );
@@ -115,7 +115,7 @@ export function budgetTable(needs: readonly StageNeed[], limits: Limits): string
 }
 
 const GPU_REMARK =
-  "GPU: weights and activations as the graph predicts them, not measured; kernels and the driver take some beside.";
+  "GPU: predicted; webgpu as measured on one NVIDIA H200, cuda from the graph alone, not measured, kernels take some beside.";
 
 function describeVerdict(verdict: StageNeed["verdict"], { maxBatch, stripBytes }: Thrift): string {
   const measures = [

@@ -97,11 +97,14 @@ export function ignoredProxyVariables(env: Environment = process.env): string[] 
 }
 
 /**
- * The environment of a stage's process. glibc's allocator is told to give large buffers back at once: by its own rule it
- * would keep more and more of them, and a stage's peak could not be predicted.
+ * The environment of a stage's process, for glibc's allocator. It is told to give large buffers back at once: by its own
+ * rule it would keep more and more of them, and a stage's peak could not be predicted. And to ask for huge pages, as a step
+ * takes its buffers anew: with pages of 4 kB a sixth of its time went into getting them from the kernel.
  */
 export function stageEnvironment(env: Environment = process.env): Environment {
-  return { MALLOC_MMAP_THRESHOLD_: String(2 ** 20), ...env };
+  const hugePages = "glibc.malloc.hugetlb=1"; // madvise; where huge pages are off or glibc is older, nothing changes
+  const tunables = [hugePages, env["GLIBC_TUNABLES"]].filter(Boolean).join(":");
+  return { MALLOC_MMAP_THRESHOLD_: String(2 ** 20), ...env, GLIBC_TUNABLES: tunables };
 }
 
 /**

@@ -6,7 +6,8 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { CheckpointError } from "../errors.ts";
-import { type StageKey, programVersion } from "./manifest.ts";
+import type { StageKey } from "./manifest.ts";
+import { programVersion } from "./version.ts";
 import type { Model } from "./model.ts";
 import { planNotes } from "./notes.ts";
 import type { DiffusionStage, Plan, SafetyStage, Selection, StartPicture } from "./plan.ts";

@@ -8,7 +8,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { z } from "zod";
 import { CheckpointError } from "../errors.ts";
 import { configFolder } from "./machine.ts";
 import { type CascadeDefaults, type CascadeEntry, type Repository, manifestFile, repoName } from "./manifest-schema.ts";
@@ -130,10 +129,4 @@ export function stageSourceOf(text: string, base: string, repositories: Readonly
   const [repo = "", revision] = text.split("@", 2);
   if (existsSync(folder) || !repoName.safeParse(repo).success) return { kind: "folder", folder };
   return { kind: "hub", repo, revision: revision || (repositories.get(repo)?.revision ?? "main") };
-}
-
-/** @returns this program's version, from package.json. */
-export function programVersion(): string {
-  const text = readFileSync(new URL("package.json", rootUrl), "utf8");
-  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
 }

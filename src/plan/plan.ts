@@ -83,6 +83,13 @@ export interface TextEncoderChoice {
   readonly activations: "float32" | "int8";
 }
 
+/** UNets in fewer bits than their checkpoints have. */
+export interface UnetChoice {
+  readonly bits: 8;
+  /** Where weights of so many bits are kept, once they are made. */
+  readonly cache: string;
+}
+
 export interface Plan {
   readonly version: string;
   readonly command: CommandName;
@@ -101,6 +108,8 @@ export interface Plan {
   readonly stages: readonly Stage[];
   /** Absent: T5's weights are used as the checkpoint has them. */
   readonly textEncoder?: TextEncoderChoice;
+  /** Absent: the UNets' weights are used as the checkpoints have them. */
+  readonly unet?: UnetChoice;
   /** Absent: the processor, and nobody asked. */
   readonly provider?: ProviderChoice;
   /** Stages that do not run on the processor. */

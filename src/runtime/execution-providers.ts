@@ -7,25 +7,39 @@ import type { InferenceSession } from "onnxruntime-node";
 import type { ExecutionProvider } from "../onnx/lower/providers.ts";
 import type { WeightMode } from "../onnx/weight-mode.ts";
 
-/** @param deviceId which NVIDIA GPU, as CUDA counts them; of no meaning to the others. */
-type SessionOptions = (mode: WeightMode, deviceId?: number) => InferenceSession.SessionOptions;
+/** Of no meaning to those that do not know it. */
+export interface ProviderChoices {
+  /** Which NVIDIA GPU, as CUDA counts them. */
+  readonly deviceId?: number;
+  /** The processor's buffers stay from one run to the next instead of going back to the kernel after each use. */
+  readonly keepBuffers?: boolean;
+  /** The processor runs the nodes in the graph's own order, on which the memory of a graph in strips depends. */
+  readonly inOrder?: boolean;
+}
+
+type SessionOptions = (mode: WeightMode, choices?: ProviderChoices) => InferenceSession.SessionOptions;
 
 export const sessionOptions: Readonly<Record<ExecutionProvider, SessionOptions>> = {
   cpu: cpuOptions,
-  cuda: (_, deviceId) => cudaOptions(deviceId),
+  cuda: (_, choices) => cudaOptions(choices?.deviceId),
   webgpu: () => gpuOptions("webgpu"),
 };
 
 /** External data are found by their absolute path: the folder is the root, the location the path without it. */
 const EXTERNAL_DATA_ROOT = "/";
 
-function cpuOptions(mode: WeightMode): InferenceSession.SessionOptions {
+function cpuOptions(
+  mode: WeightMode,
+  { keepBuffers = false, inOrder = false }: ProviderChoices = {},
+): InferenceSession.SessionOptions {
   const mapped = mode === "mapped";
   return {
     executionProviders: ["cpu"],
     logSeverityLevel: 3,
-    graphOptimizationLevel: mapped ? "disabled" : "all",
-    enableCpuMemArena: false, // it would keep the largest unpacked weights, and grows by powers of two
+    graphOptimizationLevel: mapped ? "disabled" : inOrder ? "extended" : "all", // "all" lays maps out in blocks, in its own order
+    // The kernel clears every page it gives: a step of stage 2 takes a fifth less time with the arena. But the arena would
+    // also keep the largest unpacked weights, and a decoder's maps: it grows by powers of two.
+    enableCpuMemArena: keepBuffers && !mapped,
     enableMemPattern: false, // one block for a whole run has gaps: more memory than buffers of their own, no faster
     extra: {
       session: {

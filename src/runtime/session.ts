@@ -11,11 +11,13 @@ import type { Graph, Value } from "../onnx/graph.ts";
 import { lower } from "../onnx/lower/lowering.ts";
 import { type ExecutionProvider, lowerings } from "../onnx/lower/providers.ts";
 import type { ComputeType } from "../onnx/lower/spellings.ts";
+import { webgpuDefaults } from "../onnx/lower/webgpu-choices.ts";
 import { type WeightMode, weightModeFor } from "../onnx/weight-mode.ts";
 import type { WeightTable } from "../weights/checkpoint.ts";
+import { hasBlocks } from "../weights/find-weight.ts";
 import { bindWeights } from "./bind-weights.ts";
 import { blamingCard, checkNumbers } from "./card-failure.ts";
-import { externalLocation, sessionOptions } from "./execution-providers.ts";
+import { type ProviderChoices, externalLocation, sessionOptions } from "./execution-providers.ts";
 
 ort.env.logLevel = "error"; // before the first session, else the library prints to stderr
 
@@ -24,10 +26,8 @@ export type Feed = Float32Array | BigInt64Array;
 /** Runs the network once. Feeds are named and shaped as the graph's inputs; so are the results. */
 export type Run = (feeds: Readonly<Record<string, Feed>>) => Promise<ReadonlyMap<string, Tensor>>;
 
-export interface SessionSettings {
+export interface SessionSettings extends ProviderChoices {
   readonly executionProvider: ExecutionProvider;
-  /** Which NVIDIA GPU, as CUDA counts them; the first if absent. */
-  readonly deviceId?: number;
   /** Threads inside one operation; onnxruntime's own choice (the physical cores) if absent. */
   readonly threads?: number;
   /** What a graphics card computes in; float32 if absent. */
@@ -47,46 +47,76 @@ export async function withSession<T>(
   settings: SessionSettings,
   use: (run: Run) => Promise<T>,
 ): Promise<T> {
+  return withTensors(graph, weights, settings, "process", (run) =>
+    use(async (feeds) => numbersOf(graph, settings, await run(feeds))),
+  );
+}
+
+/** As `Run`, on onnxruntime's own tensors, which may stay where they were made. */
+export type RunTensors = (
+  feeds: Readonly<Record<string, Feed | ort.Tensor>>,
+) => Promise<Readonly<Record<string, ort.Tensor>>>;
+
+/**
+ * As withSession, for networks that pass tensors to each other.
+ * @param results where they shall lie: in this process, or on the card (webgpu only), until they are disposed of.
+ */
+export async function withTensors<T>(
+  graph: Graph,
+  weights: WeightTable | null,
+  settings: SessionSettings,
+  results: "process" | "card",
+  use: (run: RunTensors) => Promise<T>,
+): Promise<T> {
   const provider = settings.executionProvider;
-  const lowering = lowerings[provider](settings.computeType ?? "float32");
+  const choices = webgpuDefaults[weights && hasBlocks(weights) ? "blocks" : "stored"];
+  const lowering = lowerings[provider](settings.computeType ?? "float32", choices);
   const lowered = lower(graph, await bindWeights(weights), lowering);
   const model = encodeModel(lowered, lowering.opset, externalLocation);
-  const onCard = provider === "cpu" ? undefined : `${graph.name} on ${provider}`;
   const create = ort.InferenceSession.create(model, {
-    ...sessionOptions[provider](settings.weightMode ?? weightModeFor(graph), settings.deviceId),
+    ...sessionOptions[provider](settings.weightMode ?? weightModeFor(graph), settings),
     ...(settings.threads ? { intraOpNumThreads: settings.threads } : {}),
+    ...(results === "card" ? { preferredOutputLocation: "gpu-buffer" as const } : {}),
   });
-  const session = await (onCard ? blamingCard(onCard, create) : create);
+  const session = await blaming(graph, settings, create);
   try {
-    return await use(async (feeds) => {
-      if (!onCard) return run(session, lowered, feeds);
-      const results = await blamingCard(onCard, run(session, lowered, feeds));
-      checkNumbers(onCard, results);
-      return results;
+    return await use((feeds) => {
+      const inputs = Object.fromEntries(lowered.inputs.map((input) => [input.name, feedTensor(lowered, input, feeds)]));
+      return blaming(graph, settings, session.run(inputs));
     });
   } finally {
     await session.release();
   }
 }
 
-async function run(
-  session: ort.InferenceSession,
+const blaming = <T>({ name }: Graph, { executionProvider: provider }: SessionSettings, work: Promise<T>): Promise<T> =>
+  provider === "cpu" ? work : blamingCard(`${name} on ${provider}`, work);
+
+/** @throws {StageError} a graphics card gave what is no number. */
+export function numbersOf(
   graph: Graph,
-  feeds: Readonly<Record<string, Feed>>,
-): Promise<ReadonlyMap<string, Tensor>> {
-  const inputs = Object.fromEntries(graph.inputs.map((input) => [input.name, feedTensor(graph, input, feeds)]));
-  const results = await session.run(inputs);
-  const named = graph.outputs.map(({ name, shape }): [string, Tensor] => {
-    const data = results[name]?.data;
-    if (!(data instanceof Float32Array)) throw new ShapeError(`${graph.name}: the output ${name} is not float32`);
-    return [name, { data, shape }];
-  });
-  return new Map(named);
+  { executionProvider: provider }: SessionSettings,
+  results: Readonly<Record<string, ort.Tensor>>,
+): ReadonlyMap<string, Tensor> {
+  const named = new Map(
+    graph.outputs.map(({ name, shape }): [string, Tensor] => {
+      const data = results[name]?.data;
+      if (!(data instanceof Float32Array)) throw new ShapeError(`${graph.name}: the output ${name} is not float32`);
+      return [name, { data, shape }];
+    }),
+  );
+  if (provider !== "cpu") checkNumbers(`${graph.name} on ${provider}`, named);
+  return named;
 }
 
-function feedTensor(graph: Graph, { name, dtype, shape }: Value, feeds: Readonly<Record<string, Feed>>): ort.Tensor {
+function feedTensor(
+  graph: Graph,
+  { name, dtype, shape }: Value,
+  feeds: Readonly<Record<string, Feed | ort.Tensor>>,
+): ort.Tensor {
   const data = feeds[name];
   if (!data) throw new ShapeError(`${graph.name}: the input ${name} is not fed`);
+  if ("dims" in data) return data;
   if (data.length !== elementCount(shape)) {
     throw new ShapeError(`${graph.name}: ${data.length} numbers fed to ${name} [${shape.join(", ")}]`);
   }

@@ -7,10 +7,11 @@ import { basename } from "node:path";
 import { CheckpointError } from "../errors.ts";
 import type { WeightEntry, WeightTable } from "./checkpoint.ts";
 import { nearestName } from "./nearest-name.ts";
-import { blockScalesName, blockShapes } from "./quantize-blocks.ts";
+import { BLOCK, blockScalesName, blockShapes } from "./quantize-blocks.ts";
 import { dequantizeRows, scalesOfMaxima } from "./quantize.ts";
 import { readTensor, readTensorAsFloat32 } from "./safetensors.ts";
 import { getTied } from "./tied-names.ts";
+import { blockMatrix } from "./unet-blocks.ts";
 
 /**
  * @returns the tensor of this name and shape; T5's `shared.weight` also as `encoder.embed_tokens.weight`, and the other
@@ -51,7 +52,7 @@ export function findRowMaxima(table: WeightTable, weight: WeightEntry): WeightEn
   return entry;
 }
 
-/** A weight as it lies in its file, with what scales it where it lies in blocks of 4 bits. */
+/** A weight as it lies in its file, with what scales it where it lies in blocks. */
 export interface StoredEntry {
   readonly entry: WeightEntry;
   readonly blockScales?: WeightEntry;
@@ -72,9 +73,14 @@ export function findStored(
   const name = older ?? wanted;
   const scalesName = blockScalesName(name);
   if (!name.endsWith(".weight") || !table.tensors.has(scalesName)) return { entry: findWeight(table, name, shape) };
-  const { data, scales } = blockShapes(shape);
+  const bits = table.tensors.get(name)?.shape.at(-1) === BLOCK ? 8 : 4;
+  const { data, scales } = blockShapes(blockMatrix(shape), bits);
   return { entry: findWeight(table, name, data), blockScales: findWeight(table, scalesName, scales) };
 }
+
+/** Does the table hold weights in blocks? */
+export const hasBlocks = ({ tensors }: WeightTable): boolean =>
+  [...tensors.keys()].some((name) => name.endsWith(".block_scales"));
 
 /**
  * Reads a weight as float32, whichever way it is stored: F32, F16, BF16, F64 or int8 rows.

@@ -1,18 +1,25 @@
 /**
  * @module weights/quantize-checkpoint
- * T5's weights -> int8 rows or 4-bit blocks, once, into a cache (weights/quantized-layout). Read and written in pieces, a
- * few megabytes at a time.
+ * A network's weights -> fewer bits, once, into a cache (weights/quantized-layout): T5's to int8 rows or 4-bit blocks, a
+ * UNet's to 8-bit blocks. Read and written in pieces, a few megabytes at a time.
  */
 
 import { createHash } from "node:crypto";
-import { copyFile, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { OutputError, whyNotWritten } from "../errors.ts";
 import { float32ToFloat16 } from "../math/half.ts";
 import { elementCount } from "../math/tensor.ts";
 import { type WeightEntry, type WeightTable, openWeights } from "./checkpoint.ts";
-import { type QuantizedBits, type QuantizedTensor, quantizedLayouts, quantizedTensors } from "./quantized-layout.ts";
+import {
+  type QuantizedBits,
+  type QuantizedKind,
+  type QuantizedTensor,
+  quantizedLayouts,
+  quantizedTensors,
+} from "./quantized-layout.ts";
+import { BLOCK } from "./quantize-blocks.ts";
 import { readFloats, readRows } from "./read-rows.ts";
 import { type Produce, writeSafetensorsStream } from "./safetensors-stream.ts";
 import { type Variant, listVariants, resolveVariant } from "./variants.ts";
@@ -22,6 +29,9 @@ const PIECE = 2 ** 22;
 
 /** Raised when the same weights would give another file. */
 const FORMAT = 2;
+
+/** An attempt at which nobody has written for so long is that of a process that was killed. */
+const ABANDONED_MS = 600_000;
 
 const RECEIPT = "quantized.json";
 const receipt = z.strictObject({ format: z.literal(FORMAT), bytes: z.int(), sha256: z.string() });
@@ -56,23 +66,24 @@ export async function quantizationSource(
 export async function quantizeIntoCache(
   source: WeightTable,
   cache: string,
-  bits: QuantizedBits,
+  kind: QuantizedKind,
   onStart?: () => void,
 ): Promise<string> {
-  const folder = join(cache, await sourceKey(source, bits));
-  if (await isWhole(folder, bits)) return folder;
+  const folder = join(cache, await sourceKey(source, kind));
+  if (await isWhole(folder, kind)) return folder;
   onStart?.();
+  await removeAbandoned(cache).catch(() => {}); // takes room on the disk, and does no other harm
   const temporary = `${folder}.${process.pid}.tmp`;
   try {
     await mkdir(temporary, { recursive: true });
     await copyFile(join(source.folder, "config.json"), join(temporary, "config.json"));
-    const written = await quantizeTo(source, bits, join(temporary, quantizedLayouts[bits].file));
+    const written = await quantizeTo(source, kind, join(temporary, quantizedLayouts[kind].file));
     await writeFile(join(temporary, RECEIPT), JSON.stringify({ format: FORMAT, ...written }));
     await rm(folder, { recursive: true, force: true }); // what is there is not whole
     await rename(temporary, folder);
   } catch (cause) {
     await rm(temporary, { recursive: true, force: true }).catch(() => {});
-    if (await isWhole(folder, bits)) return folder; // another process was faster
+    if (await isWhole(folder, kind)) return folder; // another process was faster
     const refused = cause instanceof OutputError ? cause.cause : cause; // its file is gone: the cache is what counts
     if (!(refused instanceof Error && "syscall" in refused)) throw cause;
     throw new OutputError(
@@ -83,9 +94,30 @@ export async function quantizeIntoCache(
   return folder;
 }
 
+/** @returns the folder that `quantizeIntoCache` would find in the cache; undefined: it would have to make one. */
+export async function findQuantized(
+  source: WeightTable,
+  cache: string,
+  kind: QuantizedKind,
+): Promise<string | undefined> {
+  const folder = join(cache, await sourceKey(source, kind));
+  return (await isWhole(folder, kind)) ? folder : undefined;
+}
+
+/** Gigabytes may lie there, which no later attempt would go on with. */
+async function removeAbandoned(cache: string): Promise<void> {
+  for (const name of await readdir(cache)) {
+    if (!name.endsWith(".tmp")) continue;
+    const attempt = join(cache, name);
+    const paths = [attempt, ...(await readdir(attempt)).map((file) => join(attempt, file))];
+    const times = await Promise.all(paths.map(async (path) => (await stat(path)).mtimeMs));
+    if (Date.now() - Math.max(...times) > ABANDONED_MS) await rm(attempt, { recursive: true, force: true });
+  }
+}
+
 /** Other files, or the same ones changed, are other weights. Reading 19 GB for a checksum would take too long. */
-async function sourceKey({ files }: WeightTable, bits: QuantizedBits): Promise<string> {
-  const hash = createHash("sha256").update(`format ${FORMAT}, ${bits} bits\n`);
+async function sourceKey({ files }: WeightTable, kind: QuantizedKind): Promise<string> {
+  const hash = createHash("sha256").update(`format ${FORMAT}, ${kind} bits\n`);
   for (const file of files) {
     const { size, mtimeMs } = await stat(file);
     hash.update(`${file} ${size} ${mtimeMs}\n`);
@@ -94,8 +126,8 @@ async function sourceKey({ files }: WeightTable, bits: QuantizedBits): Promise<s
 }
 
 /** Written to its end: the receipt comes last. */
-async function isWhole(folder: string, bits: QuantizedBits): Promise<boolean> {
-  const { file, variant } = quantizedLayouts[bits];
+async function isWhole(folder: string, kind: QuantizedKind): Promise<boolean> {
+  const { file, variant } = quantizedLayouts[kind];
   try {
     const { bytes } = receipt.parse(JSON.parse(await readFile(join(folder, RECEIPT), "utf8")));
     const { size } = await stat(join(folder, file));
@@ -108,7 +140,7 @@ async function isWhole(folder: string, bits: QuantizedBits): Promise<boolean> {
 
 async function quantizeTo(
   source: WeightTable,
-  bits: QuantizedBits,
+  kind: QuantizedKind,
   path: string,
 ): Promise<{ bytes: number; sha256: string }> {
   const scales = new Map<string, Uint8Array[]>(); // of the matrix that was written last
@@ -118,9 +150,9 @@ async function quantizeTo(
     scales.clear();
     const own: Uint8Array[] = [];
     scales.set(entry.name, own);
-    return quantizedPieces(source, entry, bits, own);
+    return quantizedPieces(source, entry, kind, own);
   };
-  const { bytes, sha256 = "" } = await writeSafetensorsStream(path, quantizedTensors(source, bits), produce, {
+  const { bytes, sha256 = "" } = await writeSafetensorsStream(path, quantizedTensors(source, kind), produce, {
     metadata: new Map([["format", "pt"]]),
     checksum: true,
     order: "given",
@@ -128,20 +160,38 @@ async function quantizeTo(
   return { bytes, sha256 };
 }
 
-/** @param scales filled on the way. */
+/**
+ * Of a weight in several parts all but the first wait until it is written: some tens of megabytes at full size.
+ * @param scales filled on the way.
+ */
 async function* quantizedPieces(
   table: WeightTable,
   entry: WeightEntry,
-  bits: QuantizedBits,
+  kind: QuantizedKind,
   scales: Uint8Array[],
 ): AsyncIterable<Uint8Array> {
-  const [rows = 0, columns = 1] = entry.shape;
-  const rowsAtOnce = Math.max(1, Math.floor(PIECE / columns));
+  const { quantize, shapes, arrange = (floats) => [floats] } = quantizedLayouts[kind];
+  const [rows = 0, ...columns] = entry.shape;
+  const rowsAtOnce = Math.max(1, Math.floor(PIECE / elementCount(columns)));
+  const later: ReturnType<typeof quantize>[][] = [];
   for (let row = 0; row < rows; row += rowsAtOnce) {
     const count = Math.min(rowsAtOnce, rows - row);
-    const quantized = quantizedLayouts[bits].quantize(await readRows(table, entry, row, count), count);
-    scales.push(quantized.scales);
-    yield quantized.data;
+    const parts = arrange(await readRows(table, entry, row, count), entry.shape).map((part) => quantize(part, count));
+    for (const [index, part] of parts.entries()) {
+      if (index > 0) (later[index] ??= []).push(part);
+    }
+    const [first] = parts;
+    if (!first) continue;
+    scales.push(first.scales);
+    yield first.data;
+  }
+  const { weight } = shapes(entry.shape);
+  const [allRows = 0, blocks = 0] = weight.shape;
+  const missing = allRows - rows * Math.max(1, later.length);
+  if (missing > 0) later.push([quantize(new Float32Array(missing * blocks * BLOCK), missing)]);
+  for (const part of later.flat()) {
+    scales.push(part.scales);
+    yield part.data;
   }
 }
 

@@ -1,10 +1,13 @@
 /**
  * @module weights/quantized-layout
- * The two ways in which T5's weights are kept in fewer bits, each as a file layout: what becomes of which tensor.
+ * The ways in which weights are kept in fewer bits, each as a file layout: what becomes of which tensor.
  *
- * 8 bits: int8 rows, `X.weight` (rows, columns), with their float32 maxima in `X.SCB` (rows): the published layout, but
- *         of every matrix. 4 bits: blocks of 32, `X.weight` (rows, blocks, 16), with float16 scales in `X.block_scales`
- *         (rows, blocks). What is no layer's matrix becomes float16.
+ * T5 in 8 bits:   int8 rows, `X.weight` (rows, columns), with their float32 maxima in `X.SCB` (rows): the published layout,
+ *                 but of every matrix.
+ * T5 in 4 bits:   blocks of 32, `X.weight` (rows, blocks, 16), with float16 scales in `X.block_scales` (rows, blocks).
+ * UNets in 8 bits ("unet"): blocks of 32, `X.weight` (rows, blocks, 32) with scales as above; which weights, and what
+ *                 rows a convolution has: weights/unet-blocks.
+ * What is not quantised becomes float16.
  */
 
 import { CheckpointError } from "../errors.ts";
@@ -12,9 +15,14 @@ import type { WeightEntry, WeightTable } from "./checkpoint.ts";
 import { blockScalesName, blockShapes, quantizeBlocks } from "./quantize-blocks.ts";
 import { quantizeRows } from "./quantize.ts";
 import type { TensorLayout } from "./safetensors-stream.ts";
+import { blockMatrix, isBlocked, kernelRows } from "./unet-blocks.ts";
 import type { Variant } from "./variants.ts";
 
+/** T5's, in so many bits. */
 export type QuantizedBits = 8 | 4;
+
+/** A network and the bits of its weights. */
+export type QuantizedKind = QuantizedBits | "unet";
 
 export interface QuantizedLayout {
   readonly file: string;
@@ -25,10 +33,31 @@ export interface QuantizedLayout {
   readonly shapes: (shape: readonly number[]) => { readonly weight: TensorLayout; readonly scales: TensorLayout };
   /** Whole rows -> the bytes of both. @throws {CheckpointError} a weight is not finite. */
   readonly quantize: (weights: Float32Array, rows: number) => { data: Uint8Array; scales: Uint8Array };
+  /** Is this tensor taken at all, and is it quantised? */
+  readonly takes: (name: string, source: WeightTable) => boolean;
+  readonly isQuantized: (name: string, shape: readonly number[]) => boolean;
+  /** A weight's rows -> those of its parts, which follow each other in the file; one part, as they are, if absent. */
+  readonly arrange?: (rows: Float32Array, shape: readonly number[]) => Float32Array[];
+  /** Whose weights these are, for errors. */
+  readonly network: string;
 }
 
-export const quantizedLayouts: Readonly<Record<QuantizedBits, QuantizedLayout>> = {
+/** Are these a layer's weights, which are quantised? Embeddings, norms and position biases are not. */
+export const isQuantized = (name: string, shape: readonly number[]): boolean =>
+  shape.length === 2 && /\.(SelfAttention\.[qkvo]|DenseReluDense\.w[io](_[01])?)\.weight$/.test(name);
+
+/** Without a decoder's weights, what scales int8 rows, and one of the two names of the embedding. */
+const isOfEncoder = (name: string, { tensors }: WeightTable): boolean =>
+  name === "shared.weight" ||
+  (name.startsWith("encoder.") &&
+    !/\.(SCB|weight_format)$/.test(name) &&
+    !(name === "encoder.embed_tokens.weight" && tensors.has("shared.weight")));
+
+const t5 = { takes: isOfEncoder, isQuantized, network: "a T5 encoder" };
+
+export const quantizedLayouts: Readonly<Record<QuantizedKind, QuantizedLayout>> = {
   8: {
+    ...t5,
     file: "model.8bit.safetensors",
     variant: "8bit",
     scalesName: (weight) => weight.replace(/weight$/, "SCB"),
@@ -39,6 +68,7 @@ export const quantizedLayouts: Readonly<Record<QuantizedBits, QuantizedLayout>> 
     },
   },
   4: {
+    ...t5,
     file: "model.safetensors",
     variant: "fp32",
     scalesName: blockScalesName,
@@ -51,11 +81,24 @@ export const quantizedLayouts: Readonly<Record<QuantizedBits, QuantizedLayout>> 
       return { data, scales: bytesOf(scales) };
     },
   },
+  unet: {
+    file: "diffusion_pytorch_model.fp16.safetensors",
+    variant: "fp16",
+    scalesName: blockScalesName,
+    shapes: (shape) => {
+      const { data, scales } = blockShapes(blockMatrix(shape), 8);
+      return { weight: { dtype: "U8", shape: data }, scales: { dtype: "F16", shape: scales } };
+    },
+    quantize: (weights, rows) => {
+      const { data, scales } = quantizeBlocks(weights, rows, 8);
+      return { data, scales: bytesOf(scales) };
+    },
+    takes: () => true,
+    isQuantized: isBlocked,
+    arrange: kernelRows,
+    network: "a UNet",
+  },
 };
-
-/** Are these a layer's weights, which are quantised? Embeddings, norms and position biases are not. */
-export const isQuantized = (name: string, shape: readonly number[]): boolean =>
-  shape.length === 2 && /\.(SelfAttention\.[qkvo]|DenseReluDense\.w[io](_[01])?)\.weight$/.test(name);
 
 /** A tensor of the quantised file, and which of the source's it is made of. */
 export interface QuantizedTensor extends TensorLayout {
@@ -66,16 +109,16 @@ export interface QuantizedTensor extends TensorLayout {
 /**
  * The tensors in the order of the file: what stays float first, then each matrix followed by its scales, which are known
  * only after it.
- * @throws {CheckpointError} `source` holds no T5 encoder.
+ * @throws {CheckpointError} `source` holds none of the network's matrices.
  */
-export function quantizedTensors(source: WeightTable, bits: QuantizedBits): Map<string, QuantizedTensor> {
-  const { scalesName, shapes } = quantizedLayouts[bits];
-  const entries = [...source.tensors.values()].filter(({ name }) => isOfEncoder(name, source));
-  const matrices = entries.filter(({ name, shape }) => isQuantized(name, shape));
-  if (matrices.length === 0) throw new CheckpointError(`${source.folder} does not hold the weights of a T5 encoder.`);
+export function quantizedTensors(source: WeightTable, kind: QuantizedKind): Map<string, QuantizedTensor> {
+  const { scalesName, shapes, takes, isQuantized: isMatrix, network } = quantizedLayouts[kind];
+  const entries = [...source.tensors.values()].filter(({ name }) => takes(name, source));
+  const matrices = new Set(entries.filter(({ name, shape }) => isMatrix(name, shape)));
+  if (matrices.size === 0) throw new CheckpointError(`${source.folder} does not hold the weights of ${network}.`);
   const tensors = new Map<string, QuantizedTensor>();
   for (const entry of entries) {
-    if (!matrices.includes(entry)) {
+    if (!matrices.has(entry)) {
       tensors.set(entry.name, { dtype: "F16", shape: entry.shape, source: entry, role: "float16" });
     }
   }
@@ -86,13 +129,6 @@ export function quantizedTensors(source: WeightTable, bits: QuantizedBits): Map<
   }
   return tensors;
 }
-
-/** Without a decoder's weights, what scales int8 rows, and one of the two names of the embedding. */
-const isOfEncoder = (name: string, { tensors }: WeightTable): boolean =>
-  name === "shared.weight" ||
-  (name.startsWith("encoder.") &&
-    !/\.(SCB|weight_format)$/.test(name) &&
-    !(name === "encoder.embed_tokens.weight" && tensors.has("shared.weight")));
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: Int8Array | Float32Array | Uint16Array): Uint8Array =>
   new Uint8Array(buffer, byteOffset, byteLength);

@@ -5,20 +5,24 @@
 
 import { CheckpointError } from "../errors.ts";
 import { bfloat16ToFloat32, float16ToFloat32 } from "../math/half.ts";
+import { elementCount } from "../math/tensor.ts";
 import type { WeightEntry, WeightTable } from "./checkpoint.ts";
 import { type Dtype, dtypeBytes, typedArray } from "./dtype.ts";
 import { readRange, withFile } from "./file.ts";
 import { findRowMaxima } from "./find-weight.ts";
 import { dequantizeRows, scalesOfMaxima } from "./quantize.ts";
 
-/** Rows `row` to `row + count` of a matrix of F32, F16, BF16 or int8 rows. @throws {CheckpointError} of another type. */
+/**
+ * Rows `row` to `row + count` of a weight of F32, F16, BF16 or int8 rows; of a kernel (O, C, h, w) each output is a row.
+ * @throws {CheckpointError} of another type.
+ */
 export async function readRows(
   table: WeightTable,
   entry: WeightEntry,
   row: number,
   count: number,
 ): Promise<Float32Array> {
-  const columns = entry.shape[1] ?? 0;
+  const columns = elementCount(entry.shape.slice(1));
   if (entry.dtype !== "I8") return readFloats(entry, row * columns, count * columns);
   const maxima = await readFloats(findRowMaxima(table, entry), row, count);
   const data = new Int8Array((await readElements(entry, row * columns, count * columns)).buffer);

@@ -80,7 +80,7 @@ describe("doctor", () => {
       const hub = await startHub();
       const cli = await createCli(hub);
       const tool = join(cli.folder, "nvidia-smi");
-      writeFileSync(tool, "#!/bin/sh\necho 'NVIDIA H100, 81559, 580.95.05'\n", { mode: 0o755 });
+      writeFileSync(tool, "#!/bin/sh\necho 'NVIDIA H100, 81559, 81000, 580.95.05'\n", { mode: 0o755 });
       const env = { PATH: `${cli.folder}:${process.env["PATH"] ?? ""}` };
       const { checks } = JSON.parse((await cli.run(["doctor", "--json"], { env })).stdout) as Report;
       const byName = new Map(checks.map((check) => [check.name, check]));
@@ -122,9 +122,9 @@ test("a line per check, what to do below", () => {
 });
 
 test("what nvidia-smi prints", () => {
-  expect(parseNvidiaSmi("NVIDIA H200, 143771, 580.95.05\nTesla T4, 15360, 580.95.05\n\n")).toEqual([
-    { name: "NVIDIA H200", memoryBytes: 143771 * 2 ** 20, driver: "580.95.05" },
-    { name: "Tesla T4", memoryBytes: 15360 * 2 ** 20, driver: "580.95.05" },
+  expect(parseNvidiaSmi("NVIDIA H200, 143771, 143120, 580.95.05\nTesla T4, 15360, 15095, 580.95.05\n\n")).toEqual([
+    { name: "NVIDIA H200", memoryBytes: 143771 * 2 ** 20, freeBytes: 143120 * 2 ** 20, driver: "580.95.05" },
+    { name: "Tesla T4", memoryBytes: 15360 * 2 ** 20, freeBytes: 15095 * 2 ** 20, driver: "580.95.05" },
   ]);
   expect(parseNvidiaSmi("No devices were found\n")).toEqual([]);
 });

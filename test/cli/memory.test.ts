@@ -87,6 +87,27 @@ describe("the budget", () => {
   });
   const choices = [{}, { bits: 4, activations: "float32" }, { bits: 8, activations: "int8" }];
 
+  test("UNets in 8 bits draw another picture, and are made once for all runs", async () => {
+    const folder = temporaryFolder();
+    const settings = { cwd: folder, env: { XDG_CACHE_HOME: join(folder, "cache") } };
+    const small = ["txt2img", "a cat", ...model, "--until", "256", ...steps, "--safety", "off", "--json", "--quiet"];
+    const picture = async (...way: string[]): Promise<string> => {
+      const run = await runCli([...small, ...way, "-o", "cat.png", "--overwrite"], settings);
+      expect(run).toMatchObject({ code: 0 });
+      const { plan } = JSON.parse(run.stdout.toString()) as { plan: { unet?: unknown } };
+      const choice = { bits: 8, cache: join(folder, "cache/if-gen/unet") };
+      expect(plan.unet).toEqual(way[1] === "8" ? choice : undefined);
+      return readFileSync(join(folder, "cat.png")).toString("latin1");
+    };
+    const stored = await picture("--unet-bits", "16");
+    const made = await picture("--unet-bits", "8");
+    expect(made).not.toBe(stored);
+    const kept = readdirSync(join(folder, "cache/if-gen/unet"));
+    expect(kept).toHaveLength(2); // of stages 1 and 2
+    expect(await picture("--unet-bits", "8")).toBe(made);
+    expect(readdirSync(join(folder, "cache/if-gen/unet"))).toEqual(kept);
+  });
+
   test.skipIf(process.platform !== "linux")(
     "this process itself stays under 150 MB, whatever a stage takes",
     async () => {

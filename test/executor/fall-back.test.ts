@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { CheckpointError, IfGenError, StageError } from "../../src/errors.ts";
+import { CardMemoryError, CheckpointError, IfGenError, StageError } from "../../src/errors.ts";
 import { runOrFallBack } from "../../src/executor/fall-back.ts";
 import type { StageJob } from "../../src/executor/protocol.ts";
 
@@ -31,7 +31,13 @@ test("a stage that a card fails is run again on the processor, with the same gen
   expect(notes).toEqual(["text-encoding failed on cuda and is run again on the processor: out of memory."]);
 });
 
+test("too much of the card's memory is a card's failure, too much of the machine's is not", async () => {
+  const error = new CardMemoryError("too large.");
+  expect(await runOrFallBack(onCard, true, failing(error, []))).toBe("done");
+});
+
 test.each([
+  ["the machine's memory is too small", new IfGenError("MEMORY_BUDGET", "x"), onCard, true],
   ["the provider was named", new StageError("x"), onCard, false],
   ["the checkpoint is at fault", new CheckpointError("x"), onCard, true],
   ["the user ended it", new IfGenError("INTERRUPTED", "x"), onCard, true],

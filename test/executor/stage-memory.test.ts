@@ -88,6 +88,45 @@ describe("at full size", () => {
     expect(need.privateBytes).toBeLessThan(0.5e9);
   });
 
+  test("IF-I-XL in 8 bits takes less than 6.8 GB of a card, and half the weights", async () => {
+    const plan = planFor(checkpoints, [64, 256, 1024]);
+    const stage1 = plan.stages.find(({ name }) => name === "stage-1");
+    const [xl] = stage1 ? await stageNetworks(plan, stage1) : [];
+    if (!xl) throw new Error("stage 1 has no network");
+    const stored = weightsOf(xl, 16);
+    const need = networkNeedOnCard(xl, asQuantized(stored, "unet"), {}, "webgpu");
+    expect(need.gpuBytes).toBeLessThan(6.8e9);
+    expect(need.weightBytes / networkNeedOnCard(xl, stored, {}, "webgpu").weightBytes).toBeLessThan(0.54);
+    const onProcessor = networkNeed(xl, asQuantized(stored, "unet"), {});
+    expect(onProcessor.mappedBytes).toBeLessThan(0.54 * networkNeed(xl, stored, {}).mappedBytes);
+    expect(onProcessor.peakBytes).toBeLessThan(8e9); // 10.6 in float16
+  });
+
+  /** docs/memory.md: peaks in MB, measured on one NVIDIA H200. Blocks: the step by itself; the rest: the chain's stages. */
+  test.each([
+    ["stage-1", "UNet", "stored", 9938],
+    ["stage-1", "UNet", "blocks", 6461],
+    ["stage-2", "UNet", "stored", 5390],
+    ["stage-2", "UNet", "blocks", 7052],
+    ["stage-3", "CLIP text", "stored", 797],
+    ["stage-3", "UNet", "stored", 4976],
+    ["stage-3", "UNet", "blocks", 7929],
+    ["stage-3", "VAE decoder", "stored", 14021],
+  ] as const)(
+    "webgpu, %s, %s, %s: as measured, %i MB, to 10 percent and at most 5 below",
+    async (name, which, as, measured) => {
+      const plan = planFor(checkpoints, [64, 256, 1024]);
+      const stage = plan.stages.find((one) => one.name === name);
+      const network = (stage ? await stageNetworks(plan, stage) : []).find((one) => one.name === which);
+      if (!network) throw new Error(`${name} has no ${which}`);
+      const stored = weightsOf(network, 16);
+      const weights = as === "blocks" ? asQuantized(stored, "unet") : stored;
+      const predicted = (networkNeedOnCard(network, weights, {}, "webgpu").gpuBytes ?? 0) / 1e6;
+      expect(predicted / measured).toBeGreaterThan(0.95);
+      expect(predicted / measured).toBeLessThan(1.1);
+    },
+  );
+
   test("int8 activations keep weights of a byte where float32 ones take four", async () => {
     const plan = planFor(checkpoints, [64, 256, 1024]);
     const stage = textStage(checkpoints[0]);
@@ -122,7 +161,6 @@ describe("on a graphics card", () => {
       expect(verdict).toBe("fits");
       for (const need of networks) {
         expect(need.gpuBytes).toBeGreaterThan(need.weightBytes + need.activationBytes);
-        expect(need.gpuBytes).toBeLessThan(need.weightBytes + need.activationBytes + 4e6);
         expect(need.mappedBytes).toBe(0);
       }
     }
@@ -146,8 +184,8 @@ describe("on a graphics card", () => {
     const small = { ...colab, vramBytes: 1000 };
     const needs = await planMemory(many, small);
     expect(needs.map(({ verdict }) => verdict)).toEqual(["fits", "too large", "too large", "too large"]);
-    expect(() => checkBudget(needs, small)).toThrow(/stage-1 needs .* GB of GPU memory \(predicted, not measured\)/);
-    expect(budgetTable(needs, small)).toMatch(/GPU: weights and activations .* not measured/);
+    expect(() => checkBudget(needs, small)).toThrow(/stage-1 needs .* GB of GPU memory \(predicted\)/);
+    expect(budgetTable(needs, small)).toMatch(/GPU: predicted; webgpu as measured on one .*, cuda .* not measured/);
   });
 });
 
@@ -159,13 +197,13 @@ describe("the least thrift that fits", () => {
     );
   });
 
-  test("pictures in turns, and the decoder in strips when that is not enough", async () => {
+  test("pictures in turns; a small decoder's large maps in strips at any rate", async () => {
     const plan = planFor(tiny, [64, 128, 2048], 4);
     const whole = (await planMemory(plan, colab)).at(-1);
-    const [, unet, vae] = whole?.networks ?? [];
+    expect(whole?.thrift).toEqual({ stripBytes: expect.any(Number) as number });
+    const [, unet] = whole?.networks ?? [];
     const thriftiest = (await planMemory(plan, { ...colab, ramBytes: 1 })).at(-1);
     const ramBytes = thriftiest?.peakBytes ?? 0;
-    expect(vae?.peakBytes).toBeGreaterThan(ramBytes);
     expect(unet?.peakBytes).toBeGreaterThan(ramBytes);
     const [stage] = (await planMemory(plan, { ...colab, ramBytes })).slice(-1);
     expect(stage?.verdict).toBe("fits");

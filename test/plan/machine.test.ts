@@ -12,6 +12,7 @@ import {
   ignoredProxyVariables,
   nearestFolder,
   readHardware,
+  stageEnvironment,
   usableMemoryBytes,
 } from "../../src/plan/machine.ts";
 
@@ -112,6 +113,16 @@ test("onnxruntime's installer is asked for CUDA 12 whatever npm says, and gets n
     npm_config_onnxruntime_node_install_cuda: "skip",
   };
   expect(cudaInstallerEnvironment(env)).toEqual({ PATH: "/bin", ONNXRUNTIME_NODE_INSTALL_CUDA: "v12" });
+});
+
+test("a stage's allocator gives large buffers back and asks for huge pages; what the user says of it wins", () => {
+  expect(stageEnvironment({ A: "1" })).toEqual({
+    A: "1",
+    MALLOC_MMAP_THRESHOLD_: "1048576",
+    GLIBC_TUNABLES: "glibc.malloc.hugetlb=1",
+  });
+  const own = { MALLOC_MMAP_THRESHOLD_: "4096", GLIBC_TUNABLES: "glibc.malloc.hugetlb=0" };
+  expect(stageEnvironment(own)).toEqual({ ...own, GLIBC_TUNABLES: "glibc.malloc.hugetlb=1:glibc.malloc.hugetlb=0" }); // the last one holds
 });
 
 test("the machine", async () => {

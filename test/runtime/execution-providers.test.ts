@@ -19,8 +19,8 @@ test("there are three", () => {
 });
 
 test("a card is named to CUDA alone", () => {
-  expect(sessionOptions.cuda("mapped", 1).executionProviders).toEqual([{ name: "cuda", deviceId: 1 }]);
-  expect(sessionOptions.webgpu("mapped", 1).executionProviders).toEqual(["webgpu"]);
+  expect(sessionOptions.cuda("mapped", { deviceId: 1 }).executionProviders).toEqual([{ name: "cuda", deviceId: 1 }]);
+  expect(sessionOptions.webgpu("mapped", { deviceId: 1 }).executionProviders).toEqual(["webgpu"]);
 });
 
 test("CUDA has no arena that doubles, and weights go to the card without a copy in the process", () => {
@@ -30,6 +30,18 @@ test("CUDA has no arena that doubles, and weights go to the card without a copy 
   });
   expect(sessionOptions.webgpu("mapped").extra).toMatchObject({
     session: { use_device_allocator_for_initializers: "1" },
+  });
+});
+
+test("the processor keeps its buffers and its order of nodes where it is told to, and never unpacked weights", () => {
+  expect(sessionOptions.cpu("expanded")).toMatchObject({ enableCpuMemArena: false, graphOptimizationLevel: "all" });
+  expect(sessionOptions.cpu("expanded", { keepBuffers: true, inOrder: true })).toMatchObject({
+    enableCpuMemArena: true,
+    graphOptimizationLevel: "extended",
+  });
+  expect(sessionOptions.cpu("mapped", { keepBuffers: true, inOrder: true })).toMatchObject({
+    enableCpuMemArena: false,
+    graphOptimizationLevel: "disabled",
   });
 });
 

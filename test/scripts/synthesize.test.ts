@@ -71,3 +71,15 @@ test("numbers are of the promised spread, differ from tensor to tensor and are t
   expect(one).not.toEqual(two);
   expect(first(new RandomWeights(3))).toEqual(one);
 });
+
+test("T5's norms make six channels larger where that is asked for, and are the only ones that change", () => {
+  const bytes = (name: string, outliers: number): Float32Array => {
+    const pieces = [...new RandomWeights(0, { outliers }).bytes(name, { dtype: "F32", shape: [4096] })];
+    return new Float32Array(Uint8Array.from(Buffer.concat(pieces)).buffer);
+  };
+  const norm = bytes("encoder.block.3.layer.1.layer_norm.weight", 20);
+  expect([...norm].filter((weight) => weight === 20)).toHaveLength(6);
+  expect([...norm].filter((weight) => weight === 1)).toHaveLength(4090);
+  const last = "encoder.final_layer_norm.weight";
+  expect(bytes(last, 20)).toEqual(bytes(last, 1));
+});

@@ -49,6 +49,36 @@ test("normal weights come back with an error of 8.4 % of their size, less than w
   expect(error).toBeLessThan(0.0853);
 });
 
+describe("in 8 bits", () => {
+  test("even steps come back exactly, a byte each", () => {
+    const steps = Float32Array.from({ length: 32 }, (_, at) => (at % 2 === 0 ? at / 2 - 127 : 127 - (at - 1) / 2));
+    const { data, scales } = quantizeBlocks(steps, 1, 8);
+    expect([...data.subarray(0, 4)]).toEqual([1, 255, 2, 254]);
+    expect([...float16ToFloat32(scales)]).toEqual([1]);
+    expect(dequantizeBlocks({ data, scales }, 1, 32, 8)).toEqual(steps);
+    expect(blockShapes([3, 65], 8)).toEqual({ data: [3, 3, 32], scales: [3, 3] });
+  });
+
+  test.each([1, 1e-3, 1e-4, 2e-5])("a block of size %s keeps its sign and size, however coarse its scale", (size) => {
+    const weights = Float32Array.from({ length: 32 }, (_, at) => (at % 2 === 0 ? size : -size));
+    const returned = dequantizeBlocks(quantizeBlocks(weights, 1, 8), 1, 32, 8);
+    for (const [at, value] of returned.entries()) expect(value / (weights[at] ?? NaN)).toBeCloseTo(1, 0);
+  });
+
+  test("zeros are 128; normal weights come back with an error of 0.5 % of their size", () => {
+    expect([...new Set(quantizeBlocks(new Float32Array(70), 2, 8).data)]).toEqual([128]);
+    const weights = normals(64 * 320);
+    const returned = dequantizeBlocks(quantizeBlocks(weights, 64, 8), 64, 320, 8);
+    const error = Math.hypot(...returned.map((value, at) => value - weights[at]!)) / Math.hypot(...weights);
+    expect(error).toBeGreaterThan(4e-3);
+    expect(error).toBeLessThan(5.5e-3);
+  });
+
+  test("a weight that is not finite is refused by its row", () => {
+    expect(() => quantizeBlocks(Float32Array.of(1, 2, 3, Infinity), 2, 8)).toThrow(/^Row 1 .* cannot become 8-bit/);
+  });
+});
+
 test("the fit is the scale of least squared error for its steps", () => {
   const weights = normals(32);
   const { scales } = quantizeBlocks(weights, 1);

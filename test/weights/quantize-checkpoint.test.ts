@@ -1,4 +1,13 @@
-import { cpSync, mkdirSync, readFileSync, readdirSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { buildT5Encoder, readT5EncoderConfig } from "../../src/models/t5-encoder.ts";
@@ -131,4 +140,23 @@ test("weights that are no T5's and a cache that is a file are one clear error ea
     message: expect.stringMatching(/cannot be kept in .*its folder is a file/) as string,
   });
   expect(statSync(file).size).toBe(0);
+});
+
+test("what a killed process left half made is removed, what another one is writing is not", async () => {
+  const cache = await temporaryFolder();
+  for (const [name, minutesAgo] of [
+    ["dead.1.tmp", 20],
+    ["alive.2.tmp", 0],
+  ] as const) {
+    mkdirSync(join(cache, name));
+    writeFileSync(join(cache, name, "model"), "half");
+    const then = new Date(Date.now() - minutesAgo * 60_000);
+    utimesSync(join(cache, name, "model"), then, then);
+    utimesSync(join(cache, name), new Date(0), new Date(0));
+  }
+  const folder = await quantizeIntoCache(await openWeights(source, "fp16"), cache, 8);
+  expect(readdirSync(cache).map((name) => join(cache, name))).toEqual(
+    expect.arrayContaining([folder, join(cache, "alive.2.tmp")]),
+  );
+  expect(readdirSync(cache)).toHaveLength(2);
 });

@@ -5,19 +5,24 @@
  * float16; where both meet, float16 wins, as it does in the reference.
  */
 
-import type { GraphBuilder, Value } from "../graph.ts";
+import type { Value } from "../graph.ts";
 import * as ops from "../ops.ts";
-import type { Rewrite, StoredWeight } from "./lowering.ts";
+import { inBlocks, unpackBlocks } from "./blocks.ts";
+import type { Lowering, Rewrite } from "./lowering.ts";
 import { type ComputeType, castTo, inputsOf } from "./spellings.ts";
 
 /** The rewrites, each given all its floating-point inputs in `type`. */
 export function computedIn(type: ComputeType, rewrites: Readonly<Record<string, Rewrite>>): Record<string, Rewrite> {
-  const inType =
-    (rewrite: Rewrite): Rewrite =>
-    (context, node) =>
-      rewrite({ ...context, lowered: (value) => castTo(context.g, context.lowered(value), type) }, node);
-  return Object.fromEntries(Object.entries(rewrites).map(([op, rewrite]) => [op, inType(rewrite)]));
+  return Object.fromEntries(Object.entries(rewrites).map(([op, rewrite]) => [op, inType(type, rewrite)]));
 }
+
+export const inType =
+  (type: ComputeType, rewrite: Rewrite): Rewrite =>
+  (context, node) => {
+    const lowered = (value: Value): Value => castTo(context.g, context.lowered(value), type);
+    const last = (value: Value): Value => castTo(context.g, context.last(value), type);
+    return rewrite({ ...context, lowered, last }, node);
+  };
 
 /** For operations without weights and several inputs: those of one type stay as they are, of two become float16. */
 const inOneType: Rewrite = (context, node) => {
@@ -38,11 +43,12 @@ export const mixedTypes: Readonly<Record<string, Rewrite>> = {
 
 /** A stored weight -> `type`, by nodes that run just before it is used. */
 export const unpackTo =
-  (type: ComputeType) =>
-  (g: GraphBuilder, stored: Value, weight: StoredWeight): Value => {
-    const cast = (value: Value): Value =>
-      value.dtype === type ? value : g.weightOp("Cast", [value], { to: ops.text(type) });
-    if (!weight.rowScales) return cast(stored);
+  (type: ComputeType): Lowering["unpackWeight"] =>
+  (g, bound, shape) => {
+    const { value, weight } = bound;
+    const cast = (x: Value): Value => (x.dtype === type ? x : g.weightOp("Cast", [x], { to: ops.text(type) }));
+    if (inBlocks(bound)) return unpackBlocks(g, bound, shape, type);
+    if (!weight.rowScales) return cast(value);
     const scales = g.constant(weight.rowScales, [weight.rowScales.length]);
-    return cast(g.weightOp("DequantizeLinear", [stored, scales], { axis: ops.int(0) }));
+    return cast(g.weightOp("DequantizeLinear", [value, scales], { axis: ops.int(0) }));
   };

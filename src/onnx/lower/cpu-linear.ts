@@ -7,20 +7,22 @@
  *   summed in int32: about twice as fast as unpacking the weights, at a loss. Where x86 has no VNNI, onnxruntime adds two
  *   products in 16 bits, and the largest pairs are cut off: on normal numbers, one pair in 30 sums of 4,096 products,
  *   0.6 % of a sum's size; 7 bits would avoid it and lose more.
- * - anything else: unpacked to float32, then Gemm.
+ * - anything else, 8-bit blocks too (MatMulNBits is three times as slow as Gemm there): unpacked to float32, then Gemm.
  */
 
 import { elementCount } from "../../math/tensor.ts";
 import type { GraphBuilder, Node, Value } from "../graph.ts";
 import * as ops from "../ops.ts";
-import type { Rewrite, Rewriting, StoredTensor, StoredWeight } from "./lowering.ts";
+import { type BlockWeight, inBlocks, multiplyBlocks } from "./blocks.ts";
+import type { Rewrite, Rewriting, StoredWeight } from "./lowering.ts";
 import { inputOf, linearAsGemm } from "./spellings.ts";
 
 export const linear: Rewrite = (context, node) => {
   const [, parameter] = node.inputs;
   const stored = parameter ? context.stored(parameter) : undefined;
-  if (stored?.weight.blockScales)
-    return withBias(context, node, linearOfBlocks(context, node, stored.value, stored.weight.blockScales));
+  if (inBlocks(stored) && is4Bit(stored)) {
+    return withBias(context, node, multiplyBlocks(context.g, inputOf(context, node, 0), stored, null));
+  }
   if (stored?.weight.rowScales && node.attributes["activations"]) {
     return withBias(context, node, linearOfInt8(context, node, stored.value, stored.weight.rowScales));
   }
@@ -32,21 +34,8 @@ function withBias({ g, lowered }: Rewriting, node: Node, product: Value): Value 
   return bias ? ops.add(g, product, lowered(bias)) : product;
 }
 
-const BLOCK = 32;
-
-function linearOfBlocks(context: Rewriting, node: Node, weight: Value, stored: StoredTensor): Value {
-  const { g } = context;
-  const x = inputOf(context, node, 0);
-  const { file, offset, byteLength, name, dtype, shape } = stored;
-  const halves = g.fileWeight({ value: { name, dtype, shape }, file, offset, byteLength });
-  const scales = g.weightOp("Cast", [halves], { to: ops.text("float32") });
-  return g.op("com.microsoft.MatMulNBits", [x, weight, scales], {
-    N: ops.int(node.output.shape.at(-1) ?? 0),
-    K: ops.int(x.shape.at(-1) ?? 0),
-    bits: ops.int(4),
-    block_size: ops.int(BLOCK),
-  });
-}
+/** Two weights a byte. */
+const is4Bit = ({ value }: BlockWeight): boolean => value.shape[2] === 16;
 
 /** The largest step of an activation, and the number that stands for 0. */
 const [TOP, ZERO] = [127, 128];

@@ -11,8 +11,9 @@
 
 import type { GraphBuilder, Value } from "../graph.ts";
 import * as ops from "../ops.ts";
+import { inBlocks, unpackBlocks } from "./blocks.ts";
 import { linear } from "./cpu-linear.ts";
-import type { Lowering, StoredWeight } from "./lowering.ts";
+import type { BoundWeight, Lowering } from "./lowering.ts";
 import * as spell from "./spellings.ts";
 
 export const cpu: Lowering = {
@@ -32,11 +33,13 @@ export const cpu: Lowering = {
   },
 };
 
-function unpackWeight(g: GraphBuilder, stored: Value, weight: StoredWeight): Value {
-  if (weight.dtype === "float32") return stored;
+function unpackWeight(g: GraphBuilder, bound: BoundWeight, shape: readonly number[]): Value {
+  const { value, weight } = bound;
+  if (inBlocks(bound)) return unpackBlocks(g, bound, shape, "float32");
+  if (weight.dtype === "float32") return value;
   if (weight.rowScales) {
     const scales = g.constant(weight.rowScales, [weight.rowScales.length]);
-    return g.weightOp("DequantizeLinear", [stored, scales], { axis: ops.int(0) });
+    return g.weightOp("DequantizeLinear", [value, scales], { axis: ops.int(0) });
   }
-  return g.weightOp("Cast", [stored], { to: ops.text("float32") });
+  return g.weightOp("Cast", [value], { to: ops.text("float32") });
 }

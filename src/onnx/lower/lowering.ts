@@ -4,9 +4,9 @@
  * operation is spelled out. What a device wants is data: one `Lowering` per file beside this one.
  */
 
-import { CheckpointError } from "../../errors.ts";
 import { checkGraph } from "../check.ts";
 import { type DType, type FileWeight, type Graph, GraphBuilder, type Node, type Value } from "../graph.ts";
+import { channelsFirst, channelsLast } from "./channels-last.ts";
 
 /** Bytes of a file, and what they are. */
 export interface StoredTensor extends Omit<FileWeight, "value"> {
@@ -15,11 +15,24 @@ export interface StoredTensor extends Omit<FileWeight, "value"> {
   readonly shape: readonly number[];
 }
 
-/** A weight as the checkpoint stores it; int8 rows come with one float32 scale each, 4-bit blocks with float16 ones. */
+/** A weight as the checkpoint stores it; int8 rows come with one float32 scale each, blocks with float16 ones. */
 export interface StoredWeight extends StoredTensor {
   readonly rowScales?: Float32Array;
-  /** The weight is (rows, blocks, 16) uint8, these are (rows, blocks) float16. */
+  /** The weight is (rows, blocks, 16 in 4 bits or 32 in 8) uint8, these are (rows, blocks) float16. */
   readonly blockScales?: StoredTensor;
+}
+
+/** A weight as it lies in its file, in the lowered graph. */
+export interface BoundWeight {
+  readonly value: Value;
+  readonly weight: StoredWeight;
+  /** Of blocks: (rows, blocks) float16. */
+  readonly scales?: Value;
+}
+
+/** A value (B, C, ...) with its channels at the end and all else in one axis: (B·rest, C). */
+export interface ChannelsLast {
+  readonly last: Value;
 }
 
 /** Finds a weight by its name or one of its older names. @throws {CheckpointError} missing or of another shape. */
@@ -28,13 +41,24 @@ export type WeightLookup = (name: string, shape: readonly number[], aliases: rea
 /** What a rewrite may use; `g` is open at the node's scope. */
 export interface Rewriting {
   readonly g: GraphBuilder;
+  /** The network's node that makes a value; undefined for inputs, weights and constants. */
+  readonly producer: (value: Value) => Node | undefined;
   /** The lowered counterpart of one of the node's inputs: for a weight, unpacked whatever the file holds. */
   readonly lowered: (value: Value) => Value;
+  /** The same with channels last, (B·rest, C); transposed unless it was made so. */
+  readonly last: (value: Value) => Value;
+  /** Was it made with its channels last? */
+  readonly isLast: (value: Value) => boolean;
   /** The weight as it lies; undefined if `value` is no parameter of the network. */
-  readonly stored: (value: Value) => { readonly value: Value; readonly weight: StoredWeight } | undefined;
+  readonly stored: (value: Value) => BoundWeight | undefined;
+  /** The same, without entering it into the lowered graph. */
+  readonly weight: (value: Value) => StoredWeight | undefined;
 }
 
-export type Rewrite = (context: Rewriting, node: Node) => Value;
+export type Rewrite = (context: Rewriting, node: Node) => Lowered;
+
+/** A node's result, or how to make it once it is asked for: never, where all its consumers do without. */
+export type Lowered = Value | ChannelsLast | { readonly later: () => Value | ChannelsLast };
 
 export interface Lowering {
   readonly name: string;
@@ -42,8 +66,11 @@ export interface Lowering {
   readonly opset: number;
   /** Operations the device wants spelled otherwise; all others pass unchanged. */
   readonly rewrites: Readonly<Record<string, Rewrite>>;
-  /** stored -> the type it is computed in; the nodes it adds come first in the graph (GraphBuilder.weightOp). */
-  readonly unpackWeight: (g: GraphBuilder, stored: Value, weight: StoredWeight) => Value;
+  /**
+   * stored -> the type it is computed in, in the network's shape; the nodes it adds come first in the graph
+   * (GraphBuilder.weightOp).
+   */
+  readonly unpackWeight: (g: GraphBuilder, bound: BoundWeight, shape: readonly number[]) => Value;
 }
 
 /** @returns a graph of ONNX operations only. Its inputs and outputs keep their names and types. */
@@ -51,43 +78,49 @@ export function lower(graph: Graph, weights: WeightLookup, lowering: Lowering): 
   checkGraph(graph);
   const g = new GraphBuilder(`${graph.name} for ${lowering.name}`);
   const made = new Map<string, Value>();
-  const aliases = new Map(graph.parameters.map((parameter) => [parameter.value.name, parameter.aliases]));
-  const storedValues = new Map<string, { value: Value; weight: StoredWeight }>();
+  const madeLast = new Map<string, Value>();
+  const postponed = new Map<string, () => Value | ChannelsLast>();
+  const producers = new Map(graph.nodes.map((node) => [node.output.name, node]));
+  const { weight, stored } = bindOnce(graph, weights, g);
 
-  const stored: Rewriting["stored"] = (value) => {
-    const older = aliases.get(value.name);
-    if (!older) return undefined;
-    const known = storedValues.get(value.name);
-    if (known) return known;
-    const weight = weights(value.name, value.shape, older);
-    const { file, offset, byteLength, dtype, shape } = weight;
-    const bound = {
-      value: g.fileWeight({ value: { name: value.name, dtype, shape }, file, offset, byteLength }),
-      weight,
-    };
-    storedValues.set(value.name, bound);
-    return bound;
+  const keep = ({ name }: Value, result: Lowered): void => {
+    if ("later" in result) postponed.set(name, result.later);
+    else if ("last" in result) madeLast.set(name, result.last);
+    else made.set(name, result);
+  };
+  const settle = (value: Value): void => {
+    const make = postponed.get(value.name);
+    if (make && postponed.delete(value.name)) keep(value, make());
   };
   const unpack = (value: Value): Value => {
-    const known = made.get(value.name);
-    if (known) return known;
     const bound = stored(value);
     if (!bound) throw new Error(`${graph.name}: ${value.name} is no weight`);
-    if (bound.weight.blockScales) {
-      throw new CheckpointError(
-        `4-bit weights are only multiplied on the processor, not by ${lowering.name}; ask for --text-encoder-bits 8.`,
-      );
-    }
-    const unpacked = lowering.unpackWeight(g, bound.value, bound.weight);
-    made.set(value.name, unpacked);
-    return unpacked;
+    return lowering.unpackWeight(g, bound, value.shape);
   };
-  const lowered = (value: Value): Value => made.get(value.name) ?? unpack(value);
+  const lowered = (value: Value): Value => {
+    settle(value);
+    const last = madeLast.get(value.name);
+    return remember(made, value, () => (last ? channelsFirst(g, last, value.shape) : unpack(value)));
+  };
+  const context: Rewriting = {
+    g,
+    producer: (value) => producers.get(value.name),
+    lowered,
+    last: (value) => {
+      settle(value);
+      return remember(madeLast, value, () => channelsLast(g, lowered(value)));
+    },
+    isLast: (value) => {
+      settle(value);
+      return madeLast.has(value.name);
+    },
+    stored,
+    weight,
+  };
 
   for (const value of graph.inputs) made.set(value.name, g.input(value.name, value.dtype, value.shape));
   for (const { value, data } of graph.constants) made.set(value.name, g.constant(data, value.shape, value.dtype));
   const outputs = new Set(graph.outputs.map((value) => value.name));
-  const context: Rewriting = { g, lowered, stored };
 
   for (const node of graph.nodes) {
     const [first] = node.inputs;
@@ -97,16 +130,53 @@ export function lower(graph: Graph, weights: WeightLookup, lowering: Lowering): 
     }
     const rewrite = lowering.rewrites[node.op];
     const path = node.name.slice(0, node.name.lastIndexOf("/"));
-    const build = (): Value => {
+    const build = (): Lowered => {
       if (rewrite) return rewrite(context, node);
       const inputs = node.inputs.map((value) => value && lowered(value));
       return g.op(node.op, inputs, node.attributes);
     };
-    made.set(node.output.name, path === "" ? build() : g.scope(path, build));
+    keep(node.output, path === "" ? build() : g.scope(path, build));
   }
   const result = g.finish();
   checkGraph(result);
   return result;
+}
+
+/** Finds a weight when it is asked for first, and enters it into `g` when it is used first. */
+function bindOnce(graph: Graph, weights: WeightLookup, g: GraphBuilder): Pick<Rewriting, "weight" | "stored"> {
+  const aliases = new Map(graph.parameters.map((parameter) => [parameter.value.name, parameter.aliases]));
+  const found = new Map<string, StoredWeight>();
+  const bound = new Map<string, BoundWeight>();
+  const weight = (value: Value): StoredWeight | undefined => {
+    const older = aliases.get(value.name);
+    return older && remember(found, value, () => weights(value.name, value.shape, older));
+  };
+  const stored = (value: Value): BoundWeight | undefined => {
+    const own = weight(value);
+    return own && remember(bound, value, () => bindWeight(g, own, value.name));
+  };
+  return { weight, stored };
+}
+
+/** Enters a weight into `g`. @param name of the value it becomes. */
+export function bindWeight(g: GraphBuilder, weight: StoredWeight, name: string): BoundWeight {
+  const scales = weight.blockScales;
+  return {
+    value: bindTensor(g, name, weight),
+    weight,
+    ...(scales ? { scales: bindTensor(g, scales.name, scales) } : {}),
+  };
+}
+
+const bindTensor = (g: GraphBuilder, name: string, { file, offset, byteLength, dtype, shape }: StoredTensor): Value =>
+  g.fileWeight({ value: { name, dtype, shape }, file, offset, byteLength });
+
+function remember<T>(known: Map<string, T>, { name }: Value, make: () => T): T {
+  const old = known.get(name);
+  if (old !== undefined) return old;
+  const made = make();
+  known.set(name, made);
+  return made;
 }
 
 /** A device may compute in another type than the network is described in. */

@@ -7,16 +7,21 @@ import { cpu } from "./cpu.ts";
 import { cuda } from "./cuda.ts";
 import type { Lowering } from "./lowering.ts";
 import type { ComputeType } from "./spellings.ts";
+import type { WebgpuChoices } from "./webgpu-choices.ts";
 import { webgpu } from "./webgpu.ts";
 
 export type ExecutionProvider = "cpu" | "cuda" | "webgpu";
 
-/** The processor computes all in float32, whatever type the network stands. */
-export const lowerings: Readonly<Record<ExecutionProvider, (type: ComputeType) => Lowering>> = {
-  cpu: () => cpu,
-  cuda,
-  webgpu,
-};
+/**
+ * The processor computes all in float32, whatever type the network stands. What a network becomes on WebGPU can be chosen:
+ * webgpu-choices.
+ */
+export const lowerings: Readonly<Record<ExecutionProvider, (type: ComputeType, choices?: WebgpuChoices) => Lowering>> =
+  {
+    cpu: () => cpu,
+    cuda: (type) => cuda(type),
+    webgpu,
+  };
 
 /**
  * What a graphics card computes a network in.

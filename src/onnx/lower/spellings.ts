@@ -64,15 +64,19 @@ export const embedding =
 export const groupNorm: Rewrite = (context, node) => {
   const { g } = context;
   const [x, weight, bias] = [inputOf(context, node, 0), inputOf(context, node, 1), inputOf(context, node, 2)];
-  const groups = intOf(node.attributes, "groups");
-  const ones = constantLike(g, x, new Float32Array(groups).fill(1), [groups]);
-  const none = constantLike(g, x, new Float32Array(groups), [groups]);
-  const epsilon = ops.float(floatOf(node.attributes, "epsilon"));
-  const grouped = ops.reshape(g, x, [x.shape[0] ?? 0, groups, -1]);
-  const normal = ops.reshape(g, g.op("InstanceNormalization", [grouped, ones, none], { epsilon }), x.shape);
+  const normal = normalizeGroups(g, x, intOf(node.attributes, "groups"), floatOf(node.attributes, "epsilon"));
   const perChannel = (v: Value): Value => ops.reshape(g, v, [...channelShape(v), ...x.shape.slice(2).map(() => 1)]);
   return ops.add(g, ops.mul(g, normal, perChannel(weight)), perChannel(bias));
 };
+
+/** x (B, ...), whose rest lies group by group: mean 0 and variance 1 within each group. */
+export function normalizeGroups(g: GraphBuilder, x: Value, groups: number, epsilon: number): Value {
+  const ones = constantLike(g, x, new Float32Array(groups).fill(1), [groups]);
+  const none = constantLike(g, x, new Float32Array(groups), [groups]);
+  const grouped = ops.reshape(g, x, [x.shape[0] ?? 0, groups, -1]);
+  const normal = g.op("InstanceNormalization", [grouped, ones, none], { epsilon: ops.float(epsilon) });
+  return ops.reshape(g, normal, x.shape);
+}
 
 const channelShape = (v: Value): readonly number[] => (v.shape.length === 2 ? v.shape : [1, ...v.shape]);
 

@@ -27,7 +27,7 @@ const table = z
 /** Type parameters of inputs, in order, and of the output, where they are not all T. int64 shapes are fixed types. */
 const signatures: Readonly<Record<string, { inputs: readonly string[]; output: string }>> = {
   Cast: { inputs: ["T1"], output: "T2" },
-  DequantizeLinear: { inputs: ["T1", "T2"], output: "T2" },
+  DequantizeLinear: { inputs: ["T1", "T2", "T1"], output: "T2" },
   Gather: { inputs: ["T", "Tind"], output: "T" },
   Identity: { inputs: ["V"], output: "V" },
   Resize: { inputs: ["T1"], output: "T1" },

@@ -5,13 +5,20 @@
 
 import { describe, expect, test, vi } from "vitest";
 import { lowerings } from "../../../src/onnx/lower/providers.ts";
+import { webgpuVariants } from "../../../src/onnx/lower/webgpu-choices.ts";
 import { tinyNetworks } from "./networks.ts";
 import { relativeError, runLowered } from "./run-lowered.ts";
+import { wideNetworks } from "./wide-networks.ts";
 
 vi.setConfig({ testTimeout: 600_000 }); // a software device compiles each shader for some tenths of a second
 
 const named = (process.env["IF_GEN_TEST_PROVIDERS"] ?? "").split(",");
 const networks = await tinyNetworks();
+const wide = named.includes("webgpu") ? await wideNetworks() : [];
+/** Not the fused attention, which software devices have wrong; maps of the networks' sizes count as large. */
+const inBlocks = Object.entries(webgpuVariants)
+  .filter(([, { weights, attention }]) => weights === "blocks" && attention === "plain")
+  .map(([name, choices]) => [name, { ...choices, piecesFrom: Math.min(choices.piecesFrom, 2 ** 12) }] as const);
 
 describe.each(["cuda", "webgpu"] as const)("on %s", (provider) => {
   const lowering = lowerings[provider];
@@ -25,6 +32,19 @@ describe.each(["cuda", "webgpu"] as const)("on %s", (provider) => {
     test.runIf(name.startsWith("unet"))("in float16", async () => {
       const output = await runLowered(graph, folder, lowering("float16"), feeds, provider);
       expect(relativeError(output, expected.data)).toBeLessThan(3e-2);
+    });
+  });
+});
+
+describe.skipIf(wide.length === 0).each(wide)("on webgpu, in 8-bit blocks: $name", ({ graph, blocks, feeds }) => {
+  describe.each(inBlocks)("%s", (_, choices) => {
+    test.each([
+      ["float32", 1e-5],
+      ["float16", 2e-2],
+    ] as const)("in %s", async (type, tolerance) => {
+      const expected = await runLowered(graph, blocks, lowerings.cpu("float32"), feeds);
+      const output = await runLowered(graph, blocks, lowerings.webgpu(type, choices), feeds, "webgpu");
+      expect(relativeError(output, expected)).toBeLessThan(tolerance);
     });
   });
 });

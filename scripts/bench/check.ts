@@ -1,0 +1,38 @@
+/**
+ * The regression net: ratios of this run beside those of scripts/bench/recorded.json. Times of another machine say nothing,
+ * ratios within one run on one machine say most of what there is to say.
+ */
+
+import { readFileSync, writeFileSync } from "node:fs";
+import type { Pair } from "./pairs.ts";
+import { recorded } from "./settings.ts";
+
+type Recorded = Readonly<Record<string, number>>;
+
+/** A ratio may be so many times the recorded one before it counts as slower; short kernels scatter the most. */
+const TOLERANCE = { ms: 1.25, MB: 1.1 };
+
+const ratiosOf = (pairs: readonly Pair[]): [Pair, number][] =>
+  pairs.flatMap((one): [Pair, number][] => (one.ratio === undefined ? [] : [[one, one.ratio]]));
+
+/** Writes the ratios of `pairs` over the recorded ones of the same names. */
+export function record(pairs: readonly Pair[]): void {
+  const own = ratiosOf(pairs).map(([{ name }, ratio]): [string, number] => [name, Number(ratio.toPrecision(3))]);
+  const all: Recorded = { ...readRecorded(), ...Object.fromEntries(own) };
+  writeFileSync(recorded, `${JSON.stringify(all, null, 2)}\n`);
+}
+
+/** @returns a sentence for each row that got slower or larger, and for each that cannot be compared. */
+export function compare(pairs: readonly Pair[], before: Recorded = readRecorded()): string[] {
+  return ratiosOf(pairs).flatMap(([{ name, unit }, ratio]) => {
+    const known = before[name];
+    if (known === undefined) return [`${name}: nothing is recorded; --record would do so`];
+    if (ratio <= known * TOLERANCE[unit]) return [];
+    const word = unit === "ms" ? "slower" : "larger";
+    return [`${name}: ${word}: a ratio of ${ratio.toFixed(3)}, recorded was ${known.toFixed(3)}`];
+  });
+}
+
+function readRecorded(): Recorded {
+  return JSON.parse(readFileSync(recorded, "utf8")) as Recorded;
+}

@@ -1,0 +1,89 @@
+/**
+ * @module runtime/hoisted-session
+ * A network that runs step after step, with what does not change between steps computed once (onnx/hoist): two sessions,
+ * the first of which gives the second further inputs. With webgpu these stay on the card; cuda's results could not, from
+ * JavaScript, and carrying them there each step would take longer than computing them again.
+ */
+
+import type { Tensor as OrtTensor } from "onnxruntime-node";
+import type { Graph } from "../onnx/graph.ts";
+import { hoist } from "../onnx/hoist.ts";
+import { weightModeFor } from "../onnx/weight-mode.ts";
+import type { WeightTable } from "../weights/checkpoint.ts";
+import { type Feed, type Run, type SessionSettings, numbersOf, withSession, withTensors } from "./session.ts";
+
+type Tensors = Readonly<Record<string, OrtTensor>>;
+
+/**
+ * As withSession.
+ * @param varying names of the inputs that differ from run to run. The others may too: then all is computed again.
+ * @param kept for how many different feeds of the others results are kept: samples that take turns.
+ */
+export async function withHoistedSession<T>(
+  graph: Graph,
+  { varying, kept }: { varying: readonly string[]; kept: number },
+  weights: WeightTable | null,
+  settings: SessionSettings,
+  use: (run: Run) => Promise<T>,
+): Promise<T> {
+  const provider = settings.executionProvider;
+  const parts = provider === "cuda" ? undefined : hoist(graph, varying);
+  if (!parts) return withSession(graph, weights, settings, use);
+  const { once, rest } = parts;
+  const own = { ...settings, weightMode: settings.weightMode ?? weightModeFor(graph) };
+  return withTensors(once, weights, own, provider === "webgpu" ? "card" : "process", (runOnce) =>
+    withTensors(rest, weights, own, "process", async (runRest) => {
+      const results = new Kept(kept);
+      try {
+        return await use(async (feeds) => {
+          const fixed = Object.fromEntries(once.inputs.map(({ name }) => [name, feedOf(feeds, name)]));
+          const hoisted = results.find(fixed) ?? results.keep(fixed, await runOnce(fixed));
+          return numbersOf(rest, settings, await runRest({ ...feeds, ...hoisted }));
+        });
+      } finally {
+        results.dispose();
+      }
+    }),
+  );
+}
+
+function feedOf(feeds: Readonly<Record<string, Feed>>, name: string): Feed {
+  const feed = feeds[name];
+  if (!feed) throw new Error(`${name} is not fed`);
+  return feed;
+}
+
+/** Results by what was fed, the oldest going first. */
+class Kept {
+  readonly #most: number;
+  #entries: { readonly feeds: Readonly<Record<string, Feed>>; readonly results: Tensors }[] = [];
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  find(feeds: Readonly<Record<string, Feed>>): Tensors | undefined {
+    return this.#entries.find((entry) => Object.entries(feeds).every(([name, feed]) => equal(feed, entry.feeds[name])))
+      ?.results;
+  }
+
+  /** Feeds are copied: their owner may write over them. */
+  keep(feeds: Readonly<Record<string, Feed>>, results: Tensors): Tensors {
+    const copies = Object.fromEntries(Object.entries(feeds).map(([name, feed]) => [name, feed.slice()]));
+    this.#entries.push({ feeds: copies, results });
+    while (this.#entries.length > this.#most) disposeOf(this.#entries.shift()?.results);
+    return results;
+  }
+
+  dispose(): void {
+    for (const { results } of this.#entries) disposeOf(results);
+    this.#entries = [];
+  }
+}
+
+function disposeOf(results: Tensors = {}): void {
+  for (const tensor of Object.values(results)) tensor.dispose();
+}
+
+const equal = (a: Feed, b: Feed | undefined): boolean =>
+  b !== undefined && a.length === b.length && a.every((value, at) => value === b[at]);
