@@ -3,6 +3,7 @@
  */
 
 import { join } from "node:path";
+import type { StageName } from "../../src/plan/plan.ts";
 import { stageEnvironment } from "../../src/plan/machine.ts";
 import { startLineProcess } from "./line-process.ts";
 import { type Pair, inTurn, pair } from "./pairs.ts";
@@ -11,7 +12,7 @@ import { type Settings, checkpointOf, log, networkServer, reference } from "./se
 export type NetworkName = "T5" | "stage 1 UNet" | "stage 2 UNet" | "stage 3 UNet" | "VAE decoder";
 
 interface Measurement {
-  readonly stage: string;
+  readonly stage: StageName;
   readonly component: string;
   /** 2: a picture with guidance. */
   readonly batch: number;
@@ -41,11 +42,13 @@ async function benchNetwork(
   { plan, rounds, threads, python }: Settings,
 ): Promise<Pair> {
   log(`${network} ...`);
-  const folder = join(checkpointOf(plan, stage), component);
+  const checkpoint = checkpointOf(plan, stage);
+  const folder = join(checkpoint, component); // what diffusers loads; here the pipelines know it
+  const thrift = plan.thrift?.[stage] ?? {};
   const sides = [startLineProcess(process.execPath, [networkServer], stageEnvironment())];
   if (python !== undefined) sides.push(startLineProcess(python, [reference, "serve"]));
   try {
-    for (const side of sides) await side.ask({ network, folder, batch, threads });
+    for (const side of sides) await side.ask({ network, checkpoint, folder, batch, threads, thrift });
     const [ours = [], theirs = []] = await inTurn(
       rounds,
       sides.map((side) => async () => (await side.ask<{ milliseconds: number }>({ runs })).milliseconds),

@@ -1,79 +1,105 @@
 /**
- * Our side of the comparison network by network: started by networks.ts, answers lines of JSON (line-process.ts).
+ * Our side of the comparison network by network: started by networks.ts, answers lines of JSON (line-process.ts). Networks
+ * are opened as the pipelines open them.
  *
- *   { network, folder, batch, threads }  loads a network, runs it once          -> {}
- *   { runs }                             runs it so many times                  -> { milliseconds } a run
+ *   { network, checkpoint, batch, threads, thrift }   loads a network, runs it once          -> {}
+ *   { runs }                                          runs it so many times                  -> { milliseconds } a run
  */
 
 import { createInterface } from "node:readline";
-import { elementCount } from "../../src/math/tensor.ts";
+import { join } from "node:path";
 import { readIfUnetConfig } from "../../src/models/if-unet-config.ts";
-import { buildIfUnet } from "../../src/models/if-unet.ts";
 import { readSdUnetConfig } from "../../src/models/sd-unet-config.ts";
-import { buildSdUnet } from "../../src/models/sd-unet.ts";
-import { buildT5Encoder, readT5EncoderConfig } from "../../src/models/t5-encoder.ts";
-import { buildVaeDecoder, readVaeConfig } from "../../src/models/vae.ts";
-import type { Graph, Value } from "../../src/onnx/graph.ts";
-import { type Feed, type Run, withSession } from "../../src/runtime/session.ts";
-import { openWeights } from "../../src/weights/checkpoint.ts";
-import { resolveVariant } from "../../src/weights/variants.ts";
+import * as components from "../../src/pipelines/components.ts";
+import type { Thrift } from "../../src/plan/plan.ts";
+import type { Feed } from "../../src/runtime/session.ts";
 import type { NetworkName } from "./networks.ts";
 
 interface Question {
   readonly network: NetworkName;
-  readonly folder: string;
+  readonly checkpoint: string;
   readonly batch: number;
   readonly threads: number;
+  readonly thrift: Thrift;
   readonly runs: number;
 }
 
+type Feeds = Readonly<Record<string, Feed>>;
+type Use = (run: (feeds: Feeds) => Promise<unknown>, feeds: Feeds) => Promise<void>;
+
 const textLength = 77;
-const sides = (side: number): { height: number; width: number } => ({ height: side, width: side });
 
-type Build = (folder: string, batch: number) => Promise<Graph>;
+/** Numbers as large as noise, mostly. */
+const waves = (count: number): Float32Array => Float32Array.from({ length: count }, (_, at) => 1.7 * Math.sin(at));
 
-const builders: Readonly<Record<NetworkName, Build>> = {
-  T5: async (folder, batch) => buildT5Encoder(await readT5EncoderConfig(folder), { batch, textLength }),
-  "stage 1 UNet": async (folder, batch) =>
-    buildIfUnet(await readIfUnetConfig(folder), { batch, textLength, ...sides(64) }),
-  "stage 2 UNet": async (folder, batch) =>
-    buildIfUnet(await readIfUnetConfig(folder), { batch, textLength, ...sides(256) }),
-  "stage 3 UNet": async (folder, batch) =>
-    buildSdUnet(await readSdUnetConfig(folder), { batch, textLength, ...sides(256) }),
-  "VAE decoder": async (folder, batch) => buildVaeDecoder(await readVaeConfig(folder), { batch, ...sides(256) }),
+const openers: Readonly<Record<NetworkName, (question: Question, use: Use) => Promise<void>>> = {
+  T5: (question, use) => {
+    const { checkpoint, batch } = question;
+    const input_ids = new BigInt64Array(batch * textLength).fill(20n);
+    const attention_mask = new BigInt64Array(batch * textLength).fill(1n);
+    return components.withT5Encoder(checkpoint, { batch, textLength }, settingsOf(question), (run) =>
+      use(run, { input_ids, attention_mask }),
+    );
+  },
+  "stage 1 UNet": (question, use) => openIfUnet(question, 64, use),
+  "stage 2 UNet": (question, use) => openIfUnet(question, 256, use),
+  "stage 3 UNet": async (question, use) => {
+    const { checkpoint, batch } = question;
+    const config = await readSdUnetConfig(join(checkpoint, "unet"));
+    const feeds = {
+      sample: waves(batch * config.in_channels * 256 * 256),
+      timestep: new Float32Array(batch).fill(500),
+      encoder_hidden_states: waves(batch * textLength * config.cross_attention_dim),
+      class_labels: new BigInt64Array(batch).fill(20n),
+    };
+    const shape = { batch, height: 256, width: 256, textLength };
+    await components.withSdUnet(checkpoint, shape, settingsOf(question), (run) => use(run, feeds));
+  },
+  "VAE decoder": (question, use) => {
+    const { checkpoint, batch } = question;
+    const shape = { batch, height: 256, width: 256 };
+    const feeds = { latents: waves(batch * 4 * 256 * 256) };
+    return components.withVaeDecoder(checkpoint, shape, settingsOf(question), (run) => use(run, feeds));
+  },
 };
+
+async function openIfUnet(question: Question, side: number, use: Use): Promise<void> {
+  const { checkpoint, batch } = question;
+  const config = await readIfUnetConfig(join(checkpoint, "unet"));
+  const feeds = {
+    sample: waves(batch * config.in_channels * side * side),
+    timestep: new Float32Array(batch).fill(500),
+    encoder_hidden_states: waves(batch * textLength * config.encoder_hid_dim),
+    ...(side === 64 ? {} : { class_labels: new Float32Array(batch).fill(20) }),
+  };
+  const shape = { batch, height: side, width: side, textLength };
+  await components.withIfUnet(checkpoint, shape, settingsOf(question), (run) => use(run, feeds));
+}
+
+const settingsOf = ({ threads, thrift }: Question): components.NetworkSettings => ({
+  executionProvider: "cpu",
+  threads,
+  ...thrift,
+});
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
-async function question(): Promise<Question | undefined> {
+async function nextQuestion(): Promise<Question | undefined> {
   const { value, done } = await lines.next();
   return done === true ? undefined : (JSON.parse(value) as Question);
 }
 
 const answer = (result: object): void => void process.stdout.write(`${JSON.stringify(result)}\n`);
 
-function feedFor({ name, dtype, shape }: Value): Feed {
-  const count = elementCount(shape);
-  if (dtype === "int64") return new BigInt64Array(count).fill(name === "attention_mask" ? 1n : 20n);
-  if (name === "timestep") return new Float32Array(count).fill(500);
-  return Float32Array.from({ length: count }, (_, index) => 1.7 * Math.sin(index)); // as large as noise, mostly
-}
-
-async function serve(run: Run, feeds: Readonly<Record<string, Feed>>): Promise<void> {
-  await run(feeds);
-  answer({});
-  for (let next = await question(); next; next = await question()) {
-    const start = performance.now();
-    for (let left = next.runs; left > 0; left--) await run(feeds);
-    answer({ milliseconds: (performance.now() - start) / next.runs });
-  }
-}
-
-const first = await question();
+const first = await nextQuestion();
 if (first) {
-  const { network, folder, batch, threads } = first;
-  const graph = await builders[network](folder, batch);
-  const feeds = Object.fromEntries(graph.inputs.map((input) => [input.name, feedFor(input)]));
-  const weights = await openWeights(folder, await resolveVariant(folder, undefined, ["8bit", "fp16", "fp32"]));
-  await withSession(graph, weights, { executionProvider: "cpu", threads }, (run) => serve(run, feeds));
+  await openers[first.network](first, async (run, feeds) => {
+    await run(feeds);
+    answer({});
+    for (let next = await nextQuestion(); next; next = await nextQuestion()) {
+      const start = performance.now();
+      for (let left = next.runs; left > 0; left--) await run(feeds);
+      answer({ milliseconds: (performance.now() - start) / next.runs });
+    }
+  });
 }

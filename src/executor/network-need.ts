@@ -24,6 +24,8 @@ import type { StageNetwork } from "./stage-networks.ts";
 /** What a stage's process takes before it loads a network, measured: private, and code mapped from files. */
 const PROCESS_PRIVATE_BYTES = 46e6;
 const PROCESS_MAPPED_BYTES = 76e6;
+/** Of it the image library, and private memory that comes with it: the text encoder's process loads none. */
+const PICTURE_CODE_BYTES = 17e6;
 /** Of a network as an object here and as the library's structures, per node. */
 const NODE_BYTES = 12e3;
 /** Small tensors inside the model are there four times while it is loaded: here, as bytes, parsed, as tensors. */
@@ -47,7 +49,8 @@ export function networkNeed(network: StageNetwork, weights: WeightTable, thrift:
   const tensors = turns * (TENSOR_COPIES * tensorBytes(memory) + hoistedBytes(whole, network));
   const overheadBytes =
     PROCESS_PRIVATE_BYTES +
-    PROCESS_MAPPED_BYTES +
+    PROCESS_MAPPED_BYTES -
+    (network.name === "T5" ? PICTURE_CODE_BYTES : 0) +
     memory.nodes * NODE_BYTES +
     CONSTANT_COPIES * memory.constantBytes +
     tensors +

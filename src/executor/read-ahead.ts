@@ -25,7 +25,11 @@ interface ReadAheadSettings {
   readonly read?: typeof readFiles;
 }
 
-/** @param needs what the stages were predicted to take; one without a prediction has nothing read beside it. */
+/**
+ * T5 runs once and reads its own weights until its end. On a slow disk it would have to share with the next stage, so that
+ * what is gained there is lost here: its own are read first, to where the prediction says that it maps them.
+ * @param needs what the stages were predicted to take; one without a prediction has nothing read beside it.
+ */
 export function createReadAhead(
   plan: Plan,
   needs: readonly StageNeed[],
@@ -38,6 +42,8 @@ export function createReadAhead(
     const atStart = available();
     const room = (): number => roomBeside(need, limits, atStart, available());
     try {
+      if (running.name === "text-encoding")
+        await read(await weightFiles(plan, running), () => mappedBytes(need), signal);
       await read(await weightFiles(plan, next), room, signal);
     } catch {
       // the next stage will meet what is wrong with its files, and say it
@@ -54,6 +60,9 @@ export function roomBeside(need: StageNeed, limits: Limits, atStart: number, now
   const total = Math.min(limits.ramBytes, atStart, now + need.privateBytes);
   return total - need.peakBytes - RESERVE_BYTES;
 }
+
+const mappedBytes = ({ networks }: StageNeed): number =>
+  networks.reduce((sum, network) => sum + network.mappedBytes, 0);
 
 /**
  * Reads the files from their beginnings and forgets what it read.

@@ -21,11 +21,18 @@ export type Decoded =
       readonly channels: number;
     };
 
+type OpenPicture = (input: SharpInput, options: SharpOptions) => Sharp;
+
+let loaded: Promise<OpenPicture> | undefined;
+
+/** Loaded with the first picture that is read; most runs read none. */
+const loadSharp = (): Promise<OpenPicture> => (loaded ??= importSharp());
+
 /**
- * Loaded with the first picture that is read; most runs read none.
+ * Once: a picture that is being read while formats are blocked could not be.
  * Only formats that are wanted here: others (SVG, PDF, ...) would bring their parsers within reach of a downloaded file.
  */
-async function loadSharp(): Promise<(input: SharpInput, options: SharpOptions) => Sharp> {
+async function importSharp(): Promise<OpenPicture> {
   const { default: sharp } = await import("sharp");
   sharp.block({ operation: ["VipsForeignLoad"] });
   sharp.unblock({

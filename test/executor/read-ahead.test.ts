@@ -56,6 +56,25 @@ describe("what is read", () => {
     expect(seen[1]?.map((file) => basename(dirname(file)))).toEqual(["unet"]);
   });
 
+  test("beside T5, which runs once, first its own weights, as far as it maps them", async () => {
+    const plan = tinyPlan();
+    const text: Stage = { name: "text-encoding", checkpoint: goldenPath("checkpoints", "if-i"), cleanCaption: false };
+    const whole = { ...plan, stages: [text, ...plan.stages] };
+    const needs = (await planMemory(whole, limits)).map((need): StageNeed => ({
+      ...need,
+      networks: need.networks.map((network) => ({ ...network, mappedBytes: 123 })),
+    }));
+    const seen: { folder: string; room: number }[] = [];
+    const read = ([file = ""]: readonly string[], room: () => number): Promise<number> => {
+      seen.push({ folder: basename(dirname(file)), room: room() });
+      return Promise.resolve(0);
+    };
+    await createReadAhead(whole, needs, limits, { available: () => 5e9, read })(text, whole.stages[1] as Stage, never);
+    expect(seen.map(({ folder }) => folder)).toEqual(["text_encoder", "unet"]);
+    expect(seen[0]?.room).toBe(123);
+    expect(seen[1]?.room).toBeGreaterThan(4e9);
+  });
+
   test("shards one after the other, to their last byte", async () => {
     const folder = temporaryFolder();
     const files = [5_000_000, 3, 0, 4_194_304].map((bytes, at) => {

@@ -17,6 +17,20 @@ function save(name: string, bytes: Uint8Array): string {
   return path;
 }
 
+test("pictures that are read at the same time do not hinder each other", async () => {
+  const path = save(
+    "wide.png",
+    await sharp({ create: { width: 300, height: 200, channels: 3, background: "#204060" } })
+      .png()
+      .toBuffer(),
+  );
+  const rounds = Array.from({ length: 64 }, async (_, i) => {
+    await new Promise((resolve) => setTimeout(resolve, i % 16)); // some begin while others are under way
+    return readImage(path);
+  });
+  for (const { width } of await Promise.all(rounds)) expect(width).toBe(300);
+});
+
 describe("reads what Pillow reads", () => {
   const names = cases(Object.keys(golden.decoded).filter((name) => hasStored(`pixels.${name}.rgb`)));
   /** JPEG decoders may round differently, by 1 or 2 levels. */

@@ -37,7 +37,7 @@ test("some submissions later it is gone", () => {
 test("a convolution copies its input, kernel and result", () => {
   const conv = bytesOf(16 * 64 * 64, (g, x) => {
     const kernel = g.constant(new Float32Array(16 * 16), [16, 16, 1, 1]);
-    return g.op("Conv", [ops.reshape(g, x, [1, 16, 64, 64]), kernel], {});
+    return ops.conv2d(g, ops.reshape(g, x, [1, 16, 64, 64]), kernel, null);
   });
   expect(conv).toBe(5 * 262_144 + 2048); // input, result, a copy of each, the output; the kernel's 1,024 bytes
 });
