@@ -77,10 +77,11 @@ function hoistedBytes(graph: Graph, { varying }: StageNetwork): number {
 }
 
 /**
- * What a process was measured to have at most while it loaded a full-size UNet onto a card: 0.8 to 2.1 GB, for plain
- * exports on webgpu, and not in proportion to the weights.
+ * What a process has beside the rest while it loads a network onto a card. webgpu: 0.14 to 0.35 GB were measured with the
+ * published UNets on one card (docs/memory.md), not in proportion to the weights. cuda: not measured; the most that any
+ * graph of these networks took on a card.
  */
-const CARD_LOADING_BYTES = 2.1e9;
+const CARD_LOADING_BYTES = { webgpu: 0.36e9, cuda: 2.1e9 } as const;
 
 /** Of the device itself on webgpu: pipelines, uniforms. 20 to 60 MB were measured before the first weight lay there. */
 const CARD_DEVICE_BYTES = 50e6;
@@ -109,7 +110,7 @@ export function networkNeedOnCard(
   const turns = network.batch / (thrift.maxBatch ?? network.batch);
   const tensors = TENSOR_COPIES * turns * tensorBytes(memory);
   const overheadBytes =
-    PROCESS_PRIVATE_BYTES + PROCESS_MAPPED_BYTES + CARD_LOADING_BYTES + memory.nodes * NODE_BYTES + tensors;
+    PROCESS_PRIVATE_BYTES + PROCESS_MAPPED_BYTES + CARD_LOADING_BYTES[provider] + memory.nodes * NODE_BYTES + tensors;
   const weightBytes = memory.fileBytes + memory.constantBytes;
   const bufferBytes = (): number => {
     if (provider === "cuda") return memory.valueBytes + tensorBytes(memory);
