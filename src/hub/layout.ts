@@ -12,7 +12,7 @@
 
 import { randomUUID } from "node:crypto";
 import { statSync } from "node:fs";
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { checkRepoFile, checkRepoName, checkRevision } from "./names.ts";
 import type { HubSettings, RepoFile } from "./types.ts";
@@ -93,13 +93,31 @@ export async function createCacheFolder(settings: HubSettings): Promise<void> {
 export async function writeRef(settings: HubSettings, repo: string, revision: string, commit: string): Promise<void> {
   checkRevision(revision);
   const path = join(repoFolder(settings, repo), "refs", ...revision.split("/"));
-  const draft = join(repoFolder(settings, repo), "blobs", `ref-${randomUUID()}.tmp`); // in refs/ a scanner would read it
+  const drafts = join(repoFolder(settings, repo), "blobs"); // in refs/ a scanner would read it
+  await removeLeftDrafts(drafts);
+  const draft = join(drafts, `ref-${process.pid}-${randomUUID()}.tmp`);
   await mkdir(dirname(path), { recursive: true });
   try {
     await writeFile(draft, commit, { flush: true });
     await rename(draft, path);
   } finally {
     await rm(draft, { force: true });
+  }
+}
+
+/** Of processes that were killed while they wrote one. */
+async function removeLeftDrafts(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const [, pid] = /^ref-(\d+)-.*\.tmp$/.exec(name) ?? [];
+    if (pid !== undefined && !isRunning(Number(pid))) await rm(join(folder, name), { force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
@@ -113,6 +113,17 @@ test("killed at 30 moments of a pull: the next one is right, and uses what arriv
   }
   expect(kills).toBeGreaterThan(25); // a kill may come just after the end
   expect(begun).toBeGreaterThan(0);
+});
+
+test("what a process left that was killed while it noted the revision is removed, a running one's is not", async () => {
+  const { settings } = await start();
+  await downloadFiles(settings, repo, "main", () => true);
+  const [dead, alive] = [`ref-${2 ** 22 + 1}-x.tmp`, `ref-${process.pid}-x.tmp`]; // Linux numbers processes up to 2^22
+  for (const name of [dead, alive]) writeFileSync(join(blobsFolder(settings), name), commit);
+  await downloadFiles(settings, repo, "main", () => true);
+  const left = readdirSync(blobsFolder(settings));
+  expect(left).toContain(alive);
+  expect(left).not.toContain(dead);
 });
 
 test("two at once: one copy, both right, no byte sent twice", async () => {
