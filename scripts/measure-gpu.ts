@@ -4,15 +4,17 @@
  *
  *   node build/scripts/measure-gpu.js UNET_FOLDER [--case FILE.safetensors] [--variants all|a,b] [--side 64] [--batch 2]
  *       [--provider webgpu] [--type float16] [--runs 5] [--blocks CACHE] [--quantize] [--without MatMulAddFusion] [--alone]
- *       [--hoisted] [--profile FOLDER] [--json FILE] [--seconds 120] [--until EPOCH] [--name NAME] [--list]
+ *       [--settings validationMode=disabled] [--hoisted] [--spares-card] [--cold] [--read-ahead] [--profile FOLDER]
+ *       [--json FILE] [--seconds 120] [--until EPOCH] [--name NAME] [--list]
  *
  * Each variant is a process of its own, ended after --seconds; none is started after --until. --list prints their names.
  * Prints a line for each; --json appends them as JSON, --profile adds the time of each kind of operation.
  * --case holds the inputs and `expected` (scripts/bench/gpu/time_torch.py writes it). Without it the expected result is
  * computed on the processor, with --alone not at all. --blocks is where weights in 8-bit blocks are kept, and made where
  * they are missing, for the variants that take such; --quantize makes them and ends. --without names optimizers of
- * onnxruntime that are left out. --hoisted times the step as the program runs it: what depends on the text alone is
- * computed once, before.
+ * onnxruntime that are left out, --settings gives the provider settings of its own. --hoisted times the step as the program
+ * runs it: what depends on the text alone is computed once, before. --spares-card: on the processor. --cold empties the page cache first (needs root);
+ * --read-ahead reads the weights in this process while the other one loads them, as the program does.
  */
 
 import { fork } from "node:child_process";
@@ -21,7 +23,10 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type Measured, blocksOf, measureVariant } from "./bench/gpu/measure-variant.ts";
 import { type GpuSampler, sampleGpu } from "./bench/gpu/sample-gpu.ts";
-import { variantNames } from "./bench/gpu/variants.ts";
+import { takesBlocks, variantNames } from "./bench/gpu/variants.ts";
+import { dropPageCache } from "./measure/watched-process.ts";
+import { readFiles } from "../src/executor/read-ahead.ts";
+import { openWeights } from "../src/weights/checkpoint.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -37,7 +42,11 @@ const { values, positionals } = parseArgs({
     runs: { type: "string", default: "5" },
     alone: { type: "boolean", default: false },
     without: { type: "string" },
+    settings: { type: "string" },
     hoisted: { type: "boolean", default: false },
+    cold: { type: "boolean", default: false },
+    "read-ahead": { type: "boolean", default: false },
+    "spares-card": { type: "boolean", default: false },
     profile: { type: "string" },
     json: { type: "string" },
     seconds: { type: "string", default: "120" },
@@ -65,6 +74,7 @@ async function child(variant: string): Promise<void> {
   const measured = await measureVariant(folder, {
     ...values,
     variant,
+    sparesCard: values["spares-card"],
     shape: { batch: Number(values.batch), height: Number(values.side), width: Number(values.side), textLength: 77 },
     runs: Number(values.runs),
   });
@@ -73,7 +83,10 @@ async function child(variant: string): Promise<void> {
 }
 
 /** Runs one variant in a process of its own; its end, whatever it is, is the outcome. */
-function runChild(variant: string, gpu: GpuSampler): Promise<Outcome> {
+async function runChild(variant: string, gpu: GpuSampler): Promise<Outcome> {
+  const weights = takesBlocks(variant) ? await blocksOf(folder, values.blocks ?? ".") : folder;
+  const { files } = await openWeights(weights);
+  if (values.cold) dropPageCache();
   const idleMiB = gpu.now();
   gpu.takePeak();
   const network = values.name ?? folder;
@@ -81,6 +94,8 @@ function runChild(variant: string, gpu: GpuSampler): Promise<Outcome> {
     stdio: ["ignore", "inherit", "pipe", "ipc"],
     serialization: "advanced", // JSON has no NaN
   });
+  const ended = new AbortController();
+  if (values["read-ahead"]) void readFiles(files, () => Infinity, ended.signal);
   return new Promise((resolve) => {
     let measured: Measured | undefined;
     let stderr = "";
@@ -95,11 +110,20 @@ function runChild(variant: string, gpu: GpuSampler): Promise<Outcome> {
     });
     started.once("close", (code, signal) => {
       clearTimeout(timer);
+      ended.abort();
       const peak = gpu.takePeak();
       const memory = peak === undefined || idleMiB === undefined ? {} : { gpuMiB: peak - idleMiB, idleMiB };
       const failed = measured ? {} : { failure: `${signal ?? code}: ${lastWords(stderr)}` };
       const without = values.without === undefined ? "" : ` without ${values.without}`;
-      const named = `${variant}${values.hoisted ? " hoisted" : ""}${without}`;
+      const settings = values.settings === undefined ? "" : ` ${values.settings}`;
+      const how = [
+        values.hoisted && "hoisted",
+        values["spares-card"] && "sparing the card",
+        values.cold && "cold",
+        values["read-ahead"] && "read ahead",
+      ];
+      const batch = values.batch === "2" ? "" : ` batch ${values.batch}`;
+      const named = `${[variant, ...how.filter(Boolean)].join(" ")}${batch}${without}${settings}`;
       resolve({ network, variant: named, ...memory, ...measured, ...failed });
     });
   });
@@ -115,12 +139,13 @@ const lastWords = (stderr: string): string =>
   /\w*Error: .*/.exec(stderr)?.[0].slice(0, 300) ?? stderr.trim().slice(-300);
 
 function describe(outcome: Outcome): string {
-  const { network, variant, failure, stepMs, createSeconds, error, gpuMiB, residentMB } = outcome;
+  const { network, variant, failure, stepMs, loading, memoryMiB, error, gpuMiB, residentMB } = outcome;
   const head = `${network.padEnd(10)} ${variant.padEnd(18)}`;
   if (failure !== undefined) return `${head} FAILED ${failure}`;
   const parts = [
     `${stepMs?.toFixed(1)} ms a step`,
-    `loaded in ${createSeconds?.toFixed(1)} s`,
+    `loaded in ${loading?.seconds.toFixed(2)} s (user ${loading?.userSeconds.toFixed(2)}, system ${loading?.systemSeconds.toFixed(2)})`,
+    `MiB ${memoryMiB?.join(" ") ?? "?"}`,
     `error ${error === undefined ? "?" : error.toExponential(2)}`,
     `GPU ${gpuMiB ?? "?"} MiB`,
     `RAM ${residentMB} MB`,

@@ -52,7 +52,8 @@ const openers: Readonly<Record<NetworkName, (question: Question, use: Use) => Pr
       encoder_hidden_states: waves(batch * textLength * config.cross_attention_dim),
       class_labels: new BigInt64Array(batch).fill(20n),
     };
-    const shape = { batch, height: 256, width: 256, textLength };
+    const texts = batch === 2 ? 2 : 1; // a picture with guidance
+    const shape = { batch, texts, height: 256, width: 256, textLength };
     await components.withSdUnet(checkpoint, shape, settingsOf(question), (run) => use(run, feeds));
   },
   "VAE decoder": (question, use) => {

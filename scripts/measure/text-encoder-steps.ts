@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { buildT5Encoder, readT5EncoderConfig } from "../../src/models/t5-encoder.ts";
 import type { Graph } from "../../src/onnx/graph.ts";
 import { withInt8Activations } from "../../src/onnx/int8-activations.ts";
+import { exactActivationBits } from "../../src/runtime/int8-products.ts";
 import { withSession } from "../../src/runtime/session.ts";
 import { openWeights } from "../../src/weights/checkpoint.ts";
 import { quantizeIntoCache } from "../../src/weights/quantize-checkpoint.ts";
@@ -49,9 +50,10 @@ export async function buildTextEncoder({
   activations,
 }: EncodeStep): Promise<(batch: number) => Graph> {
   const config = await readT5EncoderConfig(folder);
+  const bits = activations === "int8" ? await exactActivationBits() : undefined;
   return (batch) => {
     const graph = buildT5Encoder(config, { batch, textLength: inputIds[0]?.length ?? 0 });
-    return activations === "int8" ? withInt8Activations(graph) : graph;
+    return bits ? withInt8Activations(bits)(graph) : graph;
   };
 }
 

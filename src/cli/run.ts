@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { OutputError } from "../errors.ts";
 import { type StageEnd, type StageTimes, runPlan } from "../executor/executor.ts";
-import { createReadAhead } from "../executor/read-ahead.ts";
+import { createReadAhead, createReadOwn } from "../executor/read-ahead.ts";
 import { RunFolder } from "../executor/run-folder.ts";
 import { type Limits, type StageNeed, budgetTable, checkBudget } from "../plan/budget.ts";
 import { temporaryFolder } from "../plan/machine.ts";
@@ -113,6 +113,7 @@ async function runStages(
       budgetBytes: limits.ramBytes,
       cardBudgetBytes: limits.vramBytes,
       readAhead: createReadAhead(plan, needs, limits),
+      readOwn: createReadOwn(plan, needs, limits),
       ...(runFolder ? { runFolder } : {}),
       onStageEnd: (end) => ends.push(end),
       onNote,

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { Plan, Stage, StageName } from "../plan/plan.ts";
 import { runOrFallBack } from "./fall-back.ts";
 import { SAFETY_REPORT_FILE, type StageJob, filesOf } from "./protocol.ts";
-import type { ReadAhead } from "./read-ahead.ts";
+import type { ReadAhead, ReadOwn } from "./read-ahead.ts";
 import type { RunFolder } from "./run-folder.ts";
 import {
   type StageOutcome,
@@ -30,6 +30,8 @@ export interface RunOptions extends StageProcessOptions {
   readonly onStageEnd?: (end: StageEnd) => void;
   /** Brings the next stage's weights into the page cache; ended with the stage beside which it reads. */
   readonly readAhead?: ReadAhead;
+  /** Brings a stage's own weights there, for a card. */
+  readonly readOwn?: ReadOwn;
 }
 
 export interface StageEnd {
@@ -83,6 +85,7 @@ export async function runPlan(plan: Plan, options: RunOptions): Promise<StageTim
 /** The next stage's weights are read once the running one has its own: after its first step or, of only one, at once. */
 async function runReadingAhead(job: StageJob, next: Stage | undefined, options: RunOptions): Promise<StageOutcome> {
   const ended = new AbortController();
+  const readingOwn = options.readOwn?.(job.stage, ended.signal);
   let reading: Promise<void> | undefined;
   const onProgress = (progress: StageProgress): void => {
     options.onProgress?.(progress);
@@ -94,7 +97,7 @@ async function runReadingAhead(job: StageJob, next: Stage | undefined, options: 
     return await runStageProcess(job, { ...options, onProgress });
   } finally {
     ended.abort();
-    await reading;
+    await Promise.all([readingOwn, reading]);
   }
 }
 

@@ -9,7 +9,7 @@ import { hoist } from "../onnx/hoist.ts";
 import { inBlockedLayout } from "../onnx/blocked-layout.ts";
 import { cpu } from "../onnx/lower/cpu.ts";
 import { type StoredTensor, type WeightLookup, lower } from "../onnx/lower/lowering.ts";
-import { type ExecutionProvider, computeTypeOf, lowerings } from "../onnx/lower/providers.ts";
+import { type ExecutionProvider, computeTypeOf, hoistedForm, lowerings } from "../onnx/lower/providers.ts";
 import { webgpuDefaults } from "../onnx/lower/webgpu-choices.ts";
 import { graphMemory, valueBytes } from "../onnx/memory.ts";
 import { inStrips } from "../onnx/strips.ts";
@@ -83,16 +83,20 @@ function hoistedBytes(graph: Graph, { varying }: StageNetwork): number {
  */
 const CARD_LOADING_BYTES = { webgpu: 0.36e9, cuda: 2.1e9 } as const;
 
-/** Of the device itself on webgpu: pipelines, uniforms. 20 to 60 MB were measured before the first weight lay there. */
-const CARD_DEVICE_BYTES = 50e6;
-/** What networks with weights in blocks take beyond the replay of their buffers. Fitted, with no known cause. */
-const BLOCKS_FACTOR = 1.25;
+/**
+ * By how webgpu keeps buffers: what the device itself and small weights take, and what buffers take of their replay (6 %
+ * below to 3 % above the latter was measured for `simple`, 2 below to 9 above for `bucket`).
+ */
+const calibrations = {
+  bucket: { deviceBytes: 50e6, share: 1 },
+  simple: { deviceBytes: 140e6, share: 1.05 },
+} as const;
 
 /**
  * On cuda weights and values as the graph has them: not measured, scratch of kernels is not known. On webgpu the
- * provider's keeping of buffers is replayed (onnx/webgpu-memory), fitted to runs of IF-I-XL, IF-II-L and the x4 upscaler
- * on one NVIDIA H200, where it was 2 % below to 9 % above what was measured (docs/memory.md); other cards, drivers and
- * sizes were not measured.
+ * provider's keeping of buffers is replayed (onnx/webgpu-memory), compared with runs of IF-I-XL, IF-II-L and the x4
+ * upscaler on NVIDIA's H200 and H100 (docs/memory.md); other cards, drivers and sizes were not measured. Where samples take
+ * turns, what is computed once is computed on the processor (runtime/hoisted-session).
  */
 export function networkNeedOnCard(
   network: StageNetwork,
@@ -103,21 +107,30 @@ export function networkNeedOnCard(
   const whole = network.build(thrift.maxBatch ?? network.batch);
   const graph = thrift.stripBytes === undefined ? whole : inStrips(whole, thrift.stripBytes);
   const choices = webgpuDefaults[hasBlocks(weights) ? "blocks" : "stored"];
-  const lowering = lowerings[provider](computeTypeOf(network.fitsFloat16, weights.variant), choices);
-  const lowerIt = (part: Graph): Graph => lower(part, lookUpSizes(weights, false), lowering);
-  const lowered = lowerIt(graph);
-  const memory = graphMemory(lowered);
+  const type = computeTypeOf(network.fitsFloat16, weights.variant);
+  const lowering = lowerings[provider](type, choices);
+  const lookUp = lookUpSizes(weights, false);
+  const memory = graphMemory(lower(graph, lookUp, lowering));
   const turns = network.batch / (thrift.maxBatch ?? network.batch);
-  const tensors = TENSOR_COPIES * turns * tensorBytes(memory);
+  const form = hoistedForm(provider, type, choices);
+  const hoisted = provider === "webgpu" && network.varying ? hoist(graph, network.varying, form) : undefined;
+  const parts = hoisted ? [hoisted.rest, ...(turns > 1 ? [] : [hoisted.once])] : [graph];
+  const onProcessor = hoisted && turns > 1 ? graphMemory(lower(hoisted.once, lookUp, cpu)) : undefined;
   const overheadBytes =
-    PROCESS_PRIVATE_BYTES + PROCESS_MAPPED_BYTES + CARD_LOADING_BYTES[provider] + memory.nodes * NODE_BYTES + tensors;
-  const weightBytes = memory.fileBytes + memory.constantBytes;
-  const bufferBytes = (): number => {
-    if (provider === "cuda") return memory.valueBytes + tensorBytes(memory);
-    const rest = network.varying && hoist(graph, network.varying)?.rest; // as runtime/hoisted-session does
-    const otherTurns = (turns - 1) * hoistedBytes(whole, network); // the replay has one turn's, as inputs
-    const replayed = webgpuBufferBytes(rest ? lowerIt(rest) : lowered);
-    return CARD_DEVICE_BYTES + otherTurns + replayed * (hasBlocks(weights) ? BLOCKS_FACTOR : 1);
+    PROCESS_PRIVATE_BYTES +
+    PROCESS_MAPPED_BYTES +
+    CARD_LOADING_BYTES[provider] +
+    memory.nodes * NODE_BYTES +
+    TENSOR_COPIES * turns * tensorBytes(memory) +
+    (onProcessor ? onProcessor.peakBytes + onProcessor.fileBytes : 0);
+  const gpuBytes = (): number => {
+    if (provider === "cuda") return memory.fileBytes + memory.constantBytes + memory.valueBytes + tensorBytes(memory);
+    const lowered = parts.map((part) => lower(part, lookUp, lowering));
+    const own = lowered.map((part) => graphMemory(part)).map((part) => part.fileBytes + part.constantBytes);
+    const replayed = lowered.map((part) => webgpuBufferBytes(part, choices.bufferCache));
+    const buffers = choices.bufferCache === "simple" ? sum(replayed) : Math.max(...replayed); // both parts' sizes are kept, or shared
+    const { deviceBytes, share } = calibrations[choices.bufferCache];
+    return deviceBytes + sum(own) + share * buffers + (turns - 1) * hoistedBytes(whole, network); // the replay has one turn's
   };
   return {
     network: network.name,
@@ -127,9 +140,11 @@ export function networkNeedOnCard(
     overheadBytes,
     privateBytes: overheadBytes,
     peakBytes: overheadBytes,
-    gpuBytes: weightBytes + bufferBytes(),
+    gpuBytes: gpuBytes(),
   };
 }
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
 
 const dtypes = { F32: "float32", F16: "float16", BF16: "bfloat16", I8: "int8", U8: "uint8" } as const;
 

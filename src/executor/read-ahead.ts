@@ -2,7 +2,8 @@
  * @module executor/read-ahead
  * While a stage runs, the files of the next stage's weights are read and forgotten, so that the kernel has them in its
  * page cache when that stage maps them. Only memory that nobody needs is used for it: the cache must not push out what
- * the running stage has mapped or is still to take.
+ * the running stage has mapped or is still to take. A stage on a card has its own files read too, from its start: there
+ * the library maps one weight after the other and has to wait for the disk each time.
  */
 
 import { open } from "node:fs/promises";
@@ -15,6 +16,9 @@ import { weightFiles } from "./stage-weights.ts";
 const PIECE_BYTES = 2 ** 22;
 /** Left alone: the terminal, other programs, what the prediction is off by. */
 const RESERVE_BYTES = 2 ** 28;
+
+/** Reads the weights of a stage that begins, if it runs on a card. Never fails. */
+export type ReadOwn = (running: Stage, signal: AbortSignal) => Promise<void>;
 
 /** Reads `next`'s weights while `running` runs, until all are read, memory is short, or `signal` ends it. Never fails. */
 export type ReadAhead = (running: Stage, next: Stage, signal: AbortSignal) => Promise<void>;
@@ -47,6 +51,25 @@ export function createReadAhead(
       await read(await weightFiles(plan, next), room, signal);
     } catch {
       // the next stage will meet what is wrong with its files, and say it
+    }
+  };
+}
+
+/** @param needs as createReadAhead's. */
+export function createReadOwn(
+  plan: Plan,
+  needs: readonly StageNeed[],
+  limits: Limits,
+  { available = () => readAvailableMemory().bytes, read = readFiles }: ReadAheadSettings = {},
+): ReadOwn {
+  return async (running, signal) => {
+    const need = needs.find(({ stage }) => stage === running.name);
+    if (need?.gpuBytes === undefined) return;
+    const atStart = available();
+    try {
+      await read(await weightFiles(plan, running), () => roomBeside(need, limits, atStart, available()), signal);
+    } catch {
+      // the stage itself will say it
     }
   };
 }

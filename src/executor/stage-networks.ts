@@ -9,7 +9,7 @@ import { buildClipText, readClipTextConfig } from "../models/clip-text.ts";
 import { buildSafetyChecker, readSafetyCheckerConfig } from "../models/clip-vision.ts";
 import { buildIfUnet } from "../models/if-unet.ts";
 import { readIfUnetConfig } from "../models/if-unet-config.ts";
-import { buildSdUnet } from "../models/sd-unet.ts";
+import { buildSdUnetForTexts } from "../models/sd-unet.ts";
 import { readSdUnetConfig } from "../models/sd-unet-config.ts";
 import { buildT5Encoder, readT5EncoderConfig } from "../models/t5-encoder.ts";
 import { buildVaeDecoder, readVaeConfig } from "../models/vae.ts";
@@ -49,7 +49,7 @@ export async function stageNetworks(plan: Plan, stage: Stage): Promise<readonly 
     const config = await readT5EncoderConfig(folder);
     const build = (batch: number): Graph => {
       const graph = buildT5Encoder(config, { batch, textLength: TEXT_LENGTH });
-      return plan.textEncoder?.activations === "int8" ? withInt8Activations(graph) : graph;
+      return plan.textEncoder?.activations === "int8" ? withInt8Activations(8)(graph) : graph;
     };
     const common = { runs: "once", batch: 2, fitsFloat16: false, strips: false } as const;
     return [{ name: "T5", folder, published: ["8bit", "fp16", "fp32"], build, ...common }];
@@ -94,6 +94,7 @@ async function upscalerNetworks(plan: Plan, stage: DiffusionStage, batch: number
   const factor = 2 ** (vae.block_out_channels.length - 1);
   const [height, width] = [stage.height / factor, stage.width / factor];
   const common = { published: unetVariants, fitsFloat16: false, strips: false };
+  const [sides, texts] = [{ height, width, textLength: TEXT_LENGTH }, stage.guidanceScale > 1 ? 2 : 1];
   return [
     {
       ...common,
@@ -111,7 +112,7 @@ async function upscalerNetworks(plan: Plan, stage: DiffusionStage, batch: number
       fitsFloat16: true,
       varying,
       batch,
-      build: (own) => buildSdUnet(unet, { batch: own, height, width, textLength: TEXT_LENGTH }),
+      build: (own) => buildSdUnetForTexts(unet, { ...sides, samples: batch, texts }, own),
     },
     {
       ...common,

@@ -34,11 +34,14 @@ async function quantized(table: WeightTable, cache: string, kind: QuantizedKind)
   return folder === undefined ? asQuantized(table, kind) : openWeights(folder, quantizedLayouts[kind].variant);
 }
 
-/** The table that the weights will have; where they will lie in the file nobody asks. */
+/** The table that the weights will have, in a file without a name. */
 export function asQuantized(table: WeightTable, kind: QuantizedKind): WeightTable {
+  let end = 0;
   const tensors = [...quantizedTensors(table, kind)].map(([name, { dtype, shape }]): [string, WeightEntry] => {
     const byteLength = elementCount(shape) * dtypeBytes(dtype);
-    return [name, { name, dtype, shape, byteLength, offset: 0, file: "" }];
+    const offset = end;
+    end += byteLength;
+    return [name, { name, dtype, shape, byteLength, offset, file: "" }];
   });
   return { ...table, variant: quantizedLayouts[kind].variant, tensors: new Map(tensors) };
 }

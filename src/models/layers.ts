@@ -82,3 +82,7 @@ function parameterBeside(
     aliases.map((alias) => `${around}${alias}`),
   );
 }
+
+/** As many samples as `like` has: what was the same for several texts is theirs apart from here on. */
+export const asMany = (g: GraphBuilder, x: Value, like: Value): Value =>
+  ops.repeatBatch(g, x, (like.shape[0] ?? 0) / (x.shape[0] ?? 1));

@@ -7,18 +7,18 @@
  */
 
 import type { GraphBuilder, Value } from "../onnx/graph.ts";
-import { add, concat, reshape, upsampleNearest } from "../onnx/ops.ts";
+import { add, concat, repeatBatch, reshape, upsampleNearest } from "../onnx/ops.ts";
 import { activate } from "./activation.ts";
-import { conv2d, groupNorm, linear } from "./layers.ts";
+import { asMany, conv2d, groupNorm, linear } from "./layers.ts";
 import type { SdUnetConfig, SdUnetLevel } from "./sd-unet-config.ts";
 import { transformer2d } from "./sd-unet-transformer.ts";
 
 /** What every block sees besides the picture. */
 export interface Conditions {
   readonly config: SdUnetConfig;
-  /** (B, T): embeddings of timestep and class, after the activation that each residual block would start with. */
+  /** (P, T), a row for each picture: timestep and class, after the activation that each residual block would start with. */
   readonly timeEmbedding: Value;
-  /** (B, L, D) */
+  /** (B, L, D): of more samples than pictures come in, where several texts are for the same picture. */
   readonly encoderHiddenStates: Value;
 }
 
@@ -77,7 +77,7 @@ export function upBlock(
   return g.scope(name, () => {
     for (let i = 0; i <= level.layers; i++) {
       const skip = skips.pop();
-      if (skip) x = concat(g, [x, skip], 1); // (B, C' + skip's, H, W)
+      if (skip) x = concat(g, [x, asMany(g, skip, x)], 1); // (B, C' + skip's, H, W)
       x = resnetBlock(g, `resnets.${i}`, x, conditions, level.channels);
       if (crossAttention) x = attentionLayer(g, `attentions.${i}`, x, conditions, level, level.onlyCrossAttention);
     }
@@ -90,14 +90,16 @@ export function upBlock(
 
 /** @returns x (B, C', H, W) -> (B, outChannels, H, W). */
 function resnetBlock(g: GraphBuilder, name: string, x: Value, conditions: Conditions, outChannels: number): Value {
-  const { config, timeEmbedding } = conditions;
+  const { config } = conditions;
   const { norm_num_groups: groups, norm_eps: epsilon, act_fn: act } = config;
   const [batch = 0, inChannels] = x.shape;
   return g.scope(name, () => {
     let h = activate(g, groupNorm(g, "norm1", x, groups, epsilon), act); // (B, C', H, W)
     h = conv2d(g, "conv1", h, outChannels); // (B, C, H, W)
-    const shift = linear(g, "time_emb_proj", timeEmbedding, outChannels); // (B, C)
-    h = add(g, h, reshape(g, shift, [batch, outChannels, 1, 1]));
+    const shift = linear(g, "time_emb_proj", conditions.timeEmbedding, outChannels); // (P, C)
+    const [pictures = 1] = shift.shape;
+    const shifts = pictures === 1 ? shift : repeatBatch(g, shift, batch / pictures); // of one, the same for all samples
+    h = add(g, h, reshape(g, shifts, [shifts.shape[0] ?? 0, outChannels, 1, 1]));
     h = activate(g, groupNorm(g, "norm2", h, groups, epsilon), act);
     h = conv2d(g, "conv2", h, outChannels);
     if (inChannels === outChannels) return add(g, x, h);

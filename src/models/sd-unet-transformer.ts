@@ -8,7 +8,7 @@
 
 import type { GraphBuilder, Value } from "../onnx/graph.ts";
 import { add, attention, gelu, mul, reshape, slice, transpose } from "../onnx/ops.ts";
-import { conv2d, groupNorm, layerNorm, linear } from "./layers.ts";
+import { asMany, conv2d, groupNorm, layerNorm, linear } from "./layers.ts";
 
 /** These two are not read from config.json: norm_eps is for the residual blocks. */
 const groupNormEpsilon = 1e-6;
@@ -22,7 +22,11 @@ export interface TransformerOptions {
   readonly normGroups: number;
 }
 
-/** @returns x (B, C, H, W) plus what attention adds, same shape. `encoderHiddenStates`: (B, L, D). */
+/**
+ * @param x (P, C, H, W): as many samples as there are texts, or one for several; then they are told apart where they see them.
+ * @param encoderHiddenStates (B, L, D).
+ * @returns (B, C, H, W): x plus what attention adds.
+ */
 export function transformer2d(
   g: GraphBuilder,
   name: string,
@@ -37,7 +41,8 @@ export function transformer2d(
     for (let i = 0; i < options.layers; i++) {
       tokens = transformerBlock(g, `transformer_blocks.${i}`, tokens, encoderHiddenStates, options);
     }
-    return add(g, project.out(g, tokens, x.shape), x); // (B, C, H, W)
+    const whole = asMany(g, x, encoderHiddenStates); // (B, C, H, W)
+    return add(g, project.out(g, tokens, whole.shape), whole);
   });
 }
 
@@ -50,19 +55,21 @@ function transformerBlock(
 ): Value {
   return g.scope(name, () => {
     const first = layerNorm(g, "norm1", x, layerNormEpsilon);
-    x = add(g, x, attend(g, "attn1", first, onlyCrossAttention ? encoderHiddenStates : first, heads));
+    const seen = attend(g, "attn1", first, onlyCrossAttention ? encoderHiddenStates : first, heads);
+    x = add(g, asMany(g, x, seen), seen);
     const second = layerNorm(g, "norm2", x, layerNormEpsilon);
-    x = add(g, x, attend(g, "attn2", second, encoderHiddenStates, heads));
+    const read = attend(g, "attn2", second, encoderHiddenStates, heads);
+    x = add(g, asMany(g, x, read), read); // (B, N, C)
     const third = layerNorm(g, "norm3", x, layerNormEpsilon);
     return add(g, x, feedForward(g, "ff", third)); // (B, N, C)
   });
 }
 
-/** Multi-head attention of x (B, N, C) to `context` (B, S, any) -> (B, N, C). */
+/** Multi-head attention of x (B, N, C), or of what is the same for several samples, to `context` (B, S, any) -> (B, N, C). */
 function attend(g: GraphBuilder, name: string, x: Value, context: Value, heads: number): Value {
   const channels = x.shape.at(-1) ?? 0;
   return g.scope(name, () => {
-    const q = linear(g, "to_q", x, channels, { bias: false });
+    const q = asMany(g, linear(g, "to_q", x, channels, { bias: false }), context);
     const k = linear(g, "to_k", context, channels, { bias: false });
     const v = linear(g, "to_v", context, channels, { bias: false });
     const mixed = attention(g, q, k, v, { heads, scale: 1 / Math.sqrt(channels / heads) });

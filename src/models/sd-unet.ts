@@ -3,9 +3,9 @@
  * The x4 upscaler's UNet over latents: diffusers' UNet2DConditionModel with Stable Diffusion's blocks.
  *
  * In:  sample (B, C, H, W) float32: latents, then the low-resolution picture, as channels; timestep (B) float32;
- *      encoder_hidden_states (B, L, D) float32: CLIP's; class_labels (B) int64: the picture's noise level.
- * Out: out_sample (B, O, H, W): the noise or v, as the scheduler's prediction_type says.
- * Letters: B batch, C channels in (7), O channels out (4), H and W sides of the latents, L text tokens (77),
+ *      encoder_hidden_states (n·B, L, D) float32: CLIP's; class_labels (B) int64: the picture's noise level.
+ * Out: out_sample (n·B, O, H, W): the noise or v, as the scheduler's prediction_type says.
+ * Letters: B batch, n texts per picture, C channels in (7), O channels out (4), H and W sides of the latents, L text tokens (77),
  *          D width of the text (1024), T width of the time embedding (1024).
  * Unlike IF's UNet: resolution changes by convolutions of their own, the timestep is added before the second norm, and
  * text reaches the picture through transformer blocks whose attention is split by a head count, not a head size.
@@ -16,33 +16,54 @@ import { ShapeError } from "../errors.ts";
 import { GraphBuilder, type Graph, type Value } from "../onnx/graph.ts";
 import { add, embedding } from "../onnx/ops.ts";
 import { activate } from "./activation.ts";
-import { conv2d, groupNorm } from "./layers.ts";
+import { asMany, conv2d, groupNorm } from "./layers.ts";
 import { downBlock, midBlock, upBlock, type Conditions } from "./sd-unet-blocks.ts";
 import { sdUnetLevels, type SdUnetConfig } from "./sd-unet-config.ts";
 import { timeEmbeddingMlp, timestepEmbedding } from "./time-embedding.ts";
 
 export interface SdUnetShape {
+  /** Pictures, each with its timestep and class. */
   readonly batch: number;
+  /**
+   * Texts for each picture, 1 if absent: first one of each, then the next of each. Up to the first attention, at the
+   * largest maps, the picture is computed once for all of them.
+   */
+  readonly textsPerPicture?: number;
   /** Sides of the latents, any: odd ones are rounded up when halved. */
   readonly height: number;
   readonly width: number;
   readonly textLength: number;
 }
 
+/**
+ * The network for samples of which each picture has `texts`, one of them at the time if not all samples are taken at once.
+ * @param samples those that are there. @param batch those that are taken at once.
+ */
+export const buildSdUnetForTexts = (
+  config: SdUnetConfig,
+  { samples, texts, ...shape }: Omit<SdUnetShape, "batch" | "textsPerPicture"> & { samples: number; texts: number },
+  batch: number,
+): Graph =>
+  batch === samples
+    ? buildSdUnet(config, { ...shape, batch: batch / texts, textsPerPicture: texts })
+    : buildSdUnet(config, { ...shape, batch });
+
 /** @throws {ShapeError} the layers do not fit together: a mistake here, as the configuration was checked. */
-export function buildSdUnet(config: SdUnetConfig, { batch, height, width, textLength }: SdUnetShape): Graph {
+export function buildSdUnet(config: SdUnetConfig, shape: SdUnetShape): Graph {
+  const { batch, height, width, textLength, textsPerPicture = 1 } = shape;
   const g = new GraphBuilder("sd-unet");
   const sample = g.input("sample", "float32", [batch, config.in_channels, height, width]);
   const timestep = g.input("timestep", "float32", [batch]);
   const encoderHiddenStates = g.input("encoder_hidden_states", "float32", [
-    batch,
+    batch * textsPerPicture,
     textLength,
     config.cross_attention_dim,
   ]);
   const classLabels = g.input("class_labels", "int64", [batch]);
 
   const timeEmbedding = embedTime(g, config, timestep, classLabels); // (B, T)
-  const x = unetBody(g, config, sample, { config, timeEmbedding, encoderHiddenStates }); // (B, C0, H, W)
+  const conditions = { config, timeEmbedding, encoderHiddenStates };
+  const x = asMany(g, unetBody(g, config, sample, conditions), encoderHiddenStates); // (B, C0, H, W)
   const normed = groupNorm(g, "conv_norm_out", x, config.norm_num_groups, config.norm_eps);
   g.output("out_sample", conv2d(g, "conv_out", activate(g, normed, config.act_fn), config.out_channels));
   return g.finish();

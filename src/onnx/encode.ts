@@ -6,7 +6,7 @@
 
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Attribute, Constant, FileWeight, Graph, Node, Value } from "./graph.ts";
-import { dataTypeNumber, onnxForm } from "./opset.ts";
+import { dataTypeNumber, onnxForm, operationOf } from "./opset.ts";
 
 const IR_VERSION = 10;
 const MICROSOFT = "com.microsoft.";
@@ -60,7 +60,7 @@ function message(writer: BinaryWriter, field: number, write: () => void): void {
 function writeGraph(writer: BinaryWriter, graph: Graph, location: (file: string) => string): void {
   const proto = fields.GraphProto;
   const extra = new Map<string, readonly number[]>(); // static arguments that ONNX takes as tensors
-  for (const node of graph.nodes) message(writer, proto.node, () => writeNode(writer, node, extra));
+  for (const nodes of inOne(graph.nodes)) message(writer, proto.node, () => writeNode(writer, nodes, extra));
   writer.tag(proto.name, WireType.LengthDelimited).string(graph.name);
   for (const weight of graph.fileWeights) {
     message(writer, proto.initializer, () => writeFileWeight(writer, weight, location(weight.file)));
@@ -76,9 +76,32 @@ function writeGraph(writer: BinaryWriter, graph: Graph, location: (file: string)
   for (const value of graph.outputs) message(writer, proto.output, () => writeValueInfo(writer, value));
 }
 
-function writeNode(writer: BinaryWriter, node: Node, extra: Map<string, readonly number[]>): void {
+/** Nodes as they are written: those that give several results of one operation stand where the first of them does. */
+function inOne(nodes: readonly Node[]): [Node, ...Node[]][] {
+  const written: [Node, ...Node[]][] = [];
+  const operations = new Map<string, [Node, ...Node[]]>();
+  for (const node of nodes) {
+    const key = operationOf(node);
+    const others = key === undefined ? undefined : operations.get(key);
+    if (others) {
+      others.push(node);
+      continue;
+    }
+    const own: [Node, ...Node[]] = [node];
+    if (key !== undefined) operations.set(key, own);
+    written.push(own);
+  }
+  return written;
+}
+
+/** @param others give the further outputs of the first one's operation. */
+function writeNode(
+  writer: BinaryWriter,
+  [node, ...others]: [Node, ...Node[]],
+  extra: Map<string, readonly number[]>,
+): void {
   const proto = fields.NodeProto;
-  const form = onnxForm(node);
+  const form = onnxForm(node, others);
   const inputs = node.inputs.map((value) => value?.name ?? "");
   for (const [index, numbers] of form.extraInputs.entries()) {
     const name = numbers ? `${node.name}/static_${index}` : "";
@@ -87,10 +110,12 @@ function writeNode(writer: BinaryWriter, node: Node, extra: Map<string, readonly
   }
   while (inputs.at(-1) === "") inputs.pop();
   for (const input of inputs) writer.tag(proto.input, WireType.LengthDelimited).string(input);
-  writer.tag(proto.output, WireType.LengthDelimited).string(node.output.name);
+  const gaps = others.length > 0 ? Array.from({ length: form.outputGap ?? 0 }, () => "") : [];
+  const outputs = [node.output.name, ...gaps, ...others.map(({ output }) => output.name)];
+  for (const output of outputs) writer.tag(proto.output, WireType.LengthDelimited).string(output);
   writer.tag(proto.name, WireType.LengthDelimited).string(node.name);
   const foreign = node.op.startsWith(MICROSOFT);
-  const opType = foreign ? node.op.slice(MICROSOFT.length) : node.op;
+  const opType = form.opType ?? (foreign ? node.op.slice(MICROSOFT.length) : node.op);
   writer.tag(proto.opType, WireType.LengthDelimited).string(opType);
   for (const [name, attribute] of Object.entries(form.attributes)) {
     message(writer, proto.attribute, () => writeAttribute(writer, name, attribute));

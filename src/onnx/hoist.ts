@@ -5,6 +5,7 @@
  */
 
 import type { Graph, Node, Value } from "./graph.ts";
+import * as ops from "./ops.ts";
 
 export interface HoistedGraph {
   /** Its outputs are the further inputs of `rest`, by name. */
@@ -12,11 +13,22 @@ export interface HoistedGraph {
   readonly rest: Graph;
 }
 
+/** How results lie between the two parts. */
+export interface HoistedForm {
+  readonly dtype: "float32" | "float16";
+  /** Tokens (B, L, C) as (L, B, C): for lowerings that take them in rows (onnx/lower/pixel-rows). */
+  readonly inRows: boolean;
+}
+
 /**
  * @param varying names of the inputs that differ from run to run.
  * @returns undefined: nothing can be computed beforehand.
  */
-export function hoist(graph: Graph, varying: readonly string[]): HoistedGraph | undefined {
+export function hoist(
+  graph: Graph,
+  varying: readonly string[],
+  form: HoistedForm = { dtype: "float32", inRows: false },
+): HoistedGraph | undefined {
   const changing = new Set(varying);
   const isChanging = (value: Value | null): boolean => value !== null && changing.has(value.name);
   const rest: Node[] = [];
@@ -41,29 +53,68 @@ export function hoist(graph: Graph, varying: readonly string[]): HoistedGraph | 
   const outputs = new Set(graph.outputs.map(({ name }) => name));
   if (needed.size === 0 || once.some(({ output }) => outputs.has(output.name))) return undefined;
 
-  const taps = [...needed.values()].map((value, index): Node => {
-    const output = { ...value, name: `hoisted_${index}` };
-    return { name: output.name, op: "Identity", inputs: [value], output, attributes: {} };
-  });
-  const replaced = new Map(taps.map(({ inputs: [value], output }) => [value?.name, output]));
+  const taps = [...needed.values()].map((value, index) => tap(value, `hoisted_${index}`, form));
+  const replaced = new Map(taps.map(({ of, read }) => [of.name, read]));
   const unhoisted = once.filter(({ output }) => !fixed.has(output.name)); // of weights alone: each side has its own
   const restNodes = [...unhoisted, ...rest].map((node) => ({
     ...node,
     inputs: node.inputs.map((value) => (value && replaced.get(value.name)) ?? value),
   }));
-  const hoistedInputs = taps.map(({ output }) => output);
+  const kept = new Set(taps.map(({ passed }) => passed.name));
+  const passed = taps.map((one) => one.passed);
+  const onceNodes = used([...once, ...taps.flatMap(({ writes }) => writes)], kept);
+  const ends = new Set(graph.outputs.map(({ name }) => name));
+  const taken = used([...taps.flatMap(({ reads }) => reads), ...restNodes], ends);
   return {
-    once: partOf(graph, `${graph.name}, once`, used([...once, ...taps]), [], hoistedInputs),
-    rest: partOf(graph, graph.name, used(restNodes), hoistedInputs, graph.outputs),
+    once: partOf(graph, `${graph.name}, once`, onceNodes, [], passed),
+    rest: partOf(graph, graph.name, taken, passed, graph.outputs),
   };
 }
 
-/** Nodes whose result is read by another one, or is an output: they are given in the order in which they run. */
-function used(nodes: readonly Node[]): Node[] {
+interface Tap {
+  readonly of: Value;
+  /** What goes from one part to the other, and the nodes that make it. */
+  readonly passed: Value;
+  readonly writes: readonly Node[];
+  /** What stands for `of` in the other part, and the nodes that make it. */
+  readonly read: Value;
+  readonly reads: readonly Node[];
+}
+
+function tap(of: Value, name: string, { dtype, inRows }: HoistedForm): Tap {
+  const swap = inRows && of.shape.length === 3;
+  const [batch = 0, length = 0, ...features] = of.shape;
+  const shape = swap ? [length, batch, ...features] : of.shape;
+  const swapped = { perm: ops.ints([1, 0, 2]) };
+  const node = (op: string, suffix: string, input: Value, output: Omit<Value, "name">, attributes = {}): Node => {
+    const value = { ...output, name: `${name}${suffix}` };
+    return { name: value.name, op, inputs: [input], output: value, attributes };
+  };
+  const turn = swap ? node("Transpose", "/written", of, { dtype: of.dtype, shape }, swapped) : undefined;
+  const last = turn?.output ?? of;
+  const isCast = dtype !== of.dtype;
+  const write = node(isCast ? "Cast" : "Identity", "", last, { dtype, shape }, isCast ? { to: ops.text(dtype) } : {});
+  const passed = write.output;
+  const back = isCast
+    ? node("Cast", "/read", passed, { dtype: of.dtype, shape }, { to: ops.text(of.dtype) })
+    : undefined;
+  const whole = back?.output ?? passed;
+  const turnedBack = swap ? node("Transpose", "/turned", whole, of, swapped) : undefined;
+  return {
+    of,
+    passed,
+    writes: [...(turn ? [turn] : []), write],
+    read: turnedBack?.output ?? whole,
+    reads: [...(back ? [back] : []), ...(turnedBack ? [turnedBack] : [])],
+  };
+}
+
+/** Nodes whose result is read by another one, or is in `ends`: they are given in the order in which they run. */
+function used(nodes: readonly Node[], ends: ReadonlySet<string>): Node[] {
   const read = new Set<string>();
   const kept: Node[] = [];
   for (const node of nodes.toReversed()) {
-    if (node.op !== "Identity" && !read.has(node.output.name)) continue;
+    if (!ends.has(node.output.name) && !read.has(node.output.name)) continue;
     for (const value of node.inputs) if (value) read.add(value.name);
     kept.push(node);
   }

@@ -1,15 +1,20 @@
 /**
  * @module onnx/int8-activations
- * Marks a network's layers to be computed on int8 activations. What a mark means is a device's choice, and only layers
- * whose weights are int8 rows follow it.
+ * Marks a network's layers to be computed on activations of 8 or 7 bits. What a mark means is a device's choice, and only
+ * layers whose weights are int8 rows follow it.
  */
 
 import type { Graph } from "./graph.ts";
+import { int } from "./ops.ts";
 
-export function withInt8Activations(graph: Graph): Graph {
-  const activations = { kind: "string", value: "int8" } as const;
-  const nodes = graph.nodes.map((node) =>
-    node.op === "Linear" ? { ...node, attributes: { ...node.attributes, activations } } : node,
-  );
-  return { ...graph, nodes };
-}
+/** 7 for processors that cannot sum products of 8 bits exactly (runtime/int8-products). */
+export type ActivationBits = 7 | 8;
+
+export const withInt8Activations =
+  (bits: ActivationBits) =>
+  (graph: Graph): Graph => {
+    const nodes = graph.nodes.map((node) =>
+      node.op === "Linear" ? { ...node, attributes: { ...node.attributes, activationBits: int(bits) } } : node,
+    );
+    return { ...graph, nodes };
+  };

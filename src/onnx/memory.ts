@@ -50,8 +50,11 @@ export function valueBytes({ dtype, shape }: Value): number {
   return shape.reduce((product, side) => product * side, dtypeBytes[dtype]);
 }
 
-/** Operations whose output is their first input under another shape. */
-const renaming = new Set(["Reshape", "Identity"]);
+/**
+ * Operations whose output is their first input under another shape. Maps are turned only around operations that a provider
+ * has with the channels last: it leaves both turns out.
+ */
+export const renaming: ReadonlySet<string> = new Set(["Reshape", "Identity", "ToChannelsFirst", "ToChannelsLast"]);
 
 /**
  * Operations whose kernels write over an input when nobody else needs it, and over which; sums and products do not. A

@@ -51,8 +51,16 @@ export const concat = (g: GraphBuilder, parts: readonly Value[], axis: number): 
 /** x[..., start:end, ...] along `axis`; negative numbers are not accepted. */
 export const slice = (g: GraphBuilder, x: Value, axis: number, start: number, end: number): Value =>
   g.op("Slice", [x], { axis: int(axis), start: int(start), end: int(end) });
+/** All of x, piece by piece along `axis`. Written as one operation that gives all of them (onnx/encode). */
+export function parts(g: GraphBuilder, x: Value, axis: number, sizes: readonly number[]): Value[] {
+  let end = 0;
+  return sizes.map((size) => g.op("Part", [x], { axis: int(axis), start: int(end), end: int((end += size)) }));
+}
 export const expand = (g: GraphBuilder, x: Value, shape: readonly number[]): Value =>
   g.op("Expand", [x], { shape: ints(shape) });
+/** (B, ...) -> (times·B, ...): all samples, and all of them again. Larger. */
+export const repeatBatch = (g: GraphBuilder, x: Value, times: number): Value =>
+  times === 1 ? x : g.op("RepeatBatch", [x], { times: int(times) });
 /** Rows of `table` (N, D) by `ids` (any shape, int64) -> (..., D). Larger: a float16 table is read row by row. */
 export const embedding = (g: GraphBuilder, table: Value, ids: Value): Value => g.op("Embedding", [table, ids]);
 /** x[indices] along `axis`; `indices` int64. */

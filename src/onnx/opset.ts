@@ -9,9 +9,13 @@ import type { Attribute, Node } from "./graph.ts";
 import { intOf, intsOf, textOf } from "./shapes.ts";
 
 export interface OnnxForm {
+  /** ONNX's name for the operation, where it is not the node's own. */
+  readonly opType?: string;
   /** Appended to the node's inputs: int64 vectors, or null for an input left out. */
   readonly extraInputs: readonly (readonly number[] | null)[];
   readonly attributes: Readonly<Record<string, Attribute>>;
+  /** How many outputs are left out between the first and the further ones. */
+  readonly outputGap?: number;
 }
 
 /** ONNX's TensorProto.DataType. */
@@ -34,19 +38,34 @@ const reduce = ({ attributes }: Node): OnnxForm =>
     ? { extraInputs: [[intOf(attributes, "axis")]], attributes: { keepdims: int(0) } }
     : { extraInputs: [[-1]], attributes: { keepdims: int(1) } };
 
-const forms: Readonly<Record<string, (node: Node) => OnnxForm>> = {
+const turn = (...perm: number[]): OnnxForm => ({
+  opType: "Transpose",
+  extraInputs: [],
+  attributes: { perm: { kind: "ints", value: perm } },
+});
+
+const forms: Readonly<Record<string, (node: Node, others: readonly Node[]) => OnnxForm>> = {
   Reshape: ({ attributes }) => ({ extraInputs: [intsOf(attributes, "shape")], attributes: {} }),
   Expand: ({ attributes }) => ({ extraInputs: [intsOf(attributes, "shape")], attributes: {} }),
   Slice: ({ attributes }) => ({
     extraInputs: [[intOf(attributes, "start")], [intOf(attributes, "end")], [intOf(attributes, "axis")]],
     attributes: {},
   }),
+  Part: (node, others) => ({
+    opType: "Split",
+    extraInputs: [[node, ...others].map(({ attributes }) => intOf(attributes, "end") - intOf(attributes, "start"))],
+    attributes: { axis: int(intOf(node.attributes, "axis")) },
+  }),
+  "com.microsoft.SkipLayerNormalization": ({ attributes }) => ({ extraInputs: [], attributes, outputGap: 2 }),
   Cast: ({ attributes }) => ({ extraInputs: [], attributes: { to: int(dataTypeNumber(textOf(attributes, "to"))) } }),
   ReduceMean: reduce,
   ReduceSum: reduce,
   ReduceL2: reduce,
+  ReduceSumSquare: reduce,
   ReduceMax: () => ({ extraInputs: [[-1]], attributes: { keepdims: int(0) } }),
   Gemm: () => ({ extraInputs: [], attributes: { transB: int(1) } }),
+  ToChannelsFirst: () => turn(0, 3, 1, 2),
+  ToChannelsLast: () => turn(0, 2, 3, 1),
   Resize: (node) => ({
     extraInputs: [null, null, node.output.shape], // roi, scales, sizes
     attributes: {
@@ -57,8 +76,16 @@ const forms: Readonly<Record<string, (node: Node) => OnnxForm>> = {
   }),
 };
 
-export function onnxForm(node: Node): OnnxForm {
-  return forms[node.op]?.(node) ?? { extraInputs: [], attributes: node.attributes };
+/** Nodes of one key are results of one operation; undefined: a node is an operation of its own. */
+export function operationOf({ op, inputs: [first, second] }: Node): string | undefined {
+  if (op === "Part") return `parts of ${first?.name}`;
+  const isSkip = op === "com.microsoft.SkipLayerNormalization" || op === "SkipSum";
+  return isSkip ? `sum of ${first?.name} and ${second?.name}` : undefined;
+}
+
+/** @param others whose results the same operation gives, in their order. */
+export function onnxForm(node: Node, others: readonly Node[] = []): OnnxForm {
+  return forms[node.op]?.(node, others) ?? { extraInputs: [], attributes: node.attributes };
 }
 
 export function dataTypeNumber(dtype: string): number {

@@ -105,6 +105,14 @@ const transpose: Rule = (inputs, attributes) => {
   return { dtype: x.dtype, shape: perm.map((axis) => x.shape[axis] ?? 0) };
 };
 
+const turned =
+  (...perm: number[]): Rule =>
+  (inputs) => {
+    const { dtype, shape } = input(inputs, 0);
+    if (shape.length !== 4) throw new ShapeError(`${show(shape)} is no map`);
+    return { dtype, shape: perm.map((axis) => shape[axis] ?? 0) };
+  };
+
 const concat: Rule = (inputs, attributes) => {
   const first = input(inputs, 0);
   const axis = intOf(attributes, "axis");
@@ -126,6 +134,11 @@ const slice: Rule = (inputs, attributes) => {
     throw new ShapeError(`${start}:${end} is not inside axis ${axis} of ${show(x.shape)}`);
   }
   return { dtype: x.dtype, shape: x.shape.map((old, at) => (at === axis ? end - start : old)) };
+};
+
+const repeatBatch: Rule = (inputs, attributes) => {
+  const { dtype, shape } = input(inputs, 0);
+  return { dtype, shape: [(shape[0] ?? 0) * intOf(attributes, "times"), ...shape.slice(1)] };
 };
 
 const expand: Rule = (inputs, attributes) => {
@@ -170,14 +183,19 @@ const conv: Rule = (inputs, attributes) => {
   const [x, weight] = [input(inputs, 0), input(inputs, 1)];
   const [batch, channels, height, width] = x.shape;
   const [outChannels, inChannels, kernelHeight, kernelWidth] = weight.shape;
-  if (x.shape.length !== 4 || weight.shape.length !== 4 || channels !== inChannels) {
+  const groups = attributes["group"] ? intOf(attributes, "group") : 1;
+  const fits = channels === groups * (inChannels ?? 0) && (outChannels ?? 0) % groups === 0;
+  if (x.shape.length !== 4 || weight.shape.length !== 4 || !fits) {
     throw new ShapeError(`${show(x.shape)} does not fit the kernel ${weight.name} ${show(weight.shape)}`);
   }
   if (inputs[2]) expectShape(inputs[2], [outChannels ?? 0]);
   const [top = 0, left = 0, bottom = 0, right = 0] = intsOf(attributes, "pads");
-  const [strideY = 1, strideX = 1] = intsOf(attributes, "strides");
-  const outHeight = Math.floor(((height ?? 0) + top + bottom - (kernelHeight ?? 0)) / strideY) + 1;
-  const outWidth = Math.floor(((width ?? 0) + left + right - (kernelWidth ?? 0)) / strideX) + 1;
+  const [strideY = 1, strideX = 1] = attributes["strides"] ? intsOf(attributes, "strides") : [];
+  const [dilationY = 1, dilationX = 1] = attributes["dilations"] ? intsOf(attributes, "dilations") : [];
+  const reachY = dilationY * ((kernelHeight ?? 0) - 1) + 1;
+  const reachX = dilationX * ((kernelWidth ?? 0) - 1) + 1;
+  const outHeight = Math.floor(((height ?? 0) + top + bottom - reachY) / strideY) + 1;
+  const outWidth = Math.floor(((width ?? 0) + left + right - reachX) / strideX) + 1;
   return { dtype: x.dtype, shape: [batch ?? 0, outChannels ?? 0, outHeight, outWidth] };
 };
 
@@ -209,6 +227,13 @@ const instanceNormalization: Rule = (inputs) => {
   const x = input(inputs, 0);
   expectShape(input(inputs, 1), [x.shape[1] ?? 0]);
   expectShape(input(inputs, 2), [x.shape[1] ?? 0]);
+  return { dtype: x.dtype, shape: x.shape };
+};
+
+/** Scale, shift, mean and variance, one number per channel each. */
+const batchNormalization: Rule = (inputs) => {
+  const x = input(inputs, 0);
+  for (let at = 1; at <= 4; at++) expectShape(input(inputs, at), [x.shape[1] ?? 0]);
   return { dtype: x.dtype, shape: x.shape };
 };
 
@@ -312,9 +337,13 @@ const rules: Readonly<Record<string, Rule>> = {
   Abs: same,
   Reshape: reshape,
   Transpose: transpose,
+  ToChannelsFirst: turned(0, 3, 1, 2),
+  ToChannelsLast: turned(0, 2, 3, 1),
   Concat: concat,
   Slice: slice,
+  Part: slice,
   Expand: expand,
+  RepeatBatch: repeatBatch,
   Gather: gather,
   Embedding: gather,
   Cast: cast,
@@ -330,6 +359,7 @@ const rules: Readonly<Record<string, Rule>> = {
   // what lowering makes of the larger ones
   Gemm: gemm,
   InstanceNormalization: instanceNormalization,
+  BatchNormalization: batchNormalization,
   LayerNormalization: lastAxisNorm,
   RMSNormalization: lastAxisNorm,
   SimplifiedLayerNormalization: lastAxisNorm,
@@ -338,9 +368,12 @@ const rules: Readonly<Record<string, Rule>> = {
   ReduceMax: withoutLast,
   ReduceSum: reduce,
   ReduceL2: reduce,
+  ReduceSumSquare: reduce,
   MatMulInteger: matMulInteger,
   Resize: upsample,
   "com.microsoft.QuickGelu": same,
+  "com.microsoft.SkipLayerNormalization": same,
+  SkipSum: elementwise, // the former's other result
   "com.microsoft.MatMulNBits": matMulNBits,
   "com.microsoft.MultiHeadAttention": attention("num_heads", 5),
 };

@@ -1,50 +1,37 @@
 /**
  * @module onnx/webgpu-memory
- * How much of a card's memory the buffers of a lowered graph take on onnxruntime's WebGPU provider, weights apart.
+ * How much of a card's memory the buffers of a lowered graph take on onnxruntime's WebGPU provider, weights apart, in either
+ * of the ways in which it is told to keep dead ones (`storageBufferCacheMode`):
  *
- * The provider rounds buffers up to a table of sizes and keeps dead ones of these sizes for later; larger ones go back.
- * Neither happens at once: a dead buffer can be had again only after the next submission, and a submission is made every
- * 16 dispatches. What goes back is free when the card is done with it. So a large map's successors stand beside it.
- * Source: onnxruntime, `core/providers/webgpu/buffer_manager.cc` and `webgpu_context.cc`. Which kernels make a copy for
- * themselves, and how late the card is, is fitted to runs at full size on one NVIDIA H200 (docs/memory.md).
+ * - bucket: buffers are rounded up to a table of sizes and kept for later; larger ones go back, free when the card is done
+ *   with them. It is the provider's own way.
+ * - simple: buffers keep their sizes, and all are kept for later ones of the same size. So what is taken is all that was ever
+ *   taken. Small ones are parts of larger ones, halved until they fit; large ones are whole pages of the card.
+ *
+ * In both a dead buffer can be had again only after the next submission, and a submission is made every 16 dispatches: until
+ * then its successor stands beside it.
+ * Source: onnxruntime, `core/providers/webgpu/buffer_manager.cc` and `webgpu_context.cc`; Dawn's allocation of memory. Which
+ * kernels make a copy for themselves, and how late the card is, is fitted to runs at full size (docs/memory.md).
  */
 
-import type { Graph, Node } from "./graph.ts";
-import { planBuffers, valueBytes } from "./memory.ts";
+import type { Graph, Node, Value } from "./graph.ts";
+import { planBuffers, renaming, valueBytes } from "./memory.ts";
+
+export type BufferCacheMode = "bucket" | "simple";
 
 const MiB = 2 ** 20;
-
-/** Sizes that are kept, bytes, and how many dead buffers of each. */
-const kept: ReadonlyMap<number, number> = new Map([
-  [64, 250],
-  ...[128, 256, 512].map((bytes): [number, number] => [bytes, 200]),
-  [2048, 230],
-  [4096, 200],
-  ...[13, 14, 15, 16, 17, 18, 19, 20].map((power): [number, number] => [2 ** power, 50]),
-  [2 * MiB, 30],
-  [4 * MiB, 20],
-  ...[8, 12, 16].map((size): [number, number] => [size * MiB, 10]),
-  [25 * MiB, 15],
-  [32 * MiB, 22],
-  [44_236_800, 2],
-  [58_982_400, 6],
-  ...[64, 128, 160].map((size): [number, number] => [size * MiB, 6]),
-]);
-const sizes = [...kept.keys()];
-
-const roundUp = (bytes: number): number => sizes.find((size) => size >= bytes) ?? bytes;
-
 const DISPATCHES_PER_SUBMISSION = 16;
-/** Submissions that the card is behind: what went back is free only then. Of 0 to 3, 2 comes nearest. */
-const LATE_SUBMISSIONS = 2;
 /** The second run starts with what the first one kept; later ones are like it. */
 const RUNS = 2;
 
 /** @returns bytes: the most that buffers of inputs, values, outputs and kernels' own copies take, with what is kept. */
-export function webgpuBufferBytes(graph: Graph): number {
+export function webgpuBufferBytes(graph: Graph, mode: BufferCacheMode): number {
   const { order, buffers } = planBuffers(graph);
   const outputs = new Set(graph.outputs.map(({ name }) => name));
-  const cache = new BufferCache();
+  const channelsLast = new Set(
+    graph.nodes.filter(({ op }) => op === "ToChannelsFirst").map(({ output }) => output.name),
+  );
+  const cache = new BufferCache(mode === "simple" ? allSizes : bucketSizes);
   for (let run = 0; run < RUNS; run++) {
     const left = new Map<object, number>();
     const made = new Map<object, number>();
@@ -56,7 +43,7 @@ export function webgpuBufferBytes(graph: Graph): number {
         left.set(own, own.uses);
         if (outputs.has(node.output.name)) ofCaller.push(made.get(own) ?? 0);
       }
-      runNode(node, cache);
+      runNode(node, cache, channelsLast);
       for (const input of node.inputs) {
         const buffer = input && buffers.get(input.name);
         if (!buffer || outputs.has(input.name)) continue;
@@ -72,10 +59,13 @@ export function webgpuBufferBytes(graph: Graph): number {
   return cache.peakBytes;
 }
 
-/** Takes a node's own copies, one dispatch for each and for the node itself. */
-function runNode(node: Node, cache: BufferCache): void {
-  if (node.op === "Reshape" || node.op === "Identity") return;
-  const copies = copiesOf(node).map((value) => {
+/**
+ * Takes a node's own copies, one dispatch for each and for the node itself.
+ * @param channelsLast maps that lie so already, though ONNX has them otherwise.
+ */
+function runNode(node: Node, cache: BufferCache, channelsLast: ReadonlySet<string>): void {
+  if (renaming.has(node.op)) return;
+  const copies = copiesOf(node, channelsLast).map((value) => {
     const bytes = cache.take(valueBytes(value));
     cache.dispatch();
     return bytes;
@@ -85,11 +75,70 @@ function runNode(node: Node, cache: BufferCache): void {
   for (const bytes of copies) cache.giveBack(bytes);
 }
 
-/** A convolution's input, kernel and result are laid out with their channels last; products in blocks copy their input. */
-function copiesOf({ op, inputs: [x, weight], output }: Node) {
-  if (op === "com.microsoft.MatMulNBits") return x ? [x] : [];
-  return op === "Conv" && x && weight ? [x, weight, output] : [];
+/**
+ * A convolution's input, kernel and result are laid out with their channels last; products in blocks copy their input,
+ * fused attention its keys and values.
+ */
+function copiesOf(
+  { op, inputs: [x, second, third], output }: Node,
+  channelsLast: ReadonlySet<string>,
+): readonly Value[] {
+  if (!x || !second) return [];
+  if (op === "com.microsoft.MatMulNBits") return [x];
+  if (op === "com.microsoft.MultiHeadAttention") return third ? [second, third] : [];
+  if (op !== "Conv") return [];
+  return channelsLast.has(x.name) ? [second] : [x, second, output];
 }
+
+/** What a way of keeping makes of sizes; all in bytes. */
+interface Sizes {
+  /** Of a buffer that is asked for. */
+  readonly of: (asked: number) => number;
+  /** What it takes of the card. */
+  readonly taken: (size: number) => number;
+  /** How many dead ones of a size are kept. */
+  readonly kept: (size: number) => number;
+}
+
+/** Sizes are multiples of this. */
+const GRAIN = 16;
+/** Up to this, a buffer takes a power of two. */
+const SMALL = 4 * MiB;
+/** Beyond it, multiples of this. */
+const PAGE = 2 * MiB;
+
+const allSizes: Sizes = {
+  of: (asked) => Math.ceil(Math.max(1, asked) / GRAIN) * GRAIN,
+  taken: (size) => (size <= SMALL ? 2 ** Math.ceil(Math.log2(size)) : Math.ceil(size / PAGE) * PAGE),
+  kept: () => Infinity,
+};
+
+/** Sizes that are kept, bytes, and how many dead buffers of each. */
+const buckets: ReadonlyMap<number, number> = new Map([
+  [64, 250],
+  ...[128, 256, 512].map((bytes): [number, number] => [bytes, 200]),
+  [2048, 230],
+  [4096, 200],
+  ...[13, 14, 15, 16, 17, 18, 19, 20].map((power): [number, number] => [2 ** power, 50]),
+  [2 * MiB, 30],
+  [4 * MiB, 20],
+  ...[8, 12, 16].map((size): [number, number] => [size * MiB, 10]),
+  [25 * MiB, 15],
+  [32 * MiB, 22],
+  [44_236_800, 2],
+  [58_982_400, 6],
+  ...[64, 128, 160].map((size): [number, number] => [size * MiB, 6]),
+]);
+const ladder = [...buckets.keys()];
+
+const bucketSizes: Sizes = {
+  of: (asked) => ladder.find((size) => size >= asked) ?? asked,
+  taken: (size) => size,
+  kept: (size) => buckets.get(size) ?? 0,
+};
+
+/** Submissions that the card is behind: what went back is free only then. Of 0 to 3, 2 comes nearest. */
+const LATE_SUBMISSIONS = 2;
 
 /** The provider's store of buffers; all sizes in bytes. */
 class BufferCache {
@@ -101,12 +150,17 @@ class BufferCache {
   /** Given back, but the card may still use them; by submission, the oldest first. */
   private leaving: number[] = [];
   private readonly free = new Map<number, number>();
+  private readonly sizes: Sizes;
+
+  constructor(sizes: Sizes) {
+    this.sizes = sizes;
+  }
 
   take(asked: number): number {
-    const size = roundUp(asked);
+    const size = this.sizes.of(asked);
     const there = this.free.get(size) ?? 0;
     if (there > 0) this.free.set(size, there - 1);
-    else this.bytes += size;
+    else this.bytes += this.sizes.taken(size);
     this.peakBytes = Math.max(this.peakBytes, this.bytes);
     return size;
   }
@@ -130,8 +184,8 @@ class BufferCache {
     let leaving = 0;
     for (const size of this.dead) {
       const there = this.free.get(size) ?? 0;
-      if (there < (kept.get(size) ?? 0)) this.free.set(size, there + 1);
-      else leaving += size;
+      if (there < this.sizes.kept(size)) this.free.set(size, there + 1);
+      else leaving += this.sizes.taken(size);
     }
     this.dead = [];
     this.dispatches = 0;

@@ -9,12 +9,13 @@ import { buildClipText, readClipTextConfig } from "../models/clip-text.ts";
 import { buildSafetyChecker, readSafetyCheckerConfig } from "../models/clip-vision.ts";
 import { buildIfUnet } from "../models/if-unet.ts";
 import { readIfUnetConfig } from "../models/if-unet-config.ts";
-import { buildSdUnet } from "../models/sd-unet.ts";
+import { buildSdUnetForTexts } from "../models/sd-unet.ts";
 import { readSdUnetConfig } from "../models/sd-unet-config.ts";
 import { buildT5Encoder, readT5EncoderConfig } from "../models/t5-encoder.ts";
 import { buildVaeDecoder, readVaeConfig } from "../models/vae.ts";
 import type { Graph } from "../onnx/graph.ts";
 import { withInt8Activations } from "../onnx/int8-activations.ts";
+import { exactActivationBits } from "../runtime/int8-products.ts";
 import { computeTypeOf } from "../onnx/lower/providers.ts";
 import { inStrips } from "../onnx/strips.ts";
 import type { Tensor } from "../math/tensor.ts";
@@ -26,7 +27,7 @@ import type { Scheduler } from "../schedulers/scheduler.ts";
 import { openWeights } from "../weights/checkpoint.ts";
 import { readJson } from "../weights/file.ts";
 import { type Variant, resolveVariant } from "../weights/variants.ts";
-import { batchPerTurn, inTurns } from "./in-turns.ts";
+import { batchPerTurn, inTurns, withoutRepeats } from "./in-turns.ts";
 import { type TextEncoderSettings, textEncoderFolder, textEncoderVariants } from "./text-encoder-folder.ts";
 import { type UnetSettings, unetFolder, unetVariants } from "./unet-folder.ts";
 
@@ -81,9 +82,11 @@ async function withOutputs<T>(
   const weights = await openWeights(folder, resolved);
   const computeType = computeTypeOf(fitsFloat16, resolved);
   const inSession = { ...settings, computeType, keepBuffers: settings.keepBuffers ?? varying !== undefined };
-  const useInTurns = (run: Run): Promise<T> => use(inTurns(run, batch / own));
-  if (!varying) return withSession(build(own), weights, inSession, useInTurns);
-  return withHoistedSession(build(own), { varying, kept: batch / own }, weights, inSession, useInTurns);
+  const graph = build(own);
+  const useInTurns = (run: Run): Promise<T> => use(inTurns(withoutRepeats(run, graph), batch / own));
+  if (!varying) return withSession(graph, weights, inSession, useInTurns);
+  const kept = batch / own;
+  return withHoistedSession(graph, { varying, kept, sparesCard: kept > 1 }, weights, inSession, useInTurns); // turns: it is full
 }
 
 /** @param component `scheduler`, `image_noising_scheduler` or `low_res_scheduler`. */
@@ -105,10 +108,9 @@ export async function withT5Encoder<T>(
 ): Promise<T> {
   const { folder, variant } = await textEncoderFolder(checkpoint, settings);
   const config = await readT5EncoderConfig(folder);
-  const build = (batch: number): Graph => {
-    const graph = buildT5Encoder(config, { ...shape, batch });
-    return settings.textEncoder?.activations === "int8" ? withInt8Activations(graph) : graph;
-  };
+  const isInt8 = settings.textEncoder?.activations === "int8";
+  const mark = isInt8 ? withInt8Activations(await exactActivationBits()) : (graph: Graph): Graph => graph;
+  const build = (batch: number): Graph => mark(buildT5Encoder(config, { ...shape, batch }));
   return withNetwork(folder, { batch: shape.batch, build }, { ...settings, variant }, textEncoderVariants, use);
 }
 
@@ -129,17 +131,20 @@ export async function withIfUnet<T>(
   return withNetwork(folder, description, { ...settings, variant }, unetVariants, use);
 }
 
-/** The upscaler's UNet: as stage 2's, on latents; `class_labels` is int64. */
+/**
+ * The upscaler's UNet: as stage 2's, on latents; `class_labels` is int64.
+ * @param shape `texts`: for each picture, which is the same in as many parts of the batch.
+ */
 export async function withSdUnet<T>(
   checkpoint: string,
-  shape: { batch: number; height: number; width: number; textLength: number },
+  { batch: samples, ...shape }: { batch: number; texts: number; height: number; width: number; textLength: number },
   settings: NetworkSettings,
   use: (network: Network) => Promise<T>,
 ): Promise<T> {
   const { folder, variant } = await unetFolder(checkpoint, settings);
   const config = await readSdUnetConfig(folder);
-  const build = (batch: number): Graph => buildSdUnet(config, { ...shape, batch });
-  const description = { batch: shape.batch, build, fitsFloat16: true, varying: varyingInputs };
+  const build = (batch: number): Graph => buildSdUnetForTexts(config, { ...shape, samples }, batch);
+  const description = { batch: samples, build, fitsFloat16: true, varying: varyingInputs };
   return withNetwork(folder, description, { ...settings, variant }, unetVariants, use);
 }
 

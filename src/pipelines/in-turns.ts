@@ -6,7 +6,8 @@
 
 import { ShapeError } from "../errors.ts";
 import { concatBatch } from "../math/layout.ts";
-import type { Tensor } from "../math/tensor.ts";
+import { type Tensor, elementCount } from "../math/tensor.ts";
+import type { Graph } from "../onnx/graph.ts";
 import type { Feed, Run } from "../runtime/session.ts";
 
 /** @returns the largest divisor of `batch` that is at most `maxBatch`. */
@@ -26,6 +27,14 @@ export function inTurns(run: Run, turns: number): Run {
     }
     const names = [...(results[0]?.keys() ?? [])];
     return new Map(names.map((name) => [name, concatBatch(results.flatMap((result) => result.get(name) ?? []))]));
+  };
+}
+
+/** @returns `run`, of whose inputs some take only the first part of a batch that repeats, as one that takes all of it. */
+export function withoutRepeats(run: Run, { inputs }: Pick<Graph, "inputs">): Run {
+  return (feeds) => {
+    const own = inputs.map(({ name, shape }) => [name, feeds[name]?.subarray(0, elementCount(shape))] as const);
+    return run({ ...feeds, ...Object.fromEntries(own.flatMap(([name, feed]) => (feed ? [[name, feed]] : []))) });
   };
 }
 

@@ -109,7 +109,7 @@ async function denoiseLatents(
   const noise = drawNoise([pictures, vae.latent_channels, height, width], generator);
   const sample = { data: noise.data.map((value) => value * scheduler.initNoiseSigma), shape: noise.shape };
   const batch = guided ? 2 * pictures : pictures;
-  const shape = { batch, height, width, textLength: TEXT_LENGTH };
+  const shape = { batch, texts: guided ? 2 : 1, height, width, textLength: TEXT_LENGTH };
   return withSdUnet(checkpoint, shape, options.settings, (network) =>
     denoise({
       scheduler,

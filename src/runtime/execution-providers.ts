@@ -5,6 +5,7 @@
 
 import type { InferenceSession } from "onnxruntime-node";
 import type { ExecutionProvider } from "../onnx/lower/providers.ts";
+import type { BufferCacheMode } from "../onnx/webgpu-memory.ts";
 import type { WeightMode } from "../onnx/weight-mode.ts";
 
 /** Of no meaning to those that do not know it. */
@@ -15,6 +16,8 @@ export interface ProviderChoices {
   readonly keepBuffers?: boolean;
   /** The processor runs the nodes in the graph's own order, on which the memory of a graph in strips depends. */
   readonly inOrder?: boolean;
+  /** How webgpu keeps dead buffers; its own way if absent. */
+  readonly bufferCache?: BufferCacheMode;
 }
 
 type SessionOptions = (mode: WeightMode, choices?: ProviderChoices) => InferenceSession.SessionOptions;
@@ -22,7 +25,7 @@ type SessionOptions = (mode: WeightMode, choices?: ProviderChoices) => Inference
 export const sessionOptions: Readonly<Record<ExecutionProvider, SessionOptions>> = {
   cpu: cpuOptions,
   cuda: (_, choices) => cudaOptions(choices?.deviceId),
-  webgpu: () => gpuOptions("webgpu"),
+  webgpu: (_, choices) => webgpuOptions(choices?.bufferCache),
 };
 
 /** External data are found by their absolute path: the folder is the root, the location the path without it. */
@@ -70,6 +73,11 @@ function gpuOptions(name: "cuda" | "webgpu"): InferenceSession.SessionOptions {
       },
     },
   };
+}
+
+/** Of a provider's options only those of its entry reach webgpu: onnxruntime reads `extra` after it has made the provider. */
+function webgpuOptions(storageBufferCacheMode: BufferCacheMode = "bucket"): InferenceSession.SessionOptions {
+  return { ...gpuOptions("webgpu"), executionProviders: [{ name: "webgpu", storageBufferCacheMode }] };
 }
 
 /** The arena would grow by doubling; CUDA's own pool does not. Its limit cannot be set from JavaScript. */

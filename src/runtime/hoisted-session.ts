@@ -6,11 +6,20 @@
  */
 
 import type { Tensor as OrtTensor } from "onnxruntime-node";
-import type { Graph } from "../onnx/graph.ts";
+import { type Graph, GraphBuilder, type Value } from "../onnx/graph.ts";
 import { hoist } from "../onnx/hoist.ts";
+import { hoistedForm } from "../onnx/lower/providers.ts";
 import { weightModeFor } from "../onnx/weight-mode.ts";
 import type { WeightTable } from "../weights/checkpoint.ts";
-import { type Feed, type Run, type SessionSettings, numbersOf, withSession, withTensors } from "./session.ts";
+import {
+  type Feed,
+  type Run,
+  type SessionSettings,
+  numbersOf,
+  webgpuChoices,
+  withSession,
+  withTensors,
+} from "./session.ts";
 
 type Tensors = Readonly<Record<string, OrtTensor>>;
 
@@ -18,26 +27,28 @@ type Tensors = Readonly<Record<string, OrtTensor>>;
  * As withSession.
  * @param varying names of the inputs that differ from run to run. The others may too: then all is computed again.
  * @param kept for how many different feeds of the others results are kept: samples that take turns.
+ * @param sparesCard what is computed once is computed on the processor, its weights (0.36 GB of IF-I-XL's) never come to a card.
  */
 export async function withHoistedSession<T>(
   graph: Graph,
-  { varying, kept }: { varying: readonly string[]; kept: number },
+  { varying, kept, sparesCard = false }: { varying: readonly string[]; kept: number; sparesCard?: boolean },
   weights: WeightTable | null,
   settings: SessionSettings,
   use: (run: Run) => Promise<T>,
 ): Promise<T> {
   const provider = settings.executionProvider;
-  const parts = provider === "cuda" ? undefined : hoist(graph, varying);
+  const form = hoistedForm(provider, settings.computeType ?? "float32", webgpuChoices(weights));
+  const parts = provider === "cuda" ? undefined : hoist(graph, varying, form);
   if (!parts) return withSession(graph, weights, settings, use);
   const { once, rest } = parts;
   const own = { ...settings, weightMode: settings.weightMode ?? weightModeFor(graph) };
-  return withTensors(once, weights, own, provider === "webgpu" ? "card" : "process", (runOnce) =>
-    withTensors(rest, weights, own, "process", async (runRest) => {
+  return withTensors(rest, weights, own, "process", (runRest) =>
+    withOnce(once, weights, { ...own, sparesCard }, async (computeOnce) => {
       const results = new Kept(kept);
       try {
         return await use(async (feeds) => {
           const fixed = Object.fromEntries(once.inputs.map(({ name }) => [name, feedOf(feeds, name)]));
-          const hoisted = results.find(fixed) ?? results.keep(fixed, await runOnce(fixed));
+          const hoisted = results.find(fixed) ?? results.keep(fixed, await computeOnce(fixed));
           return numbersOf(rest, settings, await runRest({ ...feeds, ...hoisted }));
         });
       } finally {
@@ -45,6 +56,36 @@ export async function withHoistedSession<T>(
       }
     }),
   );
+}
+
+/** Lets `use` compute the first part. */
+function withOnce<T>(
+  once: Graph,
+  weights: WeightTable | null,
+  { sparesCard, ...settings }: SessionSettings & { sparesCard: boolean },
+  use: (compute: (feeds: Readonly<Record<string, Feed>>) => Promise<Tensors>) => Promise<T>,
+): Promise<T> {
+  if (settings.executionProvider === "cpu") return withTensors(once, weights, settings, "process", use);
+  if (!sparesCard) return withTensors(once, weights, settings, "card", use);
+  const onProcessor: SessionSettings = { executionProvider: "cpu", weightMode: "mapped" };
+  return withTensors(copyOf(once.outputs), null, settings, "card", (copy) =>
+    use((feeds) =>
+      withTensors(once, weights, onProcessor, "process", async (run) => {
+        const copies = await copy(await run(feeds));
+        return Object.fromEntries(once.outputs.map(({ name }) => [name, copies[copyName(name)]!]));
+      }),
+    ),
+  );
+}
+
+/** The name of a value's copy. */
+export const copyName = (name: string): string => `${name}/copy`;
+
+/** Each of the values as it is, under `copyName`: where its session keeps its results. */
+export function copyOf(values: readonly Value[]): Graph {
+  const g = new GraphBuilder("copies");
+  for (const { name, dtype, shape } of values) g.output(copyName(name), g.input(name, dtype, shape));
+  return g.finish();
 }
 
 function feedOf(feeds: Readonly<Record<string, Feed>>, name: string): Feed {

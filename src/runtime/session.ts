@@ -11,7 +11,7 @@ import type { Graph, Value } from "../onnx/graph.ts";
 import { lower } from "../onnx/lower/lowering.ts";
 import { type ExecutionProvider, lowerings } from "../onnx/lower/providers.ts";
 import type { ComputeType } from "../onnx/lower/spellings.ts";
-import { webgpuDefaults } from "../onnx/lower/webgpu-choices.ts";
+import { type WebgpuChoices, webgpuDefaults } from "../onnx/lower/webgpu-choices.ts";
 import { type WeightMode, weightModeFor } from "../onnx/weight-mode.ts";
 import type { WeightTable } from "../weights/checkpoint.ts";
 import { hasBlocks } from "../weights/find-weight.ts";
@@ -69,12 +69,15 @@ export async function withTensors<T>(
   use: (run: RunTensors) => Promise<T>,
 ): Promise<T> {
   const provider = settings.executionProvider;
-  const choices = webgpuDefaults[weights && hasBlocks(weights) ? "blocks" : "stored"];
+  const choices = webgpuChoices(weights);
   const lowering = lowerings[provider](settings.computeType ?? "float32", choices);
   const lowered = lower(graph, await bindWeights(weights), lowering);
   const model = encodeModel(lowered, lowering.opset, externalLocation);
   const create = ort.InferenceSession.create(model, {
-    ...sessionOptions[provider](settings.weightMode ?? weightModeFor(graph), settings),
+    ...sessionOptions[provider](settings.weightMode ?? weightModeFor(graph), {
+      bufferCache: choices.bufferCache,
+      ...settings,
+    }),
     ...(settings.threads ? { intraOpNumThreads: settings.threads } : {}),
     ...(results === "card" ? { preferredOutputLocation: "gpu-buffer" as const } : {}),
   });
@@ -88,6 +91,10 @@ export async function withTensors<T>(
     await session.release();
   }
 }
+
+/** What is chosen for a network with such weights, should it run on WebGPU. */
+export const webgpuChoices = (weights: WeightTable | null): WebgpuChoices =>
+  webgpuDefaults[weights && hasBlocks(weights) ? "blocks" : "stored"];
 
 const blaming = <T>({ name }: Graph, { executionProvider: provider }: SessionSettings, work: Promise<T>): Promise<T> =>
   provider === "cpu" ? work : blamingCard(`${name} on ${provider}`, work);

@@ -74,7 +74,7 @@ export function findStored(
   const scalesName = blockScalesName(name);
   if (!name.endsWith(".weight") || !table.tensors.has(scalesName)) return { entry: findWeight(table, name, shape) };
   const bits = table.tensors.get(name)?.shape.at(-1) === BLOCK ? 8 : 4;
-  const { data, scales } = blockShapes(blockMatrix(shape), bits);
+  const { data, scales } = blockShapes(blockMatrix(name, shape), bits);
   return { entry: findWeight(table, name, data), blockScales: findWeight(table, scalesName, scales) };
 }
 

@@ -28,7 +28,7 @@ import { type Variant, listVariants, resolveVariant } from "./variants.ts";
 const PIECE = 2 ** 22;
 
 /** Raised when the same weights would give another file. */
-const FORMAT = 2;
+const FORMAT = 3;
 
 /** An attempt at which nobody has written for so long is that of a process that was killed. */
 const ABANDONED_MS = 600_000;
@@ -143,11 +143,14 @@ async function quantizeTo(
   kind: QuantizedKind,
   path: string,
 ): Promise<{ bytes: number; sha256: string }> {
-  const scales = new Map<string, Uint8Array[]>(); // of the matrix that was written last
+  const scales = new Map<string, Uint8Array[]>(); // of matrices that were written, theirs not yet
   const produce: Produce<QuantizedTensor> = (_, { role, source: entry }) => {
     if (role === "float16") return float16Pieces(entry);
-    if (role === "scales") return scales.get(entry.name) ?? [];
-    scales.clear();
+    if (role === "scales") {
+      const known = scales.get(entry.name) ?? [];
+      scales.delete(entry.name);
+      return known;
+    }
     const own: Uint8Array[] = [];
     scales.set(entry.name, own);
     return quantizedPieces(source, entry, kind, own);
@@ -161,7 +164,7 @@ async function quantizeTo(
 }
 
 /**
- * Of a weight in several parts all but the first wait until it is written: some tens of megabytes at full size.
+ * Of a weight in several parts all but the first wait until it is written: some hundred megabytes at full size.
  * @param scales filled on the way.
  */
 async function* quantizedPieces(
@@ -170,26 +173,24 @@ async function* quantizedPieces(
   kind: QuantizedKind,
   scales: Uint8Array[],
 ): AsyncIterable<Uint8Array> {
-  const { quantize, shapes, arrange = (floats) => [floats] } = quantizedLayouts[kind];
-  const [rows = 0, ...columns] = entry.shape;
+  const { quantize, shapes, fillRows, arrange = (_, floats) => [floats] } = quantizedLayouts[kind];
+  const { name, shape } = entry;
+  const [rows = 0, ...columns] = shape;
   const rowsAtOnce = Math.max(1, Math.floor(PIECE / elementCount(columns)));
   const later: ReturnType<typeof quantize>[][] = [];
   for (let row = 0; row < rows; row += rowsAtOnce) {
     const count = Math.min(rowsAtOnce, rows - row);
-    const parts = arrange(await readRows(table, entry, row, count), entry.shape).map((part) => quantize(part, count));
-    for (const [index, part] of parts.entries()) {
-      if (index > 0) (later[index] ??= []).push(part);
-    }
+    const parts = arrange(name, await readRows(table, entry, row, count), shape).map((part) => quantize(part, count));
+    for (const [index, part] of parts.entries()) if (index > 0) (later[index] ??= []).push(part);
     const [first] = parts;
     if (!first) continue;
     scales.push(first.scales);
     yield first.data;
   }
-  const { weight } = shapes(entry.shape);
-  const [allRows = 0, blocks = 0] = weight.shape;
-  const missing = allRows - rows * Math.max(1, later.length);
-  if (missing > 0) later.push([quantize(new Float32Array(missing * blocks * BLOCK), missing)]);
-  for (const part of later.flat()) {
+  const [, blocks = 0] = shapes(name, shape).weight.shape;
+  const zeros = fillRows?.(shape) ?? 0;
+  const fill = zeros > 0 ? [quantize(new Float32Array(zeros * blocks * BLOCK), zeros)] : [];
+  for (const part of [fill, ...later.slice(1).map((own) => [...own, ...fill])].flat()) {
     scales.push(part.scales);
     yield part.data;
   }

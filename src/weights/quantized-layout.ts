@@ -15,7 +15,7 @@ import type { WeightEntry, WeightTable } from "./checkpoint.ts";
 import { blockScalesName, blockShapes, quantizeBlocks } from "./quantize-blocks.ts";
 import { quantizeRows } from "./quantize.ts";
 import type { TensorLayout } from "./safetensors-stream.ts";
-import { blockMatrix, isBlocked, kernelRows } from "./unet-blocks.ts";
+import { blockMatrix, fillRows, isBlocked, kernelParts } from "./unet-blocks.ts";
 import type { Variant } from "./variants.ts";
 
 /** T5's, in so many bits. */
@@ -30,14 +30,21 @@ export interface QuantizedLayout {
   readonly variant: Variant;
   /** `X.weight` -> the name of what scales it. */
   readonly scalesName: (weight: string) => string;
-  readonly shapes: (shape: readonly number[]) => { readonly weight: TensorLayout; readonly scales: TensorLayout };
+  readonly shapes: (
+    name: string,
+    shape: readonly number[],
+  ) => { readonly weight: TensorLayout; readonly scales: TensorLayout };
   /** Whole rows -> the bytes of both. @throws {CheckpointError} a weight is not finite. */
   readonly quantize: (weights: Float32Array, rows: number) => { data: Uint8Array; scales: Uint8Array };
   /** Is this tensor taken at all, and is it quantised? */
   readonly takes: (name: string, source: WeightTable) => boolean;
   readonly isQuantized: (name: string, shape: readonly number[]) => boolean;
   /** A weight's rows -> those of its parts, which follow each other in the file; one part, as they are, if absent. */
-  readonly arrange?: (rows: Float32Array, shape: readonly number[]) => Float32Array[];
+  readonly arrange?: (name: string, rows: Float32Array, shape: readonly number[]) => Float32Array[];
+  /** How many rows of zeros follow each part; none if absent. */
+  readonly fillRows?: (shape: readonly number[]) => number;
+  /** Weights of one such name lie one after the other, and so do their scales; each by itself if absent. */
+  readonly together?: (name: string) => string;
   /** Whose weights these are, for errors. */
   readonly network: string;
 }
@@ -61,7 +68,7 @@ export const quantizedLayouts: Readonly<Record<QuantizedKind, QuantizedLayout>> 
     file: "model.8bit.safetensors",
     variant: "8bit",
     scalesName: (weight) => weight.replace(/weight$/, "SCB"),
-    shapes: (shape) => ({ weight: { dtype: "I8", shape }, scales: { dtype: "F32", shape: shape.slice(0, 1) } }),
+    shapes: (_, shape) => ({ weight: { dtype: "I8", shape }, scales: { dtype: "F32", shape: shape.slice(0, 1) } }),
     quantize: (weights, rows) => {
       const { data, scales } = quantizeRows(weights, rows);
       return { data: bytesOf(data), scales: bytesOf(scales.map((scale) => scale * 127)) };
@@ -72,7 +79,7 @@ export const quantizedLayouts: Readonly<Record<QuantizedKind, QuantizedLayout>> 
     file: "model.safetensors",
     variant: "fp32",
     scalesName: blockScalesName,
-    shapes: (shape) => {
+    shapes: (_, shape) => {
       const { data, scales } = blockShapes(shape);
       return { weight: { dtype: "U8", shape: data }, scales: { dtype: "F16", shape: scales } };
     },
@@ -85,8 +92,8 @@ export const quantizedLayouts: Readonly<Record<QuantizedKind, QuantizedLayout>> 
     file: "diffusion_pytorch_model.fp16.safetensors",
     variant: "fp16",
     scalesName: blockScalesName,
-    shapes: (shape) => {
-      const { data, scales } = blockShapes(blockMatrix(shape), 8);
+    shapes: (name, shape) => {
+      const { data, scales } = blockShapes(blockMatrix(name, shape), 8);
       return { weight: { dtype: "U8", shape: data }, scales: { dtype: "F16", shape: scales } };
     },
     quantize: (weights, rows) => {
@@ -95,7 +102,9 @@ export const quantizedLayouts: Readonly<Record<QuantizedKind, QuantizedLayout>> 
     },
     takes: () => true,
     isQuantized: isBlocked,
-    arrange: kernelRows,
+    arrange: kernelParts,
+    fillRows,
+    together: (name) => (/\btime_emb_proj\.weight$/.exec(name)?.[0] ?? name).replace(/\bto_[qkv]\./, "to_qkv."), // one product
     network: "a UNet",
   },
 };
@@ -107,12 +116,12 @@ export interface QuantizedTensor extends TensorLayout {
 }
 
 /**
- * The tensors in the order of the file: what stays float first, then each matrix followed by its scales, which are known
- * only after it.
+ * The tensors in the order of the file: what stays float first, then each matrix (or those that lie together) followed by
+ * its scales, which are known only after it.
  * @throws {CheckpointError} `source` holds none of the network's matrices.
  */
 export function quantizedTensors(source: WeightTable, kind: QuantizedKind): Map<string, QuantizedTensor> {
-  const { scalesName, shapes, takes, isQuantized: isMatrix, network } = quantizedLayouts[kind];
+  const { scalesName, shapes, takes, isQuantized: isMatrix, network, together } = quantizedLayouts[kind];
   const entries = [...source.tensors.values()].filter(({ name }) => takes(name, source));
   const matrices = new Set(entries.filter(({ name, shape }) => isMatrix(name, shape)));
   if (matrices.size === 0) throw new CheckpointError(`${source.folder} does not hold the weights of ${network}.`);
@@ -122,10 +131,18 @@ export function quantizedTensors(source: WeightTable, kind: QuantizedKind): Map<
       tensors.set(entry.name, { dtype: "F16", shape: entry.shape, source: entry, role: "float16" });
     }
   }
+  const groups = new Map<string, WeightEntry[]>();
   for (const entry of matrices) {
-    const { weight, scales } = shapes(entry.shape);
-    tensors.set(entry.name, { ...weight, source: entry, role: "weight" });
-    tensors.set(scalesName(entry.name), { ...scales, source: entry, role: "scales" });
+    const name = together?.(entry.name) ?? entry.name;
+    groups.set(name, [...(groups.get(name) ?? []), entry]);
+  }
+  for (const group of groups.values()) {
+    for (const entry of group) {
+      tensors.set(entry.name, { ...shapes(entry.name, entry.shape).weight, source: entry, role: "weight" });
+    }
+    for (const entry of group) {
+      tensors.set(scalesName(entry.name), { ...shapes(entry.name, entry.shape).scales, source: entry, role: "scales" });
+    }
   }
   return tensors;
 }

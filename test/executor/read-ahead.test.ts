@@ -4,7 +4,14 @@ import { basename, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { runPlan } from "../../src/executor/executor.ts";
-import { type ReadAhead, createReadAhead, readFiles, roomBeside } from "../../src/executor/read-ahead.ts";
+import {
+  type ReadAhead,
+  type ReadOwn,
+  createReadAhead,
+  createReadOwn,
+  readFiles,
+  roomBeside,
+} from "../../src/executor/read-ahead.ts";
 import { planMemory } from "../../src/executor/stage-memory.ts";
 import { weightFiles } from "../../src/executor/stage-weights.ts";
 import type { Limits, StageNeed } from "../../src/plan/budget.ts";
@@ -73,6 +80,20 @@ describe("what is read", () => {
     expect(seen.map(({ folder }) => folder)).toEqual(["text_encoder", "unet"]);
     expect(seen[0]?.room).toBe(123);
     expect(seen[1]?.room).toBeGreaterThan(4e9);
+  });
+
+  test("a stage's own files, from its start, if it runs on a card", async () => {
+    const plan = tinyPlan();
+    const [first] = plan.stages as [Stage];
+    const [need] = (await planMemory(plan, limits)) as [StageNeed];
+    const seen: string[] = [];
+    const read = (files: readonly string[]): Promise<number> => Promise.resolve(seen.push(...files));
+    const readOwn = (own: StageNeed) =>
+      createReadOwn(plan, [own], limits, { available: () => 5e9, read })(first, never);
+    await readOwn(need);
+    expect(seen).toEqual([]);
+    await readOwn({ ...need, gpuBytes: 1e9 });
+    expect(seen).toEqual(await weightFiles(plan, first));
   });
 
   test("shards one after the other, to their last byte", async () => {
@@ -175,6 +196,23 @@ describe("when", () => {
       ...names.slice(1).flatMap((next, at) => ["between", `${names[at]} > ${next}`, `stopped before ${next}`]),
       "between",
     ]);
+  });
+
+  test("a stage's own files from its start to its end", async () => {
+    const log: string[] = [];
+    const readOwn: ReadOwn = (running, signal) => {
+      log.push(running.name);
+      return new Promise((resolve) =>
+        signal.addEventListener("abort", () => resolve(void log.push(`not ${running.name}`))),
+      );
+    };
+    await runPlan(plan, {
+      ...workerThat(endsWell),
+      picturesOf: () => undefined,
+      onNote: () => log.push("between"),
+      readOwn,
+    });
+    expect(log).toEqual(plan.stages.flatMap(({ name }) => [name, "between", `not ${name}`]));
   });
 
   test.each([

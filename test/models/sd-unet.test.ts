@@ -39,6 +39,37 @@ test.each(cases)("gives the reference's numbers, layer by layer: $name", async (
   }
 });
 
+test.each([1, 2])("%i pictures with two texts each are what they are one by one, up to rounding", async (batch) => {
+  const sides = { height: 12, width: 16, textLength: 7 };
+  const wave = (count: number, step: number): Float32Array =>
+    Float32Array.from({ length: count }, (_, at) => Math.sin(at * step));
+  const feeds = {
+    sample: wave(batch * config.in_channels * 12 * 16, 0.37),
+    timestep: wave(batch, 1).map((x) => 500 + 100 * x),
+    encoder_hidden_states: wave(2 * batch * 7 * config.cross_attention_dim, 0.71),
+    class_labels: BigInt64Array.from({ length: batch }, (_, at) => BigInt(20 + at)),
+  };
+  const { encoder_hidden_states, ...ofPictures } = feeds;
+  const twice = Object.fromEntries(
+    Object.entries(ofPictures).map(([name, feed]) => {
+      const all = new (feed.constructor as Float32ArrayConstructor)(2 * feed.length);
+      all.set(feed as Float32Array);
+      all.set(feed as Float32Array, feed.length);
+      return [name, all];
+    }),
+  );
+  const paired = buildSdUnet(config, { ...sides, batch, textsPerPicture: 2 });
+  const apart = buildSdUnet(config, { ...sides, batch: 2 * batch });
+  const result = (await runNetwork(paired, folder, feeds, { variant })).get("out_sample");
+  const expected = (await runNetwork(apart, folder, { ...twice, encoder_hidden_states }, { variant })).get(
+    "out_sample",
+  );
+  expect(result?.shape).toEqual(expected?.shape);
+  expect(maxAbsDifference(result?.data, expected)).toBeLessThanOrEqual(tolerance);
+  const largest = paired.nodes.filter(({ op, output }) => op === "Conv" && output.shape[2] === 12);
+  expect(largest.slice(0, 3).map(({ output }) => output.shape[0])).toEqual([batch, batch, batch]);
+});
+
 test("takes exactly the weights that the checkpoint holds", async () => {
   const { tensors } = await openWeights(folder, variant);
   const graph = buildSdUnet(config, { batch: 1, height: 16, width: 16, textLength: 77 });

@@ -8,6 +8,9 @@ import { tinyNetworks } from "../onnx/lower/networks.ts";
 import { relativeError } from "../onnx/lower/run-lowered.ts";
 
 const cpu = { executionProvider: "cpu" } as const;
+/** Also on a device, where one is named: IF_GEN_TEST_PROVIDERS=webgpu; what is kept lies there. */
+const named = (process.env["IF_GEN_TEST_PROVIDERS"] ?? "").split(",").filter((name) => name === "webgpu");
+const providers = ["cpu", ...named] as const;
 const varying = ["sample", "timestep"];
 
 describe.each((await tinyNetworks()).filter(({ name }) => name.startsWith("unet")))(
@@ -19,7 +22,9 @@ describe.each((await tinyNetworks()).filter(({ name }) => name.startsWith("unet"
     };
     const steps = [feeds, changed("sample"), changed("timestep"), changed("encoder_hidden_states"), feeds];
 
-    test.each([1, 2])("is what it is in one session, with %i texts kept", async (kept) => {
+    const ways = providers.flatMap((provider) => [1, 2].map((kept) => [provider, kept] as const));
+    test.each(ways)("on %s is what it is in one session, with %i texts kept", async (provider, kept) => {
+      const sparesCard = kept > 1;
       const weights = await openWeights(folder);
       const all = async (
         run: (of: Readonly<Record<string, Feed>>) => Promise<ReadonlyMap<string, { data: Float32Array }>>,
@@ -29,7 +34,8 @@ describe.each((await tinyNetworks()).filter(({ name }) => name.startsWith("unet"
         return results;
       };
       const expected = await withSession(graph, weights, cpu, all);
-      const actual = await withHoistedSession(graph, { varying, kept }, weights, cpu, all);
+      const settings = { executionProvider: provider as "cpu" | "webgpu" };
+      const actual = await withHoistedSession(graph, { varying, kept, sparesCard }, weights, settings, all);
       expect(actual).toHaveLength(steps.length);
       for (const [at, result] of actual.entries()) {
         expect(relativeError(result, expected[at] ?? [])).toBeLessThan(1e-5);

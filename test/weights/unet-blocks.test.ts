@@ -6,7 +6,7 @@ import { findStored, hasBlocks } from "../../src/weights/find-weight.ts";
 import { dequantizeBlocks } from "../../src/weights/quantize-blocks.ts";
 import { findQuantized, quantizeIntoCache } from "../../src/weights/quantize-checkpoint.ts";
 import { readTensor, writeSafetensors } from "../../src/weights/safetensors.ts";
-import { blockMatrix, isBlocked, kernelRows } from "../../src/weights/unet-blocks.ts";
+import { blockMatrix, fillRows, isBlocked, kernelParts } from "../../src/weights/unet-blocks.ts";
 import { normals } from "../onnx/lower/wide-networks.ts";
 import { temporaryFile } from "./files.ts";
 
@@ -21,25 +21,57 @@ test("layers and kernels of whole blocks are kept in blocks; tables, norms and t
 });
 
 describe("a kernel as a matrix", () => {
-  test("has a row for each of its rows and outputs, filled up to whole tiles", () => {
-    expect(blockMatrix([128, 64, 3, 3])).toEqual([384, 192]);
-    expect(blockMatrix([160, 320, 3, 3])).toEqual([512, 960]);
-    expect(blockMatrix([160, 320, 1, 1])).toEqual([192, 320]);
-    expect(blockMatrix([6, 64])).toEqual([6, 64]);
+  test.each([
+    ["of few channels has a row for each of its rows and outputs", "conv1", [128, 64, 3, 3], [384, 192]],
+    ["of many channels has a row for each of its places and outputs", "conv1", [1408, 1408, 3, 3], [9 * 1408, 1408]],
+    ["of many more channels than outputs is of the latter kind", "conv1", [128, 256, 3, 3], [9 * 128, 256]],
+    ["and so is that of an enlarged map", "upsamplers.0.conv", [64, 64, 3, 3], [9 * 64, 64]],
+    ["in both kinds of networks", "upsamplers.0.conv1", [64, 64, 3, 3], [9 * 64, 64]],
+    ["but not that of a map that is halved", "downsamplers.0.conv", [1408, 1408, 3, 3], [3 * 1408, 3 * 1408]],
+    ["has its outputs filled up to whole tiles", "conv1", [160, 160, 3, 3], [3 * 192, 3 * 160]],
+    ["of one pixel has a row for each output", "conv_shortcut", [160, 320, 1, 1], [192, 320]],
+  ] as const)("%s", (_, name, shape, matrix) => {
+    expect(blockMatrix(`down_blocks.0.${name}.weight`, shape)).toEqual(matrix);
   });
 
-  test("holds in each row all channels of the first column, then of the next", () => {
-    const shape = [2, 2, 2, 3]; // outputs, channels, rows, columns
-    const weight = Float32Array.from({ length: 24 }, (_, at) => at);
-    const [first, second] = kernelRows(weight, shape).map((part) => [...part]);
-    expect(first).toEqual([0, 6, 1, 7, 2, 8, 12, 18, 13, 19, 14, 20]);
-    expect(second).toEqual([3, 9, 4, 10, 5, 11, 15, 21, 16, 22, 17, 23]);
+  test("is a layer's weight as it is", () => {
+    expect(blockMatrix("to_q.weight", [6, 64])).toEqual([6, 64]);
+    expect(fillRows([6, 64])).toBe(0);
+    expect(fillRows([160, 160, 3, 3])).toBe(32);
+  });
+
+  const numbers = (shape: readonly number[]): Float32Array =>
+    Float32Array.from({ length: shape.reduce((product, side) => product * side) }, (_, at) => at);
+
+  test("apart, holds in each row all channels of a place", () => {
+    const shape = [1, 3, 2, 2]; // outputs, channels, rows, columns
+    const parts = kernelParts("upsamplers.0.conv.weight", numbers(shape), shape);
+    expect(parts.map((part) => [...part])).toEqual([
+      [0, 4, 8],
+      [1, 5, 9],
+      [2, 6, 10],
+      [3, 7, 11],
+    ]);
+  });
+
+  test("beside, holds in each row four channels of the first column, then of the next, then the next four", () => {
+    const shape = [2, 8, 2, 3];
+    const parts = kernelParts("downsamplers.0.conv.weight", numbers(shape), shape);
+    const row = (output: number, y: number): number[] =>
+      [0, 4].flatMap((four) =>
+        [0, 1, 2].flatMap((x) => [0, 1, 2, 3].map((of) => output * 48 + (four + of) * 6 + y * 3 + x)),
+      );
+    expect(parts.map((part) => [...part])).toEqual([
+      [...row(0, 0), ...row(1, 0)],
+      [...row(0, 1), ...row(1, 1)],
+    ]);
   });
 });
 
 test("a UNet's file becomes blocks of it, in parts of a few megabytes, once", async () => {
   const shapes: Record<string, number[]> = {
     "conv.weight": [96, 64, 3, 3],
+    "wide.weight": [32, 128, 3, 3],
     "shortcut.weight": [160, 64, 1, 1],
     "to_q.weight": [48, 64],
     "conv.bias": [96],
@@ -74,18 +106,21 @@ test("a UNet's file becomes blocks of it, in parts of a few megabytes, once", as
 
   const read = async (entry: WeightEntry | undefined): Promise<Uint8Array<ArrayBuffer> | Uint16Array<ArrayBuffer>> =>
     (await readTensor(entry?.file ?? "", entry as WeightEntry)) as Uint8Array<ArrayBuffer>;
-  for (const name of ["conv.weight", "shortcut.weight", "to_q.weight"]) {
+  for (const name of ["conv.weight", "wide.weight", "shortcut.weight", "to_q.weight"]) {
     const shape = shapes[name] ?? [];
-    const [rows, columns] = blockMatrix(shape);
+    const [rows, columns] = blockMatrix(name, shape);
     const { entry, blockScales } = findStored(table, name, shape, []);
     const data = (await read(entry)) as Uint8Array<ArrayBuffer>;
     const scales = (await read(blockScales)) as Uint16Array<ArrayBuffer>;
     const matrix = dequantizeBlocks({ data, scales }, rows, columns, 8);
-    const exact = kernelRows(floats.get(name) ?? new Float32Array(), shape).flatMap((part) => [...part]);
+    const fill = Array.from({ length: fillRows(shape) * columns }, () => 0);
+    const parts = kernelParts(name, floats.get(name) ?? new Float32Array(), shape);
+    const exact = parts.flatMap((part) => [...part, ...fill]);
     const step = Math.max(...float16ToFloat32(scales).map(Math.abs));
     const difference = exact.map((value, at) => Math.abs(value - (matrix[at] ?? NaN)));
     expect(Math.max(...difference)).toBeLessThan(1.01 * step);
     expect(Math.hypot(...difference) / Math.hypot(...exact)).toBeLessThan(6e-3);
-    expect(matrix.subarray(exact.length).every((value) => value === 0)).toBe(true);
+    expect(matrix).toHaveLength(exact.length);
+    expect(difference.filter((_, at) => exact[at] === 0).every((value) => value === 0)).toBe(true);
   }
 });

@@ -1,17 +1,22 @@
 /** One UNet, lowered one way, in this process: loaded, run, timed, compared. */
 
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import * as ort from "onnxruntime-node";
 import { encodeModel } from "../../../src/onnx/encode.ts";
 import { hoist } from "../../../src/onnx/hoist.ts";
 import { cpu } from "../../../src/onnx/lower/cpu.ts";
 import { lower } from "../../../src/onnx/lower/lowering.ts";
-import type { ExecutionProvider } from "../../../src/onnx/lower/providers.ts";
+import { type ExecutionProvider, hoistedForm } from "../../../src/onnx/lower/providers.ts";
 import type { ComputeType } from "../../../src/onnx/lower/spellings.ts";
+import { webgpuVariants } from "../../../src/onnx/lower/webgpu-choices.ts";
 import { bindWeights } from "../../../src/runtime/bind-weights.ts";
+import { copyName, copyOf } from "../../../src/runtime/hoisted-session.ts";
 import { externalLocation, sessionOptions } from "../../../src/runtime/execution-providers.ts";
 import { openWeights } from "../../../src/weights/checkpoint.ts";
 import { quantizeIntoCache } from "../../../src/weights/quantize-checkpoint.ts";
+import type { Graph } from "../../../src/onnx/graph.ts";
+import type { Feed } from "../../../src/runtime/session.ts";
 import { type StepShape, openUnet, plainCase, readCase, relativeError } from "./open-unet.ts";
 import type { Profile } from "./read-profile.ts";
 import { onProcessor, runAll, runOnce, traceRuns } from "./run-step.ts";
@@ -31,9 +36,13 @@ export interface MeasureOptions {
   readonly blocks?: string;
   /** Optimizers of onnxruntime's that are left out, separated by semicolons. */
   readonly without?: string;
+  /** Of the provider's, `name=value` separated by commas, in place of the program's own. */
+  readonly settings?: string;
   /** What does not change from step to step (the text) is computed once and stays on the card: the step is the rest. */
   readonly hoisted: boolean;
-  /** Where a trace is written; one more session is made for it, and none for a hoisted step. */
+  /** That on the processor, so that its weights do not come to the card. */
+  readonly sparesCard: boolean;
+  /** Where a trace is written; one more session is made for it. */
   readonly profile?: string;
 }
 
@@ -45,6 +54,10 @@ export interface Measured {
   readonly lowerSeconds: number;
   /** Making the session: the weights are on their way to the card. */
   readonly createSeconds: number;
+  /** The same, with the process's own time and its page faults. */
+  readonly loading: Usage;
+  /** The card's memory in use, all processes: when the session is there, after the first step, after the last. */
+  readonly memoryMiB?: readonly [loaded: number, first: number, last: number];
   /** The first step: shaders are compiled, and the weights have arrived. */
   readonly firstSeconds: number;
   /** Median of the other steps, inputs and result carried to the card and back. */
@@ -66,55 +79,69 @@ export async function measureVariant(folder: string, options: MeasureOptions): P
   const weights = await openWeights(weightsFolder);
   const provider = options.provider as ExecutionProvider;
   const lowering = provider === "cpu" ? cpu : variantLowering(variant, options.type as ComputeType);
-  const parts = options.hoisted ? hoist(graph, ["sample", "timestep"]) : undefined;
+  const form = hoistedForm(provider, options.type as ComputeType, {
+    weights: takesBlocks(variant) ? "blocks" : "stored",
+  });
+  const parts = options.hoisted ? hoist(graph, ["sample", "timestep"], form) : undefined;
   const [whole, once] = parts ? [parts.rest, parts.once] : [graph, undefined];
   const look = await bindWeights(weights);
   const lowered = lower(whole, look, lowering);
   const model = encodeModel(lowered, lowering.opset, externalLocation);
-  const onceModel = once && encodeModel(lower(once, look, lowering), lowering.opset, externalLocation);
+  const encode = (part: Graph): Uint8Array =>
+    encodeModel(lower(part, look, lowering), lowering.opset, externalLocation);
+  const first = once && {
+    graph: once,
+    model: options.sparesCard ? encodeModel(lower(once, look, cpu), cpu.opset, externalLocation) : encode(once),
+    copies: options.sparesCard ? encode(copyOf(once.outputs)) : undefined,
+  };
   const lowerSeconds = since(start);
   const step = options.case === undefined ? plainCase(graph) : await readCase(graph, options.case);
 
-  const created = performance.now();
-  const sessionSettings = withoutOptimizers(sessionOptions[provider]("mapped"), options.without);
-  const location = provider === "cpu" ? "cpu" : "gpu-buffer";
-  const first =
-    onceModel &&
-    (await ort.InferenceSession.create(onceModel, { ...sessionSettings, preferredOutputLocation: location }));
+  const sessionSettings = withProviderSettings(
+    withoutOptimizers(sessionOptions[provider]("mapped", webgpuVariants[variant] ?? {}), options.without),
+    options.settings,
+  );
+  const began = usage();
   const session = await ort.InferenceSession.create(model, sessionSettings);
-  const createSeconds = since(created);
-  const fixed = first && once ? await runAll(first, once, step.feeds) : {};
-  const feeds = { ...step.feeds, ...fixed };
+  const loading = usageSince(began);
+  const loadedMiB = gpuMemoryMiB();
   const times: number[] = [];
   let output: Float32Array = new Float32Array();
-  try {
+  let [residentMB, firstMiB, lastMiB] = [0, 0 as number | undefined, 0 as number | undefined];
+  let profile: Profile | undefined;
+  const runSteps = async (fixed: Readonly<Record<string, ort.Tensor>>): Promise<void> => {
+    const feeds = { ...step.feeds, ...fixed };
     for (let at = 0; at <= runs; at++) {
       const before = performance.now();
       output = await runOnce(session, whole, feeds);
       times.push(performance.now() - before);
+      if (at === 0) firstMiB = gpuMemoryMiB();
     }
+    lastMiB = gpuMemoryMiB();
+    residentMB = highWaterMB(); // before the reference and the trace add theirs
+    if (options.profile) profile = await traceRuns(model, whole, feeds, sessionSettings, options.profile);
+  };
+  try {
+    await (first ? withFixed(first, step.feeds, sessionSettings, runSteps) : runSteps({}));
   } finally {
-    for (const tensor of Object.values(fixed)) tensor.dispose();
     await session.release();
-    await first?.release();
   }
   const [firstMs = 0, ...stepsMs] = times;
-  const residentMB = highWaterMB(); // before the reference and the trace add theirs
   const expected = step.expected ?? (options.alone ? undefined : await onProcessor(graph, folder, step.feeds));
   return {
     nodes: lowered.nodes.length,
     weightBytes: weights.totalBytes,
     lowerSeconds,
-    createSeconds,
+    createSeconds: loading.seconds,
+    loading,
+    ...(loadedMiB === undefined ? {} : { memoryMiB: [loadedMiB, firstMiB ?? 0, lastMiB ?? 0] as const }),
     firstSeconds: firstMs / 1000,
     stepMs: median(stepsMs),
     stepsMs,
     ...(expected ? { error: relativeError(output, expected) } : {}),
     rms: Math.sqrt(output.reduce((sum, value) => sum + value * value, 0) / output.length),
     residentMB,
-    ...(options.profile === undefined || options.hoisted
-      ? {}
-      : { profile: await traceRuns(model, graph, step.feeds, sessionSettings, options.profile) }),
+    ...(profile ? { profile } : {}),
   };
 }
 
@@ -133,6 +160,63 @@ function withoutOptimizers(settings: Options, names: string | undefined): Option
   return { ...settings, extra: { ...extra, optimization: { ...own, disable_specified_optimizers: disabled } } };
 }
 
+function withProviderSettings(settings: Options, own: string | undefined): Options {
+  if (own === undefined) return settings;
+  const [first] = settings.executionProviders ?? [];
+  const named = typeof first === "object" ? first : { name: first };
+  const pairs = own.split(",").map((pair) => pair.split("=") as [string, string]);
+  return { ...settings, executionProviders: [{ ...named, ...Object.fromEntries(pairs) } as { name: string }] };
+}
+
+/** What stays the same from step to step, made as runtime/hoisted-session does: with `copies`, on the processor. */
+async function withFixed<T>(
+  { model, graph, copies }: { model: Uint8Array; graph: Graph; copies: Uint8Array | undefined },
+  feeds: Readonly<Record<string, Feed>>,
+  settings: Options,
+  use: (fixed: Readonly<Record<string, ort.Tensor>>) => Promise<T>,
+): Promise<T> {
+  const onCard = { ...settings, preferredOutputLocation: "gpu-buffer" as const };
+  const session = await ort.InferenceSession.create(model, copies ? sessionOptions.cpu("mapped") : onCard);
+  const copier = copies && (await ort.InferenceSession.create(copies, onCard));
+  const results = await runAll(session, graph, feeds);
+  const onIt = copier ? await copier.run(results) : results;
+  const name = copier ? copyName : (own: string): string => own;
+  try {
+    return await use(Object.fromEntries(graph.outputs.map((output) => [output.name, onIt[name(output.name)]!])));
+  } finally {
+    for (const tensor of Object.values(onIt)) tensor.dispose();
+    await copier?.release();
+    await session.release();
+  }
+}
+
+interface Usage {
+  readonly seconds: number;
+  readonly userSeconds: number;
+  readonly systemSeconds: number;
+  readonly pageFaults: number;
+}
+
+function usage(): Usage {
+  const { userCPUTime, systemCPUTime, minorPageFault, majorPageFault } = process.resourceUsage();
+  return {
+    seconds: performance.now() / 1000,
+    userSeconds: userCPUTime / 1e6,
+    systemSeconds: systemCPUTime / 1e6,
+    pageFaults: minorPageFault + majorPageFault,
+  };
+}
+
+function usageSince(began: Usage): Usage {
+  const now = usage();
+  return {
+    seconds: now.seconds - began.seconds,
+    userSeconds: now.userSeconds - began.userSeconds,
+    systemSeconds: now.systemSeconds - began.systemSeconds,
+    pageFaults: now.pageFaults - began.pageFaults,
+  };
+}
+
 const since = (start: number): number => (performance.now() - start) / 1000;
 
 const median = (numbers: readonly number[]): number =>
@@ -141,4 +225,13 @@ const median = (numbers: readonly number[]): number =>
 function highWaterMB(): number {
   const [, kB = "0"] = /VmHWM:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
   return Math.round((Number(kB) * 1024) / 1e6);
+}
+
+/** @returns undefined: there is no NVIDIA driver. */
+function gpuMemoryMiB(): number | undefined {
+  const asked = spawnSync("nvidia-smi", ["--query-gpu=memory.used", "--format=csv,noheader,nounits"], {
+    encoding: "utf8",
+  });
+  const [first = ""] = (asked.stdout ?? "").split("\n");
+  return first === "" ? undefined : Number(first);
 }

@@ -59,7 +59,7 @@ const TRACED_RUNS = 3;
 export async function traceRuns(
   model: Uint8Array,
   graph: Graph,
-  feeds: Readonly<Record<string, Feed>>,
+  feeds: Readonly<Record<string, Feed | ort.Tensor>>,
   settings: ort.InferenceSession.SessionOptions,
   folder: string,
 ): Promise<Profile> {

@@ -21,6 +21,12 @@ export interface BlockWeight extends BoundWeight {
   readonly scales: Value;
 }
 
+/** The same, as it is stored. */
+export type BlocksWeight = StoredWeight & Required<Pick<StoredWeight, "blockScales">>;
+
+export const isInBlocks = (weight: StoredWeight | undefined): weight is BlocksWeight =>
+  weight?.blockScales !== undefined;
+
 export const inBlocks = (bound: BoundWeight | undefined): bound is BlockWeight => bound?.scales !== undefined;
 
 /**
@@ -48,6 +54,33 @@ export function bindRows(g: GraphBuilder, weight: StoredWeight, from: number, to
   const own = { ...weight, ...part, ...(blockScales ? { blockScales: rowsOf(blockScales, from, to) } : {}) };
   return bindWeight(g, own, part.name);
 }
+
+/** Weights that lie one after the other in their file, as one of all their rows. */
+export function bindTogether(g: GraphBuilder, weights: readonly BlocksWeight[]): BoundWeight {
+  const [first] = weights;
+  if (!first) throw new Error("no weights to take together");
+  const own = { ...first, ...together(weights), blockScales: together(weights.map(({ blockScales }) => blockScales)) };
+  return bindWeight(g, own, own.name);
+}
+
+function together(tensors: readonly StoredTensor[]): StoredTensor {
+  const [first] = tensors;
+  if (!first) throw new Error("no tensors to take together");
+  const sum = (of: (tensor: StoredTensor) => number): number =>
+    tensors.reduce((total, tensor) => total + of(tensor), 0);
+  return {
+    ...first,
+    name: tensors.map(({ name }) => name).join(" + "),
+    shape: [sum(({ shape }) => shape[0] ?? 0), ...first.shape.slice(1)],
+    byteLength: sum(({ byteLength }) => byteLength),
+  };
+}
+
+/** Does `next` begin where `tensor` ends, with rows of the same length? */
+export const isFollowedBy = (tensor: StoredTensor, next: StoredTensor): boolean =>
+  tensor.file === next.file &&
+  tensor.offset + tensor.byteLength === next.offset &&
+  tensor.shape.slice(1).join() === next.shape.slice(1).join();
 
 function rowsOf(tensor: StoredTensor, from: number, to: number): StoredTensor {
   const { name, shape, offset, byteLength } = tensor;
@@ -87,13 +120,20 @@ export function unpackBlocks(
   const numbers = g.weightOp("DequantizeLinear", [inRows(value, [count, BLOCK]), factorsInType, zeros], {
     axis: ops.int(0),
   });
-  const [outputs = 0, channels = 0, height = 1, width = 1] = shape;
-  const whole = height * outputs === rows ? numbers : withoutFill(g, inRows(numbers, [rows, -1]), height * outputs);
-  if (height * width === 1) return inRows(whole, shape);
-  const kernel = inRows(whole, [height, outputs, width, channels]);
-  return weightOp("Transpose", kernel, { perm: ops.ints([1, 3, 0, 2]) }); // (O, C, h, w)
+  const matrix = inRows(numbers, [rows, -1]); // (R, columns)
+  const [outputs = 0, channels = 0, height, width = 1] = shape;
+  if (height === undefined) return inRows(matrix, shape);
+  const transposed = (x: Value, perm: readonly number[]): Value => weightOp("Transpose", x, { perm: ops.ints(perm) });
+  const wanted = (x: Value): Value => withoutFill(g, x, outputs);
+  if (matrix.shape[1] === channels) {
+    const places = wanted(inRows(matrix, [height * width, -1, channels])); // (h·w, O, C)
+    return inRows(transposed(places, [1, 2, 0]), shape);
+  }
+  const beside = wanted(inRows(matrix, [height, rows / height, -1])); // (h, O, w·C), the columns as (C/4, w, 4)
+  const inFours = inRows(beside, [height, outputs, channels / 4, width, 4]);
+  return inRows(transposed(inFours, [1, 2, 4, 0, 3]), shape);
 }
 
-/** A kernel's rows are filled up with zeros. */
-const withoutFill = (g: GraphBuilder, numbers: Value, rows: number): Value =>
-  g.weightOp("Slice", [numbers], { axis: ops.int(0), start: ops.int(0), end: ops.int(rows) });
+/** Of the rows in the second axis, the first ones: zeros were added. */
+const withoutFill = (g: GraphBuilder, x: Value, rows: number): Value =>
+  x.shape[1] === rows ? x : g.weightOp("Slice", [x], { axis: ops.int(1), start: ops.int(0), end: ops.int(rows) });

@@ -20,8 +20,8 @@ export const inType =
   (type: ComputeType, rewrite: Rewrite): Rewrite =>
   (context, node) => {
     const lowered = (value: Value): Value => castTo(context.g, context.lowered(value), type);
-    const last = (value: Value): Value => castTo(context.g, context.last(value), type);
-    return rewrite({ ...context, lowered, last }, node);
+    const rows: typeof context.rows = (value, of) => castTo(context.g, context.rows(value, of), type);
+    return rewrite({ ...context, lowered, rows }, node);
   };
 
 /** For operations without weights and several inputs: those of one type stay as they are, of two become float16. */
@@ -39,6 +39,12 @@ export const mixedTypes: Readonly<Record<string, Rewrite>> = {
   Div: inOneType,
   Concat: inOneType,
   MatMul: inOneType,
+};
+
+/** What was computed in float16 is not cast to the network's own type. */
+export const notBack: Rewrite = (context, node) => {
+  const [x] = inputsOf(context, node);
+  return x?.dtype === "float16" ? x : context.g.op(node.op, [x ?? null], node.attributes);
 };
 
 /** A stored weight -> `type`, by nodes that run just before it is used. */

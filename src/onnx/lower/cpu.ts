@@ -28,6 +28,7 @@ export const cpu: Lowering = {
     RmsNorm: spell.rmsNorm,
     Silu: spell.silu,
     Gelu: spell.gelu,
+    RepeatBatch: spell.repeatBatch,
     UpsampleNearest: spell.upsampleNearest,
     Attention: spell.attention,
   },

@@ -31,6 +31,7 @@ export function cuda(type: spell.ComputeType): Lowering {
       }),
       Silu: spell.silu,
       Gelu: spell.gelu,
+      RepeatBatch: spell.repeatBatch,
       UpsampleNearest: spell.upsampleNearest,
     },
   };

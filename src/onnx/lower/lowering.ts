@@ -6,7 +6,7 @@
 
 import { checkGraph } from "../check.ts";
 import { type DType, type FileWeight, type Graph, GraphBuilder, type Node, type Value } from "../graph.ts";
-import { channelsFirst, channelsLast } from "./channels-last.ts";
+import { fromRows, toRows } from "./pixel-rows.ts";
 
 /** Bytes of a file, and what they are. */
 export interface StoredTensor extends Omit<FileWeight, "value"> {
@@ -30,9 +30,13 @@ export interface BoundWeight {
   readonly scales?: Value;
 }
 
-/** A value (B, C, ...) with its channels at the end and all else in one axis: (B·rest, C). */
-export interface ChannelsLast {
-  readonly last: Value;
+/** What lies in rows: a map (B, C, ...), or tokens (B, N, C). */
+export type Rowed = "map" | "tokens";
+
+/** A map or tokens as (N·B, C): a row for each pixel or token and sample, the samples of a pixel one after the other. */
+export interface PixelRows {
+  readonly rows: Value;
+  readonly of: Rowed;
 }
 
 /** Finds a weight by its name or one of its older names. @throws {CheckpointError} missing or of another shape. */
@@ -43,12 +47,14 @@ export interface Rewriting {
   readonly g: GraphBuilder;
   /** The network's node that makes a value; undefined for inputs, weights and constants. */
   readonly producer: (value: Value) => Node | undefined;
+  /** The network's nodes that take a value. */
+  readonly consumers: (value: Value) => readonly Node[];
   /** The lowered counterpart of one of the node's inputs: for a weight, unpacked whatever the file holds. */
   readonly lowered: (value: Value) => Value;
-  /** The same with channels last, (B·rest, C); transposed unless it was made so. */
-  readonly last: (value: Value) => Value;
-  /** Was it made with its channels last? */
-  readonly isLast: (value: Value) => boolean;
+  /** The same in rows, (N·B, C); rearranged, as a map or as tokens, unless it was made so. */
+  readonly rows: (value: Value, of?: Rowed) => Value;
+  /** Was it made in rows, and of what? */
+  readonly rowsOf: (value: Value) => Rowed | undefined;
   /** The weight as it lies; undefined if `value` is no parameter of the network. */
   readonly stored: (value: Value) => BoundWeight | undefined;
   /** The same, without entering it into the lowered graph. */
@@ -58,7 +64,7 @@ export interface Rewriting {
 export type Rewrite = (context: Rewriting, node: Node) => Lowered;
 
 /** A node's result, or how to make it once it is asked for: never, where all its consumers do without. */
-export type Lowered = Value | ChannelsLast | { readonly later: () => Value | ChannelsLast };
+export type Lowered = Value | PixelRows | { readonly later: () => Value | PixelRows };
 
 export interface Lowering {
   readonly name: string;
@@ -78,14 +84,15 @@ export function lower(graph: Graph, weights: WeightLookup, lowering: Lowering): 
   checkGraph(graph);
   const g = new GraphBuilder(`${graph.name} for ${lowering.name}`);
   const made = new Map<string, Value>();
-  const madeLast = new Map<string, Value>();
-  const postponed = new Map<string, () => Value | ChannelsLast>();
+  const madeRows = new Map<string, PixelRows>();
+  const postponed = new Map<string, () => Value | PixelRows>();
   const producers = new Map(graph.nodes.map((node) => [node.output.name, node]));
+  const consumers = consumersIn(graph);
   const { weight, stored } = bindOnce(graph, weights, g);
 
   const keep = ({ name }: Value, result: Lowered): void => {
     if ("later" in result) postponed.set(name, result.later);
-    else if ("last" in result) madeLast.set(name, result.last);
+    else if ("rows" in result) madeRows.set(name, result);
     else made.set(name, result);
   };
   const settle = (value: Value): void => {
@@ -99,20 +106,21 @@ export function lower(graph: Graph, weights: WeightLookup, lowering: Lowering): 
   };
   const lowered = (value: Value): Value => {
     settle(value);
-    const last = madeLast.get(value.name);
-    return remember(made, value, () => (last ? channelsFirst(g, last, value.shape) : unpack(value)));
+    const rows = madeRows.get(value.name);
+    return remember(made, value, () => (rows ? fromRows(g, rows, value.shape) : unpack(value)));
   };
   const context: Rewriting = {
     g,
     producer: (value) => producers.get(value.name),
+    consumers: (value) => consumers.get(value.name) ?? [],
     lowered,
-    last: (value) => {
+    rows: (value, of = "map") => {
       settle(value);
-      return remember(madeLast, value, () => channelsLast(g, lowered(value)));
+      return remember(madeRows, value, () => ({ rows: toRows(g, lowered(value), of), of })).rows;
     },
-    isLast: (value) => {
+    rowsOf: (value) => {
       settle(value);
-      return madeLast.has(value.name);
+      return madeRows.get(value.name)?.of;
     },
     stored,
     weight,
@@ -140,6 +148,19 @@ export function lower(graph: Graph, weights: WeightLookup, lowering: Lowering): 
   const result = g.finish();
   checkGraph(result);
   return result;
+}
+
+function consumersIn({ nodes }: Graph): ReadonlyMap<string, readonly Node[]> {
+  const consumers = new Map<string, Node[]>();
+  for (const node of nodes) {
+    for (const name of new Set(node.inputs.map((input) => input?.name))) {
+      if (name === undefined) continue;
+      const known = consumers.get(name);
+      if (known) known.push(node);
+      else consumers.set(name, [node]);
+    }
+  }
+  return consumers;
 }
 
 /** Finds a weight when it is asked for first, and enters it into `g` when it is used first. */

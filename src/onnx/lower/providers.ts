@@ -3,6 +3,7 @@
  * The execution providers by name, and how graphs are lowered for each.
  */
 
+import type { HoistedForm } from "../hoist.ts";
 import { cpu } from "./cpu.ts";
 import { cuda } from "./cuda.ts";
 import type { Lowering } from "./lowering.ts";
@@ -30,4 +31,13 @@ export const lowerings: Readonly<Record<ExecutionProvider, (type: ComputeType, c
  */
 export function computeTypeOf(fitsFloat16: boolean, variant: string): ComputeType {
   return fitsFloat16 && variant === "fp16" ? "float16" : "float32";
+}
+
+/** How what is computed once is passed on (onnx/hoist): on WebGPU as it is used there, else as the network has it. */
+export function hoistedForm(
+  provider: ExecutionProvider,
+  type: ComputeType,
+  { weights }: Pick<WebgpuChoices, "weights">,
+): HoistedForm {
+  return provider === "webgpu" ? { dtype: type, inRows: weights === "blocks" } : { dtype: "float32", inRows: false };
 }

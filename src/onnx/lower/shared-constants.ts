@@ -1,40 +1,56 @@
 /**
  * @module onnx/lower/shared-constants
- * Constants that many layers of a lowered graph use: tables of indices, zeros.
+ * What many layers of a lowered graph use and is made once: kernels of zeros and ones, tables of indices, zeros.
  */
 
+import { float32ToFloat16 } from "../../math/half.ts";
 import { elementCount } from "../../math/tensor.ts";
-import type { GraphBuilder, Value } from "../graph.ts";
+import type { ConstantData, GraphBuilder, Value } from "../graph.ts";
 import type { ComputeType } from "./spellings.ts";
 
-const shared = new WeakMap<GraphBuilder, Map<string, Value>>();
+const shared = new WeakMap<GraphBuilder, Map<string, readonly Value[]>>();
 
-function once(g: GraphBuilder, key: string, make: () => Value): Value {
-  const known = shared.get(g) ?? new Map<string, Value>();
+/** @param key of values that are the same in `g`. */
+export function onceAll(g: GraphBuilder, key: string, make: () => readonly Value[]): readonly Value[] {
+  const known = shared.get(g) ?? new Map<string, readonly Value[]>();
   shared.set(g, known);
-  const value = known.get(key) ?? make();
-  known.set(key, value);
-  return value;
+  const values = known.get(key) ?? make();
+  known.set(key, values);
+  return values;
 }
 
-/** int32 numbers, shape (count), in the order in which `write` fills them in. @param key of numbers that are the same. */
-export function sharedIndices(
+/** The same for one value. */
+export function once(g: GraphBuilder, key: string, make: () => Value): Value {
+  const [value] = onceAll(g, key, () => [make()]);
+  return value!;
+}
+
+/** @param key of numbers that are the same. @param number the one at an index. */
+export function sharedConstant(
   g: GraphBuilder,
   key: string,
-  count: number,
-  write: (fill: (value: number) => void) => void,
+  shape: readonly number[],
+  type: ComputeType,
+  number: (at: number) => number,
 ): Value {
-  return once(g, key, () => {
-    const numbers = new Int32Array(count);
-    let at = 0;
-    write((value) => (numbers[at++] = value));
-    if (at !== count) throw new Error(`${at} indices for ${count}: ${key}`);
-    return g.constant(numbers, [count]);
+  return once(g, `${key} ${type}`, () => {
+    const numbers = Float32Array.from({ length: elementCount(shape) }, (_, at) => number(at));
+    const data: ConstantData = type === "float16" ? float32ToFloat16(numbers) : numbers;
+    return g.constant(data, shape);
   });
 }
 
 export const sharedZeros = (g: GraphBuilder, shape: readonly number[], type: ComputeType): Value =>
-  once(g, `zeros ${shape.join()} ${type}`, () => {
-    const count = elementCount(shape);
-    return g.constant(type === "float16" ? new Uint16Array(count) : new Float32Array(count), shape);
-  });
+  sharedConstant(g, `zeros ${shape.join()}`, shape, type, () => 0);
+
+export const sharedOnes = (g: GraphBuilder, shape: readonly number[], type: ComputeType): Value =>
+  sharedConstant(g, `ones ${shape.join()}`, shape, type, () => 1);
+
+/** int32 numbers, shape (count). @param key of numbers that are the same. */
+export const sharedIndices = (g: GraphBuilder, key: string, count: number, number: (at: number) => number): Value =>
+  once(g, key, () =>
+    g.constant(
+      Int32Array.from({ length: count }, (_, at) => number(at)),
+      [count],
+    ),
+  );

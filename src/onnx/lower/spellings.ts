@@ -109,6 +109,15 @@ function quickGelu(context: Rewriting, node: Node, alpha: number): Value {
   return context.g.op("com.microsoft.QuickGelu", inputsOf(context, node), { alpha: ops.float(alpha) });
 }
 
+export const repeatBatch: Rewrite = (context, node) => {
+  const x = inputOf(context, node, 0);
+  return ops.concat(
+    context.g,
+    Array.from({ length: intOf(node.attributes, "times") }, () => x),
+    0,
+  );
+};
+
 export const upsampleNearest: Rewrite = (context, node) =>
   context.g.op("Resize", inputsOf(context, node), { size: ops.ints(intsOf(node.attributes, "size")) });
 

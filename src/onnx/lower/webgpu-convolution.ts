@@ -1,180 +1,220 @@
 /**
  * @module onnx/lower/webgpu-convolution
  * Convolutions whose weights lie in blocks (weights/unet-blocks), as products: MatMulNBits reaches the card's matrix
- * units, Conv does not. Maps have their channels last, (B·H·W, C).
+ * units, Conv does not. Maps lie in rows (onnx/lower/pixel-rows).
  *
- * 1. Gather puts beside each pixel its neighbours along x: (B·H·W', w·C). Those beyond the edges are a row of zeros that is
- *    put at the map's end; one more pixel has only such neighbours.
- * 2. One product with the kernel's rows one below the other, (h·O, w·C), gives what each of them makes of each row of the
- *    picture: (B·H·W' + 1, h·O).
- * 3. A pixel of the result is the sum of h of those, from the rows above, at and below it, plus the bias.
- * Three times the map is copied, not nine times as if all neighbours were put side by side; and sums of a third of the
- * products are rounded less far. Where the map was enlarged just before, 1. and 2. take the smaller map: rows that
- * are the same are multiplied once.
+ * Kernel apart: 1. a product gives what each place of the kernel makes of each pixel, (N·B, h·w·O). 2. A pixel of the result
+ * is the sum of what the places make of its neighbours: first those above each other, then those beside each other.
+ * Kernel beside: 1. each pixel's neighbours in its row are put beside it, (N·B, w·C). 2. A product with the kernel's rows
+ * gives (N·B, h·O). 3. A pixel of the result is the sum over the rows.
  *
- * Letters: B batch, C and O channels, H and W sides, H' and W' of the result, h and w of the kernel.
+ * Sums and neighbours: onnx/lower/webgpu-places.
+ *
+ * Where the map was enlarged just before, the product takes the smaller map, whose rows stand for four each, and the sums
+ * are made for each of these four; their pixels are put between each other at the end.
+ *
+ * Letters: B batch, N pixels, C and O channels, H and W sides, h and w of the kernel.
  */
 
 import type { GraphBuilder, Node, Value } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { intsOf } from "../shapes.ts";
 import { type BlockWeight, multiplyBlocks } from "./blocks.ts";
-import type { ChannelsLast, Rewriting } from "./lowering.ts";
+import type { PixelRows, Rewriting } from "./lowering.ts";
+import { onChannelsLast } from "./pixel-rows.ts";
 import { sharedIndices, sharedZeros } from "./shared-constants.ts";
-import type { ComputeType } from "./spellings.ts";
-import type { WebgpuChoices } from "./webgpu-choices.ts";
+import { type ComputeType, castTo } from "./spellings.ts";
+import { type Places, TOGETHER, neighbours, sharedKernel, sumKernel, sumPlaces } from "./webgpu-places.ts";
 
-/** @param weight of the node's second input. */
-export function convolveBlocks(
-  context: Rewriting,
-  node: Node,
-  weight: BlockWeight,
-  sums: WebgpuChoices["convolutions"],
-): ChannelsLast {
+/** @param weight of the node's second input. @param bias (O), in place of the node's own. */
+export function convolveBlocks(context: Rewriting, node: Node, weight: BlockWeight, bias?: Value): PixelRows {
   const { g } = context;
-  const [x, kernel, bias] = node.inputs;
+  const [x, kernel] = node.inputs;
   if (!x || !kernel) throw new Error(`${node.name}: a convolution takes a map and a kernel`);
   const geometry = geometryOf(node, x, kernel, weight);
-  const own = bias ? filledUp(g, context.lowered(bias), weight) : null;
-  if (geometry.isPointwise) {
-    const products = multiplyBlocks(g, context.last(x), weight, own); // (B·H·W, O or more)
-    return { last: geometry.isFilled ? gatherRows(g, products, geometry, [0]) : products };
-  }
-  const smaller = unenlarged(context, x);
-  const map = context.last(smaller); // (B·H·W, C)
-  const [batch = 0, channels = 0, height = 0, width = 0] = smaller.shape;
-  const from = { ...geometry, batch, height, width };
-  const zeroRow = sharedZeros(g, [1, channels], map.dtype as ComputeType);
-  const beside = ops.gather(g, ops.concat(g, [map, zeroRow], 0), besideIndices(g, from), 0); // ((B·H·W' + 1)·w, C)
-  const matrix = ops.reshape(g, beside, [batch * height * from.outWidth + 1, -1]);
-  const products = multiplyBlocks(g, matrix, weight, own); // (B·H·W' + 1, h·O or more)
-  const kernelRows = Array.from({ length: from.kernelHeight }, (_, row) => row);
-  if (sums === "sum") {
-    const gathered = gatherRows(g, products, from, kernelRows); // (B·H'·W', h·O)
-    const parts = ops.reshape(g, gathered, [gathered.shape[0] ?? 0, from.kernelHeight, -1]);
-    return { last: g.op("ReduceSum", [parts], { axis: ops.int(1) }) };
-  }
-  const parts = kernelRows.map((row) => gatherRows(g, products, from, [row]));
-  return { last: parts.reduce((sum, part) => ops.add(g, sum, part)) }; // (B·H'·W', O)
+  const own = biasOf(context, node, geometry, bias);
+  const rows = ((): Value => {
+    if (geometry.kernelHeight * geometry.kernelWidth === 1) return multiplyBlocks(g, context.rows(x), weight, own);
+    if (geometry.isBeside) return convolveBeside(context, x, weight, geometry, own);
+    const smaller = halfOf(context, x, geometry);
+    if (smaller) return convolveEnlarged(g, context.rows(smaller), weight, halved(geometry), own);
+    const products = multiplyBlocks(g, context.rows(x), weight, null); // (N·B, h·w·O)
+    return subsampled(g, sumKernel(g, products, geometry, own), geometry);
+  })();
+  const isFilled = geometry.outputs > geometry.wanted;
+  return { rows: isFilled ? ops.slice(g, rows, 1, 0, geometry.wanted) : rows, of: "map" };
 }
 
-/** The map before it was enlarged to `x`, nearest neighbours; `x` itself if it was not, or not with its channels last. */
-function unenlarged({ producer, isLast }: Rewriting, x: Value): Value {
-  const maker = producer(x);
-  const [smaller] = maker?.op === "UpsampleNearest" ? maker.inputs : [];
-  return smaller && isLast(smaller) ? smaller : x;
-}
-
-/** The bias joins what the first row of the kernel makes, of which each pixel of the result takes one. */
-function filledUp(g: GraphBuilder, bias: Value, { value }: BlockWeight): Value {
-  const [outputs = 0] = bias.shape;
-  const missing = (value.shape[0] ?? 0) - outputs;
-  if (missing === 0) return bias;
-  const zeros = sharedZeros(g, [missing], bias.dtype as ComputeType);
-  return g.weightOp("Concat", [bias, zeros], { axis: ops.int(0) });
-}
-
-/** Nearest neighbours of a map with channels last. */
-export function upsampleLast(context: Rewriting, node: Node, x: Value): ChannelsLast {
-  const [batch = 0, , height = 0, width = 0] = x.shape;
-  const [outHeight = 0, outWidth = 0] = intsOf(node.attributes, "size");
-  const key = `upsample ${x.shape.join()} ${outHeight} ${outWidth}`;
-  const indices = sharedIndices(context.g, key, batch * outHeight * outWidth, (fill) => {
-    for (let b = 0; b < batch; b++) {
-      for (let y = 0; y < outHeight; y++) {
-        const row = b * height + nearest(y, outHeight, height);
-        for (let at = 0; at < outWidth; at++) fill(row * width + nearest(at, outWidth, width));
-      }
-    }
-  });
-  return { last: ops.gather(context.g, context.last(x), indices, 0) };
-}
-
-const nearest = (at: number, length: number, of: number): number => Math.floor((at * of) / length);
-
-interface Geometry {
-  readonly batch: number;
-  /** Sides of the map that is read, and of the one that it stands for, enlarged. */
-  readonly height: number;
-  readonly width: number;
-  readonly fullHeight: number;
-  readonly fullWidth: number;
+/** `outputs`: rows of a place of the kernel, filled up or not; `wanted`: those of them that are the result's. */
+interface Geometry extends Places {
+  readonly channels: number;
   readonly outHeight: number;
   readonly outWidth: number;
-  readonly kernelHeight: number;
-  readonly kernelWidth: number;
   readonly strideY: number;
   readonly strideX: number;
-  readonly top: number;
-  readonly left: number;
-  readonly isPointwise: boolean;
-  /** Were zeros added to the kernel's rows? */
-  readonly isFilled: boolean;
-  /** What is gathered at once of a pixel's products, and how many of these make O and all products. */
-  readonly unit: number;
-  readonly unitsOut: number;
-  readonly unitsAll: number;
+  readonly isBeside: boolean;
+  readonly wanted: number;
 }
-
-/** Divides the channels of all kernels in blocks, and their rows with what fills them up. */
-const UNIT = 32;
 
 function geometryOf(node: Node, x: Value, kernel: Value, { value }: BlockWeight): Geometry {
-  const [batch = 0, , height = 0, width = 0] = x.shape;
-  const [outputs = 0, , kernelHeight = 0, kernelWidth = 0] = kernel.shape;
+  const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
+  const [wanted = 0, , kernelHeight = 0, kernelWidth = 0] = kernel.shape;
   const [, , outHeight = 0, outWidth = 0] = node.output.shape;
-  const [top = 0, left = 0] = intsOf(node.attributes, "pads");
   const [strideY = 1, strideX = 1] = intsOf(node.attributes, "strides");
-  const isPointwise = kernelHeight * kernelWidth * strideY * strideX === 1 && outHeight === height;
-  const [all = 0] = value.shape;
-  const isFilled = all > kernelHeight * outputs;
-  const unit = isFilled ? UNIT : outputs;
-  const units = { isFilled, unit, unitsOut: outputs / unit, unitsAll: all / unit };
-  const sides = { batch, height, width, fullHeight: height, fullWidth: width, outHeight, outWidth };
-  return { ...sides, kernelHeight, kernelWidth, strideY, strideX, top, left, isPointwise, ...units };
+  const [rows = 0, blocks = 0, perBlock = 0] = value.shape;
+  const isBeside = blocks * perBlock > channels;
+  const outputs = rows / (kernelHeight * (isBeside ? 1 : kernelWidth));
+  const sides = { batch, channels, height, width, outHeight, outWidth, kernelHeight, kernelWidth, strideY, strideX };
+  return { ...sides, pads: intsOf(node.attributes, "pads"), isBeside, outputs, wanted };
 }
 
-/** Of step 1: for each row, pixel of the result and column of the kernel, where the neighbour lies. */
-function besideIndices(g: GraphBuilder, geometry: Geometry): Value {
-  const { batch, height, width, fullWidth, outWidth, kernelWidth, strideX, left } = geometry;
-  const zeros = batch * height * width;
-  const count = (batch * height * outWidth + 1) * kernelWidth;
-  return sharedIndices(g, `beside ${JSON.stringify(geometry)}`, count, (fill) => {
-    for (let row = 0; row < batch * height; row++) {
-      for (let at = 0; at < outWidth; at++) {
-        for (let column = 0; column < kernelWidth; column++) {
-          const x = at * strideX + column - left;
-          fill(x >= 0 && x < fullWidth ? row * width + nearest(x, fullWidth, width) : zeros);
-        }
-      }
-    }
-    for (let column = 0; column < kernelWidth; column++) fill(zeros);
-  });
+/** (O), with zeros behind it where the weight's rows were filled up. */
+function biasOf({ g, lowered }: Rewriting, node: Node, { outputs, wanted }: Geometry, computed?: Value): Value | null {
+  const stored = node.inputs[2] ? lowered(node.inputs[2]) : null;
+  const bias = computed ?? stored;
+  if (!bias || outputs === wanted) return bias;
+  const parts = [bias, sharedZeros(g, [outputs - wanted], bias.dtype as ComputeType)];
+  return computed ? ops.concat(g, parts, 0) : g.weightOp("Concat", parts, { axis: ops.int(0) });
 }
+
+/** Every stride-th pixel of both sides. */
+function subsampled(g: GraphBuilder, rows: Value, { batch, outputs, pads, ...geometry }: Geometry): Value {
+  const { height, width, kernelHeight, kernelWidth, strideY, strideX } = geometry;
+  if (strideY * strideX === 1) return rows;
+  const [top = 0, left = 0, bottom = 0, right = 0] = pads;
+  const sides = [height + top + bottom - kernelHeight + 1, width + left + right - kernelWidth + 1];
+  const map = ops.reshape(g, rows, [1, ...sides, batch * outputs]);
+  const every = { kernel_shape: ops.ints([1, 1]), strides: ops.ints([strideY, strideX]) };
+  return ops.reshape(g, onChannelsLast(g, "AveragePool", [map], every), [-1, outputs]);
+}
+
+// Beside.
+
+function convolveBeside(
+  { g, rows }: Rewriting,
+  x: Value,
+  weight: BlockWeight,
+  { batch, channels, height, width, ...geometry }: Geometry,
+  bias: Value | null,
+): Value {
+  const { outHeight, outWidth, kernelHeight, kernelWidth, strideY, strideX, pads, outputs } = geometry;
+  const [top = 0, left = 0, bottom = 0, right = 0] = pads;
+  const map = ops.reshape(g, rows(x), [1, height, width, batch * channels]);
+  const beside = onChannelsLast(g, "Conv", [map, neighbours(g, batch * channels, kernelWidth, map)], {
+    group: ops.int((batch * channels) / TOGETHER),
+    strides: ops.ints([1, strideX]),
+    pads: ops.ints([0, left, 0, right]),
+  }); // (1, H, W', B·w·C)
+  const products = multiplyBlocks(g, ops.reshape(g, beside, [-1, kernelWidth * channels]), weight, null);
+  if (strideY === 1) {
+    const line = { lines: 1, places: kernelHeight, channels: outputs, step: outWidth * batch };
+    return sumPlaces(g, products, { ...line, before: top, after: bottom }, bias);
+  }
+  const parts = ops.reshape(g, products, [1, height, -1, outputs]); // (1, H, W'·B·h, O)
+  const diagonal = sharedKernel(
+    g,
+    `diagonal ${outputs} ${kernelHeight}`,
+    outputs,
+    [kernelHeight, kernelHeight],
+    parts,
+    (row, place) => (row === place ? 1 : 0),
+  );
+  const sums = onChannelsLast(g, "Conv", [parts, diagonal, bias && castTo(g, bias, parts.dtype as ComputeType)], {
+    group: ops.int(outputs / TOGETHER),
+    strides: ops.ints([strideY, kernelHeight]),
+    pads: ops.ints([top, 0, bottom, 0]),
+  });
+  return ops.reshape(g, sums, [outHeight * outWidth * batch, outputs]);
+}
+
+// Enlarged to twice both sides.
+
+/** The map of half its sides that was enlarged to `x`; undefined: it was not, or the convolution is of another kind. */
+function halfOf({ producer, rowsOf }: Rewriting, x: Value, geometry: Geometry): Value | undefined {
+  const { kernelHeight, kernelWidth, pads, strideX, strideY } = geometry;
+  const isCommon = kernelHeight === 3 && kernelWidth === 3 && pads.every((pad) => pad === 1) && strideX * strideY === 1;
+  const maker = producer(x);
+  const [smaller] = maker?.op === "UpsampleNearest" ? maker.inputs : [];
+  if (!smaller || !isCommon || rowsOf(smaller) !== "map") return undefined;
+  const isDoubled = 2 * (smaller.shape[2] ?? 0) === x.shape[2] && 2 * (smaller.shape[3] ?? 0) === x.shape[3];
+  return isDoubled ? smaller : undefined;
+}
+
+const halved = (geometry: Geometry): Geometry => ({
+  ...geometry,
+  height: geometry.height / 2,
+  width: geometry.width / 2,
+});
 
 /**
- * Of step 3: for each pixel of the result, what some rows of the kernel make of the picture's rows.
- * @param products (B·H·W' + 1, h·O or more). @returns (B·H'·W', kernelRows·O).
+ * Even and odd pixels along a side, of the enlarged map: the places of the kernel lie on the pixel before (-1), this one
+ * or the next one of the smaller map.
  */
-function gatherRows(g: GraphBuilder, products: Value, geometry: Geometry, kernelRows: readonly number[]): Value {
-  const { batch, height, fullHeight, outHeight, outWidth, strideY, top, unit, unitsOut, unitsAll } = geometry;
-  const zeros = batch * height * outWidth;
-  const count = batch * outHeight * outWidth;
-  const key = `rows ${kernelRows.join()} ${JSON.stringify(geometry)}`;
-  const indices = sharedIndices(g, key, count * kernelRows.length * unitsOut, (fill) => {
-    for (let b = 0; b < batch; b++) {
-      for (let at = 0; at < outHeight; at++) {
-        for (let x = 0; x < outWidth; x++) {
-          for (const row of kernelRows) {
-            const y = at * strideY + row - top;
-            const isInside = y >= 0 && y < fullHeight;
-            const pixel = isInside ? (b * height + nearest(y, fullHeight, height)) * outWidth + x : zeros;
-            for (let part = 0; part < unitsOut; part++) fill(pixel * unitsAll + row * unitsOut + part);
-          }
-        }
-      }
-    }
+const phases = [
+  { before: 1, after: 0, rowOf: [0, 1, 1] },
+  { before: 0, after: 1, rowOf: [0, 0, 1] },
+] as const;
+
+/** (N·B, C) of the smaller map -> (4·N·B, O). */
+function convolveEnlarged(
+  g: GraphBuilder,
+  map: Value,
+  weight: BlockWeight,
+  { batch, height, width, outputs }: Geometry,
+  bias: Value | null,
+): Value {
+  const products = multiplyBlocks(g, map, weight, null); // (N·B, 3·3·O)
+  const lines = phases.map((down) => {
+    const parts = ops.reshape(g, products, [1, height, -1, 3 * outputs]); // (1, H, W·B·3, 3·O)
+    const above = sumPhase(g, parts, down, null); // (1, H, W·B, 3·O)
+    const inLine = ops.reshape(g, above, [height, width, -1, outputs]); // (H, W, B·3, O)
+    const [even, odd] = phases.map((along) =>
+      ops.reshape(g, sumPhase(g, inLine, along, bias), [height * width, 1, -1]),
+    );
+    return ops.concat(g, [even!, odd!], 1); // (H·W, 2, B·O)
   });
-  const gathered = ops.gather(g, ops.reshape(g, products, [-1, unit]), indices, 0);
-  return ops.reshape(g, gathered, [count, -1]);
+  const [even, odd] = lines.map((line) => ops.reshape(g, line, [height, -1])); // (H, 2·W·B·O)
+  return ops.reshape(g, ops.concat(g, [even!, odd!], 1), [4 * height * width * batch, outputs]);
+}
+
+/** (b, n, m·3, C) -> (b, n, m, C): the sum of three places, each of its row or of one before or after. */
+function sumPhase(
+  g: GraphBuilder,
+  parts: Value,
+  { before, after, rowOf }: (typeof phases)[number],
+  bias: Value | null,
+): Value {
+  const channels = parts.shape[3] ?? 0;
+  const kernel = sharedKernel(g, `phase ${before} ${channels}`, channels, [2, 3], parts, (row, place) =>
+    rowOf[place] === row ? 1 : 0,
+  );
+  return onChannelsLast(g, "Conv", [parts, kernel, bias && castTo(g, bias, parts.dtype as ComputeType)], {
+    group: ops.int(channels / TOGETHER),
+    strides: ops.ints([1, 3]),
+    pads: ops.ints([before, 0, after, 0]),
+  });
+}
+
+/** Nearest neighbours of a map in rows. */
+export function upsampleRows({ g, rows }: Rewriting, node: Node, x: Value): PixelRows {
+  const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
+  const [outHeight = 0, outWidth = 0] = intsOf(node.attributes, "size");
+  const map = ops.reshape(g, rows(x), [height, 1, width, 1, batch * channels]);
+  const [down, along] = [outHeight / height, outWidth / width];
+  if (Number.isInteger(down) && Number.isInteger(along)) {
+    const repeated = ops.expand(g, map, [height, down, width, along, batch * channels]);
+    return { rows: ops.reshape(g, repeated, [-1, channels]), of: "map" };
+  }
+  const nearest = (at: number, length: number, of: number): number => Math.floor((at * of) / length);
+  const pixels = ops.reshape(g, map, [height * width, batch * channels]);
+  const indices = sharedIndices(
+    g,
+    `upsample ${height} ${width} ${outHeight} ${outWidth}`,
+    outHeight * outWidth,
+    (at) => {
+      const [y, column] = [Math.floor(at / outWidth), at % outWidth];
+      return nearest(y, outHeight, height) * width + nearest(column, outWidth, width);
+    },
+  );
+  return { rows: ops.reshape(g, ops.gather(g, pixels, indices, 0), [-1, channels]), of: "map" };
 }

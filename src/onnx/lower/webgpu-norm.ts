@@ -1,38 +1,50 @@
 /**
  * @module onnx/lower/webgpu-norm
- * Group normalisation of maps with their channels last, in two ways: groups are brought together, normalised by
- * InstanceNormalization and taken apart; or the map stays as it is, and mean and variance come from means over pieces of
- * 16 pixels. The first copies the map twice, the second takes some fifteen small operations.
+ * Group normalisation of maps in rows, in two ways: the map is turned so that groups lie together, normalised by
+ * InstanceNormalization and turned back; or it stays as it is, and mean and variance come from means over pieces of some
+ * pixels. The first passes over the map four times, the second twice, but takes some fifteen small operations. In both,
+ * weight and bias are BatchNormalization's: one pass, where a product and a sum are two.
  *
- * Letters: B batch, N pixels, C channels, G groups.
+ * Letters: B batch, N pixels, C channels, G groups, P pieces.
  */
 
 import type { GraphBuilder, Node, Value } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { floatOf, intOf } from "../shapes.ts";
-import type { ChannelsLast, Rewriting } from "./lowering.ts";
-import { type ComputeType, castTo, normalizeGroups } from "./spellings.ts";
+import type { PixelRows, Rewriting } from "./lowering.ts";
+import { onChannelsLast } from "./pixel-rows.ts";
+import { sharedOnes, sharedZeros } from "./shared-constants.ts";
+import { type ComputeType, castTo } from "./spellings.ts";
 import type { WebgpuChoices } from "./webgpu-choices.ts";
 
-/** Pixels of a piece: few enough for onnxruntime to sum each in one thread, in float32. */
-const PIECE = 16;
+/** Pixels of a piece at most: few enough for onnxruntime to sum each in one thread, in float32. */
+const PIECE = 64;
 
 /** @param x the node's map, as the network has it: (B, C, ...). */
-export function groupNormLast(
-  context: Rewriting,
+export function groupNormRows(
+  { g, rows, lowered }: Rewriting,
   node: Node,
   x: Value,
   { piecesFrom }: Pick<WebgpuChoices, "piecesFrom">,
-): ChannelsLast {
-  const map = context.last(x); // (B·N, C)
-  const [rows = 0, channels = 0] = map.shape;
-  const [batch = 0] = x.shape;
-  const [weight, bias] = node.inputs.slice(1).map((value) => value && context.lowered(value));
+): PixelRows {
+  const [batch = 0, channels = 0] = x.shape;
+  const [weight, bias] = node.inputs.slice(1).map((value) => value && lowered(value));
   if (!weight || !bias) throw new Error(`${node.name}: group normalisation takes weight and bias`);
+  const map = ops.reshape(g, rows(x), [-1, batch * channels]); // (N, B·C)
+  const [pixels = 0] = map.shape;
   const groups = intOf(node.attributes, "groups");
   const norm = { batch, channels, groups, epsilon: floatOf(node.attributes, "epsilon"), weight, bias };
-  const inPieces = rows * channels >= piecesFrom && (rows / batch) % PIECE === 0;
-  return { last: (inPieces ? normalizeInPieces : normalizeTogether)(context.g, map, norm) };
+  const length = pieceLength(pixels);
+  const inPieces = pixels * batch * channels >= piecesFrom && length > 1;
+  const normed = inPieces ? normalizeInPieces(g, map, length, norm) : normalizeTogether(g, map, norm);
+  return { rows: ops.reshape(g, normed, [-1, channels]), of: "map" };
+}
+
+/** The longest that divides the pixels: a power of two. */
+function pieceLength(pixels: number): number {
+  let length = PIECE;
+  while (pixels % length !== 0) length /= 2;
+  return length;
 }
 
 interface Norm {
@@ -45,49 +57,61 @@ interface Norm {
   readonly bias: Value;
 }
 
-function normalizeTogether(
+function normalizeTogether(g: GraphBuilder, map: Value, norm: Norm): Value {
+  const type = map.dtype as ComputeType;
+  const { batch, channels, groups, epsilon } = norm;
+  const turned = ops.transpose(g, map, [1, 0]); // (B·C, N)
+  const together = ops.reshape(g, turned, [batch, groups, -1]); // (B, G, C/G·N)
+  const plain = [sharedOnes(g, [groups], type), sharedZeros(g, [groups], type)];
+  const normal = g.op("InstanceNormalization", [together, ...plain], { epsilon: ops.float(epsilon) });
+  const back = ops.transpose(g, ops.reshape(g, normal, turned.shape), [1, 0]); // (N, B·C)
+  const ofColumns = (value: Value): Value => perColumn(g, castTo(g, value, type), norm);
+  return scaleColumns(g, back, {
+    mean: sharedZeros(g, [batch * channels], type),
+    factor: ofColumns(norm.weight),
+    bias: ofColumns(norm.bias),
+  });
+}
+
+/** (C) or (B, C) -> (B·C). */
+function perColumn(g: GraphBuilder, value: Value, { batch, channels }: Norm): Value {
+  const whole = value.shape.length === 2 || batch === 1;
+  return ops.reshape(g, whole ? value : ops.expand(g, value, [batch, channels]), [-1]);
+}
+
+/** (x - mean)·factor + bias in one pass, each of the three one number per column of (N, columns). */
+function scaleColumns(
   g: GraphBuilder,
   map: Value,
-  { batch, channels, groups, epsilon, weight, bias }: Norm,
+  { mean, factor, bias }: Record<"mean" | "factor" | "bias", Value>,
 ): Value {
-  const inGroups = ops.reshape(g, map, [batch, -1, groups, channels / groups]); // (B, N, G, C/G)
-  const together = ops.transpose(g, inGroups, [0, 2, 1, 3]); // (B, G, N, C/G)
-  const normal = normalizeGroups(g, together, groups, epsilon);
-  const apart = ops.transpose(g, normal, [0, 2, 1, 3]); // (B, N, G, C/G)
-  const perSample = weight.shape.length === 2;
-  const normed = ops.reshape(g, apart, perSample ? [batch, -1, channels] : map.shape);
-  const perChannel = (v: Value): Value => (perSample ? ops.reshape(g, v, [batch, 1, channels]) : v);
-  const affine = ops.add(g, ops.mul(g, normed, perChannel(weight)), perChannel(bias));
-  return perSample ? ops.reshape(g, affine, map.shape) : affine;
+  const [, columns = 0] = map.shape;
+  const ones = sharedOnes(g, [columns], map.dtype as ComputeType);
+  const inFourAxes = ops.reshape(g, map, [1, 1, -1, columns]);
+  const scaled = onChannelsLast(g, "BatchNormalization", [inFourAxes, factor, bias, mean, ones], {
+    epsilon: ops.float(0),
+  });
+  return ops.reshape(g, scaled, [-1, columns]);
 }
 
-/** n = (x - mean) / √(mean(x²) - mean² + ε), so n·weight + bias is x·factor + (bias - mean·factor). */
-function normalizeInPieces(g: GraphBuilder, map: Value, norm: Norm): Value {
-  const { batch, channels, groups, epsilon, weight, bias } = norm;
+/** (x - mean) / √(mean(x²) - mean² + ε), both means summed in float32. */
+function normalizeInPieces(g: GraphBuilder, map: Value, length: number, norm: Norm): Value {
+  const { batch, channels, groups, epsilon } = norm;
   const type = map.dtype as ComputeType;
-  const { means, squares } = moments(g, map, norm); // (B, G, 1) float32
-  const variance = ops.sub(g, squares, ops.mul(g, means, means));
+  const pieces = ops.reshape(g, map, [-1, length, batch * channels]); // (P, length, B·C)
+  const over = (op: string): Value => castTo(g, g.op(op, [pieces], { axis: ops.int(1) }), "float32"); // (P, B·C)
+  const byGroup = (value: Value): Value => ops.reshape(g, ops.transpose(g, value, [1, 0]), [batch * groups, -1]); // (B·G, C/G·P)
+  const means = byGroup(over("ReduceMean"));
+  const lengths = byGroup(over("ReduceL2")); // not sums of squares: those may exceed float16
+  const mean = ops.mean(g, means); // (B·G, 1)
+  const count = length * (lengths.shape[1] ?? 0);
+  const square = ops.scale(g, g.op("ReduceSumSquare", [lengths]), 1 / count); // (B·G, 1)
+  const variance = ops.sub(g, square, ops.mul(g, mean, mean));
   const deviation = ops.sqrt(g, ops.add(g, variance, g.scalar(epsilon)));
-  const inGroups = (v: Value): Value =>
-    ops.reshape(g, castTo(g, v, "float32"), [v.shape.length === 2 ? batch : 1, groups, channels / groups]);
-  const factor = ops.div(g, inGroups(weight), deviation); // (B, G, C/G)
-  const shift = ops.sub(g, inGroups(bias), ops.mul(g, means, factor));
-  const perChannel = (v: Value): Value => ops.reshape(g, castTo(g, v, type), [batch, 1, channels]);
-  const pixels = ops.reshape(g, map, [batch, -1, channels]);
-  return ops.reshape(g, ops.add(g, ops.mul(g, pixels, perChannel(factor)), perChannel(shift)), map.shape);
-}
-
-/** Means of x and of x² over each group; both are summed in float32. */
-function moments(g: GraphBuilder, map: Value, { batch, channels, groups }: Norm): { means: Value; squares: Value } {
-  const pieces = ops.reshape(g, map, [-1, PIECE, channels]); // (B·N/16, 16, C)
-  const over = (op: string): Value => castTo(g, g.op(op, [pieces], { axis: ops.int(1) }), "float32"); // (B·N/16, C)
-  const lengths = over("ReduceL2"); // not sums of squares: those may exceed float16
-  const both = ops.concat(g, [over("ReduceMean"), ops.mul(g, lengths, lengths)], 0);
-  const inGroups = ops.reshape(g, both, [2 * batch, -1, groups, channels / groups]);
-  const together = ops.reshape(g, ops.transpose(g, inGroups, [0, 2, 1, 3]), [2 * batch, groups, -1]);
-  const averages = ops.mean(g, together); // (2·B, G, 1)
-  return {
-    means: ops.slice(g, averages, 0, 0, batch),
-    squares: ops.scale(g, ops.slice(g, averages, 0, batch, 2 * batch), 1 / PIECE),
-  };
+  const inGroups = (value: Value): Value => ops.reshape(g, value, [-1, groups, channels / groups]);
+  const factor = ops.div(g, inGroups(castTo(g, norm.weight, "float32")), ops.reshape(g, deviation, [batch, groups, 1]));
+  const spread = ops.expand(g, mean, [batch * groups, channels / groups]);
+  const column = (value: Value): Value => castTo(g, ops.reshape(g, value, [-1]), type);
+  const bias = perColumn(g, castTo(g, norm.bias, type), norm);
+  return scaleColumns(g, map, { mean: column(spread), factor: column(factor), bias });
 }

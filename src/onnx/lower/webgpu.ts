@@ -10,21 +10,24 @@
  * - GroupNormalization gave NaN in float16; InstanceNormalization over [batch, groups, rest] is right.
  * - MultiHeadAttention was right on that card (subgroups of 32) and wrong by up to 10 % on the software device (subgroups
  *   of 8) from some tens of queries on; products and a softmax are right on both. It is the default with weights in blocks
- *   alone, where the card was measured to be faster with it.
+ *   alone, where the card was measured to be faster with it, but for wide heads.
  */
 
 import * as ops from "../ops.ts";
 import type { GraphBuilder, Node, Value } from "../graph.ts";
 import { intOf } from "../shapes.ts";
 import { bindRows, inBlocks, multiplyBlocks } from "./blocks.ts";
-import * as layout from "./channels-last.ts";
-import { computedIn, inType, mixedTypes, unpackTo } from "./compute-type.ts";
-import type { Lowered, Lowering, Rewrite, Rewriting } from "./lowering.ts";
+import { computedIn, inType, mixedTypes, notBack, unpackTo } from "./compute-type.ts";
+import { jointProduct } from "./joint-products.ts";
+import type { Lowered, Lowering, PixelRows, Rewrite, Rewriting } from "./lowering.ts";
+import * as layout from "./pixel-rows.ts";
 import { plainAttention } from "./plain-attention.ts";
+import { normOfSum, summedForNorm } from "./skip-norm.ts";
 import * as spell from "./spellings.ts";
 import { type WebgpuChoices, webgpuDefaults } from "./webgpu-choices.ts";
-import { convolveBlocks, upsampleLast } from "./webgpu-convolution.ts";
-import { groupNormLast } from "./webgpu-norm.ts";
+import { convolveBlocks, upsampleRows } from "./webgpu-convolution.ts";
+import { convolveFew } from "./webgpu-few-channels.ts";
+import { groupNormRows } from "./webgpu-norm.ts";
 
 /** Of attention, at one time: the picture decoder's at 1024 pixels would be 17 GB. */
 const SCORES_BYTES = 2 ** 28;
@@ -40,13 +43,15 @@ export function webgpu(type: spell.ComputeType, choices: WebgpuChoices = webgpuD
       GroupNorm: spell.groupNorm,
       LayerNorm: spell.layerNorm,
       RmsNorm: spell.simplifiedLayerNorm,
-      Attention: choices.attention === "fused" ? spell.attention : plainAttention(SCORES_BYTES),
+      Attention: attention(choices),
     }),
+    Cast: notBack,
     Silu: spell.silu,
     Gelu: spell.gelu,
+    RepeatBatch: spell.repeatBatch,
     UpsampleNearest: spell.upsampleNearest,
   };
-  const layouts = choices.weights === "blocks" ? channelsLast(type, choices, rewrites) : {};
+  const layouts = choices.weights === "blocks" ? inRows(type, choices, rewrites) : {};
   return {
     name: `webgpu in ${type}`,
     opset: 20,
@@ -55,64 +60,124 @@ export function webgpu(type: spell.ComputeType, choices: WebgpuChoices = webgpuD
   };
 }
 
-/** For networks with weights in blocks: the same operations on maps with their channels last. */
-function channelsLast(
+/** From so many numbers a head on, the fused operation was the slower one, where keys could be read in fours. */
+const WIDE_HEAD = 128;
+
+function attention({ attention: way }: WebgpuChoices): Rewrite {
+  const plain = plainAttention(SCORES_BYTES);
+  return (context, node) => {
+    const width = (node.output.shape.at(-1) ?? 0) / intOf(node.attributes, "heads");
+    const keys = spell.inputOf(context, node, 1).shape[1] ?? 0;
+    const isWide = width >= WIDE_HEAD && keys % 4 === 0;
+    return way === "plain" || isWide ? plain(context, node) : spell.attention(context, node);
+  };
+}
+
+/** For networks with weights in blocks: the same operations on maps and tokens in rows. */
+function inRows(
   type: spell.ComputeType,
   choices: WebgpuChoices,
-  { Add, Sub, Mul, Div, Concat, Silu, Gelu, Conv, GroupNorm, UpsampleNearest }: Readonly<Record<string, Rewrite>>,
+  rewrites: Readonly<Record<string, Rewrite>>,
 ): Readonly<Record<string, Rewrite>> {
-  const otherwise = (rewrite: Rewrite | undefined): Rewrite => rewrite ?? spell.unchanged;
+  const otherwise = (op: string): Rewrite => rewrites[op] ?? spell.unchanged;
+  const each = (names: readonly string[], how: (rewrite: Rewrite) => Rewrite): Record<string, Rewrite> =>
+    Object.fromEntries(names.map((op) => [op, how(otherwise(op))]));
   return {
-    Add: layout.pairwise(otherwise(Add)),
-    Sub: layout.pairwise(otherwise(Sub)),
-    Mul: layout.pairwise(otherwise(Mul)),
-    Div: layout.pairwise(otherwise(Div)),
-    Concat: layout.concatenated(otherwise(Concat)),
-    Silu: layout.mapwise(otherwise(Silu)),
-    Gelu: layout.mapwise(otherwise(Gelu)),
-    Linear: inType(type, (context, node) => {
-      const weight = node.inputs[1] ? context.weight(node.inputs[1]) : undefined;
-      return weight?.blockScales ? { later: () => linear(context, node) } : linear(context, node);
+    ...each(["Sub", "Mul", "Div"], layout.pairwise),
+    Add: inType(type, (context, node) => {
+      const inOne = shiftedConvolution(context, node) ?? summedForNorm(context, node);
+      return inOne ?? layout.pairwise(otherwise("Add"))(context, node);
     }),
-    Slice: inType(type, (context, node) => slicedLinear(context, node) ?? spell.unchanged(context, node)),
+    ...each(["Silu", "Gelu"], layout.rowwise),
+    LayerNorm: inType(
+      type,
+      (context, node) => normOfSum(context, node) ?? layout.rowwise(otherwise("LayerNorm"))(context, node),
+    ),
+    Concat: layout.concatenated(otherwise("Concat")),
     Reshape: layout.reshaped,
     Transpose: layout.transposed,
+    Linear: inType(type, (context, node) => {
+      const rowed = layout.rowwise(linear);
+      const weight = node.inputs[1] ? context.weight(node.inputs[1]) : undefined;
+      if (!weight?.blockScales) return rowed(context, node);
+      return { later: () => settled(rowed(context, node)) };
+    }),
+    Slice: inType(type, (context, node) => slicedLinear(context, node) ?? spell.unchanged(context, node)),
+    Attention: inType(type, layout.attended(otherwise("Attention"))),
     GroupNorm: inType(type, (context, node) => {
       const [x] = node.inputs;
-      return x && context.isLast(x) ? groupNormLast(context, node, x, choices) : otherwise(GroupNorm)(context, node);
+      if (!x || context.rowsOf(x) !== "map") return otherwise("GroupNorm")(context, node);
+      return groupNormRows(context, node, x, choices);
     }),
+    AveragePool: layout.pooled,
+    RepeatBatch: layout.repeated(otherwise("RepeatBatch")),
     UpsampleNearest: (context, node) => {
       const [x] = node.inputs;
-      if (!x || !context.isLast(x)) return otherwise(UpsampleNearest)(context, node);
-      return { later: () => upsampleLast(context, node, x) };
+      if (!x || context.rowsOf(x) !== "map") return otherwise("UpsampleNearest")(context, node);
+      return { later: () => upsampleRows(context, node, x) };
     },
     Conv: inType(type, (context, node) => {
       const weight = node.inputs[1] ? context.stored(node.inputs[1]) : undefined;
-      if (!inBlocks(weight)) return otherwise(Conv)(context, node);
-      return convolveBlocks(context, node, weight, choices.convolutions);
+      if (inBlocks(weight)) {
+        const convolve = (): PixelRows => convolveBlocks(context, node, weight);
+        return shiftOf(context, node) ? { later: convolve } : convolve();
+      }
+      return convolveFew(context, node) ?? otherwise("Conv")(context, node);
     }),
   };
 }
 
+function settled(result: Lowered): Value | PixelRows {
+  return "later" in result ? result.later() : result;
+}
+
+/** What alone is done with a convolution's result: to each output a number is added, the same for all samples. */
+function shiftOf({ consumers }: Rewriting, convolution: Node): Value | undefined {
+  const result = convolution.output;
+  const [taker, ...others] = consumers(result);
+  if (taker?.op !== "Add" || others.length > 0 || taker.inputs[0] !== result) return undefined;
+  const [, shift] = taker.inputs;
+  return shift?.shape.join() === [1, result.shape[1], 1, 1].join() ? shift : undefined;
+}
+
+/** A convolution and a shift: it is a bias. */
+function shiftedConvolution(context: Rewriting, node: Node): PixelRows | undefined {
+  const { g } = context;
+  const convolution = node.inputs[0] ? context.producer(node.inputs[0]) : undefined;
+  const shift = convolution?.op === "Conv" ? shiftOf(context, convolution) : undefined;
+  const weight = shift && convolution?.inputs[1] ? context.stored(convolution.inputs[1]) : undefined;
+  if (!convolution || !shift || !inBlocks(weight)) return undefined;
+  const [, , bias] = convolution.inputs;
+  const own = ops.reshape(g, context.lowered(shift), [shift.shape[1] ?? 0]);
+  return convolveBlocks(context, convolution, weight, bias ? ops.add(g, own, context.lowered(bias)) : own);
+}
+
 /** A part of a linear layer's features is a product with a part of its rows, if those lie in blocks. */
-function slicedLinear(context: Rewriting, node: Node): Value | undefined {
+function slicedLinear(context: Rewriting, node: Node): Lowered | undefined {
   const [x] = node.inputs;
   const layer = x && context.producer(x);
   const [input, parameter, bias] = layer?.op === "Linear" ? layer.inputs : [];
   const weight = parameter ? context.weight(parameter) : undefined;
   const isFeatures = x && intOf(node.attributes, "axis") === x.shape.length - 1;
-  if (!input || !weight?.blockScales || !isFeatures) return undefined;
+  if (!layer || !input || !weight?.blockScales || !isFeatures) return undefined;
   const [from, to] = [intOf(node.attributes, "start"), intOf(node.attributes, "end")];
+  const of = context.rowsOf(input);
+  const rows = of ? context.rows(input, of) : context.lowered(input);
+  const joint = jointProduct(context, layer, rows, [from, to]);
+  if (joint) return of ? { rows: joint, of } : joint;
   const bound = bindRows(context.g, weight, from, to);
   if (!inBlocks(bound)) return undefined;
   const storedBias = bias ? context.weight(bias) : undefined;
   const ownBias = storedBias ? bindRows(context.g, storedBias, from, to).value : null;
-  return multiplyBlocks(context.g, context.lowered(input), bound, ownBias);
+  const product = multiplyBlocks(context.g, rows, bound, ownBias);
+  return of ? { rows: product, of } : product;
 }
 
 function linear(context: Rewriting, node: Node): Value {
   const { g } = context;
   const [x, bias] = [spell.inputOf(context, node, 0), node.inputs[2]];
+  const joint = jointProduct(context, node, x);
+  if (joint) return joint;
   const stored = node.inputs[1] ? context.stored(node.inputs[1]) : undefined;
   if (inBlocks(stored)) return multiplyBlocks(g, x, stored, bias ? context.lowered(bias) : null);
   const weight = g.weightOp("Transpose", [spell.inputOf(context, node, 1)], { perm: ops.ints([1, 0]) }); // (I, O)

@@ -45,10 +45,16 @@ describe.each(await wideNetworks())("$name, wide", ({ graph, stored, blocks, fee
     const count = (name: string): number => nodes.filter(({ op }) => op === name).length;
     const matrices = [...table.tensors.values()].filter(({ dtype }) => dtype === "U8");
     expect(matrices.length).toBeGreaterThan(70);
-    expect(count("com.microsoft.MatMulNBits")).toBeGreaterThanOrEqual(matrices.length); // some are taken in parts
+    const names = fileWeights.filter(({ value }) => value.dtype === "uint8").map(({ value }) => value.name);
+    const attends = matrices.some(({ name }) => /(attentions\.\d+|attn1)\.to_k\.weight$/.test(name)); // to itself
+    expect(names.some((name) => name.split(" + ").length === 3)).toBe(attends); // queries, keys, values: one product
+    expect(new Set(names.flatMap((name) => name.replaceAll(/\[.*?\]/g, "").split(" + "))).size).toBe(matrices.length);
+    expect(count("com.microsoft.MatMulNBits")).toBeGreaterThanOrEqual(names.length); // some are taken in parts
     const bytes = (all: readonly { byteLength: number }[]): number => all.reduce((sum, one) => sum + one.byteLength, 0);
     expect(bytes(fileWeights.filter(({ value }) => value.dtype === "uint8"))).toBe(bytes(matrices));
-    expect(count("Conv")).toBe(2); // from the picture's few channels and back
+    const dense = nodes.filter(({ op, attributes }) => op === "Conv" && !attributes["group"]);
+    expect(dense).toHaveLength(1); // from the picture's few channels
+    expect(nodes.filter(({ op, name }) => op === "MatMul" && name.startsWith("conv_out/"))).toHaveLength(1); // and back
     expect(count("DequantizeLinear")).toBe(0);
   });
 

@@ -71,6 +71,7 @@ const pair = { batch: 2, height: 12, width: 16, textLength: 7 };
 
 /** Both kinds of UNet; the IF one also with 160 channels somewhere, which no tile divides. */
 export async function wideNetworks(): Promise<WideNetwork[]> {
+  const sdConfig = await copyConfig(config("x4-upscaler"), sdChange, readSdUnetConfig);
   const unets = [
     { name: "stage I", graph: buildIfUnet(await copyConfig(config("if-i"), ifChange, readIfUnetConfig), pair) },
     {
@@ -80,7 +81,11 @@ export async function wideNetworks(): Promise<WideNetwork[]> {
         pair,
       ),
     },
-    { name: "upscaler", graph: buildSdUnet(await copyConfig(config("x4-upscaler"), sdChange, readSdUnetConfig), pair) },
+    { name: "upscaler", graph: buildSdUnet(sdConfig, pair) },
+    {
+      name: "upscaler, a picture with two texts",
+      graph: buildSdUnet(sdConfig, { ...pair, batch: 1, textsPerPicture: 2 }),
+    },
   ];
   return Promise.all(
     unets.map(async ({ name, graph }) => {
