@@ -3,12 +3,13 @@ import { checkGraph } from "../../src/onnx/check.ts";
 import { type Graph, GraphBuilder } from "../../src/onnx/graph.ts";
 import { hoist } from "../../src/onnx/hoist.ts";
 import * as ops from "../../src/onnx/ops.ts";
-import { type Feed, withSession } from "../../src/runtime/session.ts";
+import { type Feed, withSession, withTensors } from "../../src/runtime/session.ts";
 import { openWeights } from "../../src/weights/checkpoint.ts";
 import { publishedNetworks, tinyNetworks } from "./lower/networks.ts";
 import { relativeError } from "./lower/run-lowered.ts";
 
 const varying = ["sample", "timestep"];
+const cpu = { executionProvider: "cpu" } as const;
 
 function hoisted(graph: Graph): NonNullable<ReturnType<typeof hoist>> {
   const parts = hoist(graph, varying);
@@ -34,6 +35,25 @@ describe.each((await tinyNetworks()).filter(({ name }) => name.startsWith("unet"
       const results = await run(once, folder, feeds);
       const output = (await run(rest, folder, { ...feeds, ...Object.fromEntries(results) })).get("out_sample");
       expect(relativeError(output as Float32Array, expected.data)).toBeLessThan(1e-5);
+    });
+
+    test("passes on float16, tokens before samples, where it is told to", async () => {
+      const parts = hoist(graph, varying, { dtype: "float16", inRows: true });
+      expect(parts?.once.outputs.every(({ dtype }) => dtype === "float16")).toBe(true);
+      const swapped = parts?.once.outputs.filter(({ shape }) => shape.length === 3) ?? [];
+      const plain = once.outputs.filter(({ shape }) => shape.length === 3);
+      expect(swapped.map(({ shape: [length, batch, ...rest] }) => [batch, length, ...rest])).toEqual(
+        plain.map(({ shape }) => shape),
+      );
+      const weights = await openWeights(folder);
+      const output = await withTensors(parts!.once, weights, cpu, "process", async (runOnce) => {
+        const passed = await runOnce(feeds);
+        return withTensors(parts!.rest, weights, cpu, "process", async (runRest) => {
+          const results = await runRest({ ...feeds, ...passed });
+          return results["out_sample"]?.data as Float32Array;
+        });
+      });
+      expect(relativeError(output, expected.data)).toBeLessThan(1e-2);
     });
 
     test("has each weight on one side, and reads the text once", () => {

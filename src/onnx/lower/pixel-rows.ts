@@ -12,6 +12,7 @@ import { elementCount } from "../../math/tensor.ts";
 import type { Attributes, GraphBuilder, Node, Value } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { intOf, intsOf } from "../shapes.ts";
+import { alternating } from "./alternating.ts";
 import type { Lowered, PixelRows, Rewrite, Rewriting, Rowed } from "./lowering.ts";
 
 /** (B, C, ...) or (B, N, C) -> (N·B, C). */
@@ -119,6 +120,13 @@ export const concatenated =
       return otherwise(context, node);
     }
     const { of } = rowed;
+    const [first, second, ...others] = node.inputs;
+    if (of === "map" && first && second && others.length === 0 && first.shape[1] === second.shape[1]) {
+      const channels = first.shape[1] ?? 0;
+      const alone = (value: Value): Value => ops.reshape(context.g, context.rows(value, of), [-1, 1, channels]);
+      const both = alternating(context.g, [alone(first), alone(second)]);
+      return { rows: ops.reshape(context.g, both, [-1, 2 * channels]), of };
+    }
     const joined = { ...node, attributes: { axis: ops.int(of === "map" ? 1 : 0) } };
     return asRows(otherwise({ ...context, lowered: (value) => context.rows(value, of) }, joined), of);
   };

@@ -19,6 +19,7 @@
 import type { GraphBuilder, Node, Value } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { intsOf } from "../shapes.ts";
+import { alternating } from "./alternating.ts";
 import { type BlockWeight, multiplyBlocks } from "./blocks.ts";
 import type { PixelRows, Rewriting } from "./lowering.ts";
 import { onChannelsLast } from "./pixel-rows.ts";
@@ -171,10 +172,10 @@ function convolveEnlarged(
     const [even, odd] = phases.map((along) =>
       ops.reshape(g, sumPhase(g, inLine, along, bias), [height * width, 1, -1]),
     );
-    return ops.concat(g, [even!, odd!], 1); // (H·W, 2, B·O)
+    return alternating(g, [even!, odd!]); // (H·W, 2, B·O)
   });
-  const [even, odd] = lines.map((line) => ops.reshape(g, line, [height, -1])); // (H, 2·W·B·O)
-  return ops.reshape(g, ops.concat(g, [even!, odd!], 1), [4 * height * width * batch, outputs]);
+  const [even, odd] = lines.map((line) => ops.reshape(g, line, [height, 1, -1])); // (H, 1, 2·W·B·O)
+  return ops.reshape(g, alternating(g, [even!, odd!]), [4 * height * width * batch, outputs]);
 }
 
 /** (b, n, m·3, C) -> (b, n, m, C): the sum of three places, each of its row or of one before or after. */

@@ -33,7 +33,7 @@ export function normals(count: number, deviation = 1, seed = 1): Float32Array {
 }
 
 /** Weights that keep a signal's size: about 1/√(inputs) each; norms near 1. */
-async function writeCheckpoint(graph: Graph, folder: string): Promise<void> {
+export async function writeCheckpoint(graph: Graph, folder: string): Promise<void> {
   const tensors = new Map<string, TensorSource>();
   for (const [at, { value }] of graph.parameters.entries()) {
     const isNorm = /norm[^.]*\.weight$/.test(value.name);
