@@ -1,4 +1,5 @@
-"""How often do the cascade's pictures show what their prompts say?  Reads what generate.py wrote.
+"""How often do the cascade's pictures show what their prompts say?  Reads what generate.py wrote, or folders of PNGs named
+by their prompts' places (000.png, ...), such as if-gen's, and compares these with those of the first such folder.
 
 Colours are read by region: the ground along the border, things as connected regions that differ from it, each by the
 nearest colour of the palette.  Letters are compared with the font's; shapes, sizes and the number of letters are read by the
@@ -187,6 +188,22 @@ def table(answers):
     return "\n".join(lines)
 
 
+def read_folder(folder):
+    """000.png, 001.png, ... as far as they go -> uint8 (N,H,W,3)."""
+    pictures = []
+    while os.path.exists(path := os.path.join(folder, f"{len(pictures):03d}.png")):
+        pictures.append(np.asarray(Image.open(path).convert("RGB")))
+    return np.stack(pictures)
+
+
+def likeness(pictures, others):
+    """Peak signal-to-noise ratio, dB, of each picture: median and lowest."""
+    count = min(len(pictures), len(others))
+    squares = np.square(pictures[:count].astype(np.float64) - others[:count]).mean((1, 2, 3))
+    ratios = 10 * np.log10(255**2 / np.maximum(squares, 1e-9))
+    return f"median {np.median(ratios):.1f} dB, lowest {ratios.min():.1f} dB (picture {ratios.argmin()})"
+
+
 def contact_sheet(pictures, prompts, path, columns=6, side=192):
     rows = -(-len(pictures) // columns)
     sheet = Image.new("RGB", (columns * (side + 8), rows * (side + 34)), "white")
@@ -210,7 +227,15 @@ def main():
         kept = json.load(file)
     model = checker.load(os.path.join(args.weights, "checker.safetensors"), torch.device("cpu"))
     reader = LetterReader(glyphs.load(args.glyphs))
+    first = None
     for name in sorted(os.listdir(args.samples)):
+        folder = os.path.join(args.samples, name)
+        if os.path.isdir(folder):
+            pictures = read_folder(folder)
+            print(f"\n{name}: {len(pictures)} prompts\n" + table(judge(pictures, kept["rows"][: len(pictures)], model, reader)))
+            if first:
+                print(f"beside {first[0]}: " + likeness(pictures, first[1]))
+            first = first or (name, pictures)
         if not name.endswith(".npz"):
             continue
         stored = np.load(os.path.join(args.samples, name))

@@ -2,6 +2,7 @@
 
     python generate.py --count 512 --out runs/demo --to runs/demo/samples          # all three stages
     python generate.py --count 384 --only-stage-1 --guidance 1 2 4 --to ...        # Stage 1 with several settings
+    python generate.py --count 128 --only-prompts --to ...                         # prompts.txt, for another program to draw
 """
 import argparse
 import json
@@ -40,6 +41,7 @@ def main():
     parser.add_argument("--count", type=int, default=512)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--only-stage-1", action="store_true")
+    parser.add_argument("--only-prompts", action="store_true")
     parser.add_argument("--steps", nargs="*", default=[DEFAULTS["stage_1"]["steps"]])
     parser.add_argument("--guidance", nargs="*", type=float, default=[DEFAULTS["stage_1"]["guidance"]])
     parser.add_argument("--show", type=int, default=40, help="how many to keep at 1024 px")
@@ -52,6 +54,10 @@ def main():
     rows, prompts = test_set(args.count)
     with open(os.path.join(args.to, "prompts.json"), "w") as file:
         json.dump({"rows": rows, "prompts": prompts, "shown": SHOWN}, file)
+    if args.only_prompts:
+        with open(os.path.join(args.to, "prompts.txt"), "w") as file:
+            file.write("\n".join(prompts) + "\n")
+        return
     cascade = Cascade(os.path.join(args.out, "weights"), args.tokenizers, device, torch.bfloat16 if device.type == "cuda" else None)
     generator = torch.Generator(device).manual_seed(0)
     began = time.time()

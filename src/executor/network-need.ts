@@ -77,11 +77,12 @@ function hoistedBytes(graph: Graph, { varying }: StageNetwork): number {
 }
 
 /**
- * What a process has beside the rest while it loads a network onto a card. webgpu: 0.14 to 0.35 GB were measured with the
- * published UNets on one card (docs/memory.md), not in proportion to the weights. cuda: not measured; the most that any
- * graph of these networks took on a card.
+ * What a process has beside the rest while it loads a network onto a card. webgpu: the driver, and its largest weight once
+ * or, on the slower of the machines that were measured, twice (docs/memory.md). cuda: not measured; the most that any graph
+ * of these networks took on a card.
  */
-const CARD_LOADING_BYTES = { webgpu: 0.36e9, cuda: 2.1e9 } as const;
+const CARD_LOADING_BYTES = { webgpu: 0.12e9, cuda: 2.1e9 } as const;
+const LOADED_AT_ONCE = { webgpu: 2, cuda: 0 } as const;
 
 /**
  * By how webgpu keeps buffers: what the device itself and small weights take, and what buffers take of their replay (6 %
@@ -122,7 +123,10 @@ export function networkNeedOnCard(
     CARD_LOADING_BYTES[provider] +
     memory.nodes * NODE_BYTES +
     TENSOR_COPIES * turns * tensorBytes(memory) +
-    (onProcessor ? onProcessor.peakBytes + onProcessor.fileBytes : 0);
+    Math.max(
+      LOADED_AT_ONCE[provider] * memory.largestWeightBytes,
+      onProcessor ? onProcessor.peakBytes + onProcessor.fileBytes : 0, // its weights are not mapped while others are loaded
+    );
   const gpuBytes = (): number => {
     if (provider === "cuda") return memory.fileBytes + memory.constantBytes + memory.valueBytes + tensorBytes(memory);
     const lowered = parts.map((part) => lower(part, lookUp, lowering));

@@ -16,6 +16,8 @@ import type { DType, Graph, Node, Value } from "./graph.ts";
 export interface GraphMemory {
   /** Weights as they lie in their files; onnxruntime maps them, the kernel may drop and re-read them. */
   readonly fileBytes: number;
+  /** The largest weight of them. */
+  readonly largestWeightBytes: number;
   /** What a run reads of them: of a table that is looked up, only the rows. */
   readonly touchedBytes: number;
   /** Small tensors inside the model itself. */
@@ -104,6 +106,7 @@ export function graphMemory(graph: Graph): GraphMemory {
   }
   return {
     fileBytes: sum(graph.fileWeights.map(({ byteLength }) => byteLength)),
+    largestWeightBytes: Math.max(0, ...graph.fileWeights.map(({ byteLength }) => byteLength)),
     constantBytes: sum(graph.constants.map(({ data }) => data.byteLength)),
     touchedBytes: touched,
     peakBytes: peak,

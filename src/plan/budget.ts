@@ -115,7 +115,7 @@ export function budgetTable(needs: readonly StageNeed[], limits: Limits): string
 }
 
 const GPU_REMARK =
-  "GPU: predicted; webgpu as measured on one NVIDIA H200, cuda from the graph alone, not measured, kernels take some beside.";
+  "GPU: predicted; webgpu as measured on NVIDIA H200 and H100, cuda from the graph alone, not measured, kernels take some beside.";
 
 function describeVerdict(verdict: StageNeed["verdict"], { maxBatch, stripBytes }: Thrift): string {
   const measures = [

@@ -77,8 +77,8 @@ function gpuOptions(name: "cuda" | "webgpu", leftOut: readonly string[] = []): I
 
 /**
  * Of a provider's options only those of its entry reach webgpu: onnxruntime reads `extra` after it has made the provider.
- * Gemm, which MatMulAddFusion makes of products and sums, is slower there: a step of IF-I-XL as stored took 382 ms with it, and
- * 363 without it and three other optimizers.
+ * Gemm, which MatMulAddFusion makes of products and sums, is slower there: a step of IF-I-XL as stored took 376 ms with it, and
+ * 357 to 361 without.
  */
 function webgpuOptions(storageBufferCacheMode: BufferCacheMode = "bucket"): InferenceSession.SessionOptions {
   return {

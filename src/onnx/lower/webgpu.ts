@@ -1,7 +1,7 @@
 /**
  * @module onnx/lower/webgpu
  * The WebGPU provider (Dawn: Vulkan, Metal, Direct3D 12). The choices come from operations and whole networks of full size
- * measured on one NVIDIA H200 over Vulkan, and from the tiny networks run there and on a software Vulkan device.
+ * measured on NVIDIA H200 and H100 over Vulkan, and from the tiny networks run there and on a software Vulkan device.
  *
  * - MatMulNBits reaches a card's matrix units, MatMul and Conv do not: layers whose weights lie in blocks go through it.
  * - MatMul with a transposed weight is faster than Gemm(transB=1). The weight is transposed when it is used: doing so

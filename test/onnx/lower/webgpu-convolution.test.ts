@@ -1,9 +1,9 @@
 /** Convolutions and what goes with them on maps in rows, of sizes that no published network has, against the processor's. */
 
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { elementCount } from "../../../src/math/tensor.ts";
 import { conv2d } from "../../../src/models/layers.ts";
 import { GraphBuilder, type Value } from "../../../src/onnx/graph.ts";
@@ -29,9 +29,10 @@ async function compare(
   const sample = g.input("sample", "float32", [batch, 3, height, width]);
   g.output("out", conv2d(g, "conv_out", build(g, conv2d(g, "conv_in", sample, 64)), 3));
   const graph = g.finish();
-  const [stored, cache] = [1, 2].map(() => mkdtempSync(join(tmpdir(), "if-gen-convolution-")));
-  await writeCheckpoint(graph, stored!);
-  const blocks = await quantizeIntoCache(await openWeights(stored!), cache!, "unet");
+  const folder = mkdtempSync(join(tmpdir(), "if-gen-convolution-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  await writeCheckpoint(graph, folder);
+  const blocks = await quantizeIntoCache(await openWeights(folder), join(folder, "cache"), "unet");
   const feeds = { sample: normals(elementCount(sample.shape)) };
   const lowering = webgpu("float32", choices);
   const actual = await runLowered(graph, blocks, lowering, feeds);

@@ -1,8 +1,9 @@
 /** UNets whose layers are wide enough to be kept in blocks, with random weights, stored and quantised. */
 
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterAll } from "vitest";
 import { readIfUnetConfig } from "../../../src/models/if-unet-config.ts";
 import { buildIfUnet } from "../../../src/models/if-unet.ts";
 import { readSdUnetConfig } from "../../../src/models/sd-unet-config.ts";
@@ -87,12 +88,14 @@ export async function wideNetworks(): Promise<WideNetwork[]> {
       graph: buildSdUnet(sdConfig, { ...pair, batch: 1, textsPerPicture: 2 }),
     },
   ];
+  const folder = mkdtempSync(join(tmpdir(), "if-gen-wide-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
   return Promise.all(
     unets.map(async ({ name, graph }) => {
-      const stored = mkdtempSync(join(tmpdir(), "if-gen-wide-"));
+      const stored = join(folder, name);
+      mkdirSync(stored);
       await writeCheckpoint(graph, stored);
-      const cache = mkdtempSync(join(tmpdir(), "if-gen-wide-"));
-      const blocks = await quantizeIntoCache(await openWeights(stored), cache, "unet");
+      const blocks = await quantizeIntoCache(await openWeights(stored), join(stored, "cache"), "unet");
       const feeds = Object.fromEntries(
         graph.inputs.map(({ name: input, dtype, shape }, at): [string, Feed] => {
           const count = elementCount(shape);
