@@ -5,7 +5,7 @@
 
 import { CheckpointError } from "../errors.ts";
 import type { DType } from "../onnx/graph.ts";
-import type { StoredTensor, WeightLookup } from "../onnx/lower/lowering.ts";
+import type { StoredTensor, WeightLookup } from "../onnx/lower/rewriting.ts";
 import type { WeightEntry, WeightTable } from "../weights/checkpoint.ts";
 import { findRowMaxima, findStored } from "../weights/find-weight.ts";
 import { scalesOfMaxima } from "../weights/quantize.ts";

@@ -9,7 +9,8 @@
 import { CheckpointError } from "../../errors.ts";
 import type { GraphBuilder, Value } from "../graph.ts";
 import * as ops from "../ops.ts";
-import { type BoundWeight, type StoredTensor, type StoredWeight, bindWeight } from "./lowering.ts";
+import { bindWeight } from "./lowering.ts";
+import type { BoundWeight, StoredTensor, StoredWeight } from "./rewriting.ts";
 import { type ComputeType, castTo } from "./spellings.ts";
 
 const BLOCK = 32;

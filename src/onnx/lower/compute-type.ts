@@ -8,7 +8,8 @@
 import type { Value } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { inBlocks, unpackBlocks } from "./blocks.ts";
-import type { Lowering, Rewrite } from "./lowering.ts";
+import type { Lowering } from "./lowering.ts";
+import type { Rewrite } from "./rewriting.ts";
 import { type ComputeType, castTo, inputsOf } from "./spellings.ts";
 
 /** The rewrites, each given all its floating-point inputs in `type`. */

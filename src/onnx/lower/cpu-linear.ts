@@ -15,7 +15,7 @@ import type { GraphBuilder, Node, Value } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { intOf } from "../shapes.ts";
 import { type BlockWeight, inBlocks, multiplyBlocks } from "./blocks.ts";
-import type { Rewrite, Rewriting, StoredWeight } from "./lowering.ts";
+import type { Rewrite, Rewriting, StoredWeight } from "./rewriting.ts";
 import { inputOf, linearAsGemm } from "./spellings.ts";
 
 export const linear: Rewrite = (context, node) => {

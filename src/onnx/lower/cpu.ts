@@ -13,7 +13,8 @@ import type { GraphBuilder, Value } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { inBlocks, unpackBlocks } from "./blocks.ts";
 import { linear } from "./cpu-linear.ts";
-import type { BoundWeight, Lowering } from "./lowering.ts";
+import type { Lowering } from "./lowering.ts";
+import type { BoundWeight } from "./rewriting.ts";
 import * as spell from "./spellings.ts";
 
 export const cpu: Lowering = {

@@ -8,7 +8,7 @@
 import type { Node, Value } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { type BlocksWeight, bindTogether, inBlocks, isFollowedBy, isInBlocks, multiplyBlocks } from "./blocks.ts";
-import type { Rewriting } from "./lowering.ts";
+import type { Rewriting } from "./rewriting.ts";
 import { once, onceAll } from "./shared-constants.ts";
 
 interface Layer {

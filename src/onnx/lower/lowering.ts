@@ -5,66 +5,18 @@
  */
 
 import { checkGraph } from "../check.ts";
-import { type DType, type FileWeight, type Graph, GraphBuilder, type Node, type Value } from "../graph.ts";
+import { type DType, type Graph, GraphBuilder, type Node, type Value } from "../graph.ts";
 import { fromRows, toRows } from "./pixel-rows.ts";
-
-/** Bytes of a file, and what they are. */
-export interface StoredTensor extends Omit<FileWeight, "value"> {
-  readonly name: string;
-  readonly dtype: DType;
-  readonly shape: readonly number[];
-}
-
-/** A weight as the checkpoint stores it; int8 rows come with one float32 scale each, blocks with float16 ones. */
-export interface StoredWeight extends StoredTensor {
-  readonly rowScales?: Float32Array;
-  /** The weight is (rows, blocks, 16 in 4 bits or 32 in 8) uint8, these are (rows, blocks) float16. */
-  readonly blockScales?: StoredTensor;
-}
-
-/** A weight as it lies in its file, in the lowered graph. */
-export interface BoundWeight {
-  readonly value: Value;
-  readonly weight: StoredWeight;
-  /** Of blocks: (rows, blocks) float16. */
-  readonly scales?: Value;
-}
-
-/** What lies in rows: a map (B, C, ...), or tokens (B, N, C). */
-export type Rowed = "map" | "tokens";
-
-/** A map or tokens as (N·B, C): a row for each pixel or token and sample, the samples of a pixel one after the other. */
-export interface PixelRows {
-  readonly rows: Value;
-  readonly of: Rowed;
-}
-
-/** Finds a weight by its name or one of its older names. @throws {CheckpointError} missing or of another shape. */
-export type WeightLookup = (name: string, shape: readonly number[], aliases: readonly string[]) => StoredWeight;
-
-/** What a rewrite may use; `g` is open at the node's scope. */
-export interface Rewriting {
-  readonly g: GraphBuilder;
-  /** The network's node that makes a value; undefined for inputs, weights and constants. */
-  readonly producer: (value: Value) => Node | undefined;
-  /** The network's nodes that take a value. */
-  readonly consumers: (value: Value) => readonly Node[];
-  /** The lowered counterpart of one of the node's inputs: for a weight, unpacked whatever the file holds. */
-  readonly lowered: (value: Value) => Value;
-  /** The same in rows, (N·B, C); rearranged, as a map or as tokens, unless it was made so. */
-  readonly rows: (value: Value, of?: Rowed) => Value;
-  /** Was it made in rows, and of what? */
-  readonly rowsOf: (value: Value) => Rowed | undefined;
-  /** The weight as it lies; undefined if `value` is no parameter of the network. */
-  readonly stored: (value: Value) => BoundWeight | undefined;
-  /** The same, without entering it into the lowered graph. */
-  readonly weight: (value: Value) => StoredWeight | undefined;
-}
-
-export type Rewrite = (context: Rewriting, node: Node) => Lowered;
-
-/** A node's result, or how to make it once it is asked for: never, where all its consumers do without. */
-export type Lowered = Value | PixelRows | { readonly later: () => Value | PixelRows };
+import type {
+  BoundWeight,
+  Lowered,
+  PixelRows,
+  Rewrite,
+  Rewriting,
+  StoredTensor,
+  StoredWeight,
+  WeightLookup,
+} from "./rewriting.ts";
 
 export interface Lowering {
   readonly name: string;

@@ -13,7 +13,7 @@ import type { Attributes, GraphBuilder, Node, Value } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { intOf, intsOf } from "../shapes.ts";
 import { alternating } from "./alternating.ts";
-import type { Lowered, PixelRows, Rewrite, Rewriting, Rowed } from "./lowering.ts";
+import type { Lowered, PixelRows, Rewrite, Rewriting, Rowed } from "./rewriting.ts";
 
 /** (B, C, ...) or (B, N, C) -> (N·B, C). */
 export function toRows(g: GraphBuilder, value: Value, of: Rowed): Value {

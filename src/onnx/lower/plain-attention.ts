@@ -10,7 +10,7 @@ import { valueBytes } from "../memory.ts";
 import type { GraphBuilder, Value } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { floatOf, intOf } from "../shapes.ts";
-import type { Rewrite } from "./lowering.ts";
+import type { Rewrite } from "./rewriting.ts";
 import { inputsOf } from "./spellings.ts";
 
 /** @param scoresBytes about how large the scores of one block of queries may be. */

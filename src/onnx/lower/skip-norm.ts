@@ -7,7 +7,7 @@
 import type { Node, Value } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { floatOf } from "../shapes.ts";
-import type { Lowered, PixelRows, Rewriting } from "./lowering.ts";
+import type { Lowered, PixelRows, Rewriting } from "./rewriting.ts";
 import { onceAll } from "./shared-constants.ts";
 
 /** @returns the sum, for a node that adds what a layer norm then takes; undefined: it is no such node. */

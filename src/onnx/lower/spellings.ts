@@ -8,7 +8,7 @@ import { elementCount } from "../../math/tensor.ts";
 import type { GraphBuilder, Node, Value } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { floatOf, intOf, intsOf, textOf } from "../shapes.ts";
-import type { Rewrite, Rewriting } from "./lowering.ts";
+import type { Rewrite, Rewriting } from "./rewriting.ts";
 
 export type ComputeType = "float32" | "float16";
 

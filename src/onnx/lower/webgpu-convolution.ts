@@ -21,7 +21,7 @@ import * as ops from "../ops.ts";
 import { intsOf } from "../shapes.ts";
 import { alternating } from "./alternating.ts";
 import { type BlockWeight, multiplyBlocks } from "./blocks.ts";
-import type { PixelRows, Rewriting } from "./lowering.ts";
+import type { PixelRows, Rewriting } from "./rewriting.ts";
 import { onChannelsLast } from "./pixel-rows.ts";
 import { sharedIndices, sharedZeros } from "./shared-constants.ts";
 import { type ComputeType, castTo } from "./spellings.ts";

@@ -9,7 +9,7 @@
 import type { GraphBuilder, Node, Value } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { intsOf } from "../shapes.ts";
-import type { PixelRows, Rewriting } from "./lowering.ts";
+import type { PixelRows, Rewriting } from "./rewriting.ts";
 import { onChannelsLast } from "./pixel-rows.ts";
 import { sharedZeros } from "./shared-constants.ts";
 import type { ComputeType } from "./spellings.ts";

@@ -11,7 +11,7 @@
 import type { GraphBuilder, Node, Value } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { floatOf, intOf } from "../shapes.ts";
-import type { PixelRows, Rewriting } from "./lowering.ts";
+import type { PixelRows, Rewriting } from "./rewriting.ts";
 import { onChannelsLast } from "./pixel-rows.ts";
 import { sharedOnes, sharedZeros } from "./shared-constants.ts";
 import { type ComputeType, castTo } from "./spellings.ts";

@@ -15,7 +15,7 @@ import { buildSdUnet } from "../../../src/models/sd-unet.ts";
 import { buildT5Encoder, readT5EncoderConfig } from "../../../src/models/t5-encoder.ts";
 import { buildVaeDecoder, buildVaeEncoder, readVaeConfig } from "../../../src/models/vae.ts";
 import type { Graph } from "../../../src/onnx/graph.ts";
-import type { WeightLookup } from "../../../src/onnx/lower/lowering.ts";
+import type { WeightLookup } from "../../../src/onnx/lower/rewriting.ts";
 import type { Feed } from "../../../src/runtime/session.ts";
 import { goldenPath } from "../../golden.ts";
 import { type GoldenTensor, type ModuleCase, perSample, readModuleCases } from "../../golden-module.ts";
