@@ -13,8 +13,9 @@
  * computed on the processor, with --alone not at all. --blocks is where weights in 8-bit blocks are kept, and made where
  * they are missing, for the variants that take such; --quantize makes them and ends. --without names optimizers of
  * onnxruntime that are left out, --settings gives the provider settings of its own. --hoisted times the step as the program
- * runs it: what depends on the text alone is computed once, before. --spares-card: on the processor. --cold empties the page cache first (needs root);
- * --read-ahead reads the weights in this process while the other one loads them, as the program does.
+ * runs it: what depends on the text alone is computed once, before; with --spares-card on the processor. --cold empties
+ * the page cache first (needs root), --read-ahead reads the weights in this process while the other one loads them, as the
+ * program does.
  */
 
 import { fork } from "node:child_process";

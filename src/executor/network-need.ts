@@ -12,6 +12,7 @@ import { lower } from "../onnx/lower/lowering.ts";
 import type { StoredTensor, WeightLookup } from "../onnx/lower/rewriting.ts";
 import { type ExecutionProvider, computeTypeOf, hoistedForm, lowerings } from "../onnx/lower/providers.ts";
 import { webgpuDefaults } from "../onnx/lower/webgpu-choices.ts";
+import { sum } from "../math/statistics.ts";
 import { graphMemory, valueBytes } from "../onnx/memory.ts";
 import { inStrips } from "../onnx/strips.ts";
 import { webgpuBufferBytes } from "../onnx/webgpu-memory.ts";
@@ -112,11 +113,11 @@ export function networkNeedOnCard(
   const type = computeTypeOf(network.fitsFloat16, weights.variant);
   const lowering = lowerings[provider](type, choices);
   const lookUp = lookUpSizes(weights, false);
-  const memory = graphMemory(lower(graph, lookUp, lowering));
+  const lowered = lower(graph, lookUp, lowering);
+  const memory = graphMemory(lowered);
   const turns = network.batch / (thrift.maxBatch ?? network.batch);
   const form = hoistedForm(provider, type, choices);
   const hoisted = provider === "webgpu" && network.varying ? hoist(graph, network.varying, form) : undefined;
-  const parts = hoisted ? [hoisted.rest, ...(turns > 1 ? [] : [hoisted.once])] : [graph];
   const onProcessor = hoisted && turns > 1 ? graphMemory(lower(hoisted.once, lookUp, cpu)) : undefined;
   const overheadBytes =
     PROCESS_PRIVATE_BYTES +
@@ -130,9 +131,10 @@ export function networkNeedOnCard(
     );
   const gpuBytes = (): number => {
     if (provider === "cuda") return memory.fileBytes + memory.constantBytes + memory.valueBytes + tensorBytes(memory);
-    const lowered = parts.map((part) => lower(part, lookUp, lowering));
-    const own = lowered.map((part) => graphMemory(part)).map((part) => part.fileBytes + part.constantBytes);
-    const replayed = lowered.map((part) => webgpuBufferBytes(part, choices.bufferCache));
+    const parts = hoisted && [hoisted.rest, ...(turns > 1 ? [] : [hoisted.once])];
+    const onCard = parts?.map((part) => lower(part, lookUp, lowering)) ?? [lowered];
+    const own = onCard.map((part) => graphMemory(part)).map((part) => part.fileBytes + part.constantBytes);
+    const replayed = onCard.map((part) => webgpuBufferBytes(part, choices.bufferCache));
     const buffers = choices.bufferCache === "simple" ? sum(replayed) : Math.max(...replayed); // both parts' sizes are kept, or shared
     const { deviceBytes, share } = calibrations[choices.bufferCache];
     return deviceBytes + sum(own) + share * buffers + (turns - 1) * hoistedBytes(whole, network); // the replay has one turn's
@@ -148,8 +150,6 @@ export function networkNeedOnCard(
     gpuBytes: gpuBytes(),
   };
 }
-
-const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
 
 const dtypes = { F32: "float32", F16: "float16", BF16: "bfloat16", I8: "int8", U8: "uint8" } as const;
 

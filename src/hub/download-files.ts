@@ -3,6 +3,7 @@
  * The chosen files of a repository, some at a time: room checked first, one event stream, the ref written last.
  */
 
+import { sum } from "../math/statistics.ts";
 import { withCacheErrors } from "./cache-failure.ts";
 import { checkDiskSpace } from "./disk-space.ts";
 import { downloadFile } from "./download-file.ts";
@@ -120,10 +121,4 @@ async function forEachAtOnce<T>(
   };
   await Promise.all(Array.from({ length: concurrency }, () => work().catch(onFailure)));
   if (failures.length > 0) throw failures[0];
-}
-
-function sum(numbers: Iterable<number>): number {
-  let total = 0;
-  for (const number of numbers) total += number;
-  return total;
 }

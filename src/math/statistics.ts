@@ -1,7 +1,13 @@
 /**
  * @module math/statistics
- * Quantiles of many numbers without sorting them.
+ * Sums, and quantiles of many numbers without sorting them.
  */
+
+export function sum(numbers: Iterable<number>): number {
+  let total = 0;
+  for (const number of numbers) total += number;
+  return total;
+}
 
 const fround = Math.fround;
 const infinityBits = 0x7f800000;

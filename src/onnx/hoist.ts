@@ -63,8 +63,7 @@ export function hoist(
   const kept = new Set(taps.map(({ passed }) => passed.name));
   const passed = taps.map((one) => one.passed);
   const onceNodes = used([...once, ...taps.flatMap(({ writes }) => writes)], kept);
-  const ends = new Set(graph.outputs.map(({ name }) => name));
-  const taken = used([...taps.flatMap(({ reads }) => reads), ...restNodes], ends);
+  const taken = used([...taps.flatMap(({ reads }) => reads), ...restNodes], outputs);
   return {
     once: partOf(graph, `${graph.name}, once`, onceNodes, [], passed),
     rest: partOf(graph, graph.name, taken, passed, graph.outputs),

@@ -11,6 +11,7 @@
  */
 
 import { executionOrder } from "./execution-order.ts";
+import { sum } from "../math/statistics.ts";
 import type { DType, Graph, Node, Value } from "./graph.ts";
 
 export interface GraphMemory {
@@ -220,5 +221,3 @@ function convScratch(node: Node): number {
   if (filters <= pixels || kernel.slice(1).every((side) => side === 1)) return 0;
   return 4 * pixels * kernel.reduce((product, side) => product * side, 1);
 }
-
-const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);

@@ -132,5 +132,5 @@ export const attention = (
 ): Value =>
   g.op("Attention", [q, k, v, options.bias ?? null], { heads: int(options.heads), scale: float(options.scale) });
 
-export const cast = (g: GraphBuilder, x: Value, to: "float32" | "float16" | "int64" | "int32"): Value =>
+export const cast = (g: GraphBuilder, x: Value, to: "float32" | "float16" | "int64" | "int32" | "uint8"): Value =>
   g.op("Cast", [x], { to: text(to) });

@@ -67,7 +67,7 @@ function withOnce<T>(
 ): Promise<T> {
   if (settings.executionProvider === "cpu") return withTensors(once, weights, settings, "process", use);
   if (!sparesCard) return withTensors(once, weights, settings, "card", use);
-  const onProcessor: SessionSettings = { executionProvider: "cpu", weightMode: "mapped" };
+  const onProcessor: SessionSettings = { ...settings, executionProvider: "cpu", weightMode: "mapped" };
   return withTensors(copyOf(once.outputs), null, settings, "card", (copy) =>
     use((feeds) =>
       withTensors(once, weights, onProcessor, "process", async (run) => {

@@ -9,6 +9,7 @@ import { encodeModel } from "../onnx/encode.ts";
 import { GraphBuilder } from "../onnx/graph.ts";
 import type { ActivationBits } from "../onnx/int8-activations.ts";
 import { cpu } from "../onnx/lower/cpu.ts";
+import * as ops from "../onnx/ops.ts";
 import { externalLocation, sessionOptions } from "./execution-providers.ts";
 
 /** The largest of both types: two such products exceed 2^15, which VNNI alone does not mind. */
@@ -24,10 +25,10 @@ export function exactActivationBits(): Promise<ActivationBits> {
 async function ask(): Promise<ActivationBits> {
   const g = new GraphBuilder("sum of 8-bit products");
   const x = g.input("x", "float32", [1, COUNT]);
-  const steps = g.op("Cast", [x], { to: { kind: "string", value: "uint8" } });
+  const steps = ops.cast(g, x, "uint8");
   const weight = g.constant(new Int8Array(COUNT).fill(WEIGHT), [COUNT, 1]);
   const sum = g.op("MatMulInteger", [steps, weight, g.constant(Uint8Array.of(0), [])]);
-  g.output("sum", g.op("Cast", [sum], { to: { kind: "string", value: "float32" } }));
+  g.output("sum", ops.cast(g, sum, "float32"));
   const model = encodeModel(g.finish(), cpu.opset, externalLocation);
   const session = await ort.InferenceSession.create(model, sessionOptions.cpu("mapped"));
   try {

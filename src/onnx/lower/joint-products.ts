@@ -1,8 +1,9 @@
 /**
  * @module onnx/lower/joint-products
- * Linear layers of one input, such as queries, keys and values, or what each resnet makes of the time, as one product: where their weights in blocks lie one after
- * the other (weights/quantized-layout sees to it). A card has too little to do with one of them where pixels are few: on an
- * NVIDIA H200, 128 x 2816 x 2816 took 193 µs and three times as many columns little more.
+ * Linear layers of one input, such as queries, keys and values, or what each resnet makes of the time, as one product: where
+ * their weights in blocks lie one after the other (weights/quantized-layout sees to it). A card has too little to do with
+ * one of them where pixels are few: on an NVIDIA H200, 128 x 2816 x 2816 took 193 µs and three times as many columns little
+ * more.
  */
 
 import type { Node, Value } from "../graph.ts";

@@ -24,8 +24,8 @@ import { type BlockWeight, multiplyBlocks } from "./blocks.ts";
 import type { PixelRows, Rewriting } from "./rewriting.ts";
 import { onChannelsLast } from "./pixel-rows.ts";
 import { sharedIndices, sharedZeros } from "./shared-constants.ts";
-import { type ComputeType, castTo } from "./spellings.ts";
-import { type Places, TOGETHER, neighbours, sharedKernel, sumKernel, sumPlaces } from "./webgpu-places.ts";
+import type { ComputeType } from "./spellings.ts";
+import { type Places, convolveGrouped, neighbours, sharedKernel, sumKernel, sumPlaces } from "./webgpu-places.ts";
 
 /** @param weight of the node's second input. @param bias (O), in place of the node's own. */
 export function convolveBlocks(context: Rewriting, node: Node, weight: BlockWeight, bias?: Value): PixelRows {
@@ -35,7 +35,9 @@ export function convolveBlocks(context: Rewriting, node: Node, weight: BlockWeig
   const geometry = geometryOf(node, x, kernel, weight);
   const own = biasOf(context, node, geometry, bias);
   const rows = ((): Value => {
-    if (geometry.kernelHeight * geometry.kernelWidth === 1) return multiplyBlocks(g, context.rows(x), weight, own);
+    if (geometry.kernelHeight * geometry.kernelWidth === 1) {
+      return subsampled(g, multiplyBlocks(g, context.rows(x), weight, own), geometry);
+    }
     if (geometry.isBeside) return convolveBeside(context, x, weight, geometry, own);
     const smaller = halfOf(context, x, geometry);
     if (smaller) return convolveEnlarged(g, context.rows(smaller), weight, halved(geometry), own);
@@ -101,8 +103,7 @@ function convolveBeside(
   const { outHeight, outWidth, kernelHeight, kernelWidth, strideY, strideX, pads, outputs } = geometry;
   const [top = 0, left = 0, bottom = 0, right = 0] = pads;
   const map = ops.reshape(g, rows(x), [1, height, width, batch * channels]);
-  const beside = onChannelsLast(g, "Conv", [map, neighbours(g, batch * channels, kernelWidth, map)], {
-    group: ops.int((batch * channels) / TOGETHER),
+  const beside = convolveGrouped(g, map, neighbours(g, batch * channels, kernelWidth, map), null, {
     strides: ops.ints([1, strideX]),
     pads: ops.ints([0, left, 0, right]),
   }); // (1, H, W', B·w·C)
@@ -120,8 +121,7 @@ function convolveBeside(
     parts,
     (row, place) => (row === place ? 1 : 0),
   );
-  const sums = onChannelsLast(g, "Conv", [parts, diagonal, bias && castTo(g, bias, parts.dtype as ComputeType)], {
-    group: ops.int(outputs / TOGETHER),
+  const sums = convolveGrouped(g, parts, diagonal, bias, {
     strides: ops.ints([strideY, kernelHeight]),
     pads: ops.ints([top, 0, bottom, 0]),
   });
@@ -189,8 +189,7 @@ function sumPhase(
   const kernel = sharedKernel(g, `phase ${before} ${channels}`, channels, [2, 3], parts, (row, place) =>
     rowOf[place] === row ? 1 : 0,
   );
-  return onChannelsLast(g, "Conv", [parts, kernel, bias && castTo(g, bias, parts.dtype as ComputeType)], {
-    group: ops.int(channels / TOGETHER),
+  return convolveGrouped(g, parts, kernel, bias, {
     strides: ops.ints([1, 3]),
     pads: ops.ints([before, 0, after, 0]),
   });

@@ -10,14 +10,14 @@
  * Letters: as in onnx/lower/webgpu-convolution.
  */
 
-import type { GraphBuilder, Value } from "../graph.ts";
+import type { Attributes, GraphBuilder, Value } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { onChannelsLast } from "./pixel-rows.ts";
 import { sharedConstant } from "./shared-constants.ts";
 import { type ComputeType, castTo } from "./spellings.ts";
 
 /** Channels that a grouped convolution takes together: as many as a card's kernel reads and writes at once. */
-export const TOGETHER = 4;
+const TOGETHER = 4;
 
 export interface Line {
   /** How many lines lie one after the other, and are summed each by itself. */
@@ -41,13 +41,25 @@ export function sumPlaces(
 ): Value {
   const line = ops.reshape(g, products, [1, lines, -1, channels]); // (1, lines, n·places, channels)
   const ones = sharedKernel(g, `sum ${channels} ${places}`, channels, [1, places], products, () => 1);
-  const sums = onChannelsLast(g, "Conv", [line, ones, bias && castTo(g, bias, products.dtype as ComputeType)], {
-    group: ops.int(channels / TOGETHER),
+  const sums = convolveGrouped(g, line, ones, bias, {
     dilations: ops.ints([1, places * step + 1]),
     strides: ops.ints([1, places]),
     pads: ops.ints([0, places * step * before, 0, places * step * after]),
   });
   return ops.reshape(g, sums, [-1, channels]);
+}
+
+/** A convolution of (1, H, W, C) with a kernel whose outputs take four channels each. */
+export function convolveGrouped(
+  g: GraphBuilder,
+  map: Value,
+  kernel: Value,
+  bias: Value | null,
+  sides: Attributes,
+): Value {
+  const group = ops.int((map.shape[3] ?? 0) / TOGETHER);
+  const own = bias && castTo(g, bias, map.dtype as ComputeType);
+  return onChannelsLast(g, "Conv", [map, kernel, own], { group, ...sides });
 }
 
 /** A convolution at stride 1. */

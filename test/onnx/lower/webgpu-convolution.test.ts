@@ -66,6 +66,10 @@ describe.each(names)("%s", (name) => {
   });
 });
 
+test.each([1, 2])("a kernel of one place, step %i", async (stride) => {
+  await compare([2, 7, 5], (g, map) => conv2d(g, "conv_shortcut", map, 96, { kernel: 1, padding: 0, stride }));
+});
+
 describe("enlarged maps", () => {
   test.each([
     [2, 4, 6, 8, 12],
