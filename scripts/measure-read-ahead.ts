@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { runPlan } from "../src/executor/executor.ts";
 import { createReadAhead, readFiles } from "../src/executor/read-ahead.ts";
-import type { Limits, StageNeed } from "../src/plan/budget.ts";
+import type { Limits, StageNeed } from "../src/memory/budget.ts";
 import type { Plan } from "../src/plan/plan.ts";
 import { dropPageCache } from "./measure/watched-process.ts";
 

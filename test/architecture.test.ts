@@ -34,13 +34,13 @@ const packageDoors: Readonly<Record<string, readonly string[]>> = {
   "@bufbuild/protobuf": ["onnx/encode.ts", "tokenizers/"], // spiece.model is protobuf too
   zod: [""],
   "node:child_process": ["executor/"],
-  "node:os": ["plan/machine.ts"],
-  "node:process": ["plan/machine.ts"],
+  "node:os": ["machine/machine.ts"],
+  "node:process": ["machine/machine.ts"],
 };
 
 /** Who may say it, where no import tells. */
 const wordDoors: readonly { readonly word: RegExp; readonly doors: readonly string[] }[] = [
-  { word: /\bprocess\.env\b/, doors: ["plan/machine.ts"] },
+  { word: /\bprocess\.env\b/, doors: ["machine/machine.ts"] },
   { word: /\bconsole\.\w|\bprocess\.std(out|err)\b/, doors: ["cli/"] },
   { word: /\brequire\(|\bcreateRequire\b|\bimport\((?!\s*["'`])/, doors: [] }, // imports that could not be read here
 ];

@@ -4,7 +4,7 @@
 
 import { join } from "node:path";
 import type { StageName } from "../../src/plan/plan.ts";
-import { stageEnvironment } from "../../src/plan/machine.ts";
+import { stageEnvironment } from "../../src/machine/machine.ts";
 import { startLineProcess } from "./line-process.ts";
 import { type Pair, inTurn, pair } from "./pairs.ts";
 import { type Settings, checkpointOf, log, networkServer, reference } from "./settings.ts";

@@ -10,7 +10,7 @@ import { createInterface } from "node:readline";
 import { join } from "node:path";
 import { readIfUnetConfig } from "../../src/models/if-unet-config.ts";
 import { readSdUnetConfig } from "../../src/models/sd-unet-config.ts";
-import * as components from "../../src/pipelines/components.ts";
+import * as components from "../../src/networks/components.ts";
 import type { Thrift } from "../../src/plan/plan.ts";
 import type { Feed } from "../../src/runtime/session.ts";
 import type { NetworkName } from "./networks.ts";

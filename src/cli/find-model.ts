@@ -3,7 +3,7 @@
  * The model a picture command asks for: found, or fetched first with progress on standard error.
  */
 
-import { type Model, findModel } from "../plan/model.ts";
+import { type Model, findModel } from "../catalog/find-model.ts";
 import type { Request } from "../plan/request.ts";
 import { createDownloadView } from "./download-view.ts";
 import { readHubContext } from "./hub-context.ts";

@@ -7,9 +7,9 @@
 import { join } from "node:path";
 import { UsageError } from "../errors.ts";
 import { type RunRecord, readRunRecord } from "../executor/run-folder.ts";
-import { planMemory } from "../executor/stage-memory.ts";
-import { type Limits, type StageNeed, gigabytes, overruns } from "../plan/budget.ts";
-import { cacheFolder } from "../plan/machine.ts";
+import { planMemory } from "../memory/predict-stages.ts";
+import { type Limits, type StageNeed, gigabytes, overruns } from "../memory/budget.ts";
+import { cacheFolder } from "../machine/machine.ts";
 import type { Plan, TextEncoderChoice, UnetChoice } from "../plan/plan.ts";
 import type { Request } from "../plan/request.ts";
 import type { CommonOptions } from "./options.ts";

@@ -3,10 +3,10 @@
  * What every command about models needs: the entries of models.json, the Hub's settings, the pins.
  */
 
-import { readHubEnvironment } from "../plan/machine.ts";
-import { type HubEnvironment, hubSettings } from "../plan/hub-environment.ts";
-import { type Manifest, readManifest } from "../plan/manifest.ts";
-import { programVersion } from "../plan/version.ts";
+import { readHubEnvironment } from "../machine/machine.ts";
+import { type HubEnvironment, hubSettings } from "../hub/environment.ts";
+import { type Manifest, readManifest } from "../catalog/manifest.ts";
+import { programVersion } from "../machine/version.ts";
 import type { HubSettings } from "../hub/types.ts";
 
 export interface HubContext {

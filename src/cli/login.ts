@@ -63,7 +63,7 @@ async function storeToken(path: string, token: string): Promise<void> {
 
 /** @throws {HubError} cache: the file cannot be removed. */
 async function logout(): Promise<void> {
-  const { readHubEnvironment } = await import("../plan/machine.ts");
+  const { readHubEnvironment } = await import("../machine/machine.ts");
   const { tokenPath, tokenSource } = readHubEnvironment();
   try {
     await rm(tokenPath);

@@ -5,7 +5,7 @@
 
 import { Command, CommanderError } from "commander";
 import { IfGenError, exitCodes } from "../errors.ts";
-import { programVersion } from "../plan/version.ts";
+import { programVersion } from "../machine/version.ts";
 import { addDoctor } from "./doctor.ts";
 import { addImg2img } from "./img2img.ts";
 import { addInpaint } from "./inpaint.ts";

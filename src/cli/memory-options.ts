@@ -5,8 +5,8 @@
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../errors.ts";
-import { type Limits, chooseLimits, parseBytes } from "../plan/budget.ts";
-import { readAvailableMemory } from "../plan/machine.ts";
+import { type Limits, chooseLimits, parseBytes } from "../memory/budget.ts";
+import { readAvailableMemory } from "../machine/machine.ts";
 
 export interface MemoryOptions {
   ramBudget?: number;

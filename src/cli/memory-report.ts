@@ -6,7 +6,7 @@
 import { writeFile } from "node:fs/promises";
 import { OutputError, whyNotWritten } from "../errors.ts";
 import type { StageEnd } from "../executor/executor.ts";
-import type { Limits, StageNeed } from "../plan/budget.ts";
+import type { Limits, StageNeed } from "../memory/budget.ts";
 
 export interface MemoryReport {
   readonly limits: Limits;

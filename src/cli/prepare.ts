@@ -3,10 +3,10 @@
  * A checked request -> its plan: looks at the start picture, chooses where the stages run.
  */
 
-import { chooseProvider } from "../executor/choose-provider.ts";
+import { chooseProvider } from "../run/choose-provider.ts";
 import { inspectPicture } from "../executor/inspect-picture.ts";
 import { makePlan, readWantedCheckpoints } from "../plan/make-plan.ts";
-import type { Model } from "../plan/model.ts";
+import type { Model } from "../catalog/find-model.ts";
 import type { Plan } from "../plan/plan.ts";
 import { gpuStagesOf } from "../plan/provider.ts";
 import type { Request } from "../plan/request.ts";

@@ -5,7 +5,7 @@
 
 import { type Command, Option } from "commander";
 import { UsageError } from "../errors.ts";
-import type { Limits } from "../plan/budget.ts";
+import type { Limits } from "../memory/budget.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { AskedProvider } from "../plan/request.ts";
 import type { MemoryOptions } from "./memory-options.ts";

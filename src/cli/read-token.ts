@@ -5,7 +5,7 @@
 
 import type { Readable } from "node:stream";
 import { IfGenError, UsageError } from "../errors.ts";
-import { cleanToken } from "../plan/hub-environment.ts";
+import { cleanToken } from "../hub/environment.ts";
 
 const MAX_TOKEN_LENGTH = 4096;
 

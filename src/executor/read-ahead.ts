@@ -7,10 +7,10 @@
  */
 
 import { open } from "node:fs/promises";
-import type { Limits, StageNeed } from "../plan/budget.ts";
-import { readAvailableMemory } from "../plan/machine.ts";
+import type { Limits, StageNeed } from "../memory/budget.ts";
+import { readAvailableMemory } from "../machine/machine.ts";
 import type { Plan, Stage } from "../plan/plan.ts";
-import { weightFiles } from "./stage-weights.ts";
+import { weightFiles } from "../networks/stage-weights.ts";
 
 /** Read at once, into one buffer that is used again: this process stays small. */
 const PIECE_BYTES = 2 ** 22;

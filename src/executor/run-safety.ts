@@ -5,7 +5,7 @@
 
 import { join } from "node:path";
 import { SCORE_LIMIT, type SafetyScore, hidePicture, scorePictures } from "../pipelines/safety.ts";
-import type { NetworkSettings } from "../pipelines/components.ts";
+import type { NetworkSettings } from "../networks/components.ts";
 import type { SafetyStage } from "../plan/plan.ts";
 import { developPictures, drawPictures } from "./draw-pictures.ts";
 import { SAFETY_REPORT_FILE, type SafetyReport, type StageJob, type StageMessage } from "./protocol.ts";

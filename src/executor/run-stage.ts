@@ -9,7 +9,7 @@ import type { Generator } from "../math/random.ts";
 import { createGenerator, restoreGenerator } from "../math/random.ts";
 import { repeatInterleave } from "../math/layout.ts";
 import type { Tensor } from "../math/tensor.ts";
-import type { NetworkSettings } from "../pipelines/components.ts";
+import type { NetworkSettings } from "../networks/components.ts";
 import type { StepEvent } from "../pipelines/denoise.ts";
 import type { UpscaleOptions } from "../pipelines/upscale.ts";
 import type { DiffusionStage, TextStage } from "../plan/plan.ts";

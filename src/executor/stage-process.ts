@@ -5,10 +5,10 @@
 
 import { fork } from "node:child_process";
 import { CardMemoryError, type ErrorCode, IfGenError, StageError, exitCodes } from "../errors.ts";
-import { gigabytes } from "../plan/budget.ts";
-import { stageEnvironment } from "../plan/machine.ts";
+import { gigabytes } from "../memory/budget.ts";
+import { stageEnvironment } from "../machine/machine.ts";
 import type { StageName } from "../plan/plan.ts";
-import { guardCard } from "./card-guard.ts";
+import { guardCard } from "./gpu-guard.ts";
 import { type MemoryPeaks, guardMemory } from "./memory-guard.ts";
 import { type StageJob, type StageMessage, stageMessage } from "./protocol.ts";
 

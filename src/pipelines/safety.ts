@@ -12,7 +12,7 @@ import { blurBeyondRecognition } from "../image/gaussian-blur.ts";
 import type { RgbImage } from "../image/pixels.ts";
 import { readSafetyCheckerConfig } from "../models/clip-vision.ts";
 import { readJson } from "../weights/file.ts";
-import { type NetworkSettings, withSafetyChecker } from "./components.ts";
+import { type NetworkSettings, withSafetyChecker } from "../networks/components.ts";
 
 /** Raw outputs of the two heads: no sigmoid comes in between. */
 export interface SafetyScore {

@@ -12,7 +12,7 @@ import type { Tensor } from "../math/tensor.ts";
 import type { TimestepSelection } from "../schedulers/scheduler.ts";
 import type { CreateSchedulerOptions } from "../schedulers/create-scheduler.ts";
 import { readIfUnetConfig } from "../models/if-unet-config.ts";
-import { type NetworkSettings, checkSameWidth, openScheduler, withIfUnet } from "./components.ts";
+import { type NetworkSettings, checkSameWidth, openScheduler, withIfUnet } from "../networks/components.ts";
 import { type StepEvent, denoise } from "./denoise.ts";
 import { isGuided } from "./guidance.ts";
 import { type Start, startSample } from "./start.ts";

@@ -12,7 +12,7 @@ import { repeatInterleave } from "../math/layout.ts";
 import type { Tensor } from "../math/tensor.ts";
 import { interpolateBilinear } from "../image/interpolate.ts";
 import { readIfUnetConfig } from "../models/if-unet-config.ts";
-import { openScheduler, withIfUnet } from "./components.ts";
+import { openScheduler, withIfUnet } from "../networks/components.ts";
 import { denoise } from "./denoise.ts";
 import { drawNoise } from "../schedulers/noise.ts";
 import { type IfStageOptions, networkEmbeds } from "./stage-1.ts";

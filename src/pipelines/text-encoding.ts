@@ -12,7 +12,7 @@ import { preprocessCaption } from "../tokenizers/clean-caption.ts";
 import { createT5Tokenizer } from "../tokenizers/t5-tokenizer.ts";
 import type { Tokenized } from "../tokenizers/text-tokenizer.ts";
 import { readT5EncoderConfig } from "../models/t5-encoder.ts";
-import { type NetworkSettings, checkSameWidth, withT5Encoder } from "./components.ts";
+import { type NetworkSettings, checkSameWidth, withT5Encoder } from "../networks/components.ts";
 
 export const TEXT_LENGTH = 77;
 

@@ -24,7 +24,7 @@ import {
   withClipText,
   withSdUnet,
   withVaeDecoder,
-} from "./components.ts";
+} from "../networks/components.ts";
 import { type StepEvent, denoise } from "./denoise.ts";
 import { isGuided } from "./guidance.ts";
 import { drawNoise } from "../schedulers/noise.ts";

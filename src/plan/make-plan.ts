@@ -6,9 +6,9 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { CheckpointError } from "../errors.ts";
-import type { StageKey } from "./manifest.ts";
-import { programVersion } from "./version.ts";
-import type { Model } from "./model.ts";
+import type { StageKey } from "../catalog/manifest.ts";
+import { programVersion } from "../machine/version.ts";
+import type { Model } from "../catalog/find-model.ts";
 import { planNotes } from "./notes.ts";
 import type { DiffusionStage, Plan, SafetyStage, Selection, StartPicture } from "./plan.ts";
 import type { MaskRequest, Request, SafetyAction, Side, StageRequest } from "./request.ts";

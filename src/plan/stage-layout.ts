@@ -4,7 +4,7 @@
  */
 
 import type { Variant } from "../weights/variants.ts";
-import type { StageKey } from "./manifest.ts";
+import type { StageKey } from "../catalog/manifest.ts";
 
 export interface Component {
   /** Empty: the folder holds no weights, and is taken whole. */

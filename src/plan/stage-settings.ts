@@ -4,9 +4,9 @@
  */
 
 import { UsageError } from "../errors.ts";
-import type { StageKey } from "./manifest.ts";
-import type { StageDefaults } from "./manifest-schema.ts";
-import type { Model } from "./model.ts";
+import type { StageKey } from "../catalog/manifest.ts";
+import type { StageDefaults } from "../catalog/manifest-schema.ts";
+import type { Model } from "../catalog/find-model.ts";
 import { type DiffusionStage, selectionLength } from "./plan.ts";
 import type { CommandName, StageRequest } from "./request.ts";
 

@@ -12,9 +12,9 @@ import {
   readFiles,
   roomBeside,
 } from "../../src/executor/read-ahead.ts";
-import { planMemory } from "../../src/executor/stage-memory.ts";
-import { weightFiles } from "../../src/executor/stage-weights.ts";
-import type { Limits, StageNeed } from "../../src/plan/budget.ts";
+import { planMemory } from "../../src/memory/predict-stages.ts";
+import { weightFiles } from "../../src/networks/stage-weights.ts";
+import type { Limits, StageNeed } from "../../src/memory/budget.ts";
 import type { Plan, Stage } from "../../src/plan/plan.ts";
 import { chooseSource } from "../../src/weights/variants.ts";
 import { goldenPath } from "../golden.ts";

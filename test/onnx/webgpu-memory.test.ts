@@ -1,4 +1,4 @@
-/** The provider's keeping of buffers, against counts made by hand. Its fit to measurements: executor/stage-memory.test.ts. */
+/** The provider's keeping of buffers, against counts made by hand. Its fit to measurements: memory/predict-stages.test.ts. */
 
 import { expect, test } from "vitest";
 import { GraphBuilder, type Value } from "../../src/onnx/graph.ts";

@@ -12,7 +12,7 @@ import { type EncodedText, encodeText } from "../../src/pipelines/text-encoding.
 import type { Start } from "../../src/pipelines/start.ts";
 import { runUpscale } from "../../src/pipelines/upscale.ts";
 import type { CreateSchedulerOptions } from "../../src/schedulers/create-scheduler.ts";
-import type { NetworkSettings } from "../../src/pipelines/components.ts";
+import type { NetworkSettings } from "../../src/networks/components.ts";
 import { listVariants } from "../../src/weights/variants.ts";
 import { goldenPath } from "../golden.ts";
 import { type CallArguments, listOf, loadPictures } from "./reference-case.ts";

@@ -4,8 +4,8 @@
  */
 
 import { probe } from "../../executor/probe.ts";
-import { inspectCheckpoint } from "../../plan/inspect-checkpoint.ts";
-import { type Manifest, stageKeys } from "../../plan/manifest.ts";
+import { inspectCheckpoint } from "../../catalog/inspect-checkpoint.ts";
+import { type Manifest, stageKeys } from "../../catalog/manifest.ts";
 import { stageLayouts } from "../../plan/stage-layout.ts";
 import { type Check, note, ok, problem } from "./check.ts";
 

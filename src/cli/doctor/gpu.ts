@@ -4,7 +4,7 @@
  */
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { cudaLibraries, driverLibrary, vulkanLibrary } from "../../executor/gpu-libraries.ts";
+import { cudaLibraries, driverLibrary, vulkanLibrary } from "../../machine/gpu-libraries.ts";
 import { cudaPlatform, missingCudaLibraries } from "../../executor/install-cuda.ts";
 import { type NvidiaGpu, probe, readNvidiaGpus } from "../../executor/probe.ts";
 import { formatBytes } from "../format.ts";

@@ -7,7 +7,7 @@ import { statSync } from "node:fs";
 import { IfGenError } from "../../errors.ts";
 import { listCachedRepos } from "../../hub/cached-repos.ts";
 import { whoAmI } from "../../hub/who-am-i.ts";
-import { ignoredProxyVariables } from "../../plan/machine.ts";
+import { ignoredProxyVariables } from "../../machine/machine.ts";
 import { formatBytes } from "../format.ts";
 import type { HubContext } from "../hub-context.ts";
 import { type Check, note, ok, problem } from "./check.ts";

@@ -4,8 +4,8 @@
  */
 
 import { accessSync, constants } from "node:fs";
-import type { Manifest } from "../../plan/manifest.ts";
-import { freeDiskBytes, nearestFolder, readHardware, temporaryFolder, usableMemoryBytes } from "../../plan/machine.ts";
+import type { Manifest } from "../../catalog/manifest.ts";
+import { freeDiskBytes, nearestFolder, readHardware, temporaryFolder, usableMemoryBytes } from "../../machine/machine.ts";
 import { formatBytes } from "../format.ts";
 import { type Check, note, ok, problem } from "./check.ts";
 

@@ -3,7 +3,7 @@
  * `if-gen models list`.
  */
 
-import { readCascadeStatus } from "../../plan/cascade-status.ts";
+import { readCascadeStatus } from "../../catalog/cascade-status.ts";
 import { formatJson, formatTable } from "../format.ts";
 import { readHubContext } from "../hub-context.ts";
 import type { ModelsOptions } from "../models.ts";

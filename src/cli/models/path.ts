@@ -4,8 +4,8 @@
  */
 
 import { CheckpointError, HubError } from "../../errors.ts";
-import { readCascadeStatus } from "../../plan/cascade-status.ts";
-import { findCascade } from "../../plan/model.ts";
+import { readCascadeStatus } from "../../catalog/cascade-status.ts";
+import { findCascade } from "../../catalog/find-model.ts";
 import { formatJson } from "../format.ts";
 import { readHubContext } from "../hub-context.ts";
 import type { ModelsOptions } from "../models.ts";

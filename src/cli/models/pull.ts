@@ -4,11 +4,11 @@
  */
 
 import { HubError } from "../../errors.ts";
-import type { HubSource } from "../../plan/locate.ts";
-import type { Cascade, StageKey } from "../../plan/manifest.ts";
-import { findCascade } from "../../plan/model.ts";
-import { freeDiskBytes } from "../../plan/machine.ts";
-import { type PlannedPull, carryOutPull, planPull } from "../../plan/pull.ts";
+import type { HubSource } from "../../catalog/locate.ts";
+import type { Cascade, StageKey } from "../../catalog/manifest.ts";
+import { findCascade } from "../../catalog/find-model.ts";
+import { freeDiskBytes } from "../../machine/machine.ts";
+import { type PlannedPull, carryOutPull, planPull } from "../../catalog/pull.ts";
 import { createDownloadView } from "../download-view.ts";
 import { formatBytes, formatJson, formatTable } from "../format.ts";
 import { readHubContext } from "../hub-context.ts";

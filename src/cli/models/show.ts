@@ -3,11 +3,11 @@
  * `if-gen models show NAME`.
  */
 
-import { type StageStatus, readCascadeStatus } from "../../plan/cascade-status.ts";
+import { type StageStatus, readCascadeStatus } from "../../catalog/cascade-status.ts";
 import type { HubSettings } from "../../hub/types.ts";
-import type { Manifest } from "../../plan/manifest.ts";
-import { findCascade } from "../../plan/model.ts";
-import { type Pins, pinKey } from "../../plan/pins.ts";
+import type { Manifest } from "../../catalog/manifest.ts";
+import { findCascade } from "../../catalog/find-model.ts";
+import { type Pins, pinKey } from "../../catalog/pins.ts";
 import { formatBytes, formatJson, formatTable } from "../format.ts";
 import { readHubContext } from "../hub-context.ts";
 import type { ModelsOptions } from "../models.ts";

@@ -3,9 +3,9 @@
  * A cascade's status, as words and as JSON.
  */
 
-import { freeDiskBytes, readHardware, usableMemoryBytes } from "../../plan/machine.ts";
-import { type CascadeStatus, type StatusSources, type StageStatus } from "../../plan/cascade-status.ts";
-import { readPins } from "../../plan/pins.ts";
+import { freeDiskBytes, readHardware, usableMemoryBytes } from "../../machine/machine.ts";
+import { type CascadeStatus, type StatusSources, type StageStatus } from "../../catalog/cascade-status.ts";
+import { readPins } from "../../catalog/pins.ts";
 import { formatBytes } from "../format.ts";
 import type { HubContext } from "../hub-context.ts";
 

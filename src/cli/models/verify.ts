@@ -6,12 +6,12 @@
 import { CheckpointError, HubError } from "../../errors.ts";
 import type { HubSettings, RepoFile } from "../../hub/types.ts";
 import { removeFile, verifyFiles } from "../../hub/verify-files.ts";
-import { readCachedFiles } from "../../plan/cached-files.ts";
-import { type HubSource, locateStage } from "../../plan/locate.ts";
-import { stageKeys } from "../../plan/manifest.ts";
-import { findCascade } from "../../plan/model.ts";
-import { type Pins, pinKey, readPins } from "../../plan/pins.ts";
-import { totalBytes } from "../../plan/select-files.ts";
+import { readCachedFiles } from "../../catalog/cached-files.ts";
+import { type HubSource, locateStage } from "../../catalog/locate.ts";
+import { stageKeys } from "../../catalog/manifest.ts";
+import { findCascade } from "../../catalog/find-model.ts";
+import { type Pins, pinKey, readPins } from "../../catalog/pins.ts";
+import { totalBytes } from "../../catalog/select-files.ts";
 import { formatBytes, formatJson } from "../format.ts";
 import { readHubContext } from "../hub-context.ts";
 import { listenForInterrupt } from "../interrupt.ts";

@@ -1,0 +1,158 @@
+/**
+ * @module catalog/find-model
+ * `--model` and `--stage-N-model` -> the folders of the three checkpoints, and the settings the model was made for.
+ * What is in the Hub's cache is used as it lies, whoever put it there; what is missing is fetched, if that is wished.
+ */
+
+import { existsSync, statSync } from "node:fs";
+import { resolve } from "node:path";
+import { CheckpointError, HubError } from "../errors.ts";
+import type { DownloadEvent, HubSettings } from "../hub/types.ts";
+import type { Variant } from "../weights/variants.ts";
+import { type HubSource, type Located, locateStage } from "./locate.ts";
+import { type Cascade, type Manifest, type StageKey, stageKeys, stageSourceOf, stagesIn } from "./manifest.ts";
+import type { CascadeDefaults } from "./manifest-schema.ts";
+import { readPins } from "./pins.ts";
+import { pullStage } from "./pull.ts";
+
+export interface Model {
+  /** As it was asked for. */
+  readonly name: string;
+  /** Folders laid out as the Hub repositories of the three stages. They need not exist. */
+  readonly checkpoints: Readonly<Record<StageKey, string>>;
+  readonly defaults: CascadeDefaults;
+}
+
+export interface ModelRequest {
+  /** A name of models.json, or a folder that holds if-i, if-ii and x4-upscaler. */
+  readonly model: string;
+  /** Each a folder, `organisation/name` or `organisation/name@revision`: takes the place of the model's. */
+  readonly stages?: Readonly<Partial<Record<StageKey, string>>>;
+  readonly variant?: Variant;
+  /** How many of the stages are run: the others need not be there. */
+  readonly stageCount: number;
+}
+
+export interface ModelSources {
+  readonly manifest: Manifest;
+  readonly settings: HubSettings;
+  /** HF_HOME: where the pins lie. */
+  readonly home: string;
+  /** Absent: what is missing is an error. */
+  readonly download?: {
+    readonly onProgress?: (repo: string, event: DownloadEvent) => void;
+    readonly signal?: AbortSignal;
+  };
+  readonly onNote?: (text: string) => void;
+}
+
+/** The reference pipelines' own defaults, for checkpoints that have none in models.json. */
+const referenceDefaults: CascadeDefaults = {
+  stage1: { steps: 100, guidance: 7 },
+  stage2: { steps: 50, guidance: 4, noiseLevel: 250 },
+  stage3: { steps: 75, guidance: 9, noiseLevel: 20 },
+  img2img: { stage1: { steps: 80, guidance: 10 } },
+  inpaint: { stage1: { steps: 50, guidance: 7 }, stage2: { steps: 100, guidance: 4, noiseLevel: 0 } },
+};
+
+/**
+ * @throws {CheckpointError} there is no such model, or a folder is missing.
+ * @throws {HubError} a repository is not in the cache and cannot be fetched: says which command fetches it.
+ */
+export async function findModel(request: ModelRequest, sources: ModelSources): Promise<Model> {
+  const cascade = findCascade(request.model, sources.manifest);
+  const checkpoints: Partial<Record<StageKey, string>> = {};
+  const replaced: StageKey[] = [];
+  for (const [index, stage] of stageKeys.entries()) {
+    const asked = request.stages?.[stage];
+    if (asked !== undefined) replaced.push(stage);
+    const source =
+      asked === undefined ? cascade.stages[stage] : stageSourceOf(asked, ".", sources.manifest.repositories);
+    if (source.kind === "folder") {
+      if (asked !== undefined) checkStageFolder(index + 1, asked, source.folder);
+      checkpoints[stage] = source.folder;
+    } else {
+      checkpoints[stage] = index < request.stageCount ? await hubFolder(stage, source, request, sources) : source.repo;
+    }
+  }
+  return {
+    name: [request.model, ...replaced.map((stage) => request.stages?.[stage])].join(" + "),
+    checkpoints: checkpoints as Model["checkpoints"],
+    defaults: defaultsOf(cascade, replaced),
+  };
+}
+
+/**
+ * @param name a name of models.json, or a folder.
+ * @throws {CheckpointError} it is neither.
+ */
+export function findCascade(name: string, { cascades }: Manifest): Cascade {
+  const known = cascades.get(name);
+  if (known) return known;
+  const directory = resolve(name);
+  if (existsSync(directory) && statSync(directory).isDirectory()) {
+    return { name, description: "", license: "", stages: stagesIn(directory) };
+  }
+  const hint = /^[\w.-]+\/[\w.-]+$/.test(name)
+    ? `; a repository is one stage's: give it with --stage-1-model, --stage-2-model or --stage-3-model`
+    : "";
+  throw new CheckpointError(
+    `${name} is neither a folder that holds if-i, if-ii and x4-upscaler nor one of ${[...cascades.keys()].join(", ")}${hint}.`,
+  );
+}
+
+/** A stage that was replaced has the reference's defaults: the cascade's were found with another network. */
+function defaultsOf({ defaults = referenceDefaults }: Cascade, replaced: readonly StageKey[]): CascadeDefaults {
+  const merge = <T extends object>(own: T | undefined, reference: T | undefined): T => {
+    const others = Object.entries(own ?? {}).filter(([stage]) => !replaced.includes(stage as StageKey));
+    const taken = Object.entries(reference ?? {}).filter(([stage]) => replaced.includes(stage as StageKey));
+    return Object.fromEntries([...others, ...taken]) as T;
+  };
+  return {
+    ...merge(defaults, referenceDefaults),
+    img2img: merge(defaults.img2img, referenceDefaults.img2img),
+    inpaint: merge(defaults.inpaint, referenceDefaults.inpaint),
+  };
+}
+
+function checkStageFolder(stage: number, asked: string, folder: string): void {
+  if (existsSync(folder)) return;
+  throw new CheckpointError(
+    `--stage-${stage}-model ${asked}: neither a folder that exists nor organisation/name of the Hub; check it.`,
+  );
+}
+
+async function hubFolder(
+  stage: StageKey,
+  source: HubSource,
+  { model, stages, variant }: ModelRequest,
+  { settings, home, download, onNote }: ModelSources,
+): Promise<string> {
+  const { repo } = source;
+  const located = await locateStage(settings, readPins(home), stage, source, variant);
+  if (located?.missing.length === 0) return located.folder;
+  const useAsItIs = ({ folder, missing }: Located): string => {
+    onNote?.(`${repo} is in the cache without ${missing.join(" and ")}; it is used as it is.`);
+    return folder;
+  };
+  if (settings.offline && located?.usable) return useAsItIs(located);
+  if (settings.offline || !download) {
+    const why = settings.offline ? "HF_HUB_OFFLINE forbids fetching it" : "--dry-run fetches nothing";
+    const state = located === undefined ? "is not in the cache" : `lacks ${located.missing.join(" and ")} in the cache`;
+    const command = `if-gen models pull ${model}${variant === undefined ? "" : ` --variant ${variant}`}`;
+    const next = stages?.[stage] === undefined ? `run ${command} first` : "run this once without that";
+    throw new HubError("offline", `${repo} ${state} and ${why}; ${next}.`);
+  }
+  try {
+    const pulled = await pullStage(settings, home, stage, source, {
+      ...(variant === undefined ? {} : { variant }),
+      ...(download.signal ? { signal: download.signal } : {}),
+      onProgress: (event) => download.onProgress?.(repo, event),
+    });
+    return pulled.folder;
+  } catch (error) {
+    const isAway = error instanceof HubError && error.reason === "network";
+    if (isAway && located?.usable) return useAsItIs(located);
+    throw error;
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * @module catalog/manifest
+ * models.json: the cascades that have a name, the repositories they come from, and the settings each was made for.
+ * The program's own file comes first, then the user's, then the one given by --models-file; a later entry of the same
+ * name takes the earlier one's place. Checked, since users write them. docs/models.md explains every field.
+ */
+
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { CheckpointError } from "../errors.ts";
+import { configFolder } from "../machine/machine.ts";
+import { type CascadeDefaults, type CascadeEntry, type Repository, manifestFile, repoName } from "./manifest-schema.ts";
+
+export type StageKey = "stage1" | "stage2" | "stage3";
+export const stageKeys: readonly StageKey[] = ["stage1", "stage2", "stage3"];
+
+/** Where a stage's checkpoint comes from. */
+export type StageSource =
+  | { readonly kind: "folder"; readonly folder: string }
+  | { readonly kind: "hub"; readonly repo: string; readonly revision: string };
+
+export interface Cascade {
+  readonly name: string;
+  readonly description: string;
+  readonly license: string;
+  readonly memoryBytes?: number;
+  readonly stages: Readonly<Record<StageKey, StageSource>>;
+  /** Absent: the reference pipelines' own. */
+  readonly defaults?: CascadeDefaults;
+}
+
+export interface Manifest {
+  readonly cascades: ReadonlyMap<string, Cascade>;
+  readonly repositories: ReadonlyMap<string, Repository>;
+}
+
+/** The package's root: from src/plan and from dist/plan alike. */
+const rootUrl = new URL("../../", import.meta.url);
+
+/** The three folders of a cascade that lies in one directory. */
+const stageFolders: Readonly<Record<StageKey, string>> = { stage1: "if-i", stage2: "if-ii", stage3: "x4-upscaler" };
+
+/**
+ * @param modelsFile what --models-file names.
+ * @throws {CheckpointError} a file is missing or not what the program expects: says where.
+ */
+export function readManifest(modelsFile?: string, userFile: string = userModelsFile()): Manifest {
+  const files = [
+    fileURLToPath(new URL("models.json", rootUrl)),
+    ...(existsSync(userFile) ? [userFile] : []),
+    ...(modelsFile === undefined ? [] : [modelsFile]),
+  ].map(readManifestFile);
+  const repositories = new Map(files.flatMap((file) => [...file.repositories]));
+  const cascades = files.flatMap((file) => [...file.cascades]);
+  return { repositories, cascades: new Map(cascades.map(([name, build]) => [name, build(repositories)])) };
+}
+
+/** Where users keep their own entries. */
+export function userModelsFile(): string {
+  return join(configFolder(), "models.json");
+}
+
+interface ManifestFile {
+  readonly repositories: readonly [string, Repository][];
+  /** Revisions are known once all files are read. */
+  readonly cascades: readonly [string, (repositories: ReadonlyMap<string, Repository>) => Cascade][];
+}
+
+function readManifestFile(file: string): ManifestFile {
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(file, "utf8"));
+  } catch (cause) {
+    throw new CheckpointError(`${file} cannot be read: ${(cause as Error).message}.`, { cause });
+  }
+  const parsed = manifestFile.safeParse(json);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new CheckpointError(`${file}: ${issue?.path.join(".") || "at the top"}: ${issue?.message}.`, {
+      cause: parsed.error,
+    });
+  }
+  const base = dirname(resolve(file));
+  return {
+    repositories: Object.entries(parsed.data.repositories),
+    cascades: Object.entries(parsed.data.cascades).map(([name, entry]) => [
+      name,
+      (repositories) => cascadeOf(name, entry, base, repositories),
+    ]),
+  };
+}
+
+function cascadeOf(
+  name: string,
+  entry: CascadeEntry,
+  base: string,
+  repositories: ReadonlyMap<string, Repository>,
+): Cascade {
+  const { description, license, memoryBytes, defaults: settings } = entry;
+  const stages = stageKeys.map((stage): [StageKey, StageSource] => {
+    if ("directory" in entry)
+      return [stage, { kind: "folder", folder: join(resolve(base, entry.directory), stageFolders[stage]) }];
+    return [stage, stageSourceOf(entry.stages[stage], base, repositories)];
+  });
+  return {
+    name,
+    description,
+    license,
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    stages: Object.fromEntries(stages) as Cascade["stages"],
+    ...(settings === undefined ? {} : { defaults: settings }),
+  };
+}
+
+/** @returns the three checkpoints of a cascade that lies in one directory. */
+export function stagesIn(directory: string): Cascade["stages"] {
+  const folders = stageKeys.map((stage) => [stage, { kind: "folder", folder: join(directory, stageFolders[stage]) }]);
+  return Object.fromEntries(folders) as Cascade["stages"];
+}
+
+/**
+ * A folder that exists wins over a repository of the same name, as in the reference.
+ * @param text a folder, `organisation/name` or `organisation/name@revision`; whatever else it is, it is taken for a
+ *             folder that is missing.
+ */
+export function stageSourceOf(text: string, base: string, repositories: ReadonlyMap<string, Repository>): StageSource {
+  const folder = resolve(base, text);
+  const [repo = "", revision] = text.split("@", 2);
+  if (existsSync(folder) || !repoName.safeParse(repo).success) return { kind: "folder", folder };
+  return { kind: "hub", repo, revision: revision || (repositories.get(repo)?.revision ?? "main") };
+}

@@ -1,0 +1,138 @@
+import { describe, expect, test } from "vitest";
+import { UsageError } from "../../src/errors.ts";
+import { availableMemory } from "../../src/machine/available-memory.ts";
+import {
+  type NetworkNeed,
+  type StageNeed,
+  budgetTable,
+  checkBudget,
+  chooseLimits,
+  judge,
+  parseBytes,
+} from "../../src/memory/budget.ts";
+
+const limits = { ramBytes: 4e9, ramSource: "--ram-budget", vramBytes: 15e9 };
+
+function need(stage: StageNeed["stage"], privateBytes: number, mappedBytes: number): StageNeed {
+  const peakBytes = privateBytes + mappedBytes;
+  const network: NetworkNeed = {
+    network: "UNet",
+    weightBytes: mappedBytes,
+    mappedBytes,
+    activationBytes: privateBytes - 1e8,
+    overheadBytes: 1e8,
+    privateBytes,
+    peakBytes,
+  };
+  return {
+    stage,
+    networks: [network],
+    thrift: {},
+    privateBytes,
+    peakBytes,
+    verdict: judge(privateBytes, peakBytes, limits),
+  };
+}
+
+test("both kinds of memory fit, only the private one does, or not even that", () => {
+  expect([need("stage-1", 1e9, 2e9), need("stage-1", 3e9, 2e9), need("stage-1", 5e9, 0)].map((n) => n.verdict)).toEqual(
+    ["fits", "from disk", "too large"],
+  );
+});
+
+test("stages that fit one after the other are accepted whatever their sum; one that does not is named, with the table", () => {
+  const fitting = [need("stage-1", 1e9, 2.5e9), need("stage-2", 3.9e9, 0)];
+  expect(fitting.reduce((sum, { peakBytes }) => sum + peakBytes, 0)).toBeGreaterThan(limits.ramBytes);
+  expect(() => checkBudget(fitting, limits)).not.toThrow();
+  const failing = [...fitting, need("stage-3", 5e9, 1e9)];
+  expect(() => checkBudget(failing, limits)).toThrow(
+    expect.objectContaining({
+      code: "MEMORY_BUDGET",
+      exitCode: 3,
+      message: expect.stringMatching(
+        /^stage-3 needs 5\.00 GB of memory but the budget is 4\.00 GB.*--num-images.*\n.*\n(.*\n)+.*does not fit$/,
+      ) as string,
+    }),
+  );
+});
+
+test("the table says what is done to fit", () => {
+  const table = budgetTable([{ ...need("stage-3", 2e9, 1e9), thrift: { maxBatch: 1, stripBytes: 2 ** 26 } }], limits);
+  expect(table).toMatch(
+    /stage-3 +UNet +1\.00 +1\.00 +1\.90 +0\.10 +3\.00 +- {2}fits, 1 at a time, decoder in strips$/m,
+  );
+});
+
+test.each([
+  ["13GB", 13e9],
+  ["13gb", 13e9],
+  ["12.5 GiB", 12.5 * 2 ** 30],
+  ["800M", 8e8],
+  ["13000000000", 13e9],
+])("%s is an amount of memory", (text, bytes) => {
+  expect(parseBytes(text)).toBe(bytes);
+});
+
+test.each(["", "GB", "-1GB", "1TBB", "0", "1.2.3G", "ten"])("%j is none", (text) => {
+  expect(() => parseBytes(text)).toThrow(UsageError);
+});
+
+describe("the limits", () => {
+  const machine = { bytes: 64e9, source: "machine" };
+  test("are what is free, never above a free Colab machine's unless told so", () => {
+    expect(chooseLimits(machine, {})).toMatchObject({ ramBytes: 13e9, vramBytes: 15e9 });
+    expect(chooseLimits({ ...machine, bytes: 6e9 }, {})).toMatchObject({
+      ramBytes: 6e9,
+      ramSource: "free in this machine",
+    });
+    expect(chooseLimits(machine, { budget: "machine" }).ramBytes).toBe(64e9);
+    expect(chooseLimits({ ...machine, bytes: 6e9 }, { budget: "colab" }).ramBytes).toBe(13e9);
+    expect(chooseLimits(machine, { ram: 20e9, vram: 8e9 })).toMatchObject({ ramBytes: 20e9, vramBytes: 8e9 });
+  });
+});
+
+describe("free memory", () => {
+  const reading =
+    (files: Readonly<Record<string, string>>) =>
+    (path: string): string => {
+      const text = files[path];
+      if (text === undefined) throw new Error(`no ${path}`);
+      return text;
+    };
+  const meminfo = "MemTotal:       24000000 kB\nMemFree:         1000000 kB\nMemAvailable:   20000000 kB\n";
+
+  test("is the machine's where there is no tighter group", () => {
+    const free = availableMemory(1, reading({ "/proc/meminfo": meminfo }));
+    expect(free).toEqual({ bytes: 20_000_000 * 1024, source: "machine" });
+    expect(availableMemory(123, reading({}))).toEqual({ bytes: 123, source: "machine" });
+  });
+
+  test("is what a group has left, its page cache not counted; an outer group may be tighter", () => {
+    const files = {
+      "/proc/meminfo": meminfo,
+      "/proc/self/cgroup": "0::/user/job\n",
+      "/sys/fs/cgroup/memory.max": "max\n",
+      "/sys/fs/cgroup/memory.current": "1\n",
+      "/sys/fs/cgroup/user/job/memory.max": "13000000000\n",
+      "/sys/fs/cgroup/user/job/memory.current": "9000000000\n",
+      "/sys/fs/cgroup/user/job/memory.stat": "anon 1000000000\ninactive_file 5000000000\nactive_file 3000000000\n",
+    };
+    expect(availableMemory(1, reading(files))).toEqual({ bytes: 12e9, source: "cgroup" });
+    const outer = {
+      "/sys/fs/cgroup/user/memory.max": "2000000000",
+      "/sys/fs/cgroup/user/memory.current": "500000000",
+    };
+    expect(availableMemory(1, reading({ ...files, ...outer }))).toEqual({ bytes: 1.5e9, source: "cgroup" });
+  });
+
+  test("of a version 1 group", () => {
+    const files = {
+      "/proc/meminfo": meminfo,
+      "/proc/self/cgroup": "5:cpu,cpuacct:/\n4:memory:/docker/abc\n",
+      "/sys/fs/cgroup/memory/memory.limit_in_bytes": "8000000000",
+      "/sys/fs/cgroup/memory/memory.usage_in_bytes": "3000000000",
+      "/sys/fs/cgroup/memory/memory.stat": "total_inactive_file 1000000000\ntotal_active_file 0\n",
+    };
+    expect(availableMemory(1, reading(files))).toEqual({ bytes: 6e9, source: "cgroup" });
+  });
+});
