@@ -10,16 +10,17 @@ import { CheckpointError, HubError } from "../errors.ts";
 import type { DownloadEvent, HubSettings } from "../hub/types.ts";
 import type { Variant } from "../weights/variants.ts";
 import { type HubSource, type Located, locateStage } from "./locate.ts";
-import { type Cascade, type Manifest, type StageKey, stageKeys, stageSourceOf, stagesIn } from "./manifest.ts";
-import type { CascadeDefaults } from "./manifest-schema.ts";
+import { type Cascade, type Manifest, stageSourceOf, stagesIn } from "./manifest.ts";
 import { readPins } from "./pins.ts";
 import { pullStage } from "./pull.ts";
+import { type RepositoryKey, repositoryKeys } from "../plan/stages.ts";
+import type { CascadeDefaults } from "../plan/model.ts";
 
 export interface Model {
   /** As it was asked for. */
   readonly name: string;
   /** Folders laid out as the Hub repositories of the three stages. They need not exist. */
-  readonly checkpoints: Readonly<Record<StageKey, string>>;
+  readonly checkpoints: Readonly<Record<RepositoryKey, string>>;
   readonly defaults: CascadeDefaults;
 }
 
@@ -27,7 +28,7 @@ export interface ModelRequest {
   /** A name of models.json, or a folder that holds if-i, if-ii and x4-upscaler. */
   readonly model: string;
   /** Each a folder, `organisation/name` or `organisation/name@revision`: takes the place of the model's. */
-  readonly stages?: Readonly<Partial<Record<StageKey, string>>>;
+  readonly stages?: Readonly<Partial<Record<RepositoryKey, string>>>;
   readonly variant?: Variant;
   /** How many of the stages are run: the others need not be there. */
   readonly stageCount: number;
@@ -61,9 +62,9 @@ const referenceDefaults: CascadeDefaults = {
  */
 export async function findModel(request: ModelRequest, sources: ModelSources): Promise<Model> {
   const cascade = findCascade(request.model, sources.manifest);
-  const checkpoints: Partial<Record<StageKey, string>> = {};
-  const replaced: StageKey[] = [];
-  for (const [index, stage] of stageKeys.entries()) {
+  const checkpoints: Partial<Record<RepositoryKey, string>> = {};
+  const replaced: RepositoryKey[] = [];
+  for (const [index, stage] of repositoryKeys.entries()) {
     const asked = request.stages?.[stage];
     if (asked !== undefined) replaced.push(stage);
     const source =
@@ -102,10 +103,10 @@ export function findCascade(name: string, { cascades }: Manifest): Cascade {
 }
 
 /** A stage that was replaced has the reference's defaults: the cascade's were found with another network. */
-function defaultsOf({ defaults = referenceDefaults }: Cascade, replaced: readonly StageKey[]): CascadeDefaults {
+function defaultsOf({ defaults = referenceDefaults }: Cascade, replaced: readonly RepositoryKey[]): CascadeDefaults {
   const merge = <T extends object>(own: T | undefined, reference: T | undefined): T => {
-    const others = Object.entries(own ?? {}).filter(([stage]) => !replaced.includes(stage as StageKey));
-    const taken = Object.entries(reference ?? {}).filter(([stage]) => replaced.includes(stage as StageKey));
+    const others = Object.entries(own ?? {}).filter(([stage]) => !replaced.includes(stage as RepositoryKey));
+    const taken = Object.entries(reference ?? {}).filter(([stage]) => replaced.includes(stage as RepositoryKey));
     return Object.fromEntries([...others, ...taken]) as T;
   };
   return {
@@ -123,7 +124,7 @@ function checkStageFolder(stage: number, asked: string, folder: string): void {
 }
 
 async function hubFolder(
-  stage: StageKey,
+  stage: RepositoryKey,
   source: HubSource,
   { model, stages, variant }: ModelRequest,
   { settings, home, download, onNote }: ModelSources,

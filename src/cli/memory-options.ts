@@ -5,8 +5,9 @@
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../errors.ts";
-import { type Limits, chooseLimits, parseBytes } from "../memory/budget.ts";
-import { readAvailableMemory } from "../machine/machine.ts";
+import { type Limits, chooseLimits } from "../memory/budget.ts";
+import { parseBytes } from "../memory/bytes.ts";
+import { readAvailableMemory } from "../machine/hardware.ts";
 
 export interface MemoryOptions {
   ramBudget?: number;

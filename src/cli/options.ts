@@ -7,10 +7,11 @@
 import { randomInt } from "node:crypto";
 import { type Command, Option } from "commander";
 import { UsageError } from "../errors.ts";
-import type { CommandName, PictureRequest, Request, SafetyAction, Side, StageRequest } from "../plan/request.ts";
+import type { CommandName, PictureRequest, Request, SafetyAction, StageRequest } from "../plan/request.ts";
 import { type MemoryOptions, addMemoryOptions } from "./memory-options.ts";
 import { type ProviderOptions, addProviderOptions, checkProviderOptions } from "./provider-options.ts";
 import { decimal, integer, side, strength, timesteps } from "./values.ts";
+import type { Side } from "../plan/stages.ts";
 
 /** What commander collects: the names are the flags', camelCased. */
 export interface CommonOptions extends MemoryOptions, ProviderOptions {

@@ -20,7 +20,7 @@ export function addSetup(program: Command): void {
 /** @throws {StageError} they cannot be had: says why. Everything else works without them. */
 async function setUpCuda(): Promise<void> {
   const { cudaPlatform, installCuda, missingCudaLibraries } = await import("../executor/install-cuda.ts");
-  const { readHardware } = await import("../machine/machine.ts");
+  const { readHardware } = await import("../machine/hardware.ts");
   const { platform } = readHardware();
   if (platform !== cudaPlatform) {
     throw new StageError(

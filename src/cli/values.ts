@@ -4,7 +4,8 @@
  */
 
 import { InvalidArgumentError } from "commander";
-import type { MaskShape, Side } from "../plan/request.ts";
+import type { MaskShape } from "../plan/request.ts";
+import type { Side } from "../plan/stages.ts";
 
 export function integer(least: number, most: number): (text: string) => number {
   return (text) => {

@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { cudaInstallerEnvironment } from "../machine/machine.ts";
+import { cudaInstallerEnvironment } from "../machine/environment.ts";
 
 const packageFolder = dirname(fileURLToPath(import.meta.resolve("onnxruntime-node/package.json")));
 const binaries = join(packageFolder, "bin", "napi-v6", process.platform, process.arch);

@@ -8,12 +8,12 @@
 
 import { IfGenError } from "../errors.ts";
 import type { ExecutionProvider } from "../onnx/lower/providers.ts";
-import { readHardware } from "../machine/machine.ts";
 import type { ProviderChoice } from "../plan/plan.ts";
 import type { AskedProvider } from "../plan/request.ts";
 import { cudaLibraries, driverLibrary, hasNvidiaDevice, vulkanLibrary } from "../machine/gpu-libraries.ts";
 import { cudaPlatform, missingCudaLibraries } from "../executor/install-cuda.ts";
 import { probe } from "../executor/probe.ts";
+import { readHardware } from "../machine/hardware.ts";
 
 /** How the machine is asked; replaced in tests. */
 export interface MachineProbes {

@@ -5,7 +5,7 @@
 
 import { readCascadeStatus } from "../../catalog/cascade-status.ts";
 import { formatJson, formatTable } from "../format.ts";
-import { readHubContext } from "../hub-context.ts";
+import { readHubContext } from "../../catalog/hub-context.ts";
 import type { ModelsOptions } from "../models.ts";
 import { diskWords, memoryWords, presenceWords, readStatusSources, sizeWords, statusJson } from "./status.ts";
 

@@ -5,16 +5,17 @@
 
 import { HubError } from "../../errors.ts";
 import type { HubSource } from "../../catalog/locate.ts";
-import type { Cascade, StageKey } from "../../catalog/manifest.ts";
+import type { Cascade } from "../../catalog/manifest.ts";
 import { findCascade } from "../../catalog/find-model.ts";
-import { freeDiskBytes } from "../../machine/machine.ts";
 import { type PlannedPull, carryOutPull, planPull } from "../../catalog/pull.ts";
 import { createDownloadView } from "../download-view.ts";
 import { formatBytes, formatJson, formatTable } from "../format.ts";
-import { readHubContext } from "../hub-context.ts";
+import { readHubContext } from "../../catalog/hub-context.ts";
 import { listenForInterrupt } from "../interrupt.ts";
 import type { PullCommandOptions } from "../models.ts";
 import { readTokenFromStdin } from "../read-token.ts";
+import type { RepositoryKey } from "../../plan/stages.ts";
+import { freeDiskBytes } from "../../machine/folders.ts";
 
 /**
  * Lists all repositories first: what cannot be had, or has no room, is known before the first byte.
@@ -65,12 +66,12 @@ export async function pullModel(name: string, options: PullCommandOptions): Prom
   }
 }
 
-const sides: Readonly<Record<StageKey, number>> = { stage1: 64, stage2: 256, stage3: 1024 };
+const sides: Readonly<Record<RepositoryKey, number>> = { stage1: 64, stage2: 256, stage3: 1024 };
 
-function hubStages({ stages }: Cascade, { until, revision }: PullCommandOptions): [StageKey, HubSource][] {
-  return (Object.entries(stages) as [StageKey, Cascade["stages"][StageKey]][]).flatMap(([stage, source]) =>
+function hubStages({ stages }: Cascade, { until, revision }: PullCommandOptions): [RepositoryKey, HubSource][] {
+  return (Object.entries(stages) as [RepositoryKey, Cascade["stages"][RepositoryKey]][]).flatMap(([stage, source]) =>
     source.kind === "hub" && sides[stage] <= until
-      ? [[stage, { ...source, revision: revision ?? source.revision }] as [StageKey, HubSource]]
+      ? [[stage, { ...source, revision: revision ?? source.revision }] as [RepositoryKey, HubSource]]
       : [],
   );
 }
@@ -94,7 +95,7 @@ function describeResult(name: string, pulls: readonly PlannedPull[]): string {
 }
 
 /** Another revision than models.json's is not what --model takes. */
-function describeRevisions(stages: readonly [StageKey, HubSource][], cascade: Cascade): string {
+function describeRevisions(stages: readonly [RepositoryKey, HubSource][], cascade: Cascade): string {
   const options = stages.flatMap(([stage, { repo, revision }]) => {
     const usual = cascade.stages[stage];
     const isUsual = usual.kind === "hub" && usual.revision === revision;

@@ -9,7 +9,7 @@ import type { Manifest } from "../../catalog/manifest.ts";
 import { findCascade } from "../../catalog/find-model.ts";
 import { type Pins, pinKey } from "../../catalog/pins.ts";
 import { formatBytes, formatJson, formatTable } from "../format.ts";
-import { readHubContext } from "../hub-context.ts";
+import { readHubContext } from "../../catalog/hub-context.ts";
 import type { ModelsOptions } from "../models.ts";
 import { diskWords, memoryWords, readStatusSources, sizeWords, statusJson } from "./status.ts";
 

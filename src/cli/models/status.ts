@@ -3,11 +3,12 @@
  * A cascade's status, as words and as JSON.
  */
 
-import { freeDiskBytes, readHardware, usableMemoryBytes } from "../../machine/machine.ts";
 import { type CascadeStatus, type StatusSources, type StageStatus } from "../../catalog/cascade-status.ts";
 import { readPins } from "../../catalog/pins.ts";
 import { formatBytes } from "../format.ts";
-import type { HubContext } from "../hub-context.ts";
+import type { HubContext } from "../../catalog/hub-context.ts";
+import { freeDiskBytes } from "../../machine/folders.ts";
+import { readHardware, usableMemoryBytes } from "../../machine/hardware.ts";
 
 export async function readStatusSources({ manifest, settings, environment }: HubContext): Promise<StatusSources> {
   return {

@@ -11,7 +11,9 @@ import type { ComputeType } from "./spellings.ts";
 import type { WebgpuChoices } from "./webgpu-choices.ts";
 import { webgpu } from "./webgpu.ts";
 
-export type ExecutionProvider = "cpu" | "cuda" | "webgpu";
+/** In the order in which `auto` tries them. */
+export const providerNames = ["cuda", "webgpu", "cpu"] as const;
+export type ExecutionProvider = (typeof providerNames)[number];
 
 /**
  * The processor computes all in float32, whatever type the network stands. What a network becomes on WebGPU can be chosen:
@@ -33,11 +35,29 @@ export function computeTypeOf(fitsFloat16: boolean, variant: string): ComputeTyp
   return fitsFloat16 && variant === "fp16" ? "float16" : "float32";
 }
 
-/** How what is computed once is passed on (onnx/hoist): on WebGPU as it is used there, else as the network has it. */
-export function hoistedForm(
-  provider: ExecutionProvider,
-  type: ComputeType,
-  { weights }: Pick<WebgpuChoices, "weights">,
-): HoistedForm {
-  return provider === "webgpu" ? { dtype: type, inRows: weights === "blocks" } : { dtype: "float32", inRows: false };
+/** All that the rest of the program must know of a provider: no other place compares names. */
+export interface ProviderTraits {
+  readonly isGpu: boolean;
+  /** Can a result of one session stay on the device as an input of another, from JavaScript? */
+  readonly keepsResults: boolean;
+  /** How what is computed once is passed on (onnx/hoist); absent: carrying it there each step would cost more. */
+  readonly hoisting?: (type: ComputeType, inBlocks: boolean) => HoistedForm;
+  /** How its GPU memory is predicted: by replaying how the provider keeps buffers, or from the graph alone. */
+  readonly memoryModel: "replay" | "graph";
+  /** Does `--device-id` choose among several devices? */
+  readonly takesDeviceId: boolean;
 }
+
+const asDescribed: HoistedForm = { dtype: "float32", inRows: false };
+
+export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
+  cuda: { isGpu: true, keepsResults: false, memoryModel: "graph", takesDeviceId: true },
+  webgpu: {
+    isGpu: true,
+    keepsResults: true,
+    hoisting: (dtype, inRows) => ({ dtype, inRows }),
+    memoryModel: "replay",
+    takesDeviceId: false,
+  },
+  cpu: { isGpu: false, keepsResults: true, hoisting: () => asDescribed, memoryModel: "graph", takesDeviceId: false },
+};

@@ -1,5 +1,5 @@
 /**
- * @module cli/outputs
+ * @module run/outputs
  * Where the pictures go: names for one and for many, checked before anything is computed.
  */
 

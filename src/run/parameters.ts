@@ -1,5 +1,5 @@
 /**
- * @module cli/parameters
+ * @module run/parameters
  * The settings of a picture as the text its PNG carries, in the form AUTOMATIC1111 and stable-diffusion.cpp read.
  */
 

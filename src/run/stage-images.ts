@@ -1,5 +1,5 @@
 /**
- * @module cli/stage-pictures
+ * @module run/stage-images
  * Which stage draws which pictures, and what --save-stages keeps of a run.
  */
 
