@@ -23,6 +23,8 @@ export interface Cascade {
   readonly name: string;
   readonly description: string;
   readonly license: string;
+  /** An entry of the program's own models.json that lies in its own folder: the demo. */
+  readonly isOwn: boolean;
   readonly memoryBytes?: number;
   readonly stages: Readonly<Record<RepositoryKey, StageSource>>;
   /** Absent: the reference pipelines' own. */
@@ -36,6 +38,7 @@ export interface Manifest {
 
 /** The package's root: from src/plan and from dist/plan alike. */
 const rootUrl = new URL("../../", import.meta.url);
+const ownFolder = resolve(fileURLToPath(rootUrl));
 
 /**
  * @param modelsFile what --models-file names.
@@ -103,6 +106,7 @@ function cascadeOf(
     name,
     description,
     license,
+    isOwn: base === ownFolder && "directory" in entry,
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
     stages: Object.fromEntries(stages) as Cascade["stages"],
     ...(settings === undefined ? {} : { defaults: settings }),

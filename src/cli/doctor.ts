@@ -32,7 +32,7 @@ async function runChecks(): Promise<Check[]> {
   const [{ readHubContext }, { readHardware }, { checkMachine }, { checkEngine }, { checkGpu }, { checkHub }] =
     await Promise.all([
       import("../catalog/hub-context.ts"),
-      import("../machine/machine.ts"),
+      import("../machine/hardware.ts"),
       import("./doctor/machine.ts"),
       import("./doctor/engine.ts"),
       import("./doctor/gpu.ts"),

@@ -7,7 +7,7 @@ import type { Command } from "commander";
 import { UsageError } from "../errors.ts";
 import type { MaskRequest, MaskShape } from "../plan/request.ts";
 import { imageFrom } from "./img2img.ts";
-import { type CommonOptions, addCommonOptions, requestFrom } from "./options.ts";
+import { type CommonOptions, addCommonOptions } from "./options.ts";
 import { shape } from "./values.ts";
 
 interface InpaintOptions extends CommonOptions {
@@ -22,10 +22,10 @@ interface InpaintOptions extends CommonOptions {
 export function addInpaint(program: Command): void {
   const command = program
     .command("inpaint")
-    .description("repaint a part of a picture as the text says")
-    .argument("[prompt]", "what the picture shows then, in quotes")
-    .option("-i, --image <file>", "the picture: JPEG, PNG, WebP, AVIF, TIFF or GIF, of any size")
-    .option("--mask <file>", "a picture whose white is repainted; it is fitted to the image")
+    .description("repaint a part of an image as the text says")
+    .argument("[prompt]", "what the image shows then, in quotes")
+    .option("-i, --image <file>", "the image: JPEG, PNG, WebP, AVIF, TIFF or GIF, of any size")
+    .option("--mask <file>", "an image whose white is repainted; it is fitted to the image")
     .option(
       "--mask-rect <x,y,w,h>",
       "repaint this rectangle, in pixels of the image; may be repeated",
@@ -34,12 +34,14 @@ export function addInpaint(program: Command): void {
     .option("--mask-ellipse <x,y,w,h>", "repaint the ellipse in this rectangle; may be repeated", shape("ellipse"))
     .option("--invert-mask", "repaint all but the mask")
     .option("--no-paste-back", "do not put the original's untouched pixels back over the result");
-  addCommonOptions(command, { startsFromPicture: true }).action(
-    async (argument: string | undefined, options: InpaintOptions) => {
-      const picture = { image: imageFrom(options.image), mask: maskFrom(options), pasteBack: options.pasteBack };
-      const request = requestFrom("inpaint", argument, options, picture);
-      const { runRequest } = await import("./run.ts");
-      await runRequest(request, options);
+  addCommonOptions(command, { startsFromImage: true }).action(
+    async (prompt: string | undefined, options: InpaintOptions) => {
+      const { runCommand } = await import("./run.ts");
+      await runCommand("inpaint", prompt, options, () => ({
+        image: imageFrom(options.image),
+        mask: maskFrom(options),
+        pasteBack: options.pasteBack,
+      }));
     },
   );
 }

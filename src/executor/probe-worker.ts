@@ -4,8 +4,8 @@
  */
 
 import { z } from "zod";
-import { providerNames } from "../onnx/lower/providers.ts";
 import { serve } from "./serve.ts";
+import { providerNames } from "../onnx/lower/provider-names.ts";
 
 const question = z.discriminatedUnion("ask", [
   z.strictObject({ ask: z.literal("providers") }),

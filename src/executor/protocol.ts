@@ -5,9 +5,9 @@
  */
 
 import { z } from "zod";
-import { providerNames } from "../onnx/lower/providers.ts";
 import { jobSchema, lowMemorySchema, sharedSettings, stageSchema } from "../plan/plan.ts";
 import { failureMessage } from "./serve.ts";
+import { providerNames } from "../onnx/lower/provider-names.ts";
 
 /** The images that a stage draws of a job. */
 const jobImages = z.strictObject({

@@ -96,7 +96,7 @@ export async function runStageProcess(task: StageTask, options: StageProcessOpti
 }
 
 const isOnGpu = ({ executionProvider }: StageTask): boolean =>
-  executionProvider !== undefined && providers[executionProvider].isGpu;
+  executionProvider !== undefined && !providers[executionProvider].isCpu;
 
 /** What the child says, in order; jobs that it has finished are recorded one after the other. */
 function listenTo(task: StageTask, options: StageProcessOptions) {

@@ -9,11 +9,9 @@ import { inBlockedLayout } from "../onnx/blocked-layout.ts";
 import type { Graph } from "../onnx/graph.ts";
 import { cpu } from "../onnx/lower/cpu.ts";
 import { lower } from "../onnx/lower/lowering.ts";
-import { type ExecutionProvider, lowerings, providers } from "../onnx/lower/providers.ts";
+import { lowerFor, providers } from "../onnx/lower/providers.ts";
 import type { StoredTensor, WeightLookup } from "../onnx/lower/rewriting.ts";
-import { webgpuDefaults } from "../onnx/lower/webgpu-choices.ts";
 import { type GraphMemory, graphMemory, valueBytes } from "../onnx/memory.ts";
-import { webgpuBufferBytes } from "../onnx/webgpu-memory.ts";
 import { expandedBytes } from "../onnx/weight-mode.ts";
 import { type PreparedNetwork, prepareNetwork } from "../networks/prepare-network.ts";
 import type { StageNetwork } from "../networks/stage-networks.ts";
@@ -21,6 +19,7 @@ import type { LowMemory } from "../plan/plan.ts";
 import type { WeightEntry, WeightTable } from "../weights/checkpoint.ts";
 import { findStored } from "../weights/find-weight.ts";
 import type { NetworkNeed } from "./budget.ts";
+import type { ExecutionProvider } from "../onnx/lower/provider-names.ts";
 
 /** What a stage's process takes before it loads a network, measured: private, and code mapped from files. */
 const PROCESS_PRIVATE_BYTES = 46e6;
@@ -46,7 +45,7 @@ export function predictNetwork(
   provider: ExecutionProvider,
 ): NetworkNeed {
   const prepared = prepareNetwork(network, weights, { provider, ...lowMemory });
-  return providers[provider].isGpu ? onGpu(network, prepared, weights) : onCpu(network, prepared, weights);
+  return !providers[provider].isCpu ? onGpu(network, prepared, weights) : onCpu(network, prepared, weights);
 }
 
 function onCpu(network: StageNetwork, prepared: PreparedNetwork, weights: WeightTable): NetworkNeed {
@@ -93,56 +92,27 @@ function tensorBytes({ graph, parts, microBatches }: PreparedNetwork): number {
 
 const bytesOf = (values: readonly Parameters<typeof valueBytes>[0][]): number => sum(values.map(valueBytes));
 
-/**
- * What a process has beside the rest while it loads a network onto a GPU. webgpu: the driver, and its largest weight once
- * or, on the slower of the machines that were measured, twice (docs/memory.md). cuda: not measured; the most that any graph
- * of these networks took on a GPU.
- */
-const loadingModels = {
-  replay: { bytes: 0.12e9, largestWeights: 2 },
-  graph: { bytes: 2.1e9, largestWeights: 0 },
-} as const;
-
-/**
- * By how webgpu keeps buffers: what the device itself and small weights take, and what buffers take of their replay (6 %
- * below to 3 % above the latter was measured for `simple`, 2 below to 9 above for `bucket`).
- */
-const calibrations = {
-  bucket: { deviceBytes: 50e6, share: 1 },
-  simple: { deviceBytes: 140e6, share: 1.05 },
-} as const;
-
 function onGpu(network: StageNetwork, prepared: PreparedNetwork, weights: WeightTable): NetworkNeed {
-  const { graph, parts, computeType, inBlocks, provider, microBatches } = prepared;
-  const choices = webgpuDefaults[inBlocks ? "blocks" : "stored"];
-  const lowering = lowerings[provider](computeType, choices);
+  const { graph, parts, lowering, provider, microBatches } = prepared;
+  const { deviceMemory, loading } = providers[provider];
   const lookUp = lookUpSizes(weights, false);
-  const memory = graphMemory(lower(graph, lookUp, lowering));
-  const onceOnCpu = parts && !providers[parts.onceProvider].isGpu ? graphMemory(lower(parts.once, lookUp, cpu)) : undefined;
-  const { memoryModel } = providers[provider];
-  const { bytes: loadingBytes, largestWeights } = loadingModels[memoryModel];
-  const tensors = bytesOf([...graph.inputs, ...graph.outputs]);
+  const onDevice = (part: Graph): Graph => lowerFor(provider, part, lookUp, lowering).graph;
+  const memory = graphMemory(onDevice(graph));
+  const onceOnCpu =
+    parts && providers[parts.onceProvider].isCpu ? graphMemory(lower(parts.once, lookUp, cpu)) : undefined;
   const overheadBytes =
     PROCESS_PRIVATE_BYTES +
     PROCESS_MAPPED_BYTES +
-    loadingBytes +
+    loading.bytes +
     memory.nodes * NODE_BYTES +
-    TENSOR_COPIES * microBatches * tensors +
+    TENSOR_COPIES * microBatches * bytesOf([...graph.inputs, ...graph.outputs]) +
     Math.max(
-      largestWeights * memory.largestWeightBytes,
+      loading.largestWeights * memory.largestWeightBytes,
       onceOnCpu ? onceOnCpu.peakBytes + onceOnCpu.fileBytes : 0, // its weights are not mapped while others are loaded
     );
-  const gpuBytes = (): number => {
-    if (memoryModel === "graph") return memory.fileBytes + memory.constantBytes + memory.valueBytes + tensors;
-    const graphs = parts ? [parts.rest, ...(onceOnCpu ? [] : [parts.once])] : [graph];
-    const onDevice = graphs.map((part) => lower(part, lookUp, lowering));
-    const stored = onDevice.map((part) => graphMemory(part)).map((part) => part.fileBytes + part.constantBytes);
-    const replayed = onDevice.map((part) => webgpuBufferBytes(part, choices.bufferCache));
-    const buffers = choices.bufferCache === "simple" ? sum(replayed) : Math.max(...replayed); // both parts' sizes are kept, or shared
-    const { deviceBytes, share } = calibrations[choices.bufferCache];
-    const hoisted = parts ? bytesOf([...parts.once.inputs, ...parts.once.outputs]) : 0;
-    return deviceBytes + sum(stored) + share * buffers + (microBatches - 1) * hoisted; // the replay has one micro-batch's
-  };
+  const opened = parts ? [parts.rest, ...(onceOnCpu ? [] : [parts.once])] : [graph];
+  const device = deviceMemory?.(opened.map(onDevice), lowering);
+  const hoisted = parts ? bytesOf([...parts.once.inputs, ...parts.once.outputs]) : 0;
   return {
     network: network.name,
     weightBytes: memory.fileBytes,
@@ -151,7 +121,7 @@ function onGpu(network: StageNetwork, prepared: PreparedNetwork, weights: Weight
     overheadBytes,
     privateBytes: overheadBytes,
     peakBytes: overheadBytes,
-    gpuBytes: gpuBytes(),
+    gpuBytes: (device?.needsBytes ?? 0) + (microBatches - 1) * hoisted, // the prediction has one micro-batch's
   };
 }
 

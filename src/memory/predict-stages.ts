@@ -6,13 +6,14 @@
 import type { StageNetwork } from "../networks/stage-networks.ts";
 import { stageNetworks } from "../networks/stage-networks.ts";
 import { expectedWeights } from "../networks/network-weights.ts";
-import { type ExecutionProvider, providers } from "../onnx/lower/providers.ts";
+import { providers } from "../onnx/lower/providers.ts";
 import { inStrips } from "../onnx/strips.ts";
 import { weightModeFor } from "../onnx/weight-mode.ts";
 import type { LowMemory, PlacedRun, Stage } from "../plan/plan.ts";
 import type { WeightTable } from "../weights/checkpoint.ts";
 import { type Limits, type NetworkNeed, type StageNeed, judge } from "./budget.ts";
 import { predictNetwork } from "./predict-network.ts";
+import type { ExecutionProvider } from "../onnx/lower/provider-names.ts";
 
 /** Sizes of tiles to try, largest first. */
 const TILE_BYTES = [2 ** 26, 2 ** 24];
@@ -75,7 +76,7 @@ const judgeNetwork = (need: NetworkNeed, limits: Limits): StageNeed["verdict"] =
 /** From none to the most: smaller micro-batches, then tiles. */
 function modesOf({ batch, canTile, build }: StageNetwork, provider: ExecutionProvider): LowMemory[] {
   const graph = build(1);
-  const isSmall = canTile && !providers[provider].isGpu && weightModeFor(graph) === "expanded";
+  const isSmall = canTile && providers[provider].isCpu && weightModeFor(graph) === "expanded";
   if (isSmall && inStrips(graph, SMALL_TILE_BYTES) !== graph) return [{ tileBytes: SMALL_TILE_BYTES }];
   const divisors = Array.from({ length: batch - 1 }, (_, index) => batch - 1 - index).filter((d) => batch % d === 0);
   return [

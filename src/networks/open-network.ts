@@ -49,14 +49,14 @@ export async function withNetworkOutputs<T>(
   const { executionProvider: provider, threads, deviceId, microBatch, tileBytes } = settings;
   const weights = await makeWeights(description, settings, settings.onQuantize);
   const lowMemory = { ...(microBatch ? { microBatch } : {}), ...(tileBytes ? { tileBytes } : {}) };
-  const { graph, parts, microBatches, tiled, keepBuffers, computeType, weightMode } = prepareNetwork(
+  const { graph, parts, microBatches, tiled, keepBuffers, lowering, weightMode } = prepareNetwork(
     description,
     weights,
     { provider, ...lowMemory },
   );
   const session: SessionSettings = {
     executionProvider: provider,
-    computeType,
+    ...lowering,
     weightMode,
     keepBuffers,
     inOrder: tiled,

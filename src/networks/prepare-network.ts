@@ -6,8 +6,7 @@
 
 import type { Graph } from "../onnx/graph.ts";
 import { type HoistedGraph, hoist } from "../onnx/hoist.ts";
-import { type ExecutionProvider, computeTypeOf, providers } from "../onnx/lower/providers.ts";
-import type { ComputeType } from "../onnx/lower/spellings.ts";
+import { type LoweringSettings, computeTypeOf, providers } from "../onnx/lower/providers.ts";
 import { inStrips } from "../onnx/strips.ts";
 import { type WeightMode, weightModeFor } from "../onnx/weight-mode.ts";
 import type { LowMemory } from "../plan/plan.ts";
@@ -15,14 +14,13 @@ import type { WeightTable } from "../weights/checkpoint.ts";
 import { hasBlocks } from "../weights/find-weight.ts";
 import type { NetworkDescription } from "./description.ts";
 import { microBatchOf } from "./micro-batches.ts";
+import type { ExecutionProvider } from "../onnx/lower/provider-names.ts";
 
 export interface PreparedNetwork {
   readonly name: string;
   readonly provider: ExecutionProvider;
-  readonly computeType: ComputeType;
+  readonly lowering: LoweringSettings;
   readonly weightMode: WeightMode;
-  /** Do its weights lie in 8-bit blocks? */
-  readonly inBlocks: boolean;
   /** All of it, for one micro-batch. */
   readonly graph: Graph;
   /** How many micro-batches make the batch. */
@@ -38,7 +36,7 @@ export interface PreparedNetwork {
 /** @param weights those it runs on, or a table of what they will be. */
 export function prepareNetwork(
   description: Pick<NetworkDescription, "name" | "batch" | "build" | "fitsFloat16" | "canTile" | "varying">,
-  weights: Pick<WeightTable, "variant" | "tensors">,
+  weights: WeightTable,
   { provider, microBatch, tileBytes }: LowMemory & { readonly provider: ExecutionProvider },
 ): PreparedNetwork {
   const { name, batch, build, canTile, varying } = description;
@@ -47,16 +45,15 @@ export function prepareNetwork(
   const tiled = canTile && tileBytes !== undefined;
   const graph = tiled ? inStrips(whole, tileBytes) : whole;
   const computeType = computeTypeOf(description.fitsFloat16, weights.variant);
-  const inBlocks = hasBlocks(weights);
-  const { hoisting } = providers[provider];
-  const parts = varying && hoisting ? hoist(graph, varying, hoisting(computeType, inBlocks)) : undefined;
+  const lowering: LoweringSettings = { computeType, weightFormat: hasBlocks(weights) ? "blocks" : "stored" };
+  const { hoistedForm } = providers[provider];
+  const parts = varying && hoistedForm ? hoist(graph, varying, hoistedForm(lowering)) : undefined;
   const microBatches = batch / samples;
   return {
     name,
     provider,
-    computeType,
+    lowering,
     weightMode: weightModeFor(graph),
-    inBlocks,
     graph,
     microBatches,
     tiled,

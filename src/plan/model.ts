@@ -4,8 +4,8 @@
  */
 
 import { z } from "zod";
-import type { CommandName } from "./request.ts";
 import { type RepositoryKey, repositoryKeys } from "./stages.ts";
+import type { CommandName } from "./choices.ts";
 
 const stageDefaults = z.strictObject({
   steps: z.int().positive().optional(),

@@ -5,9 +5,10 @@
  */
 
 import { z } from "zod";
-import { providerNames } from "../onnx/lower/providers.ts";
-import { commandNames, maskRequest, requestedProviders, startImage, variants } from "./request.ts";
+import { maskRequest, startImage } from "./request.ts";
 import { type StageName, diffusionNames, stageNames } from "./stages.ts";
+import { providerNames } from "../onnx/lower/provider-names.ts";
+import { commandNames, requestedProviders, variants } from "./choices.ts";
 
 const pixels = z.int().positive();
 const stageName = z.enum(stageNames);

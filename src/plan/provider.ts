@@ -9,7 +9,7 @@ import { describeStage } from "./stages.ts";
 
 /** @returns the stages that do not run on the CPU, each with its provider. */
 export function gpuStagesOf(stages: readonly Stage[], { name }: Pick<ProviderChoice, "name">): Plan["gpuStages"] {
-  if (!providers[name].isGpu) return {};
+  if (providers[name].isCpu) return {};
   return Object.fromEntries(
     stages.filter((stage) => describeStage(stage.name).onGpu).map((stage) => [stage.name, name]),
   );

@@ -6,23 +6,8 @@
 
 import { z } from "zod";
 import { UsageError } from "../errors.ts";
-import { providerNames } from "../onnx/lower/providers.ts";
+import { MAX_SEED, commandNames, requestedProviders, safetyActions, variants } from "./choices.ts";
 import { type Side, diffusionNames, sides } from "./stages.ts";
-
-export const commandNames = ["txt2img", "img2img", "inpaint"] as const;
-export type CommandName = (typeof commandNames)[number];
-
-/** What a flagged image becomes; "off": images are not looked at. */
-export const safetyActions = ["black", "blur", "off"] as const;
-export type SafetyAction = (typeof safetyActions)[number];
-
-export const requestedProviders = ["auto", ...providerNames] as const;
-export type RequestedProvider = (typeof requestedProviders)[number];
-
-export const variants = ["fp32", "fp16", "8bit"] as const;
-
-/** torch seeds its generator with the low 32 bits. */
-export const MAX_SEED = 2 ** 32 - 1;
 
 const count = z.int().positive();
 const strength = z.number().positive().max(1);

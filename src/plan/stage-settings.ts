@@ -9,8 +9,9 @@ import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { presetTimesteps, timestepPresets } from "../schedulers/timesteps.ts";
 import type { StageDefaults } from "./model.ts";
 import { type DiffusionStage, type Selection, selectionLength } from "./plan.ts";
-import type { CommandName, StageRequest } from "./request.ts";
+import type { StageRequest } from "./request.ts";
 import type { DiffusionDescription } from "./stages.ts";
+import type { CommandName } from "./choices.ts";
 
 /** @throws {UsageError} an unknown preset, or steps and timesteps together. */
 export function selectTimesteps(

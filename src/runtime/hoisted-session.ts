@@ -1,16 +1,16 @@
 /**
  * @module runtime/hoisted-session
  * A network that runs step after step, with what does not change between steps computed once (onnx/hoist): two sessions,
- * the first of which gives the second further inputs. With webgpu these stay on the card; cuda's results could not, from
- * JavaScript, and carrying them there each step would take longer than computing them again.
+ * the first of which gives the second further inputs. They stay on the device where the provider keeps results there.
  */
 
 import type { Tensor as OrtTensor } from "onnxruntime-node";
 import { type Graph, GraphBuilder, type Value } from "../onnx/graph.ts";
 import type { HoistedGraph } from "../onnx/hoist.ts";
-import { type ExecutionProvider, providers } from "../onnx/lower/providers.ts";
+import { providers } from "../onnx/lower/providers.ts";
 import type { WeightTable } from "../weights/checkpoint.ts";
-import { type Feed, type Run, type SessionSettings, numbersOf, webgpuChoices, withSession, withTensors } from "./session.ts";
+import { type Feed, type Run, type SessionSettings, numbersOf, withTensors } from "./session.ts";
+import type { ExecutionProvider } from "../onnx/lower/provider-names.ts";
 
 type Tensors = Readonly<Record<string, OrtTensor>>;
 
@@ -54,7 +54,7 @@ function withOnce<T>(
   settings: SessionSettings,
   use: (compute: (feeds: Readonly<Record<string, Feed>>) => Promise<Tensors>) => Promise<T>,
 ): Promise<T> {
-  const place = providers[settings.executionProvider].isGpu ? "device" : "process";
+  const place = !providers[settings.executionProvider].isCpu ? "device" : "process";
   if (onceProvider === settings.executionProvider) return withTensors(once, weights, settings, place, use);
   const elsewhere: SessionSettings = { ...settings, executionProvider: onceProvider, weightMode: "mapped" };
   return withTensors(copyOf(once.outputs), null, settings, place, (copy) =>
@@ -70,7 +70,7 @@ function withOnce<T>(
 /** The name of a value's copy. */
 export const copyName = (name: string): string => `${name}/copy`;
 
-/** Each of the values as it is, under `copyName`: where its session keeps its results. */
+/** Each of the values as it is, under `copyName`: where the session keeps its results. */
 export function copyOf(values: readonly Value[]): Graph {
   const g = new GraphBuilder("copies");
   for (const { name, dtype, shape } of values) g.output(copyName(name), g.input(name, dtype, shape));

@@ -8,16 +8,14 @@ import { ShapeError } from "../errors.ts";
 import { elementCount, type Tensor } from "../math/tensor.ts";
 import { encodeModel } from "../onnx/encode.ts";
 import type { Graph, Value } from "../onnx/graph.ts";
-import { lower } from "../onnx/lower/lowering.ts";
-import { type ExecutionProvider, lowerings, providers } from "../onnx/lower/providers.ts";
+import { type WeightFormat, lowerFor, providers } from "../onnx/lower/providers.ts";
 import type { ComputeType } from "../onnx/lower/spellings.ts";
-import { type WebgpuChoices, webgpuDefaults } from "../onnx/lower/webgpu-choices.ts";
 import { type WeightMode, weightModeFor } from "../onnx/weight-mode.ts";
 import type { WeightTable } from "../weights/checkpoint.ts";
-import { hasBlocks } from "../weights/find-weight.ts";
 import { bindWeights } from "./bind-weights.ts";
 import { checkNumbers, nameGpuFailure } from "./gpu-failure.ts";
 import { type ProviderChoices, externalLocation, sessionOptions } from "./execution-providers.ts";
+import type { ExecutionProvider } from "../onnx/lower/provider-names.ts";
 
 ort.env.logLevel = "error"; // before the first session, else the library prints to stderr
 
@@ -30,8 +28,10 @@ export interface SessionSettings extends ProviderChoices {
   readonly executionProvider: ExecutionProvider;
   /** Threads inside one operation; onnxruntime's own choice (the physical cores) if absent. */
   readonly threads?: number;
-  /** What a GPU computes in; float32 if absent. */
+  /** What a GPU computes in. @default float32 */
   readonly computeType?: ComputeType;
+  /** How the weights lie. @default stored */
+  readonly weightFormat?: WeightFormat;
   /** Chosen by the size of the network if absent. */
   readonly weightMode?: WeightMode;
 }
@@ -68,17 +68,12 @@ export async function withTensors<T>(
   results: "process" | "device",
   use: (run: RunTensors) => Promise<T>,
 ): Promise<T> {
-  const provider = settings.executionProvider;
-  const choices = webgpuChoices(weights);
-  const lowering = lowerings[provider](settings.computeType ?? "float32", choices);
-  const lowered = lower(graph, await bindWeights(weights), lowering);
-  const model = encodeModel(lowered, lowering.opset, externalLocation);
+  const { executionProvider: provider, threads, computeType = "float32", weightFormat = "stored" } = settings;
+  const { graph: lowered, opset } = lowerFor(provider, graph, await bindWeights(weights), { computeType, weightFormat });
+  const model = encodeModel(lowered, opset, externalLocation);
   const create = ort.InferenceSession.create(model, {
-    ...sessionOptions[provider](settings.weightMode ?? weightModeFor(graph), {
-      bufferCache: choices.bufferCache,
-      ...settings,
-    }),
-    ...(settings.threads ? { intraOpNumThreads: settings.threads } : {}),
+    ...sessionOptions[provider](settings.weightMode ?? weightModeFor(graph), { weightFormat, ...settings }),
+    ...(threads ? { intraOpNumThreads: threads } : {}),
     ...(results === "device" ? { preferredOutputLocation: "gpu-buffer" as const } : {}),
   });
   const session = await namingFailure(graph, settings, create);
@@ -92,12 +87,8 @@ export async function withTensors<T>(
   }
 }
 
-/** What is chosen for a network with such weights, should it run on WebGPU. */
-export const webgpuChoices = (weights: WeightTable | null): WebgpuChoices =>
-  webgpuDefaults[weights && hasBlocks(weights) ? "blocks" : "stored"];
-
 const namingFailure = <T>({ name }: Graph, { executionProvider: provider }: SessionSettings, work: Promise<T>): Promise<T> =>
-  providers[provider].isGpu ? nameGpuFailure(`${name} on ${provider}`, work) : work;
+  !providers[provider].isCpu ? nameGpuFailure(`${name} on ${provider}`, work) : work;
 
 /** @throws {StageError} a GPU gave what is no number. */
 export function numbersOf(
@@ -112,7 +103,7 @@ export function numbersOf(
       return [name, { data, shape }];
     }),
   );
-  if (providers[provider].isGpu) checkNumbers(`${graph.name} on ${provider}`, named);
+  if (!providers[provider].isCpu) checkNumbers(`${graph.name} on ${provider}`, named);
   return named;
 }
 

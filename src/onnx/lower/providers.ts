@@ -11,13 +11,11 @@ import { type DeviceMemory, webgpuMemory } from "../webgpu-memory.ts";
 import { cpu } from "./cpu.ts";
 import { cuda } from "./cuda.ts";
 import { type Lowering, lower } from "./lowering.ts";
+import type { ExecutionProvider } from "./provider-names.ts";
 import type { WeightLookup } from "./rewriting.ts";
 import type { ComputeType } from "./spellings.ts";
 import { webgpuDefaults } from "./webgpu-choices.ts";
 import { webgpu } from "./webgpu.ts";
-
-export const providerNames = ["cpu", "cuda", "webgpu"] as const;
-export type ExecutionProvider = (typeof providerNames)[number];
 
 /** How a checkpoint holds its matrices and kernels: each as it was published, or in 8-bit blocks with one scale each. */
 export type WeightFormat = "stored" | "blocks";
