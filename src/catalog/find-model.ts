@@ -14,7 +14,14 @@ import { type Cascade, type Manifest, stageSourceOf, stagesIn } from "./manifest
 import { readPins } from "./pins.ts";
 import { pullStage } from "./pull.ts";
 import type { CascadeDefaults, Model } from "../plan/model.ts";
-import { type RepositoryKey, type Side, diffusionTable, diffusionUntil, repositoryKeys, stageOfKind } from "../plan/stages.ts";
+import {
+  type RepositoryKey,
+  type Side,
+  diffusionTable,
+  diffusionUntil,
+  repositoryKeys,
+  stageOfKind,
+} from "../plan/stages.ts";
 
 export interface ModelRequest {
   /** A name of models.json, or a folder that holds if-i, if-ii and x4-upscaler. */
@@ -97,7 +104,10 @@ export function findCascade(name: string, { cascades }: Manifest): Cascade {
 }
 
 /** A stage that was replaced has the reference's defaults: the cascade's were found with another network. */
-function mergedDefaults({ defaults = referenceDefaults }: Cascade, replaced: readonly RepositoryKey[]): CascadeDefaults {
+function mergedDefaults(
+  { defaults = referenceDefaults }: Cascade,
+  replaced: readonly RepositoryKey[],
+): CascadeDefaults {
   const merge = <T extends object>(own: T | undefined, reference: T | undefined): T => {
     const others = Object.entries(own ?? {}).filter(([stage]) => !replaced.includes(stage as RepositoryKey));
     const taken = Object.entries(reference ?? {}).filter(([stage]) => replaced.includes(stage as RepositoryKey));
@@ -111,7 +121,8 @@ function mergedDefaults({ defaults = referenceDefaults }: Cascade, replaced: rea
 }
 
 /** The stage by which a repository is named in options. */
-const optionOf = (key: RepositoryKey): string => diffusionTable.find(({ repository }) => repository === key)?.name ?? key;
+export const optionOf = (key: RepositoryKey): string =>
+  diffusionTable.find(({ repository }) => repository === key)?.name ?? key;
 
 function checkStageFolder(key: RepositoryKey, requested: string, folder: string): void {
   if (existsSync(folder)) return;

@@ -22,7 +22,11 @@ export interface Inspection {
  * @param folder laid out as the Hub repository; need not exist.
  * @param wanted for the networks that are published in it; absent: any variant will do.
  */
-export async function inspectCheckpoint(folder: string, layout: RepositoryLayout, wanted?: Variant): Promise<Inspection> {
+export async function inspectCheckpoint(
+  folder: string,
+  layout: RepositoryLayout,
+  wanted?: Variant,
+): Promise<Inspection> {
   const indexed = readModelIndex(folder);
   const missing: string[] = [];
   for (const [name, component] of Object.entries(layout)) {

@@ -115,7 +115,10 @@ function cascadeOf(
 
 /** @returns the three checkpoints of a cascade that lies in one directory. */
 export function stagesIn(directory: string): Cascade["stages"] {
-  const folders = repositoryKeys.map((stage) => [stage, { kind: "folder", folder: join(directory, repositoryFolders[stage]) }]);
+  const folders = repositoryKeys.map((stage) => [
+    stage,
+    { kind: "folder", folder: join(directory, repositoryFolders[stage]) },
+  ]);
   return Object.fromEntries(folders) as Cascade["stages"];
 }
 

@@ -4,12 +4,7 @@
  */
 
 import type { Command } from "commander";
-import { UsageError } from "../errors.ts";
 import { type CommonOptions, addCommonOptions } from "./options.ts";
-
-interface Img2imgOptions extends CommonOptions {
-  image?: string;
-}
 
 export function addImg2img(program: Command): void {
   const command = program
@@ -18,15 +13,9 @@ export function addImg2img(program: Command): void {
     .argument("[prompt]", "what the image becomes, in quotes")
     .option("-i, --image <file>", "the image: JPEG, PNG, WebP, AVIF, TIFF or GIF, of any size");
   addCommonOptions(command, { startsFromImage: true }).action(
-    async (prompt: string | undefined, options: Img2imgOptions) => {
+    async (prompt: string | undefined, options: CommonOptions) => {
       const { runCommand } = await import("./run.ts");
-      await runCommand("img2img", prompt, options, () => ({ image: imageFrom(options.image), pasteBack: false }));
+      await runCommand("img2img", prompt, options);
     },
   );
-}
-
-/** @throws {UsageError} no image is given. */
-export function imageFrom(image: string | undefined): string {
-  if (image) return image;
-  throw new UsageError("no image is given; name one with --image, e.g. --image car.jpg.");
 }

@@ -62,7 +62,11 @@ export function checkResume({ resume, runDir }: MemoryOptions): void {
   }
 }
 
-export const budgetsFrom = ({ ramBudget: ram, vramBudget: vram, budget }: MemoryOptions): Budgets => ({ ram, vram, budget });
+export const budgetsFrom = ({ ramBudget: ram, vramBudget: vram, budget }: MemoryOptions): Budgets => ({
+  ram,
+  vram,
+  budget,
+});
 
 function bytes(text: string): number {
   try {

@@ -1,18 +1,14 @@
 /**
  * @module cli/options
- * argv -> Request: the options that all picture commands share, each checked once, with the words of the command line in
- * its error.
+ * The options that all drawing commands share, each checked once, with the words of the command line in its error.
  */
 
-import { randomInt } from "node:crypto";
 import { type Command, Option } from "commander";
-import { UsageError } from "../errors.ts";
-import { type Request, type StageRequest, type StartImage } from "../plan/request.ts";
-import { type DiffusionDescription, type DiffusionName, type Side, diffusionTable, sides } from "../plan/stages.ts";
+import { type DiffusionDescription, type Side, diffusionTable, sides } from "../plan/stages.ts";
 import { type MemoryOptions, addMemoryOptions } from "./memory-options.ts";
 import { type ProviderOptions, addProviderOptions } from "./provider-options.ts";
 import { decimal, integer, side, strength, timesteps } from "./values.ts";
-import { type CommandName, MAX_SEED, type SafetyAction, safetyActions, variants } from "../plan/choices.ts";
+import { MAX_SEED, type SafetyAction, safetyActions, variants } from "../plan/choices.ts";
 
 /** What commander collects: the names are the flags', camelCased. */
 export interface CommonOptions extends MemoryOptions, ProviderOptions {
@@ -79,7 +75,9 @@ function addOutputOptions(command: Command): void {
     )
     .option("--models-file <file>", "more entries for --model, in the form of models.json")
     .addOption(
-      new Option("--variant <variant>", "which weight files (default: the smallest that each network has)").choices(variants),
+      new Option("--variant <variant>", "which weight files (default: the smallest that each network has)").choices(
+        variants,
+      ),
     )
     .option("--until <pixels>", `stop after the stage of ${sides.join(", ")} pixels`, side, sides.at(-1));
 }
@@ -103,79 +101,3 @@ function addStageOptions(command: Command, stage: DiffusionDescription, startsFr
     command.option(`${name}-strength <share>`, "how far it leaves the image", strength);
   }
 }
-
-/**
- * @param argument the prompt as the command's argument, if given.
- * @param start    what img2img and inpaint start from.
- * @param resumed  the request of the run that is gone on with: its seed is taken where none is given and, without a prompt, all of it.
- * @throws {UsageError} no prompt, two prompts, or an empty one; options that do not go together.
- */
-export function requestFrom(
-  command: CommandName,
-  argument: string | undefined,
-  options: CommonOptions,
-  start?: StartImage,
-  resumed?: Request,
-): Request {
-  const { negativePrompt, numImages, model, variant, until, cleanCaption, watermark, safety, eta, threads } = options;
-  return {
-    command,
-    prompt: promptFrom(argument, options.prompt),
-    negativePrompt,
-    seed: options.seed ?? resumed?.seed ?? randomInt(MAX_SEED + 1),
-    numImages,
-    model,
-    stageModels: perStage(({ name }) => stageOption(options, name, "Model") as string | undefined),
-    ...(variant ? { variant } : {}),
-    until,
-    ...(start ? { start } : {}),
-    stages: perStage((stage) => stageFrom(stage, options)),
-    cleanCaption,
-    watermark,
-    ...(safety ? { safety } : {}),
-    eta,
-    ...(threads ? { threads } : {}),
-    executionProvider: options.executionProvider,
-    ...(options.deviceId === undefined ? {} : { deviceId: options.deviceId }),
-    ...smallerWeightsFrom(options),
-  };
-}
-
-function promptFrom(argument: string | undefined, option: string | undefined): string {
-  if (argument !== undefined && option !== undefined) {
-    throw new UsageError("the prompt is given twice, as an argument and with --prompt; give one.");
-  }
-  const prompt = argument ?? option;
-  if (prompt === undefined) throw new UsageError('no prompt is given; write it in quotes, e.g. "a red circle".');
-  if (prompt.trim() === "") throw new UsageError("the prompt is empty; say what the image should show.");
-  return prompt;
-}
-
-/** As commander names an option's value: `--stage-1-steps` becomes `stage1Steps`. */
-const stageOption = (options: CommonOptions, name: DiffusionName, key: string): unknown =>
-  (options as unknown as Readonly<Record<string, unknown>>)[`${name.replace("-", "")}${key}`];
-
-function perStage<T>(valueOf: (stage: DiffusionDescription) => T | undefined): Partial<Record<DiffusionName, T>> {
-  const entries = diffusionTable.map((stage) => [stage.name, valueOf(stage)] as const);
-  return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as Partial<Record<DiffusionName, T>>;
-}
-
-/** `--strength` is for all stages that start from the image. */
-function stageFrom({ name, startStrengths }: DiffusionDescription, options: CommonOptions): StageRequest | undefined {
-  const entries = (["Steps", "Timesteps", "Guidance", "NoiseLevel", "Strength"] as const)
-    .map((key): [string, unknown] => [key[0]?.toLowerCase() + key.slice(1), stageOption(options, name, key)])
-    .filter(([, value]) => value !== undefined);
-  const common = options.strength === undefined || !startStrengths ? {} : { strength: options.strength };
-  const request = { ...common, ...(Object.fromEntries(entries) as StageRequest) }; // each checked by its option's parser
-  return Object.keys(request).length === 0 ? undefined : request;
-}
-
-const smallerWeightsFrom = ({
-  textEncoderBits,
-  textEncoderActivations,
-  unetBits,
-}: CommonOptions): Pick<Request, "textEncoderBits" | "textEncoderActivations" | "unetBits"> => ({
-  ...(textEncoderBits ? { textEncoderBits: textEncoderBits === "4" ? 4 : 8 } : {}),
-  ...(textEncoderActivations ? { textEncoderActivations } : {}),
-  ...(unetBits === "8" ? { unetBits: 8 } : {}),
-});

@@ -7,7 +7,7 @@ import { UsageError } from "../errors.ts";
 import type { StageEnd } from "../executor/executor.ts";
 import { readRunRecord } from "../executor/run-folder.ts";
 import { checkBudget } from "../memory/budget.ts";
-import type { Request, StartImage } from "../plan/request.ts";
+import type { Request } from "../plan/request.ts";
 import { completePlans } from "../run/complete-plans.ts";
 import { type DrawnJob, drawRequests } from "../run/draw.ts";
 import type { RunEvent } from "../run/events.ts";
@@ -16,7 +16,8 @@ import type { RunSettings } from "../run/settings.ts";
 import { listenForInterrupt } from "./interrupt.ts";
 import { budgetsFrom, checkResume } from "./memory-options.ts";
 import { memoryReport, writeMemoryReport } from "./memory-report.ts";
-import { type CommonOptions, requestFrom } from "./options.ts";
+import type { CommonOptions } from "./options.ts";
+import { requestFrom } from "./request.ts";
 import { describePlan, describeResult, planJson, resultJson } from "./report.ts";
 import { createRunView } from "./run-view.ts";
 import type { CommandName } from "../plan/choices.ts";
@@ -24,18 +25,17 @@ import type { CommandName } from "../plan/choices.ts";
 /** `--output -`: the image's bytes on standard output. */
 const STDOUT = "-";
 
-/** @param start what img2img and inpaint start from; asked only when no earlier run is gone on with as it was. */
+/** An earlier run that is gone on with needs no prompt: it kept its request. */
 export async function runCommand(
   command: CommandName,
   prompt: string | undefined,
   options: CommonOptions,
-  start?: () => StartImage,
 ): Promise<void> {
   checkResume(options);
   const record = options.resume && options.runDir !== undefined ? await readRunRecord(options.runDir) : undefined;
   const [resumed] = record?.requests ?? [];
   const isRepeated = prompt !== undefined || options.prompt !== undefined;
-  const request = resumed && !isRepeated ? resumed : requestFrom(command, prompt, options, start?.(), resumed);
+  const request = resumed && !isRepeated ? resumed : requestFrom(command, prompt, options, resumed);
   const settings: RunSettings = {
     modelsFile: options.modelsFile,
     download: !options.dryRun,

@@ -93,10 +93,7 @@ export function startChild<Message>(options: ChildOptions<Message>): Child {
 }
 
 /** "close" comes after "exit", once the channel and the streams are drained; nothing closes that was never started. */
-function untilEnd(
-  child: ChildProcess,
-  onError: (error: Error) => void,
-): Promise<Pick<ChildEnd, "code" | "signal">> {
+function untilEnd(child: ChildProcess, onError: (error: Error) => void): Promise<Pick<ChildEnd, "code" | "signal">> {
   return new Promise((resolve) => {
     child.once("error", (error) => {
       onError(error);

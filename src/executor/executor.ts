@@ -59,8 +59,7 @@ export async function runPlan(plan: Plan, options: RunOptions): Promise<StageTim
     const start = performance.now();
     const pending = await pendingJobs(plan, index, generatorStates, options);
     options.onStageStart?.(stage.name);
-    const peaks =
-      pending.length === 0 ? undefined : await runStage(plan, index, pending, generatorStates, options);
+    const peaks = pending.length === 0 ? undefined : await runStage(plan, index, pending, generatorStates, options);
     const milliseconds = peaks ? performance.now() - start : 0;
     times.set(stage.name, milliseconds);
     options.onStageEnd?.({ stage: stage.name, milliseconds, ...(peaks ? { peaks } : {}) });

@@ -17,7 +17,9 @@ export type FailureMessage = z.infer<typeof failureMessage>;
 /**
  * @param work sends what it has to say; what it throws is sent as a {@link FailureMessage}.
  */
-export function serve<Message>(work: (task: unknown, send: (message: Message) => Promise<void>) => Promise<void>): void {
+export function serve<Message>(
+  work: (task: unknown, send: (message: Message) => Promise<void>) => Promise<void>,
+): void {
   process.once("message", (task) => void answer(task, work));
   process.on("SIGINT", () => {}); // Ctrl-C reaches the whole group; the parent decides what becomes of it
   process.once("disconnect", () => process.exit()); // the parent is gone: nobody waits for the result

@@ -183,7 +183,9 @@ function describeEnd(stage: StageName, end: ChildEnd): StageError {
     return new StageError(`${stage} ran out of memory inside its process; ask for fewer --num-images.`);
   }
   if (signal) {
-    return new StageError(`${stage} was ended by ${signal}: ${signalCauses[signal] ?? "somebody stopped it"}.${wordsOf(end)}`);
+    return new StageError(
+      `${stage} was ended by ${signal}: ${signalCauses[signal] ?? "somebody stopped it"}.${wordsOf(end)}`,
+    );
   }
   return new StageError(
     `${stage} ended with exit code ${code} and without a result; please report the command.${wordsOf(end)}`,

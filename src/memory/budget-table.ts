@@ -44,4 +44,3 @@ function describeVerdict(verdict: StageNeed["verdict"], { microBatch, tileBytes 
   const words = { fits: "fits", "from disk": "fits, weights re-read from disk", "too large": "does not fit" }[verdict];
   return [words, ...measures].join(", ");
 }
-

@@ -22,7 +22,10 @@ export function inMicroBatches(run: Run, count: number): Run {
   return async (feeds) => {
     const results: ReadonlyMap<string, Tensor>[] = [];
     for (let index = 0; index < count; index++) {
-      const parts = Object.entries(feeds).map(([name, feed]): [string, Feed] => [name, partOf(name, feed, index, count)]);
+      const parts = Object.entries(feeds).map(([name, feed]): [string, Feed] => [
+        name,
+        partOf(name, feed, index, count),
+      ]);
       results.push(await run(Object.fromEntries(parts)));
     }
     const names = [...(results[0]?.keys() ?? [])];

@@ -87,4 +87,3 @@ export function asQuantized(table: WeightTable, kind: QuantizedKind): WeightTabl
   });
   return { ...table, variant: quantizedLayouts[kind].variant, tensors: new Map(tensors) };
 }
-

@@ -75,9 +75,7 @@ export async function runUpscale(
   const networks = await describeUpscaler(options.checkpoint, options);
   const texts = await encodeClip(options, networks.text, jobs);
   const latents = await denoiseLatents(options, networks, jobs, texts);
-  await decodeLatents(options, networks.decoder, latents, jobs, (job, images) =>
-    done(job, { ...texts[job]!, images }),
-  );
+  await decodeLatents(options, networks.decoder, latents, jobs, (job, images) => done(job, { ...texts[job]!, images }));
 }
 
 async function encodeClip(
@@ -157,7 +155,9 @@ async function denoiseLatents(
 
 function networkEmbeds({ promptEmbeds, negativePromptEmbeds }: Text, imagesPerPrompt: number): Tensor {
   const positive = repeatInterleave(promptEmbeds, imagesPerPrompt);
-  return negativePromptEmbeds ? concatBatch([repeatInterleave(negativePromptEmbeds, imagesPerPrompt), positive]) : positive;
+  return negativePromptEmbeds
+    ? concatBatch([repeatInterleave(negativePromptEmbeds, imagesPerPrompt), positive])
+    : positive;
 }
 
 /** One image after the other: the decoder's activations are the stage's peak. */

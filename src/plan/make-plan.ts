@@ -64,7 +64,11 @@ function jobOf({ prompt, negativePrompt, seed, start }: Request): Job {
 }
 
 function withAbsolutePaths({ image, mask, pasteBack }: StartImage): StartImage {
-  return { image: resolve(image), ...(mask ? { mask: absoluteMask(mask) } : {}), pasteBack: pasteBack && mask !== undefined };
+  return {
+    image: resolve(image),
+    ...(mask ? { mask: absoluteMask(mask) } : {}),
+    pasteBack: pasteBack && mask !== undefined,
+  };
 }
 
 const absoluteMask = ({ file, ...mask }: MaskRequest): MaskRequest => ({
@@ -74,7 +78,11 @@ const absoluteMask = ({ file, ...mask }: MaskRequest): MaskRequest => ({
 
 type StageSettings = Omit<DiffusionStage, "width" | "height">;
 
-function diffusionStage({ stage, folder, scheduler }: DiffusionCheckpoint, request: Request, model: Model): StageSettings {
+function diffusionStage(
+  { stage, folder, scheduler }: DiffusionCheckpoint,
+  request: Request,
+  model: Model,
+): StageSettings {
   const requested = request.stages[stage.name] ?? {};
   const defaults = defaultsOf(model, request.command, stage.repository);
   const timesteps = selectTimesteps(stage, requested, defaults);

@@ -38,6 +38,10 @@ export interface Model {
 }
 
 /** @returns the model's settings of a stage; those of txt2img where a command has none of its own. */
-export function defaultsOf({ defaults }: Pick<Model, "defaults">, command: CommandName, key: RepositoryKey): StageDefaults {
+export function defaultsOf(
+  { defaults }: Pick<Model, "defaults">,
+  command: CommandName,
+  key: RepositoryKey,
+): StageDefaults {
   return (command === "txt2img" ? undefined : defaults[command]?.[key]) ?? defaults[key];
 }

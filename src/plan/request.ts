@@ -12,7 +12,7 @@ import { type Side, diffusionNames, sides } from "./stages.ts";
 const count = z.int().positive();
 const strength = z.number().positive().max(1);
 
-const stageRequest = z.strictObject({
+export const stageRequest = z.strictObject({
   /** Denoising steps, 1 to 1000. */
   steps: count.max(1000).exactOptional(),
   /** A preset's name (`smart100`) or timesteps, descending. */

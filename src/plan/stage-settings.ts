@@ -22,7 +22,7 @@ export function selectTimesteps(
   if (requested.steps !== undefined && requested.timesteps !== undefined) {
     throw new UsageError(`--${name}-steps and --${name}-timesteps exclude each other; give one of them.`);
   }
-  const { steps, timesteps } = requested.steps ?? requested.timesteps ? requested : defaults;
+  const { steps, timesteps } = (requested.steps ?? requested.timesteps) ? requested : defaults;
   if (timesteps === undefined) return { selection: { numInferenceSteps: steps ?? 0 } };
   if (typeof timesteps !== "string") return { selection: { timesteps } };
   const preset = timestepPresets.find((one) => one === timesteps);

@@ -195,7 +195,10 @@ export type RepositoryLayout = Readonly<Record<string, Component>>;
 export const repositoryLayouts = Object.fromEntries(
   repositoryKeys.map((key) => [
     key,
-    Object.assign({}, ...stageTable.filter(({ repository }) => repository === key).map(({ components }) => components)) as RepositoryLayout,
+    Object.assign(
+      {},
+      ...stageTable.filter(({ repository }) => repository === key).map(({ components }) => components),
+    ) as RepositoryLayout,
   ]),
 ) as Readonly<Record<RepositoryKey, RepositoryLayout>>;
 

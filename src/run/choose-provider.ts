@@ -52,7 +52,9 @@ export async function chooseProvider(
   if (requested !== "auto") {
     const traits = providers[requested];
     if (deviceId !== undefined && !traits.takesDeviceId) {
-      throw new UsageError(`--device-id names one of several GPUs; leave it out with --execution-provider ${requested}.`);
+      throw new UsageError(
+        `--device-id names one of several GPUs; leave it out with --execution-provider ${requested}.`,
+      );
     }
     const problem = await problemOf(traits, deviceId, machine);
     if (problem === undefined) return choice(traits);

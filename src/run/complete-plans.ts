@@ -84,7 +84,13 @@ async function completePlan(
   const planned = makePlan(requests, model, checkpoints, image);
   const provider = await chooseProvider(request.executionProvider, request.deviceId);
   const notes = [...new Set([...group.flatMap((one) => one.notes), ...planned.notes])];
-  const placed = { ...planned, ...smallerWeights(request), provider, gpuStages: gpuStagesOf(planned.stages, provider), notes };
+  const placed = {
+    ...planned,
+    ...smallerWeights(request),
+    provider,
+    gpuStages: gpuStagesOf(planned.stages, provider),
+    notes,
+  };
   const fitted = await fitMemory(placed, settings);
   return { ...fitted, requests, jobs: group.map(({ job }) => job) };
 }

@@ -69,7 +69,10 @@ export async function withTensors<T>(
   use: (run: RunTensors) => Promise<T>,
 ): Promise<T> {
   const { executionProvider: provider, threads, computeType = "float32", weightFormat = "stored" } = settings;
-  const { graph: lowered, opset } = lowerFor(provider, graph, await bindWeights(weights), { computeType, weightFormat });
+  const { graph: lowered, opset } = lowerFor(provider, graph, await bindWeights(weights), {
+    computeType,
+    weightFormat,
+  });
   const model = encodeModel(lowered, opset, externalLocation);
   const create = ort.InferenceSession.create(model, {
     ...sessionOptions[provider](settings.weightMode ?? weightModeFor(graph), { weightFormat, ...settings }),
@@ -87,8 +90,11 @@ export async function withTensors<T>(
   }
 }
 
-const namingFailure = <T>({ name }: Graph, { executionProvider: provider }: SessionSettings, work: Promise<T>): Promise<T> =>
-  !providers[provider].isCpu ? nameGpuFailure(`${name} on ${provider}`, work) : work;
+const namingFailure = <T>(
+  { name }: Graph,
+  { executionProvider: provider }: SessionSettings,
+  work: Promise<T>,
+): Promise<T> => (!providers[provider].isCpu ? nameGpuFailure(`${name} on ${provider}`, work) : work);
 
 /** @throws {StageError} a GPU gave what is no number. */
 export function numbersOf(

@@ -7,9 +7,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { cudaLibraries, driverLibrary, vulkanLibrary } from "../../machine/gpu-libraries.ts";
 import { cudaPlatforms, missingCudaLibraries } from "../../executor/install-cuda.ts";
 import { type NvidiaGpu, probe, readNvidiaGpus } from "../../executor/probe.ts";
-import { formatBytes } from "../format.ts";
 import { type Check, note, ok, problem } from "./check.ts";
 import { isWorking, wordsOf } from "./engine.ts";
+import { formatBytes } from "../../machine/bytes.ts";
 
 export async function checkGpu(platform: string): Promise<Check[]> {
   const isLinux = platform.startsWith("linux/");

@@ -10,10 +10,10 @@ import type { CachedRepo } from "../../hub/types.ts";
 import { type Cascade, type Manifest } from "../../catalog/manifest.ts";
 import { findCascade } from "../../catalog/find-model.ts";
 import { removePins } from "../../catalog/pins.ts";
-import { formatBytes } from "../format.ts";
 import { readHubContext } from "../../catalog/hub-context.ts";
 import type { ModelsOptions } from "../models.ts";
 import { repositoryKeys } from "../../plan/stages.ts";
+import { formatBytes } from "../../machine/bytes.ts";
 
 /**
  * @param name a model, or `organisation/name` of a repository in the cache.

@@ -8,10 +8,11 @@ import type { HubSettings } from "../../hub/types.ts";
 import type { Manifest } from "../../catalog/manifest.ts";
 import { findCascade } from "../../catalog/find-model.ts";
 import { type Pins, pinKey } from "../../catalog/pins.ts";
-import { formatBytes, formatJson, formatTable } from "../format.ts";
+import { formatJson, formatTable } from "../format.ts";
 import { readHubContext } from "../../catalog/hub-context.ts";
 import type { ModelsOptions } from "../models.ts";
 import { diskWords, memoryWords, readStatusSources, sizeWords, statusJson } from "./status.ts";
+import { formatBytes } from "../../machine/bytes.ts";
 
 /** @throws {CheckpointError} there is no such model. */
 export async function showModel(name: string, { modelsFile, json, variant }: ModelsOptions): Promise<void> {

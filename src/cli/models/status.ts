@@ -5,10 +5,10 @@
 
 import { type CascadeStatus, type StatusSources, type StageStatus } from "../../catalog/cascade-status.ts";
 import { readPins } from "../../catalog/pins.ts";
-import { formatBytes } from "../format.ts";
 import type { HubContext } from "../../catalog/hub-context.ts";
 import { freeDiskBytes } from "../../machine/folders.ts";
 import { readHardware, usableMemoryBytes } from "../../machine/hardware.ts";
+import { formatBytes } from "../../machine/bytes.ts";
 
 export async function readStatusSources({ manifest, settings, environment }: HubContext): Promise<StatusSources> {
   return {

@@ -11,11 +11,12 @@ import { type HubSource, locateStage } from "../../catalog/locate.ts";
 import { findCascade } from "../../catalog/find-model.ts";
 import { type Pins, pinKey, readPins } from "../../catalog/pins.ts";
 import { totalBytes } from "../../catalog/select-files.ts";
-import { formatBytes, formatJson } from "../format.ts";
+import { formatJson } from "../format.ts";
 import { readHubContext } from "../../catalog/hub-context.ts";
 import { listenForInterrupt } from "../interrupt.ts";
 import type { ModelsOptions } from "../models.ts";
 import { repositoryKeys } from "../../plan/stages.ts";
+import { formatBytes } from "../../machine/bytes.ts";
 
 export interface VerifyOptions extends ModelsOptions {
   removeDamaged?: boolean;

@@ -7,7 +7,16 @@
 import { checkGraph } from "../check.ts";
 import { type DType, type Graph, GraphBuilder, type Node, type Value } from "../graph.ts";
 import { fromRows, toRows } from "./pixel-rows.ts";
-import type { BoundWeight, Lowered, PixelRows, Rewrite, Rewriting, StoredTensor, StoredWeight, WeightLookup } from "./rewriting.ts";
+import type {
+  BoundWeight,
+  Lowered,
+  PixelRows,
+  Rewrite,
+  Rewriting,
+  StoredTensor,
+  StoredWeight,
+  WeightLookup,
+} from "./rewriting.ts";
 
 export interface Lowering {
   readonly name: string;
