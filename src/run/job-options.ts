@@ -225,7 +225,7 @@ function describeIssue(issue: z.core.$ZodIssue | undefined): string {
   if (issue?.code === "unrecognized_keys") {
     const [unknown = ""] = issue.keys;
     const near = nearestName(unknown, jobOptionNames);
-    return `there is no option ${unknown}${near === undefined ? "" : `; did you mean ${near}?`}.`;
+    return `there is no option ${unknown}${near === undefined ? "." : `; did you mean ${near}?`}`;
   }
   const path = issue?.path.join(".") ?? "";
   if (path === "prompt" && issue?.code === "invalid_type") {
