@@ -8,13 +8,12 @@ import { readImage } from "../../src/image/read-image.ts";
 import { applyWatermark, watermarkFromTensor } from "../../src/image/watermark.ts";
 import { createGenerator, type Generator } from "../../src/math/random.ts";
 import type { Tensor } from "../../src/math/tensor.ts";
-import { SCORE_LIMIT, hidePicture, scorePictures } from "../../src/pipelines/safety.ts";
-import { encodeText } from "../../src/pipelines/text-encoding.ts";
+import { SCORE_LIMIT, hideImage, withSafetyChecker } from "../../src/pipelines/safety.ts";
 import type { CreateSchedulerOptions } from "../../src/schedulers/create-scheduler.ts";
 import { readSafetensorsHeader, readTensorAsFloat32 } from "../../src/weights/safetensors.ts";
 import { goldenPath } from "../golden.ts";
 import { type Call, type ReferenceCase, maxDifference, readCases, readResults, recordDraws, shareOfDifferent, toleranceOf } from "./reference-case.ts";
-import { type ReferenceRun, checkpointOf, runReferenceCall, sampleSizeOf, settingsFor } from "./reference-run.ts";
+import { type ReferenceRun, checkpointOf, encodeText, runReferenceCall, sampleSizeOf, settingsFor } from "./reference-run.ts";
 
 const cases = readCases();
 const isUpscaler = (pipe: string): boolean => pipe === "StableDiffusionUpscalePipeline";
@@ -133,14 +132,14 @@ async function comparePictures(stored: ReferenceCase, call: Call, images: Tensor
 async function checkPictures({ pil }: ReferenceCase, pictures: readonly RgbImage[]): Promise<RgbImage[]> {
   const checkpoint = checkpointOf("IFPipeline");
   const settings = await settingsFor(join(checkpoint, "safety_checker"));
-  const scores = await scorePictures(pictures, { checkpoint, settings });
+  const scores = await withSafetyChecker({ checkpoint, settings }, (score) => score(pictures));
   const unsafe = (pil?.nsfw_detected ?? pil?.nsfw_content_detected ?? []) as boolean[];
   expect(scores.map((score) => score.unsafe > SCORE_LIMIT)).toEqual(unsafe);
   for (const [index, score] of scores.entries()) {
     expect(Math.abs(score.unsafe - (pil?.p_scores?.[index] ?? Number.NaN))).toBeLessThan(SCORE_TOLERANCE);
     expect(Math.abs(score.watermark - (pil?.w_scores?.[index] ?? Number.NaN))).toBeLessThan(SCORE_TOLERANCE);
   }
-  return pictures.map((picture, index) => (scores[index]?.flagged ? hidePicture(picture, "black") : picture));
+  return pictures.map((picture, index) => (scores[index]?.flagged ? hideImage(picture, "black") : picture));
 }
 
 /** The checker sees bytes: a value that is rounded the other way moves a score by about 1e-4. */

@@ -6,13 +6,13 @@ import { repeatInterleave } from "../../src/math/layout.ts";
 import type { Generator } from "../../src/math/random.ts";
 import type { Tensor } from "../../src/math/tensor.ts";
 import type { StepEvent } from "../../src/pipelines/denoise.ts";
-import { runStage1 } from "../../src/pipelines/stage-1.ts";
-import { runStage2 } from "../../src/pipelines/stage-2.ts";
-import { type EncodedText, encodeText } from "../../src/pipelines/text-encoding.ts";
+import { withStage1 } from "../../src/pipelines/stage-1.ts";
+import { withStage2 } from "../../src/pipelines/stage-2.ts";
+import { type EncodedText, type TextEncodingOptions, withTextEncoder } from "../../src/pipelines/text-encoding.ts";
 import type { Start } from "../../src/pipelines/start.ts";
-import { runUpscale } from "../../src/pipelines/upscale.ts";
+import { type Upscaled, runUpscale } from "../../src/pipelines/upscale.ts";
 import type { CreateSchedulerOptions } from "../../src/schedulers/create-scheduler.ts";
-import type { NetworkSettings } from "../../src/networks/components.ts";
+import type { NetworkSettings } from "../../src/networks/open-network.ts";
 import { listVariants } from "../../src/weights/variants.ts";
 import { goldenPath } from "../golden.ts";
 import { type CallArguments, listOf, loadPictures } from "./reference-case.ts";
@@ -75,29 +75,36 @@ export async function runReferenceCall(context: RunContext): Promise<ReferenceRu
   const encoded = context.encoded ?? (await encode(args));
   const steps: StepEvent[] = [];
   const imagesPerPrompt = args.num_images_per_prompt ?? 1;
-  const common = {
+  const start = await startOf(context, sampleSize, usual.strength);
+  const [height = 0, width = 0] = start.kind === "noise" ? [start.height, start.width] : start.picture.shape.slice(2);
+  const shared = {
     checkpoint: checkpointOf(pipe),
-    promptEmbeds: encoded.promptEmbeds,
-    negativePromptEmbeds: encoded.negativePromptEmbeds,
-    imagesPerPrompt,
-    start: await startOf(context, sampleSize, usual.strength),
+    images: (encoded.promptEmbeds.shape[0] ?? 0) * imagesPerPrompt,
+    width,
+    height,
     selection: args.timesteps
       ? { timesteps: args.timesteps }
       : { numInferenceSteps: args.num_inference_steps ?? usual.steps },
     guidanceScale: args.guidance_scale ?? usual.guidance,
     eta: args.eta ?? 0,
-    generator,
     settings: await settingsFor(join(checkpointOf(pipe), "unet")),
-    onStep: (event: StepEvent) => steps.push(event),
     ...(context.scheduler ? { scheduler: context.scheduler } : {}),
   };
-  const images = pipe.includes("SuperResolution")
-    ? await runStage2({
-        ...common,
-        image: await loadPictures(args.image ?? [], "low-resolution", sampleSize, previous),
-        noiseLevel: args.noise_level ?? usual.noiseLevel,
-      })
-    : await runStage1(common);
+  const job = {
+    promptEmbeds: encoded.promptEmbeds,
+    negativePromptEmbeds: encoded.negativePromptEmbeds,
+    imagesPerPrompt,
+    start,
+    generator,
+    onStep: (event: StepEvent) => steps.push(event),
+  };
+  const enlarge = async (): Promise<Tensor> => {
+    const image = await loadPictures(args.image ?? [], "low-resolution", sampleSize, previous);
+    return withStage2({ ...shared, noiseLevel: args.noise_level ?? usual.noiseLevel }, (draw) =>
+      draw({ ...job, image }),
+    );
+  };
+  const images = pipe.includes("SuperResolution") ? await enlarge() : await withStage1(shared, (draw) => draw(job));
   return {
     images,
     steps,
@@ -105,6 +112,18 @@ export async function runReferenceCall(context: RunContext): Promise<ReferenceRu
     negativePromptEmbeds: repeatInterleave(encoded.negativePromptEmbeds, imagesPerPrompt),
     inputIds: encoded.prompts.map(({ inputIds }) => inputIds),
   };
+}
+
+/** Opens T5 for one call. */
+export function encodeText({
+  prompts,
+  negativePrompts,
+  ...options
+}: Omit<TextEncodingOptions, "prompts"> & {
+  readonly prompts: readonly string[];
+  readonly negativePrompts: readonly string[];
+}): Promise<EncodedText> {
+  return withTextEncoder({ ...options, prompts: prompts.length }, (encode) => encode(prompts, negativePrompts));
 }
 
 /** Embeddings as a pipeline's own call makes them: captions cleaned unless told otherwise. */
@@ -140,20 +159,35 @@ async function upscale({ pipe, args, generator, previous }: RunContext): Promise
   const negative = listOf(args.negative_prompt);
   const steps: StepEvent[] = [];
   const imagesPerPrompt = args.num_images_per_prompt ?? 1;
-  const result = await runUpscale({
-    checkpoint: checkpointOf(pipe),
-    prompts,
-    negativePrompts: prompts.map((_, index) => negative[index] ?? negative[0] ?? ""),
-    imagesPerPrompt,
-    image: await loadPictures(args.image ?? [], "upscale", 0, previous),
-    selection: { numInferenceSteps: args.num_inference_steps ?? usual.steps },
-    guidanceScale: args.guidance_scale ?? usual.guidance,
-    eta: args.eta ?? 0,
-    noiseLevel: args.noise_level ?? usual.noiseLevel,
-    generator: generator as Generator,
-    settings: await settingsFor(join(checkpointOf(pipe), "unet")),
-    onStep: (event) => steps.push(event),
-  });
+  const image = await loadPictures(args.image ?? [], "upscale", 0, previous);
+  const [, , height = 0, width = 0] = image.shape;
+  const results: Upscaled[] = [];
+  await runUpscale(
+    {
+      checkpoint: checkpointOf(pipe),
+      images: prompts.length * imagesPerPrompt,
+      width: 4 * width,
+      height: 4 * height,
+      selection: { numInferenceSteps: args.num_inference_steps ?? usual.steps },
+      guidanceScale: args.guidance_scale ?? usual.guidance,
+      eta: args.eta ?? 0,
+      noiseLevel: args.noise_level ?? usual.noiseLevel,
+      settings: await settingsFor(join(checkpointOf(pipe), "unet")),
+    },
+    [
+      {
+        prompts,
+        negativePrompts: prompts.map((_, index) => negative[index] ?? negative[0] ?? ""),
+        imagesPerPrompt,
+        image: () => Promise.resolve(image),
+        generator: generator as Generator,
+        onStep: (event) => steps.push(event),
+      },
+    ],
+    (_, upscaled) => Promise.resolve(void results.push(upscaled)),
+  );
+  const [result] = results;
+  if (!result) throw new Error(`${pipe} made nothing`);
   return {
     images: result.images,
     steps,

@@ -1,4 +1,4 @@
-/** What sessions are told, as far as it can be known without a card: the library takes it, and the numbers are right. */
+/** What sessions are told, as far as it can be known without a GPU: the library takes it, and the numbers are right. */
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -6,8 +6,7 @@ import * as ort from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { GraphBuilder } from "../../src/onnx/graph.ts";
-import { lower } from "../../src/onnx/lower/lowering.ts";
-import { lowerings } from "../../src/onnx/lower/providers.ts";
+import { lowerFor } from "../../src/onnx/lower/providers.ts";
 import * as ops from "../../src/onnx/ops.ts";
 import { externalLocation, sessionOptions } from "../../src/runtime/execution-providers.ts";
 import { withFolder } from "../models/checkpoint-copy.ts";
@@ -19,12 +18,12 @@ test("there are three", () => {
   expect(names.sort()).toEqual(["cpu", "cuda", "webgpu"]);
 });
 
-test("a card is named to CUDA alone", () => {
+test("a GPU is named to CUDA alone", () => {
   expect(sessionOptions.cuda("mapped", { deviceId: 1 }).executionProviders).toEqual([{ name: "cuda", deviceId: 1 }]);
   expect(sessionOptions.webgpu("mapped", { deviceId: 1 })).toEqual(sessionOptions.webgpu("mapped"));
 });
 
-test("CUDA has no arena that doubles, and weights go to the card without a copy in the process", () => {
+test("CUDA has no arena that doubles, and weights go to the GPU without a copy in the process", () => {
   expect(sessionOptions.cuda("mapped").extra).toMatchObject({
     session: { use_device_allocator_for_initializers: "1" },
     ep: { cuda: { arena: { use_cuda_mempool: "1" } } },
@@ -34,7 +33,7 @@ test("CUDA has no arena that doubles, and weights go to the card without a copy 
   });
 });
 
-test("the processor keeps its buffers and its order of nodes where it is told to, and never unpacked weights", () => {
+test("the CPU keeps its buffers and its order of nodes where it is told to, and never unpacked weights", () => {
   expect(sessionOptions.cpu("expanded")).toMatchObject({ enableCpuMemArena: false, graphOptimizationLevel: "all" });
   expect(sessionOptions.cpu("expanded", { keepBuffers: true, inOrder: true })).toMatchObject({
     enableCpuMemArena: true,
@@ -59,9 +58,10 @@ describe.each(names)("%s", (name) => {
       const file = join(folder, "weights");
       await writeFile(file, new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer));
       const place = { file, offset: 0, byteLength: 16, dtype: "float32" } as const;
-      const device = lowerings[name]("float32");
-      const graph = lower(g.finish(), (weight, shape) => ({ name: weight, shape, ...place }), device);
-      const session = await ort.InferenceSession.create(encodeModel(graph, device.opset, externalLocation), {
+      const lookUp = (weight: string, shape: readonly number[]) => ({ name: weight, shape, ...place });
+      const settings = { computeType: "float32", weightFormat: "stored" } as const;
+      const { graph, opset } = lowerFor(name, g.finish(), lookUp, settings);
+      const session = await ort.InferenceSession.create(encodeModel(graph, opset, externalLocation), {
         ...sessionOptions[name]("mapped"),
         executionProviders: ["cpu"],
       });
