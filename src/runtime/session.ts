@@ -113,6 +113,17 @@ export function numbersOf(
   return named;
 }
 
+/**
+ * Where Node has Float16Array (24 and newer), onnxruntime makes one of each float16 result, but its binding reads zero bytes
+ * of such a class when it is fed (onnxruntime pull request 32323): what it reads is the same bytes as Uint16Array.
+ */
+function asUint16(tensor: ort.Tensor): ort.Tensor {
+  const { type, dims, location } = tensor;
+  if (type !== "float16" || location !== "cpu") return tensor;
+  const { buffer, byteOffset, length } = tensor.data as Uint16Array;
+  return { type, dims, location, data: new Uint16Array(buffer, byteOffset, length) } as unknown as ort.Tensor;
+}
+
 function feedTensor(
   graph: Graph,
   { name, dtype, shape }: Value,
@@ -120,7 +131,7 @@ function feedTensor(
 ): ort.Tensor {
   const data = feeds[name];
   if (!data) throw new ShapeError(`${graph.name}: the input ${name} is not fed`);
-  if ("dims" in data) return data;
+  if ("dims" in data) return asUint16(data);
   if (data.length !== elementCount(shape)) {
     throw new ShapeError(`${graph.name}: ${data.length} numbers fed to ${name} [${shape.join(", ")}]`);
   }

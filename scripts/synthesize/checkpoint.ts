@@ -2,7 +2,7 @@
  * Writes checkpoints of published shape with random weights, so that full size can be run without the weights.
  *
  *   npx tsc -p scripts/tsconfig.json
- *   node build/scripts/synthesize-checkpoint.js NAME TARGET [--variant fp32|fp16|8bit] [--only COMPONENT] [--text-bits 8]
+ *   node build/scripts/synthesize/checkpoint.js NAME TARGET [--variant fp32|fp16|8bit] [--only COMPONENT] [--text-bits 8]
  *     [--outliers 20]
  *
  * NAME is a published repository (see `repositories`), or a component's config.json. A repository gets all its folders:
@@ -14,14 +14,14 @@ import { cp, mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import type { Variant } from "../src/weights/variants.ts";
+import type { Variant } from "../../src/weights/variants.ts";
 import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { writeComponent } from "./synthesize/write-component.ts";
+import { writeComponent } from "./write-component.ts";
 
-/** The repository's root, from scripts/ and from build/scripts/ alike. */
+/** The repository's root, whether this runs from scripts/ or from build/scripts/. */
 const here = dirname(fileURLToPath(import.meta.url));
-const root = existsSync(join(here, "../package.json")) ? resolve(here, "..") : resolve(here, "../..");
+const root = resolve(here, existsSync(join(here, "../../package.json")) ? "../.." : "../../..");
 const golden = join(root, "test/golden");
 
 /** Component -> its config among test/golden/configs; `like` holds what has no weights. */

@@ -1,7 +1,7 @@
 /**
  * Runs one network of a checkpoint in a process of its own and compares its memory with what was predicted.
  *
- *   node build/scripts/measure-memory.js NETWORK CHECKPOINT [--batch 2] [--side 64] [--runs 2] [--threads 2] [--mode mapped]
+ *   node build/scripts/measure/memory.js NETWORK CHECKPOINT [--batch 2] [--side 64] [--runs 2] [--threads 2] [--mode mapped]
  *
  * NETWORK: t5, if-unet, sd-unet, clip-text, vae-decoder. Prints a line of JSON, sizes in MB (10^6 bytes).
  */
@@ -10,21 +10,21 @@ import { fork } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { elementCount } from "../src/math/tensor.ts";
-import { readClipTextConfig, buildClipText } from "../src/models/clip-text.ts";
-import { readIfUnetConfig } from "../src/models/if-unet-config.ts";
-import { buildIfUnet } from "../src/models/if-unet.ts";
-import { readSdUnetConfig } from "../src/models/sd-unet-config.ts";
-import { buildSdUnet } from "../src/models/sd-unet.ts";
-import { buildT5Encoder, readT5EncoderConfig } from "../src/models/t5-encoder.ts";
-import { buildVaeDecoder, readVaeConfig } from "../src/models/vae.ts";
-import type { Graph } from "../src/onnx/graph.ts";
-import { lower } from "../src/onnx/lower/lowering.ts";
-import { graphMemory } from "../src/onnx/memory.ts";
-import { bindWeights } from "../src/runtime/bind-weights.ts";
-import { type Feed, withSession } from "../src/runtime/session.ts";
-import { cpu } from "../src/onnx/lower/cpu.ts";
-import { openWeights } from "../src/weights/checkpoint.ts";
+import { elementCount } from "../../src/math/tensor.ts";
+import { readClipTextConfig, buildClipText } from "../../src/models/clip-text.ts";
+import { readIfUnetConfig } from "../../src/models/if-unet-config.ts";
+import { buildIfUnet } from "../../src/models/if-unet.ts";
+import { readSdUnetConfig } from "../../src/models/sd-unet-config.ts";
+import { buildSdUnet } from "../../src/models/sd-unet.ts";
+import { buildT5Encoder, readT5EncoderConfig } from "../../src/models/t5-encoder.ts";
+import { buildVaeDecoder, readVaeConfig } from "../../src/models/vae.ts";
+import type { Graph } from "../../src/onnx/graph.ts";
+import { lower } from "../../src/onnx/lower/lowering.ts";
+import { graphMemory } from "../../src/onnx/memory.ts";
+import { bindWeights } from "../../src/runtime/bind-weights.ts";
+import { type Feed, withSession } from "../../src/runtime/session.ts";
+import { cpu } from "../../src/onnx/lower/cpu.ts";
+import { openWeights } from "../../src/weights/checkpoint.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

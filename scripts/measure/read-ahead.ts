@@ -4,7 +4,7 @@
  * round in another order, since other work on the machine comes and goes.
  *
  *   if-gen txt2img PROMPT ... --dry-run --json > plan.json
- *   npm run build && node build/scripts/measure-read-ahead.js plan.json [--rounds 3] [--warm]
+ *   npm run build && node build/scripts/measure/read-ahead.js plan.json [--rounds 3] [--warm]
  *
  * Needs root, to empty the page cache. Prints seconds per stage, the sum, and how
  * much was read ahead.
@@ -14,14 +14,14 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { runPlan } from "../src/executor/executor.ts";
-import { createReadAhead, readFiles } from "../src/executor/read-ahead.ts";
-import type { Limits, StageNeed } from "../src/memory/budget.ts";
-import type { Plan } from "../src/plan/plan.ts";
-import { dropPageCache } from "./measure/watched-process.ts";
+import { runPlan } from "../../src/executor/executor.ts";
+import { createReadAhead, readFiles } from "../../src/executor/read-ahead.ts";
+import type { Limits, StageNeed } from "../../src/memory/budget.ts";
+import type { Plan } from "../../src/plan/plan.ts";
+import { dropPageCache } from "./watched-process.ts";
 
-/** The program's own: this script is run from build/scripts. */
-const worker = new URL("../../dist/executor/worker.js", import.meta.url);
+/** The built program's worker; this file is built to build/scripts/measure/. */
+const worker = new URL("../../../dist/executor/worker.js", import.meta.url);
 
 const ways = ["ahead", "cold", "warm"] as const;
 type Way = (typeof ways)[number];

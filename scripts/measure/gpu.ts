@@ -2,7 +2,7 @@
  * One step of a UNet on a graphics card, for each way of lowering it: seconds to load, milliseconds a step, the card's
  * memory, and how far the result is from the reference's.
  *
- *   node build/scripts/measure-gpu.js UNET_FOLDER [--case FILE.safetensors] [--variants all|a,b] [--side 64] [--batch 2]
+ *   node build/scripts/measure/gpu.js UNET_FOLDER [--case FILE.safetensors] [--variants all|a,b] [--side 64] [--batch 2]
  *       [--provider webgpu] [--type float16] [--runs 5] [--blocks CACHE] [--quantize] [--without MatMulAddFusion] [--alone]
  *       [--settings validationMode=disabled] [--hoisted] [--spares-card] [--cold] [--read-ahead] [--profile FOLDER]
  *       [--json FILE] [--seconds 120] [--until EPOCH] [--name NAME] [--list]
@@ -22,12 +22,12 @@ import { fork } from "node:child_process";
 import { appendFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type Measured, blocksOf, measureVariant } from "./bench/gpu/measure-variant.ts";
-import { type GpuSampler, sampleGpu } from "./bench/gpu/sample-gpu.ts";
-import { takesBlocks, variantNames } from "./bench/gpu/variants.ts";
-import { dropPageCache } from "./measure/watched-process.ts";
-import { readFiles } from "../src/executor/read-ahead.ts";
-import { openWeights } from "../src/weights/checkpoint.ts";
+import { type Measured, blocksOf, measureVariant } from "../bench/gpu/measure-variant.ts";
+import { type GpuSampler, sampleGpu } from "../bench/gpu/sample-gpu.ts";
+import { takesBlocks, variantNames } from "../bench/gpu/variants.ts";
+import { dropPageCache } from "./watched-process.ts";
+import { readFiles } from "../../src/executor/read-ahead.ts";
+import { openWeights } from "../../src/weights/checkpoint.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -2,7 +2,7 @@
  * T5 in fewer bits: what making them takes, what a run takes against what was predicted, and what is lost: the cosine
  * similarity of the embeddings to those of the float weights, over all 77 tokens and for the worst word.
  *
- *   node build/scripts/measure-quantization.js TEXT_ENCODER_FOLDER [--variant fp16] [--threads 2] [--tokenizer FOLDER]
+ *   node build/scripts/measure/quantization.js TEXT_ENCODER_FOLDER [--variant fp16] [--threads 2] [--tokenizer FOLDER]
  *     [--prompt TEXT]... [--way float|8-bit|8-bit-int8|4-bit]... [--cache FOLDER] [--cold]
  *
  * All prompts are encoded in one run; each step has a process of its own. Float weights are computed with in float32,
@@ -14,17 +14,24 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { networkNeed } from "../src/memory/predict-network.ts";
-import type { MemoryPeaks } from "../src/executor/memory-guard.ts";
-import { TEXT_LENGTH } from "../src/pipelines/text-encoding.ts";
-import type { NetworkNeed } from "../src/memory/budget.ts";
-import { createT5Tokenizer } from "../src/tokenizers/t5-tokenizer.ts";
-import { openWeights } from "../src/weights/checkpoint.ts";
-import { type QuantizedBits, quantizedLayouts } from "../src/weights/quantized-layout.ts";
-import type { Variant } from "../src/weights/variants.ts";
-import { compareEmbeds } from "./measure/compare-embeds.ts";
-import { type EncodeStep, type Encoded, type QuantizeStep, type Quantized, buildTextEncoder, readEmbeds } from "./measure/text-encoder-steps.ts";
-import { dropPageCache, watched } from "./measure/watched-process.ts";
+import { networkNeed } from "../../src/memory/predict-network.ts";
+import type { MemoryPeaks } from "../../src/executor/memory-guard.ts";
+import { TEXT_LENGTH } from "../../src/pipelines/text-encoding.ts";
+import type { NetworkNeed } from "../../src/memory/budget.ts";
+import { createT5Tokenizer } from "../../src/tokenizers/t5-tokenizer.ts";
+import { openWeights } from "../../src/weights/checkpoint.ts";
+import { type QuantizedBits, quantizedLayouts } from "../../src/weights/quantized-layout.ts";
+import type { Variant } from "../../src/weights/variants.ts";
+import { compareEmbeds } from "./compare-embeds.ts";
+import {
+  type EncodeStep,
+  type Encoded,
+  type QuantizeStep,
+  type Quantized,
+  buildTextEncoder,
+  readEmbeds,
+} from "./text-encoder-steps.ts";
+import { dropPageCache, watched } from "./watched-process.ts";
 
 interface Way {
   readonly bits?: QuantizedBits;
@@ -69,7 +76,7 @@ const texts = values.prompt.map((prompt) => tokenizer.encode(prompt, TEXT_LENGTH
 const attentionMask = texts.map((text) => text.attentionMask);
 const words = attentionMask.map((mask) => mask.reduce((sum, bit) => sum + bit, 0));
 
-const script = new URL("./measure/run-text-encoder-step.js", import.meta.url);
+const script = new URL("./run-text-encoder-step.js", import.meta.url);
 const mb = (bytes: number): string => (bytes / 1e6).toFixed(0);
 const outputOf = (name: string): string => join(cache, `${name}.embeds`);
 
