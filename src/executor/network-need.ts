@@ -7,14 +7,14 @@
 import type { Graph } from "../onnx/graph.ts";
 import { hoist } from "../onnx/hoist.ts";
 import { inBlockedLayout } from "../onnx/blocked-layout.ts";
-import { cpu } from "../onnx/lower/cpu.ts";
-import { lower } from "../onnx/lower/lowering.ts";
+import { cpu } from "../onnx/lower/cpu/cpu.ts";
+import { lower } from "../onnx/lower/lower.ts";
 import type { StoredTensor, WeightLookup } from "../onnx/lower/rewriting.ts";
 import { type ExecutionProvider, computeTypeOf, hoistedForm, lowerings } from "../onnx/lower/providers.ts";
-import { webgpuDefaults } from "../onnx/lower/webgpu-choices.ts";
+import { webgpuDefaults } from "../onnx/lower/webgpu/variants.ts";
 import { sum } from "../math/statistics.ts";
 import { graphMemory, valueBytes } from "../onnx/memory.ts";
-import { inStrips } from "../onnx/strips.ts";
+import { inTiles } from "../onnx/tiles.ts";
 import { webgpuBufferBytes } from "../onnx/webgpu-memory.ts";
 import { expandedBytes, weightModeFor } from "../onnx/weight-mode.ts";
 import type { NetworkNeed } from "../plan/budget.ts";
@@ -41,7 +41,7 @@ const ARENA_SHARE = 0.25;
 
 export function networkNeed(network: StageNetwork, weights: WeightTable, thrift: Thrift): NetworkNeed {
   const whole = network.build(thrift.maxBatch ?? network.batch);
-  const graph = thrift.stripBytes === undefined ? whole : inStrips(whole, thrift.stripBytes);
+  const graph = thrift.stripBytes === undefined ? whole : inTiles(whole, thrift.stripBytes);
   const expanded = weightModeFor(whole) === "expanded";
   const lowered = lower(graph, lookUpSizes(weights, expanded), cpu);
   const memory = graphMemory(expanded && graph === whole ? inBlockedLayout(lowered) : lowered); // strips keep their order
@@ -108,7 +108,7 @@ export function networkNeedOnCard(
   provider: Exclude<ExecutionProvider, "cpu">,
 ): NetworkNeed {
   const whole = network.build(thrift.maxBatch ?? network.batch);
-  const graph = thrift.stripBytes === undefined ? whole : inStrips(whole, thrift.stripBytes);
+  const graph = thrift.stripBytes === undefined ? whole : inTiles(whole, thrift.stripBytes);
   const choices = webgpuDefaults[hasBlocks(weights) ? "blocks" : "stored"];
   const type = computeTypeOf(network.fitsFloat16, weights.variant);
   const lowering = lowerings[provider](type, choices);
@@ -118,7 +118,7 @@ export function networkNeedOnCard(
   const turns = network.batch / (thrift.maxBatch ?? network.batch);
   const form = hoistedForm(provider, type, choices);
   const hoisted = provider === "webgpu" && network.varying ? hoist(graph, network.varying, form) : undefined;
-  const onProcessor = hoisted && turns > 1 ? graphMemory(lower(hoisted.once, lookUp, cpu)) : undefined;
+  const onCpu = hoisted && turns > 1 ? graphMemory(lower(hoisted.once, lookUp, cpu)) : undefined;
   const overheadBytes =
     PROCESS_PRIVATE_BYTES +
     PROCESS_MAPPED_BYTES +
@@ -127,7 +127,7 @@ export function networkNeedOnCard(
     TENSOR_COPIES * turns * tensorBytes(memory) +
     Math.max(
       LOADED_AT_ONCE[provider] * memory.largestWeightBytes,
-      onProcessor ? onProcessor.peakBytes + onProcessor.fileBytes : 0, // its weights are not mapped while others are loaded
+      onCpu ? onCpu.peakBytes + onCpu.fileBytes : 0, // its weights are not mapped while others are loaded
     );
   const gpuBytes = (): number => {
     if (provider === "cuda") return memory.fileBytes + memory.constantBytes + memory.valueBytes + tensorBytes(memory);

@@ -6,7 +6,7 @@
 import { type Limits, type NetworkNeed, type StageNeed, judge } from "../plan/budget.ts";
 import type { Plan, Stage, Thrift } from "../plan/plan.ts";
 import type { ExecutionProvider } from "../onnx/lower/providers.ts";
-import { inStrips } from "../onnx/strips.ts";
+import { inTiles } from "../onnx/tiles.ts";
 import { weightModeFor } from "../onnx/weight-mode.ts";
 import type { WeightTable } from "../weights/checkpoint.ts";
 import { networkNeed, networkNeedOnCard } from "./network-need.ts";
@@ -77,7 +77,7 @@ const judgeNetwork = (need: NetworkNeed, limits: Limits): StageNeed["verdict"] =
 function thrifts({ batch, strips, build }: StageNetwork, provider: ExecutionProvider): Thrift[] {
   const graph = build(1);
   const small = strips && provider === "cpu" && weightModeFor(graph) === "expanded";
-  if (small && inStrips(graph, SMALL_STRIP_BYTES) !== graph) return [{ stripBytes: SMALL_STRIP_BYTES }];
+  if (small && inTiles(graph, SMALL_STRIP_BYTES) !== graph) return [{ stripBytes: SMALL_STRIP_BYTES }];
   const divisors = Array.from({ length: batch - 1 }, (_, index) => batch - 1 - index).filter((d) => batch % d === 0);
   return [
     {},

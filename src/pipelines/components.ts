@@ -17,7 +17,7 @@ import type { Graph } from "../onnx/graph.ts";
 import { withInt8Activations } from "../onnx/int8-activations.ts";
 import { exactActivationBits } from "../runtime/int8-products.ts";
 import { computeTypeOf } from "../onnx/lower/providers.ts";
-import { inStrips } from "../onnx/strips.ts";
+import { inTiles } from "../onnx/tiles.ts";
 import type { Tensor } from "../math/tensor.ts";
 import { withHoistedSession } from "../runtime/hoisted-session.ts";
 import { type Feed, type Run, type SessionSettings, withSession } from "../runtime/session.ts";
@@ -172,7 +172,7 @@ export async function withVaeDecoder<T>(
   const config = await readVaeConfig(folder);
   const build = (batch: number): Graph => {
     const graph = buildVaeDecoder(config, { ...shape, batch });
-    return settings.stripBytes === undefined ? graph : inStrips(graph, settings.stripBytes);
+    return settings.stripBytes === undefined ? graph : inTiles(graph, settings.stripBytes);
   };
   const strips = settings.stripBytes !== undefined;
   const inSession = { ...settings, keepBuffers: strips, inOrder: strips }; // strips are small and many, whole maps neither

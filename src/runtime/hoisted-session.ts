@@ -67,10 +67,10 @@ function withOnce<T>(
 ): Promise<T> {
   if (settings.executionProvider === "cpu") return withTensors(once, weights, settings, "process", use);
   if (!sparesCard) return withTensors(once, weights, settings, "card", use);
-  const onProcessor: SessionSettings = { ...settings, executionProvider: "cpu", weightMode: "mapped" };
+  const onCpu: SessionSettings = { ...settings, executionProvider: "cpu", weightMode: "mapped" };
   return withTensors(copyOf(once.outputs), null, settings, "card", (copy) =>
     use((feeds) =>
-      withTensors(once, weights, onProcessor, "process", async (run) => {
+      withTensors(once, weights, onCpu, "process", async (run) => {
         const copies = await copy(await run(feeds));
         return Object.fromEntries(once.outputs.map(({ name }) => [name, copies[copyName(name)]!]));
       }),

@@ -3,7 +3,7 @@
 import * as ort from "onnxruntime-node";
 import { encodeModel } from "../../../src/onnx/encode.ts";
 import type { Graph } from "../../../src/onnx/graph.ts";
-import { lower, type Lowering } from "../../../src/onnx/lower/lowering.ts";
+import { lower, type Lowering } from "../../../src/onnx/lower/lower.ts";
 import type { ExecutionProvider } from "../../../src/onnx/lower/providers.ts";
 import { bindWeights } from "../../../src/runtime/bind-weights.ts";
 import { externalLocation, sessionOptions } from "../../../src/runtime/execution-providers.ts";
