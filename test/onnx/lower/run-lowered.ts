@@ -11,16 +11,21 @@ import type { Feed } from "../../../src/runtime/session.ts";
 import { openWeights } from "../../../src/weights/checkpoint.ts";
 import { referenceVariant } from "../../golden.ts";
 
-/** @returns the first output's numbers. @param folder null: the network has no weights. */
+/**
+ * @returns the first output's numbers.
+ * @param folder  null: the network has no weights.
+ * @param rewrite of the lowered graph, before it runs.
+ */
 export async function runLowered(
   graph: Graph,
   folder: string | null,
   lowering: Lowering,
   feeds: Readonly<Record<string, Feed>>,
   executionProvider: ExecutionProvider = "cpu",
+  rewrite: (lowered: Graph) => Graph = (lowered) => lowered,
 ): Promise<Float32Array> {
   const weights = folder === null ? null : await openWeights(folder, await referenceVariant(folder));
-  const lowered = lower(graph, await bindWeights(weights), lowering);
+  const lowered = rewrite(lower(graph, await bindWeights(weights), lowering));
   const session = await ort.InferenceSession.create(encodeModel(lowered, lowering.opset, externalLocation), {
     ...sessionOptions[executionProvider]("mapped"),
     logSeverityLevel: 3,

@@ -8,8 +8,11 @@ import { lower } from "../../../../src/onnx/lower/lower.ts";
 import { missingKernels, whyNoKernel } from "./kernels.ts";
 import { publishedNetworks, tinyNetworks, weightsOf } from "../networks.ts";
 import { relativeError, runLowered } from "../run-lowered.ts";
+import { cudaVariants } from "../../../../src/onnx/lower/cuda/variants.ts";
+import { onCpuOperations } from "./on-cpu.ts";
 
 const networks = await publishedNetworks();
+const tiny = await tinyNetworks();
 
 describe.each(networks)("$name has a kernel for every node", ({ graph }) => {
   test.each([
@@ -56,7 +59,7 @@ describe("the table notices", () => {
     expect(missingKernels(lower(unet.graph, weightsOf("float32"), cpu), cpu.opset)).toEqual(
       expect.arrayContaining(["InstanceNormalization-22 has no kernel"]),
     );
-    expect(missingKernels(lower(unet.graph, weightsOf("float32"), cuda("float32")), 22)).toEqual(
+    expect(missingKernels(lower(unet.graph, weightsOf("float32"), cuda("float32", cudaVariants["plain"])), 22)).toEqual(
       expect.arrayContaining(["InstanceNormalization-22 has no kernel", "Sin-22 has no kernel"]),
     );
   });
@@ -77,19 +80,12 @@ describe("the table notices", () => {
   });
 });
 
-/** float32 as on the CPU; float16 has 11 bits, and each layer rounds once. */
-describe.each(await tinyNetworks())(
-  "$name on the CPU as lowered for CUDA",
-  ({ name, graph, folder, feeds, expected }) => {
+/** What the fused operations mean, in plain ones: the same numbers as on the CPU. */
+describe.each(Object.entries(cudaVariants))("variant %s", (_, choices) => {
+  describe.each(tiny)("$name on the CPU as lowered for CUDA", ({ graph, folder, feeds, expected }) => {
     test("in float32", async () => {
-      const output = await runLowered(graph, folder, cuda("float32"), feeds);
+      const output = await runLowered(graph, folder, cuda("float32", choices), feeds, "cpu", onCpuOperations);
       expect(relativeError(output, expected.data)).toBeLessThan(1e-5);
     });
-
-    test.runIf(name.startsWith("unet"))("in float16", async () => {
-      const error = relativeError(await runLowered(graph, folder, cuda("float16"), feeds), expected.data);
-      expect(error).toBeLessThan(1e-2);
-      expect(error).toBeGreaterThan(1e-6); // else it was not float16
-    });
-  },
-);
+  });
+});

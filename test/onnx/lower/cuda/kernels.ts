@@ -31,7 +31,18 @@ const signatures: Readonly<Record<string, { inputs: readonly string[]; output: s
   Gather: { inputs: ["T", "Tind"], output: "T" },
   Identity: { inputs: ["V"], output: "V" },
   Resize: { inputs: ["T1"], output: "T1" },
+  // of a group norm, weight and bias are always float32, and no matter of the kernel's types
+  "com.microsoft.GroupNorm": { inputs: ["T", "float32", "float32"], output: "T" },
+  "com.microsoft.SkipGroupNorm": { inputs: ["T", "float32", "float32", "T", "T"], output: "T" },
+  "com.microsoft.MatMulNBits": { inputs: ["T1", "T2", "T3"], output: "T1" },
   SimplifiedLayerNormalization: { inputs: ["T", "V"], output: "V" },
+};
+
+/** Nodes that are results of one operation, by what it is. */
+const operations: Readonly<Record<string, string>> = {
+  Part: "Split",
+  SkipGroupSum: "com.microsoft.SkipGroupNorm",
+  SkipSum: "com.microsoft.SkipLayerNormalization",
 };
 
 /** @returns why nodes of the graph would not run on the GPU, each reason once. */
@@ -41,7 +52,9 @@ export function missingKernels({ nodes }: Graph, opset: number): string[] {
 }
 
 /** @returns why the node would not run on the GPU; undefined: it has a kernel. */
-export function whyNoKernel({ op, inputs, output }: Node, opset: number): string | undefined {
+export function whyNoKernel(node: Node, opset: number): string | undefined {
+  const { inputs, output } = node;
+  const op = operations[node.op] ?? node.op;
   const version = table.versions[op]?.findLast((known) => op.startsWith("com.microsoft.") || known <= opset);
   if (version === undefined) return `${op} is not in opset ${opset}, or not in the table`;
   const ofOp = table.kernels.filter((kernel) => kernel.op === op);
@@ -49,9 +62,13 @@ export function whyNoKernel({ op, inputs, output }: Node, opset: number): string
   const kernel = ofOp.find(({ since, until }) => since <= version && version <= (until ?? since));
   if (!kernel) return `${op}-${version} has no kernel`;
   const signature = signatures[op];
-  const missing = (parameter: string, dtype: DType): boolean => !kernel.types[parameter]?.includes(dtype);
+  const missing = (parameter: string, dtype: DType): boolean =>
+    parameter === "float32" ? dtype !== "float32" : !kernel.types[parameter]?.includes(dtype);
   const wrong = [
-    ...inputs.map((value, at) => value && missing(signature?.inputs[at] ?? "T", value.dtype) && value.dtype),
+    ...inputs.map(
+      (value, at) =>
+        value && missing(node.op === op ? (signature?.inputs[at] ?? "T") : "T", value.dtype) && value.dtype,
+    ),
     missing(signature?.output ?? "T", output.dtype) && output.dtype,
   ].find((dtype) => typeof dtype === "string");
   return wrong === undefined ? undefined : `${op}-${version} has no kernel for ${wrong}`;
