@@ -96,7 +96,7 @@ describe("the rules notice", () => {
       `// import "../../cli/main.ts";`,
       `const late = await import("../../pipelines/stage-1.ts");`,
     ].join("\n");
-    const file = parseSource("onnx/lower/cpu.ts", text);
+    const file = parseSource("onnx/lower/cpu/cpu.ts", text);
     expect(upwardImports(file)).toEqual([
       "onnx/lower/cpu.ts -> models/layers.ts",
       "onnx/lower/cpu.ts -> weights/dtype.ts",

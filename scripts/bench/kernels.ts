@@ -13,7 +13,7 @@ import type { Tensor } from "../../src/math/tensor.ts";
 import { readIfUnetConfig } from "../../src/models/if-unet-config.ts";
 import { buildIfUnet } from "../../src/models/if-unet.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
-import { lower } from "../../src/onnx/lower/lowering.ts";
+import { lower } from "../../src/onnx/lower/lower.ts";
 import { lowerings } from "../../src/onnx/lower/providers.ts";
 import { applyGuidance } from "../../src/pipelines/guidance.ts";
 import type { Plan } from "../../src/plan/plan.ts";

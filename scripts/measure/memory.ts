@@ -19,11 +19,11 @@ import { buildSdUnet } from "../../src/models/sd-unet.ts";
 import { buildT5Encoder, readT5EncoderConfig } from "../../src/models/t5-encoder.ts";
 import { buildVaeDecoder, readVaeConfig } from "../../src/models/vae.ts";
 import type { Graph } from "../../src/onnx/graph.ts";
-import { lower } from "../../src/onnx/lower/lowering.ts";
+import { lower } from "../../src/onnx/lower/lower.ts";
 import { graphMemory } from "../../src/onnx/memory.ts";
 import { bindWeights } from "../../src/runtime/bind-weights.ts";
 import { type Feed, withSession } from "../../src/runtime/session.ts";
-import { cpu } from "../../src/onnx/lower/cpu.ts";
+import { cpu } from "../../src/onnx/lower/cpu/cpu.ts";
 import { openWeights } from "../../src/weights/checkpoint.ts";
 
 const { values, positionals } = parseArgs({

@@ -56,6 +56,7 @@ const forms: Readonly<Record<string, (node: Node, others: readonly Node[]) => On
     extraInputs: [[node, ...others].map(({ attributes }) => intOf(attributes, "end") - intOf(attributes, "start"))],
     attributes: { axis: int(intOf(node.attributes, "axis")) },
   }),
+  "com.microsoft.FusedMatMul": () => ({ extraInputs: [], attributes: { transB: int(1) } }),
   "com.microsoft.SkipLayerNormalization": ({ attributes }) => ({ extraInputs: [], attributes, outputGap: 2 }),
   Cast: ({ attributes }) => ({ extraInputs: [], attributes: { to: int(dataTypeNumber(textOf(attributes, "to"))) } }),
   ReduceMean: reduce,
@@ -79,6 +80,7 @@ const forms: Readonly<Record<string, (node: Node, others: readonly Node[]) => On
 /** Nodes of one key are results of one operation; undefined: a node is an operation of its own. */
 export function operationOf({ op, inputs: [first, second] }: Node): string | undefined {
   if (op === "Part") return `parts of ${first?.name}`;
+  if (op === "com.microsoft.SkipGroupNorm" || op === "SkipGroupSum") return `group sum of ${first?.name}`;
   const isSkip = op === "com.microsoft.SkipLayerNormalization" || op === "SkipSum";
   return isSkip ? `sum of ${first?.name} and ${second?.name}` : undefined;
 }

@@ -9,7 +9,7 @@ import { elementCount, type Tensor } from "../math/tensor.ts";
 import { encodeModel } from "../onnx/encode.ts";
 import type { Graph, Value } from "../onnx/graph.ts";
 import { type WeightFormat, lowerFor, providers } from "../onnx/lower/providers.ts";
-import type { ComputeType } from "../onnx/lower/spellings.ts";
+import type { ComputeType } from "../onnx/lower/decompositions.ts";
 import { type WeightMode, weightModeFor } from "../onnx/weight-mode.ts";
 import type { WeightTable } from "../weights/checkpoint.ts";
 import { bindWeights } from "./bind-weights.ts";

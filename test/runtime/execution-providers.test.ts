@@ -6,7 +6,7 @@ import * as ort from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { GraphBuilder } from "../../src/onnx/graph.ts";
-import { lower } from "../../src/onnx/lower/lowering.ts";
+import { lower } from "../../src/onnx/lower/lower.ts";
 import { lowerings } from "../../src/onnx/lower/providers.ts";
 import * as ops from "../../src/onnx/ops.ts";
 import { externalLocation, sessionOptions } from "../../src/runtime/execution-providers.ts";

@@ -5,11 +5,11 @@ import { readFileSync } from "node:fs";
 import * as ort from "onnxruntime-node";
 import { encodeModel } from "../../../src/onnx/encode.ts";
 import { hoist } from "../../../src/onnx/hoist.ts";
-import { cpu } from "../../../src/onnx/lower/cpu.ts";
-import { lower } from "../../../src/onnx/lower/lowering.ts";
+import { cpu } from "../../../src/onnx/lower/cpu/cpu.ts";
+import { lower } from "../../../src/onnx/lower/lower.ts";
 import { hoistedForm } from "../../../src/onnx/lower/providers.ts";
-import type { ComputeType } from "../../../src/onnx/lower/spellings.ts";
-import { webgpuVariants } from "../../../src/onnx/lower/webgpu-choices.ts";
+import type { ComputeType } from "../../../src/onnx/lower/decompositions.ts";
+import { webgpuVariants } from "../../../src/onnx/lower/webgpu/variants.ts";
 import { bindWeights } from "../../../src/runtime/bind-weights.ts";
 import { copyName, copyOf } from "../../../src/runtime/hoisted-session.ts";
 import { externalLocation, sessionOptions } from "../../../src/runtime/execution-providers.ts";
@@ -19,7 +19,7 @@ import type { Graph } from "../../../src/onnx/graph.ts";
 import type { Feed } from "../../../src/runtime/session.ts";
 import { type StepShape, openUnet, plainCase, readCase, relativeError } from "./open-unet.ts";
 import type { Profile } from "./read-profile.ts";
-import { onProcessor, runAll, runOnce, traceRuns } from "./run-step.ts";
+import { onCpu, runAll, runOnce, traceRuns } from "./run-step.ts";
 import { takesBlocks, variantLowering } from "./variants.ts";
 import type { ExecutionProvider } from "../../../src/onnx/lower/provider-names.ts";
 
@@ -128,7 +128,7 @@ export async function measureVariant(folder: string, options: MeasureOptions): P
     await session.release();
   }
   const [firstMs = 0, ...stepsMs] = times;
-  const expected = step.expected ?? (options.alone ? undefined : await onProcessor(graph, folder, step.feeds));
+  const expected = step.expected ?? (options.alone ? undefined : await onCpu(graph, folder, step.feeds));
   return {
     nodes: lowered.nodes.length,
     weightBytes: weights.totalBytes,

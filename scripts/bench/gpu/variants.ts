@@ -1,9 +1,9 @@
 /** The ways of lowering a UNet that are measured, by name. */
 
-import type { Lowering } from "../../../src/onnx/lower/lowering.ts";
-import type { ComputeType } from "../../../src/onnx/lower/spellings.ts";
+import type { Lowering } from "../../../src/onnx/lower/lower.ts";
+import type { ComputeType } from "../../../src/onnx/lower/decompositions.ts";
 import { lowerings } from "../../../src/onnx/lower/providers.ts";
-import { webgpuVariants } from "../../../src/onnx/lower/webgpu-choices.ts";
+import { webgpuVariants } from "../../../src/onnx/lower/webgpu/variants.ts";
 
 /** @param blocks the folder of the UNet's weights in blocks; without it only what takes the stored ones. */
 export function variantNames(blocks: string | undefined): string[] {

@@ -7,10 +7,9 @@
 
 import type { Value } from "../graph.ts";
 import * as ops from "../ops.ts";
-import { inBlocks, unpackBlocks } from "./blocks.ts";
-import type { Lowering } from "./lowering.ts";
-import type { Rewrite } from "./rewriting.ts";
-import { type ComputeType, castTo, inputsOf } from "./spellings.ts";
+import { inBlocks, unpackBlocks } from "./block-weights.ts";
+import type { Rewrite, UnpackWeight } from "./rewriting.ts";
+import { type ComputeType, castTo, inputsOf } from "./decompositions.ts";
 
 /** The rewrites, each given all its floating-point inputs in `type`. */
 export function computedIn(type: ComputeType, rewrites: Readonly<Record<string, Rewrite>>): Record<string, Rewrite> {
@@ -43,14 +42,14 @@ export const mixedTypes: Readonly<Record<string, Rewrite>> = {
 };
 
 /** What was computed in float16 is not cast to the network's own type. */
-export const notBack: Rewrite = (context, node) => {
+export const keepFloat16: Rewrite = (context, node) => {
   const [x] = inputsOf(context, node);
   return x?.dtype === "float16" ? x : context.g.op(node.op, [x ?? null], node.attributes);
 };
 
 /** A stored weight -> `type`, by nodes that run just before it is used. */
 export const unpackTo =
-  (type: ComputeType): Lowering["unpackWeight"] =>
+  (type: ComputeType): UnpackWeight =>
   (g, bound, shape) => {
     const { value, weight } = bound;
     const cast = (x: Value): Value => (x.dtype === type ? x : g.weightOp("Cast", [x], { to: ops.text(type) }));

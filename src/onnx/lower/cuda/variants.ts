@@ -1,0 +1,46 @@
+/**
+ * @module onnx/lower/cuda/variants
+ * The ways in which a network can be lowered for CUDA, so that they can be timed against each other on a GPU. Names are
+ * stable: the log of measurements (docs/notebook/cuda.md) refers to them.
+ */
+
+export interface CudaChoices {
+  /** `last`: feature maps channels-last, passes taken together; `first`: as the network has them. */
+  readonly layout: "first" | "last";
+  /** Linear layers: Gemm with its bias, or FusedMatMul and a sum. */
+  readonly linear: "gemm" | "matMul";
+  /** Sums that no norm follows take biases with them (BiasAdd). */
+  readonly biasAdd: boolean;
+  /**
+   * A group norm whose weight and bias differ from sample to sample: normalised for all, then a product, a sum and a SiLU
+   * (`affine`); or sample by sample, each with its own (`perSample`).
+   */
+  readonly timedNorm: "affine" | "perSample";
+  /** From so many pixels on, whole layers are computed sample by sample. */
+  readonly perSampleFrom: number;
+  /** Nearest neighbours: one Expand, or two concatenations. */
+  readonly upsample: "expand" | "concat";
+}
+
+const channelsLast: CudaChoices = {
+  layout: "last",
+  linear: "matMul",
+  biasAdd: true,
+  timedNorm: "perSample",
+  perSampleFrom: Infinity,
+  upsample: "expand",
+};
+
+/** By name. */
+export const cudaVariants: Readonly<Record<string, CudaChoices>> = {
+  plain: { ...channelsLast, layout: "first", linear: "gemm" },
+  "plain-matmul": { ...channelsLast, layout: "first" },
+  nhwc: channelsLast,
+  "nhwc-gemm": { ...channelsLast, linear: "gemm" },
+  "nhwc-affine": { ...channelsLast, timedNorm: "affine" },
+  "nhwc-no-biasadd": { ...channelsLast, biasAdd: false },
+  "nhwc-concat": { ...channelsLast, upsample: "concat" },
+  "nhwc-samples": { ...channelsLast, perSampleFrom: 128 * 128 },
+};
+
+export const cudaDefault: CudaChoices = channelsLast;
