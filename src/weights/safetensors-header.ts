@@ -41,8 +41,8 @@ export const prefixBytes = 8;
 /** A tensor's sides. torch has no more than 64, no network here more than 4. */
 const maxSides = 64;
 
-/** A tensor takes about twelve values and a hundred bytes; a checkpoint of this cascade has at most some thousand tensors. */
-const headerLimits: JsonLimits = { maxBytes: 10_000_000, maxDepth: 3, maxValues: 1_000_000, maxItems: maxSides };
+/** A tensor takes about twelve values and a hundred bytes; the largest file of this cascade has some 2,000 tensors. */
+const headerLimits: JsonLimits = { maxBytes: 10_000_000, maxDepth: 3, maxValues: 200_000, maxItems: maxSides };
 
 const lfsPointerStart = "version https://git-lfs";
 
