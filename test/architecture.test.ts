@@ -21,7 +21,9 @@ const floors: Readonly<Record<string, number>> = {
   hub: 3,
   image: 3,
   math: 2,
+  files: 2,
   "errors.ts": 1,
+  "text.ts": 1,
 };
 
 /** Who may import a package: folders (ending in "/") or files; "" is everyone. */
