@@ -49,8 +49,8 @@ function describeStage(stage: Stage): string {
 }
 
 /** @returns what `--dry-run --json` prints. */
-export function planJson(plan: Plan, needs: readonly StageNeed[], limits: Limits): string {
-  return `${JSON.stringify({ ...plan, memory: { limits, needs } }, null, 2)}\n`;
+export function planJson(plan: Plan, needs: readonly StageNeed[], limits: Limits): object {
+  return { ...plan, memory: { limits, needs } };
 }
 
 /** @returns the line that says what was written. */
@@ -61,9 +61,9 @@ export function describeResult({ request, plan, images }: DrawnJob, seconds: num
 }
 
 /** @returns what `--json` prints. */
-export function resultJson({ request, plan, images, stageMs, safety, notes }: DrawnJob, seconds: number): string {
+export function resultJson({ request, plan, images, stageMs, safety, notes }: DrawnJob, seconds: number): object {
   const { width, height } = lastDiffusionStage(plan);
-  const result = {
+  return {
     outputs: images.map(({ path }) => path ?? "-"),
     seed: request.seed,
     width,
@@ -75,7 +75,6 @@ export function resultJson({ request, plan, images, stageMs, safety, notes }: Dr
     notes,
     plan,
   };
-  return `${JSON.stringify(result, null, 2)}\n`;
 }
 
 /** Milliseconds as seconds. */

@@ -21,7 +21,8 @@ export function serve<Message>(
   work: (task: unknown, send: (message: Message) => Promise<void>) => Promise<void>,
 ): void {
   process.once("message", (task) => void answer(task, work));
-  process.on("SIGINT", () => {}); // Ctrl-C reaches the whole group; the parent decides what becomes of it
+  // these reach the whole group; the parent decides what becomes of its children
+  for (const signal of ["SIGINT", "SIGHUP", "SIGQUIT"] as const) process.on(signal, () => {});
   process.once("disconnect", () => process.exit()); // the parent is gone: nobody waits for the result
 }
 

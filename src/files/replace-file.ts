@@ -4,16 +4,15 @@
  * nobody can foresee and is made new (O_EXCL), so a link that was planted for it is never followed.
  */
 
-import { randomUUID } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
-
-/** @returns a path that does not exist, beside `path`. */
-export function draftOf(path: string): string {
-  return `${path}.${randomUUID()}.tmp`;
-}
+import { draftBeside } from "./draft.ts";
 
 /** Puts `content` at `path`, durably; a link there is replaced, not followed. System errors as they are. */
-export async function replaceFile(path: string, content: string | Uint8Array, draft = draftOf(path)): Promise<void> {
+export async function replaceFile(
+  path: string,
+  content: string | Uint8Array,
+  draft = draftBeside(path),
+): Promise<void> {
   try {
     const handle = await open(draft, "wx");
     try {

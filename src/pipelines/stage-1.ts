@@ -17,7 +17,7 @@ import { isGuided } from "../plan/plan.ts";
 import type { CreateSchedulerOptions } from "../schedulers/create-scheduler.ts";
 import type { TimestepSelection } from "../schedulers/scheduler.ts";
 import { type StepEvent, denoise } from "./denoise.ts";
-import { openScheduler } from "./open-scheduler.ts";
+import { openScheduler } from "../networks/open-scheduler.ts";
 import { type Start, startSample } from "./start.ts";
 
 /** What all jobs of an IF stage share. */

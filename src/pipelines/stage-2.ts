@@ -16,7 +16,7 @@ import { describeIfUnet } from "../networks/if-unet.ts";
 import { withNetwork } from "../networks/open-network.ts";
 import { drawNoise } from "../schedulers/noise.ts";
 import { denoise } from "./denoise.ts";
-import { openScheduler } from "./open-scheduler.ts";
+import { openScheduler } from "../networks/open-scheduler.ts";
 import { type Draw, type IfJob, type IfStageOptions, networkEmbeds } from "./stage-1.ts";
 import { startSample } from "./start.ts";
 

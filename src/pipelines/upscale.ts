@@ -11,19 +11,18 @@ import { preprocessUpscalerTensor } from "../image/preprocess-upscaler.ts";
 import { concatBatch, repeatInterleave, sliceBatch, tileBatch } from "../math/layout.ts";
 import type { Generator } from "../math/random.ts";
 import type { Tensor } from "../math/tensor.ts";
-import { readClipTextConfig } from "../models/clip-text.ts";
 import { readSdUnetConfig } from "../models/sd-unet-config.ts";
 import { readVaeConfig } from "../models/vae.ts";
 import { type NetworkDescription, TEXT_LENGTH, checkSameWidth } from "../networks/description.ts";
 import { type NetworkSettings, withNetwork } from "../networks/open-network.ts";
+import { openClipTokenizer } from "../networks/open-tokenizer.ts";
 import { type UpscalerNetworks, describeUpscaler } from "../networks/upscaler.ts";
 import { isGuided } from "../plan/plan.ts";
 import { drawNoise } from "../schedulers/noise.ts";
 import type { TimestepSelection } from "../schedulers/scheduler.ts";
-import { createClipTokenizer } from "../tokenizers/clip-tokenizer.ts";
 import type { Tokenized } from "../tokenizers/text-tokenizer.ts";
 import { type StepEvent, denoise } from "./denoise.ts";
-import { openScheduler } from "./open-scheduler.ts";
+import { openScheduler } from "../networks/open-scheduler.ts";
 
 /** What all jobs share. */
 export interface UpscaleOptions {
@@ -83,10 +82,7 @@ async function encodeClip(
   description: NetworkDescription,
   jobs: readonly UpscaleJob[],
 ): Promise<Text[]> {
-  const folder = join(checkpoint, "tokenizer");
-  const tokenizer = await createClipTokenizer(folder);
-  const { vocab_size: rows } = await readClipTextConfig(join(checkpoint, "text_encoder"));
-  if (tokenizer.vocabSize > rows) checkSameWidth(folder, tokenizer.vocabSize, "the text encoder's table", rows);
+  const tokenizer = await openClipTokenizer(checkpoint);
   const texts: Text[] = [];
   const samples = isGuided(guidanceScale) ? 2 : 1;
   const prompts = jobs[0]?.prompts.length ?? 0;

@@ -1,7 +1,7 @@
 /**
  * @module run/complete-plans
  * Requests -> plans with every decision made. This is the one place where a plan is put together: the model is found, its
- * checkpoints read, start images looked at, the stages planned, placed on a device and fitted into memory, in this order.
+ * checkpoints read, start images looked at, the stages planned and their files checked, then placed on a device and fitted into memory, in this order.
  */
 
 import { join } from "node:path";
@@ -15,6 +15,7 @@ import { gpuStagesOf } from "../plan/provider.ts";
 import { type Checkpoints, readCheckpoints } from "../plan/read-checkpoints.ts";
 import type { Request } from "../plan/request.ts";
 import type { Size } from "../plan/stage-size.ts";
+import { checkFiles } from "./check-files.ts";
 import { chooseProvider } from "./choose-provider.ts";
 import { findRequestedModel } from "./find-requested-model.ts";
 import { type FittedPlan, fitMemory } from "./fit-memory.ts";
@@ -82,6 +83,7 @@ async function completePlan(
   const [{ request, image }] = group;
   const requests = group.map((one) => one.request) as [Request, ...Request[]];
   const planned = makePlan(requests, model, checkpoints, image);
+  await checkFiles(planned);
   const provider = await chooseProvider(request.executionProvider, request.deviceId);
   const notes = [...new Set([...group.flatMap((one) => one.notes), ...planned.notes])];
   const placed = {

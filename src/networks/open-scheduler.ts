@@ -1,5 +1,5 @@
 /**
- * @module pipelines/open-scheduler
+ * @module networks/open-scheduler
  * A checkpoint's `scheduler/` and its kin as schedulers.
  */
 
