@@ -20,7 +20,8 @@ import { listenForInterrupt } from "./interrupt.ts";
 import { budgetsFrom, checkResume } from "./memory-options.ts";
 import { memoryReport, writeMemoryReport } from "./memory-report.ts";
 import type { CommonOptions } from "./options.ts";
-import { requestFrom } from "./request.ts";
+import { promptFrom, requestFrom } from "./request.ts";
+import { withStandardInput } from "./standard-input.ts";
 import { describePlan, describeResult, planJson, resultJson } from "./report.ts";
 import { createRunView } from "./run-view.ts";
 import type { CommandName } from "../plan/choices.ts";
@@ -36,10 +37,18 @@ export async function runCommand(
   options: CommonOptions,
 ): Promise<void> {
   checkResume(options);
+  const { image, mask } = options;
+  const given = { prompt: promptFrom(prompt, options.prompt), image, mask };
+  await withStandardInput(given, options.runDir, async (inputs) =>
+    runGiven(command, { ...options, ...inputs } as CommonOptions),
+  ); // what is undefined here was not given
+}
+
+async function runGiven(command: CommandName, options: CommonOptions): Promise<void> {
   const record = options.resume && options.runDir !== undefined ? await readRunRecord(options.runDir) : undefined;
   const [resumed] = record?.requests ?? [];
-  const isRepeated = prompt !== undefined || options.prompt !== undefined;
-  const request = resumed && !isRepeated ? resumed : requestFrom(command, prompt, options, resumed);
+  const request = resumed && options.prompt === undefined ? resumed : requestFrom(command, options, resumed);
+  if (!options.quiet) noteSeed(options.seed, request);
   const settings: RunSettings = {
     modelsFile: options.modelsFile,
     download: !options.dryRun,
@@ -48,6 +57,12 @@ export async function runCommand(
   };
   if (options.dryRun) await showPlan(request, settings, options);
   else await draw(request, settings, options, resumed !== undefined);
+}
+
+/** torch takes the low 32 bits of a seed; some programs mean "random" by -1. */
+function noteSeed(given: bigint | undefined, { seed }: Request): void {
+  if (given === undefined || given === BigInt(seed)) return;
+  say(`note: seed ${given} is taken as ${seed}, its low 32 bits, as torch does; leave --seed out for a random one.\n`);
 }
 
 async function showPlan(request: Request, settings: RunSettings, options: CommonOptions): Promise<void> {
