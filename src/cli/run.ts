@@ -72,7 +72,7 @@ async function showPlan(request: Request, settings: RunSettings, options: Common
   for (const { plan, needs, limits } of await completePlans([request], { ...settings, onEvent })) {
     if (options.json) printJson(planJson(plan, needs, limits));
     else print(describePlan(plan, needs, limits));
-    checkBudget(needs, limits);
+    checkBudget(needs, limits, plan);
   }
 }
 

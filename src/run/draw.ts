@@ -67,7 +67,7 @@ export interface DrawnJob {
  */
 export async function drawRequests(requests: readonly Request[], settings: DrawSettings): Promise<DrawnJob[]> {
   const plans = await completePlans(requests, settings);
-  for (const { needs, limits } of plans) checkBudget(needs, limits);
+  for (const { plan, needs, limits } of plans) checkBudget(needs, limits, plan);
   const drawn: DrawnJob[] = [];
   for (const complete of plans) {
     const jobs = await withRunFolder(complete, settings, (folder, runFolder) =>

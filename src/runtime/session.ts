@@ -4,7 +4,7 @@
  */
 
 import * as ort from "onnxruntime-node";
-import { ShapeError } from "../errors.ts";
+import { CheckpointError, ShapeError } from "../errors.ts";
 import { elementCount, type Tensor } from "../math/tensor.ts";
 import { encodeModel } from "../onnx/encode.ts";
 import type { Graph, Value } from "../onnx/graph.ts";
@@ -94,7 +94,22 @@ const namingFailure = <T>(
   { name }: Graph,
   { executionProvider: provider }: SessionSettings,
   work: Promise<T>,
-): Promise<T> => (!providers[provider].isCpu ? nameGpuFailure(`${name} on ${provider}`, work) : work);
+): Promise<T> =>
+  providers[provider].isCpu ? nameLostWeights(name, work) : nameGpuFailure(`${name} on ${provider}`, work);
+
+/** onnxruntime maps the files of weights: one that is removed or cut short while it is loaded is no mistake of ours. */
+async function nameLostWeights<T>(name: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    const isLost = cause instanceof Error && /external data|external initializer/i.test(cause.message);
+    if (!isLost) throw cause;
+    throw new CheckpointError(
+      `the weights of ${name} were removed or cut short while they were loaded; fetch or copy them again.`,
+      { cause },
+    );
+  }
+}
 
 /** @throws {StageError} a GPU gave what is no number. */
 export function numbersOf(
