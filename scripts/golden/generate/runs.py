@@ -362,7 +362,10 @@ def make_pipe(name, L, safety, scheduler=None, text=True):
             kw["image_noising_scheduler"] = L.scheduler(repo, "image_noising_scheduler")
         pipe = cls(**kw)
     if scheduler:
-        pipe.scheduler = getattr(diffusers, scheduler["class"]).from_config(pipe.scheduler.config, **scheduler.get("kwargs", {}))
+        # the settings go to the file's own class first: one like variance_type is the pipeline's, many classes ignore it
+        kw = scheduler.get("kwargs", {})
+        pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, **kw)
+        pipe.scheduler = getattr(diffusers, scheduler["class"]).from_config(pipe.scheduler.config, **kw)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
