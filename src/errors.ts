@@ -97,11 +97,11 @@ export function whyNotWritten(error: unknown): string {
   return sentences[code ?? ""] ?? code ?? message ?? String(error);
 }
 
-/** A stage took more of the graphics card's memory than it may. Exit 3. */
-export class CardMemoryError extends IfGenError {
+/** A stage took more memory of the GPU than it may. Exit 3. */
+export class GpuMemoryError extends IfGenError {
   constructor(message: string, options?: ErrorOptions) {
     super("MEMORY_BUDGET", message, options);
-    this.name = "CardMemoryError";
+    this.name = "GpuMemoryError";
   }
 }
 

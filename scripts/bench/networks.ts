@@ -3,11 +3,11 @@
  */
 
 import { join } from "node:path";
-import type { StageName } from "../../src/plan/plan.ts";
-import { stageEnvironment } from "../../src/machine/machine.ts";
 import { startLineProcess } from "./line-process.ts";
 import { type Pair, inTurn, pair } from "./pairs.ts";
 import { type Settings, checkpointOf, log, networkServer, reference } from "./settings.ts";
+import type { StageName } from "../../src/plan/stages.ts";
+import { stageEnvironment } from "../../src/machine/environment.ts";
 
 export type NetworkName = "T5" | "stage 1 UNet" | "stage 2 UNet" | "stage 3 UNet" | "VAE decoder";
 

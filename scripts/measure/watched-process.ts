@@ -3,7 +3,7 @@
 import { fork } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { type MemoryPeaks, guardMemory } from "../../src/executor/memory-guard.ts";
-import { stageEnvironment } from "../../src/machine/machine.ts";
+import { stageEnvironment } from "../../src/machine/environment.ts";
 
 /**
  * @param script a module that takes its job as JSON from its first argument and ends with `finish`.

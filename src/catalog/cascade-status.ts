@@ -9,15 +9,15 @@ import type { HubSettings } from "../hub/types.ts";
 import type { Variant } from "../weights/variants.ts";
 import { inspectCheckpoint } from "./inspect-checkpoint.ts";
 import { locateStage } from "./locate.ts";
-import { type Hardware, usableMemoryBytes } from "../machine/machine.ts";
-import { type Cascade, type Manifest, type StageKey, type StageSource, stageKeys } from "./manifest.ts";
+import { type Cascade, type Manifest, type StageSource } from "./manifest.ts";
 import type { Repository } from "./manifest-schema.ts";
 import { type Pins, pinKey } from "./pins.ts";
 import { totalBytes } from "./select-files.ts";
-import { stageLayouts } from "../plan/stage-layout.ts";
+import { repositoryLayouts, type RepositoryKey, repositoryKeys } from "../plan/stages.ts";
+import { type Hardware, usableMemoryBytes } from "../machine/hardware.ts";
 
 export interface StageStatus {
-  readonly stage: StageKey;
+  readonly stage: RepositoryKey;
   readonly source: StageSource;
   readonly present: boolean;
   /** What is missing of a checkpoint that is there in part. */
@@ -59,7 +59,7 @@ export async function readCascadeStatus(
   variant?: Variant,
 ): Promise<CascadeStatus> {
   const stages = await Promise.all(
-    stageKeys.map((stage) => readStageStatus(stage, cascade.stages[stage], sources, variant)),
+    repositoryKeys.map((stage) => readStageStatus(stage, cascade.stages[stage], sources, variant)),
   );
   const bytes = sum(stages);
   const missingBytes = sum(stages.filter(({ present, source }) => !present && source.kind === "hub"));
@@ -84,13 +84,13 @@ function sum(stages: readonly StageStatus[]): number | undefined {
 }
 
 async function readStageStatus(
-  stage: StageKey,
+  stage: RepositoryKey,
   source: StageSource,
   { manifest, settings, pins }: StatusSources,
   variant: Variant | undefined,
 ): Promise<StageStatus> {
   if (source.kind === "folder") {
-    const { missing } = await inspectCheckpoint(source.folder, stageLayouts[stage], variant);
+    const { missing } = await inspectCheckpoint(source.folder, repositoryLayouts[stage], variant);
     const bytes = await folderBytes(source.folder);
     const present = missing.length === 0;
     const isThere = bytes > 0; // a folder that is not there has no size that could be known
@@ -120,11 +120,11 @@ async function readStageStatus(
 /** @returns the networks' variants as a pull would choose them, summed up; undefined: models.json gives no sizes. */
 function approximateBytes(
   repository: Repository | undefined,
-  stage: StageKey,
+  stage: RepositoryKey,
   wanted: Variant | undefined,
 ): number | undefined {
   let total = 0;
-  for (const [name, { variants, essential }] of Object.entries(stageLayouts[stage])) {
+  for (const [name, { variants, essential }] of Object.entries(repositoryLayouts[stage])) {
     if (variants.length === 0) continue;
     const sizes = repository?.approximateBytes[name];
     const bytes = (wanted && sizes?.[wanted]) ?? sizes?.["8bit"] ?? sizes?.fp16 ?? sizes?.fp32;

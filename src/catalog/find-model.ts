@@ -10,27 +10,27 @@ import { CheckpointError, HubError } from "../errors.ts";
 import type { DownloadEvent, HubSettings } from "../hub/types.ts";
 import type { Variant } from "../weights/variants.ts";
 import { type HubSource, type Located, locateStage } from "./locate.ts";
-import { type Cascade, type Manifest, type StageKey, stageKeys, stageSourceOf, stagesIn } from "./manifest.ts";
-import type { CascadeDefaults } from "./manifest-schema.ts";
+import { type Cascade, type Manifest, stageSourceOf, stagesIn } from "./manifest.ts";
 import { readPins } from "./pins.ts";
 import { pullStage } from "./pull.ts";
-
-export interface Model {
-  /** As it was asked for. */
-  readonly name: string;
-  /** Folders laid out as the Hub repositories of the three stages. They need not exist. */
-  readonly checkpoints: Readonly<Record<StageKey, string>>;
-  readonly defaults: CascadeDefaults;
-}
+import type { CascadeDefaults, Model } from "../plan/model.ts";
+import {
+  type RepositoryKey,
+  type Side,
+  diffusionTable,
+  diffusionUntil,
+  repositoryKeys,
+  stageOfKind,
+} from "../plan/stages.ts";
 
 export interface ModelRequest {
   /** A name of models.json, or a folder that holds if-i, if-ii and x4-upscaler. */
   readonly model: string;
   /** Each a folder, `organisation/name` or `organisation/name@revision`: takes the place of the model's. */
-  readonly stages?: Readonly<Partial<Record<StageKey, string>>>;
+  readonly stages?: Readonly<Partial<Record<RepositoryKey, string>>>;
   readonly variant?: Variant;
-  /** How many of the stages are run: the others need not be there. */
-  readonly stageCount: number;
+  /** The last side that is drawn: checkpoints of larger ones need not be there. */
+  readonly until: Side;
 }
 
 export interface ModelSources {
@@ -61,24 +61,26 @@ const referenceDefaults: CascadeDefaults = {
  */
 export async function findModel(request: ModelRequest, sources: ModelSources): Promise<Model> {
   const cascade = findCascade(request.model, sources.manifest);
-  const checkpoints: Partial<Record<StageKey, string>> = {};
-  const replaced: StageKey[] = [];
-  for (const [index, stage] of stageKeys.entries()) {
-    const asked = request.stages?.[stage];
-    if (asked !== undefined) replaced.push(stage);
+  const needed = new Set([stageOfKind("text"), ...diffusionUntil(request.until)].map(({ repository }) => repository));
+  const checkpoints: Partial<Record<RepositoryKey, string>> = {};
+  const replaced: RepositoryKey[] = [];
+  for (const key of repositoryKeys) {
+    const requested = request.stages?.[key];
+    if (requested !== undefined) replaced.push(key);
     const source =
-      asked === undefined ? cascade.stages[stage] : stageSourceOf(asked, ".", sources.manifest.repositories);
+      requested === undefined ? cascade.stages[key] : stageSourceOf(requested, ".", sources.manifest.repositories);
     if (source.kind === "folder") {
-      if (asked !== undefined) checkStageFolder(index + 1, asked, source.folder);
-      checkpoints[stage] = source.folder;
+      if (requested !== undefined) checkStageFolder(key, requested, source.folder);
+      checkpoints[key] = source.folder;
     } else {
-      checkpoints[stage] = index < request.stageCount ? await hubFolder(stage, source, request, sources) : source.repo;
+      checkpoints[key] = needed.has(key) ? await hubFolder(key, source, request, sources) : source.repo;
     }
   }
   return {
-    name: [request.model, ...replaced.map((stage) => request.stages?.[stage])].join(" + "),
+    name: [request.model, ...replaced.map((key) => request.stages?.[key])].join(" + "),
+    isOwn: cascade.isOwn && replaced.length === 0,
     checkpoints: checkpoints as Model["checkpoints"],
-    defaults: defaultsOf(cascade, replaced),
+    defaults: mergedDefaults(cascade, replaced),
   };
 }
 
@@ -87,14 +89,14 @@ export async function findModel(request: ModelRequest, sources: ModelSources): P
  * @throws {CheckpointError} it is neither.
  */
 export function findCascade(name: string, { cascades }: Manifest): Cascade {
-  const known = cascades.get(name);
-  if (known) return known;
+  const cascade = cascades.get(name);
+  if (cascade) return cascade;
   const directory = resolve(name);
   if (existsSync(directory) && statSync(directory).isDirectory()) {
-    return { name, description: "", license: "", stages: stagesIn(directory) };
+    return { name, description: "", license: "", isOwn: false, stages: stagesIn(directory) };
   }
   const hint = /^[\w.-]+\/[\w.-]+$/.test(name)
-    ? `; a repository is one stage's: give it with --stage-1-model, --stage-2-model or --stage-3-model`
+    ? `; a repository is one stage's: give it with ${diffusionTable.map((row) => `--${row.name}-model`).join(", ")}`
     : "";
   throw new CheckpointError(
     `${name} is neither a folder that holds if-i, if-ii and x4-upscaler nor one of ${[...cascades.keys()].join(", ")}${hint}.`,
@@ -102,10 +104,13 @@ export function findCascade(name: string, { cascades }: Manifest): Cascade {
 }
 
 /** A stage that was replaced has the reference's defaults: the cascade's were found with another network. */
-function defaultsOf({ defaults = referenceDefaults }: Cascade, replaced: readonly StageKey[]): CascadeDefaults {
+function mergedDefaults(
+  { defaults = referenceDefaults }: Cascade,
+  replaced: readonly RepositoryKey[],
+): CascadeDefaults {
   const merge = <T extends object>(own: T | undefined, reference: T | undefined): T => {
-    const others = Object.entries(own ?? {}).filter(([stage]) => !replaced.includes(stage as StageKey));
-    const taken = Object.entries(reference ?? {}).filter(([stage]) => replaced.includes(stage as StageKey));
+    const others = Object.entries(own ?? {}).filter(([stage]) => !replaced.includes(stage as RepositoryKey));
+    const taken = Object.entries(reference ?? {}).filter(([stage]) => replaced.includes(stage as RepositoryKey));
     return Object.fromEntries([...others, ...taken]) as T;
   };
   return {
@@ -115,15 +120,19 @@ function defaultsOf({ defaults = referenceDefaults }: Cascade, replaced: readonl
   };
 }
 
-function checkStageFolder(stage: number, asked: string, folder: string): void {
+/** The stage by which a repository is named in options. */
+export const optionOf = (key: RepositoryKey): string =>
+  diffusionTable.find(({ repository }) => repository === key)?.name ?? key;
+
+function checkStageFolder(key: RepositoryKey, requested: string, folder: string): void {
   if (existsSync(folder)) return;
   throw new CheckpointError(
-    `--stage-${stage}-model ${asked}: neither a folder that exists nor organisation/name of the Hub; check it.`,
+    `--${optionOf(key)}-model ${requested}: neither a folder that exists nor organisation/name of the Hub; check it.`,
   );
 }
 
 async function hubFolder(
-  stage: StageKey,
+  stage: RepositoryKey,
   source: HubSource,
   { model, stages, variant }: ModelRequest,
   { settings, home, download, onNote }: ModelSources,

@@ -9,7 +9,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { type Variant, listVariants } from "../weights/variants.ts";
-import type { Component, StageLayout } from "../plan/stage-layout.ts";
+import type { Component, RepositoryLayout } from "../plan/stages.ts";
 
 export interface Inspection {
   /** Folders, or their weights, that the checkpoint should have and has not. */
@@ -22,7 +22,11 @@ export interface Inspection {
  * @param folder laid out as the Hub repository; need not exist.
  * @param wanted for the networks that are published in it; absent: any variant will do.
  */
-export async function inspectCheckpoint(folder: string, layout: StageLayout, wanted?: Variant): Promise<Inspection> {
+export async function inspectCheckpoint(
+  folder: string,
+  layout: RepositoryLayout,
+  wanted?: Variant,
+): Promise<Inspection> {
   const indexed = readModelIndex(folder);
   const missing: string[] = [];
   for (const [name, component] of Object.entries(layout)) {

@@ -9,9 +9,9 @@ import { snapshotFolder } from "../hub/layout.ts";
 import type { HubSettings } from "../hub/types.ts";
 import type { Variant } from "../weights/variants.ts";
 import { type Inspection, inspectCheckpoint } from "./inspect-checkpoint.ts";
-import type { StageKey, StageSource } from "./manifest.ts";
+import type { StageSource } from "./manifest.ts";
 import { type Pins, pinKey } from "./pins.ts";
-import { stageLayouts } from "../plan/stage-layout.ts";
+import { repositoryLayouts, type RepositoryKey } from "../plan/stages.ts";
 
 export type HubSource = Extract<StageSource, { kind: "hub" }>;
 
@@ -29,7 +29,7 @@ export interface Located extends Inspection {
 export async function locateStage(
   settings: HubSettings,
   pins: Pins,
-  stage: StageKey,
+  stage: RepositoryKey,
   { repo, revision }: HubSource,
   variant?: Variant,
 ): Promise<Located | undefined> {
@@ -39,7 +39,7 @@ export async function locateStage(
     if (commit === undefined) continue;
     const folder = snapshotFolder(settings, repo, commit);
     if (!existsSync(folder)) continue;
-    found.push({ commit, folder, ...(await inspectCheckpoint(folder, stageLayouts[stage], variant)) });
+    found.push({ commit, folder, ...(await inspectCheckpoint(folder, repositoryLayouts[stage], variant)) });
   }
   return found.find(({ missing }) => missing.length === 0) ?? found.find(({ usable }) => usable) ?? found[0];
 }

@@ -4,22 +4,8 @@
  */
 
 import { z } from "zod";
-
-const ifStageDefaults = z.strictObject({
-  steps: z.int().positive().optional(),
-  /** A preset's name or a list; takes the place of steps. */
-  timesteps: z.union([z.string(), z.array(z.int().nonnegative())]).optional(),
-  guidance: z.number().nonnegative(),
-  noiseLevel: z.int().nonnegative().optional(),
-  /** img2img and inpaint, stage 1 and 2. */
-  strength: z.number().positive().max(1).optional(),
-});
-
-const cascadeStages = { stage1: ifStageDefaults, stage2: ifStageDefaults, stage3: ifStageDefaults };
-/** What img2img and inpaint do otherwise than txt2img: whole stages. */
-const otherStages = z.strictObject(cascadeStages).partial().exactOptional();
-
-const defaults = z.strictObject({ ...cascadeStages, img2img: otherStages, inpaint: otherStages });
+import { cascadeDefaults } from "../plan/model.ts";
+import { type RepositoryKey, repositoryKeys } from "../plan/stages.ts";
 
 const bytes = z.int().nonnegative();
 
@@ -43,10 +29,14 @@ const common = {
   license: z.string(),
   /** Roughly what a run takes at most, the largest network and its work: shown, and compared with the machine's. */
   memoryBytes: bytes.optional(),
-  defaults: defaults.optional(),
+  defaults: cascadeDefaults.optional(),
 };
 
 const stageSource = z.string().min(1);
+
+const sources = Object.fromEntries(repositoryKeys.map((key) => [key, stageSource])) as Readonly<
+  Record<RepositoryKey, typeof stageSource>
+>;
 
 const cascade = z.union([
   /** Where the three checkpoints lie, relative to the file that says so. */
@@ -54,7 +44,7 @@ const cascade = z.union([
   /** Each an organisation/name of the Hub, or a folder, relative to the file that says so. */
   z.strictObject({
     ...common,
-    stages: z.strictObject({ stage1: stageSource, stage2: stageSource, stage3: stageSource }),
+    stages: z.strictObject(sources),
   }),
 ]);
 
@@ -64,7 +54,5 @@ export const manifestFile = z.strictObject({
   cascades: z.record(z.string(), cascade),
 });
 
-export type StageDefaults = z.infer<typeof ifStageDefaults>;
-export type CascadeDefaults = z.infer<typeof defaults>;
 export type Repository = z.infer<typeof repository>;
 export type CascadeEntry = z.infer<typeof cascade>;

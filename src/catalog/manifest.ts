@@ -9,11 +9,10 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CheckpointError } from "../errors.ts";
-import { configFolder } from "../machine/machine.ts";
-import { type CascadeDefaults, type CascadeEntry, type Repository, manifestFile, repoName } from "./manifest-schema.ts";
-
-export type StageKey = "stage1" | "stage2" | "stage3";
-export const stageKeys: readonly StageKey[] = ["stage1", "stage2", "stage3"];
+import type { CascadeDefaults } from "../plan/model.ts";
+import { type RepositoryKey, repositoryFolders, repositoryKeys } from "../plan/stages.ts";
+import { type CascadeEntry, type Repository, manifestFile, repoName } from "./manifest-schema.ts";
+import { configFolder } from "../machine/folders.ts";
 
 /** Where a stage's checkpoint comes from. */
 export type StageSource =
@@ -24,8 +23,10 @@ export interface Cascade {
   readonly name: string;
   readonly description: string;
   readonly license: string;
+  /** An entry of the program's own models.json that lies in its own folder: the demo. */
+  readonly isOwn: boolean;
   readonly memoryBytes?: number;
-  readonly stages: Readonly<Record<StageKey, StageSource>>;
+  readonly stages: Readonly<Record<RepositoryKey, StageSource>>;
   /** Absent: the reference pipelines' own. */
   readonly defaults?: CascadeDefaults;
 }
@@ -37,9 +38,7 @@ export interface Manifest {
 
 /** The package's root: from src/plan and from dist/plan alike. */
 const rootUrl = new URL("../../", import.meta.url);
-
-/** The three folders of a cascade that lies in one directory. */
-const stageFolders: Readonly<Record<StageKey, string>> = { stage1: "if-i", stage2: "if-ii", stage3: "x4-upscaler" };
+const ownFolder = resolve(fileURLToPath(rootUrl));
 
 /**
  * @param modelsFile what --models-file names.
@@ -98,15 +97,16 @@ function cascadeOf(
   repositories: ReadonlyMap<string, Repository>,
 ): Cascade {
   const { description, license, memoryBytes, defaults: settings } = entry;
-  const stages = stageKeys.map((stage): [StageKey, StageSource] => {
+  const stages = repositoryKeys.map((stage): [RepositoryKey, StageSource] => {
     if ("directory" in entry)
-      return [stage, { kind: "folder", folder: join(resolve(base, entry.directory), stageFolders[stage]) }];
+      return [stage, { kind: "folder", folder: join(resolve(base, entry.directory), repositoryFolders[stage]) }];
     return [stage, stageSourceOf(entry.stages[stage], base, repositories)];
   });
   return {
     name,
     description,
     license,
+    isOwn: base === ownFolder && "directory" in entry,
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
     stages: Object.fromEntries(stages) as Cascade["stages"],
     ...(settings === undefined ? {} : { defaults: settings }),
@@ -115,7 +115,10 @@ function cascadeOf(
 
 /** @returns the three checkpoints of a cascade that lies in one directory. */
 export function stagesIn(directory: string): Cascade["stages"] {
-  const folders = stageKeys.map((stage) => [stage, { kind: "folder", folder: join(directory, stageFolders[stage]) }]);
+  const folders = repositoryKeys.map((stage) => [
+    stage,
+    { kind: "folder", folder: join(directory, repositoryFolders[stage]) },
+  ]);
   return Object.fromEntries(folders) as Cascade["stages"];
 }
 

@@ -12,10 +12,9 @@ import { isCommit } from "../hub/names.ts";
 import type { DownloadEvent, DownloadedFiles, HubSettings, RepoListing } from "../hub/types.ts";
 import type { Variant } from "../weights/variants.ts";
 import type { HubSource } from "./locate.ts";
-import type { StageKey } from "./manifest.ts";
 import { addPin, pinKey, readPins } from "./pins.ts";
 import { selectFiles, totalBytes } from "./select-files.ts";
-import { stageLayouts } from "../plan/stage-layout.ts";
+import { repositoryLayouts, type RepositoryKey } from "../plan/stages.ts";
 
 export interface PullOptions {
   readonly variant?: Variant;
@@ -47,13 +46,13 @@ export interface PlannedPull {
 export async function planPull(
   settings: HubSettings,
   home: string,
-  stage: StageKey,
+  stage: RepositoryKey,
   source: HubSource,
   { variant, renew, signal }: PullOptions = {},
 ): Promise<PlannedPull> {
   const pinned = renew ? undefined : readPins(home).get(pinKey(source.repo, source.revision))?.commit;
   const { commit, files } = await listRepo(settings, source.repo, pinned ?? source.revision, signal);
-  const selection = selectFiles(source.repo, files, stageLayouts[stage], variant);
+  const selection = selectFiles(source.repo, files, repositoryLayouts[stage], variant);
   const listing = { commit, files: selection.files };
   return {
     source,
@@ -90,7 +89,7 @@ export async function carryOutPull(
 export async function pullStage(
   settings: HubSettings,
   home: string,
-  stage: StageKey,
+  stage: RepositoryKey,
   source: HubSource,
   options: PullOptions = {},
 ): Promise<DownloadedFiles> {

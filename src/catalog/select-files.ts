@@ -7,7 +7,7 @@
 import { CheckpointError } from "../errors.ts";
 import type { RepoFile } from "../hub/types.ts";
 import type { Variant } from "../weights/variants.ts";
-import type { Component, StageLayout } from "../plan/stage-layout.ts";
+import type { Component, RepositoryLayout } from "../plan/stages.ts";
 
 export interface FileSelection {
   readonly files: readonly RepoFile[];
@@ -22,7 +22,7 @@ export interface FileSelection {
 export function selectFiles(
   repo: string,
   files: readonly RepoFile[],
-  layout: StageLayout,
+  layout: RepositoryLayout,
   wanted?: Variant,
 ): FileSelection {
   const selected = files.filter(({ path }) => path === "model_index.json");

@@ -31,8 +31,8 @@ async function doctor({ json }: { json?: boolean }): Promise<void> {
 async function runChecks(): Promise<Check[]> {
   const [{ readHubContext }, { readHardware }, { checkMachine }, { checkEngine }, { checkGpu }, { checkHub }] =
     await Promise.all([
-      import("./hub-context.ts"),
-      import("../machine/machine.ts"),
+      import("../catalog/hub-context.ts"),
+      import("../machine/hardware.ts"),
       import("./doctor/machine.ts"),
       import("./doctor/engine.ts"),
       import("./doctor/gpu.ts"),

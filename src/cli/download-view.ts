@@ -4,8 +4,9 @@
  */
 
 import type { DownloadEvent } from "../hub/types.ts";
-import { formatBytes, formatDuration } from "./format.ts";
+import { formatDuration } from "./format.ts";
 import type { Terminal } from "./progress.ts";
+import { formatBytes } from "../machine/bytes.ts";
 
 export interface DownloadView {
   readonly update: (repo: string, event: DownloadEvent) => void;

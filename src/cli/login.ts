@@ -29,7 +29,7 @@ export function addLogin(program: Command): void {
  */
 async function login({ tokenStdin }: { tokenStdin?: boolean }): Promise<void> {
   const { askForToken, readTokenFromStdin } = await import("./read-token.ts");
-  const { readHubContext } = await import("./hub-context.ts");
+  const { readHubContext } = await import("../catalog/hub-context.ts");
   const { whoAmI } = await import("../hub/who-am-i.ts");
   const { environment, settings } = readHubContext();
   const token = tokenStdin ? await readTokenFromStdin() : await askForToken(settings.endpoint);
@@ -63,7 +63,7 @@ async function storeToken(path: string, token: string): Promise<void> {
 
 /** @throws {HubError} cache: the file cannot be removed. */
 async function logout(): Promise<void> {
-  const { readHubEnvironment } = await import("../machine/machine.ts");
+  const { readHubEnvironment } = await import("../machine/environment.ts");
   const { tokenPath, tokenSource } = readHubEnvironment();
   try {
     await rm(tokenPath);
@@ -81,7 +81,7 @@ async function logout(): Promise<void> {
 
 /** @throws {HubError} token: there is none, or the Hub does not know it. */
 async function whoami({ json }: { json?: boolean }): Promise<void> {
-  const { readHubContext } = await import("./hub-context.ts");
+  const { readHubContext } = await import("../catalog/hub-context.ts");
   const { whoAmI } = await import("../hub/who-am-i.ts");
   const { environment, settings } = readHubContext();
   const { name } = await whoAmI(settings);

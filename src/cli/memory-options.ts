@@ -5,8 +5,8 @@
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../errors.ts";
-import { type Limits, chooseLimits, parseBytes } from "../memory/budget.ts";
-import { readAvailableMemory } from "../machine/machine.ts";
+import { parseBytes } from "../memory/bytes.ts";
+import type { Budgets } from "../run/settings.ts";
 
 export interface MemoryOptions {
   ramBudget?: number;
@@ -52,15 +52,21 @@ export function addMemoryOptions(command: Command): Command {
     )
     .option("--report <file.json>", "write what each stage was predicted to take and what it took")
     .option("--run-dir <folder>", "keep each finished stage there, so that --resume can go on after any end")
-    .option("--resume", "go on with the run in --run-dir; repeat its other options");
+    .option("--resume", "go on with the run in --run-dir; its prompt and settings are kept there");
 }
 
 /** @throws {UsageError} `--resume` without a folder to resume. */
-export function limitsFrom({ ramBudget, vramBudget, budget, resume, runDir }: MemoryOptions): Limits {
-  if (resume && runDir === undefined)
+export function checkResume({ resume, runDir }: MemoryOptions): void {
+  if (resume && runDir === undefined) {
     throw new UsageError("--resume needs --run-dir, the folder of the run to go on with.");
-  return chooseLimits(readAvailableMemory(), { ram: ramBudget, vram: vramBudget, budget });
+  }
 }
+
+export const budgetsFrom = ({ ramBudget: ram, vramBudget: vram, budget }: MemoryOptions): Budgets => ({
+  ram,
+  vram,
+  budget,
+});
 
 function bytes(text: string): number {
   try {

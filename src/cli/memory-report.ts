@@ -16,7 +16,7 @@ export interface MemoryReport {
     readonly measured?: StageEnd["peaks"];
     /** Predicted peak / measured peak. */
     readonly ratio?: number;
-    /** The same of the graphics card's memory. */
+    /** The same of the GPU's memory. */
     readonly gpuRatio?: number;
   })[];
 }
@@ -25,13 +25,13 @@ export function memoryReport(limits: Limits, needs: readonly StageNeed[], ends: 
   const stages = needs.map((need) => {
     const end = ends.find(({ stage }) => stage === need.stage);
     const resident = end?.peaks?.residentBytes ?? 0;
-    const ofCard = end?.peaks?.gpuBytes ?? 0;
+    const ofGpu = end?.peaks?.gpuBytes ?? 0;
     return {
       ...need,
       ...(end ? { seconds: Number((end.milliseconds / 1000).toFixed(3)) } : {}),
       ...(end?.peaks ? { measured: end.peaks } : {}),
       ...(resident > 0 ? { ratio: Number((need.peakBytes / resident).toFixed(3)) } : {}),
-      ...(ofCard > 0 && need.gpuBytes ? { gpuRatio: Number((need.gpuBytes / ofCard).toFixed(3)) } : {}),
+      ...(ofGpu > 0 && need.gpuBytes ? { gpuRatio: Number((need.gpuBytes / ofGpu).toFixed(3)) } : {}),
     };
   });
   return { limits, stages };

@@ -4,6 +4,7 @@
  */
 
 import { type Command, Option } from "commander";
+import { type Side, sides } from "../plan/stages.ts";
 import { side } from "./values.ts";
 
 /** What the commands about models share. */
@@ -18,7 +19,7 @@ export interface PullCommandOptions extends ModelsOptions {
   dryRun?: boolean;
   quiet?: boolean;
   tokenStdin?: boolean;
-  until: number;
+  until: Side;
 }
 
 export function addModels(program: Command): void {
@@ -60,7 +61,7 @@ function addPull(models: Command): void {
       "--revision <revision>",
       "branch, tag or commit for all its repositories, asked for anew (default: what is pinned)",
     )
-    .option("--until <pixels>", "only the stages that a picture of 64, 256 or 1024 pixels needs", side, 1024)
+    .option("--until <pixels>", `only the stages that an image of ${sides.join(", ")} pixels needs`, side, sides.at(-1))
     .option("--dry-run", "print the files and how much is missing, and end")
     .option("--token-stdin", "read the Hub's token from standard input, for this command alone")
     .option("-q, --quiet", "print nothing but errors")

@@ -5,6 +5,7 @@
 
 import type { StageProgress } from "../executor/executor.ts";
 import type { Plan, Stage } from "../plan/plan.ts";
+import { describeStage } from "../plan/stages.ts";
 
 export interface ProgressView {
   readonly update: (progress: StageProgress) => void;
@@ -38,7 +39,7 @@ export function createProgressView(
   };
   return {
     update(progress) {
-      const key = `${progress.stage} ${progress.what}`;
+      const key = `${progress.stage} ${progress.job} ${progress.what}`;
       if (running?.key !== key) {
         if (terminal.isTTY) endLine();
         running = { key, start: now(), firstStep: progress.step };
@@ -62,8 +63,8 @@ export function createProgressView(
 }
 
 function labelOf(stage: Stage): string {
-  if (stage.name === "text-encoding") return "text";
-  return stage.name === "safety" ? "safety" : `${stage.name.replace("-", " ")}, ${describeSize(stage)}`;
+  const { label } = describeStage(stage.name);
+  return stage.kind === "diffusion" ? `${label}, ${describeSize(stage)}` : label;
 }
 
 /** `64 px`, or, where the sides differ, `96x64 px`. */

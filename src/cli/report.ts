@@ -3,85 +3,80 @@
  * A plan before it runs and a result after, for people and as JSON.
  */
 
-import type { StageTimes } from "../executor/executor.ts";
-import type { SafetyReport } from "../executor/protocol.ts";
-import { type DiffusionStage, type Plan, type Stage, diffusionStages, stepCount } from "../plan/plan.ts";
+import type { Limits, StageNeed } from "../memory/budget.ts";
+import { budgetTable } from "../memory/budget-table.ts";
+import { type Plan, type Stage, lastDiffusionStage } from "../plan/plan.ts";
 import { describeProvider } from "../plan/provider.ts";
+import type { DrawnJob } from "../run/draw.ts";
 import { describeSize } from "./progress.ts";
 
-export interface Result {
-  readonly plan: Plan;
-  readonly paths: readonly string[];
-  readonly times: StageTimes;
-  readonly seconds: number;
-  /** One entry per picture, if they were looked at. */
-  readonly safety?: SafetyReport;
-  /** All that was noted on the way, the plan's notes first. */
-  readonly notes: readonly string[];
-}
-
-/** @returns lines: what would be run, one stage each. */
-export function describePlan(plan: Plan): string {
-  const [first] = diffusionStages(plan);
+/** @returns lines: what would be run, one stage each, and the memory it would take. */
+export function describePlan(plan: Plan, needs: readonly StageNeed[], limits: Limits): string {
+  const [{ prompt, negativePrompt, seed, start } = { prompt: "", negativePrompt: "", seed: 0 }] = plan.jobs;
   const lines = [
     `command  ${plan.command}`,
     `model    ${plan.model}`,
-    `prompt   ${plan.prompt}`,
-    ...(plan.negativePrompt === "" ? [] : [`without  ${plan.negativePrompt}`]),
-    ...(first?.start ? [`image    ${first.start.image}`] : []),
-    `seed     ${plan.seed}`,
-    `pictures ${plan.numImages}`,
-    ...(plan.provider ? [`provider ${describeProvider(plan.provider)}`] : []),
+    `prompt   ${prompt}`,
+    ...(negativePrompt === "" ? [] : [`without  ${negativePrompt}`]),
+    ...(start ? [`image    ${start.image}`] : []),
+    `seed     ${seed}`,
+    `images   ${plan.numImages}`,
+    `provider ${describeProvider(plan.provider)}`,
     ...plan.stages.map((stage) => `${stage.name.padEnd(13)}  ${describeStage(stage)}`),
-    ...(plan.pasteBack ? ["the original's untouched pixels are put back"] : []),
+    ...(start?.pasteBack ? ["the original's untouched pixels are put back"] : []),
     ...plan.notes.map((note) => `note: ${note}`),
+    "",
+    budgetTable(needs, limits),
   ];
   return `${lines.join("\n")}\n`;
 }
 
 function describeStage(stage: Stage): string {
-  if (stage.name === "text-encoding") {
+  if (stage.kind === "text") {
     return `T5, ${stage.cleanCaption ? "prompt cleaned" : "prompt lower-cased"}, ${stage.checkpoint}`;
   }
-  if (stage.name === "safety") return `flagged pictures: ${stage.action}, ${stage.checkpoint}`;
+  if (stage.kind === "safety") return `flagged images: ${stage.action}, ${stage.checkpoint}`;
   const preset = stage.preset ? ` (${stage.preset})` : "";
   const parts = [
     describeSize(stage),
-    `${stepCount(stage)} steps${preset}`,
+    `${stage.steps} steps${preset}`,
     `guidance ${stage.guidanceScale}`,
     ...(stage.noiseLevel === undefined ? [] : [`noise level ${stage.noiseLevel}`]),
-    ...(stage.start ? [`strength ${stage.start.strength}`] : []),
+    ...(stage.strength === undefined ? [] : [`strength ${stage.strength}`]),
     stage.checkpoint,
   ];
   return parts.join(", ");
 }
 
-/** @returns the line that says what was written. */
-export function describeResult({ plan, paths, seconds }: Result): string {
-  const { width, height } = lastStage(plan);
-  const what = paths.map((path) => (path === "-" ? "standard output" : path)).join(", ");
-  return `wrote ${what} (${width}x${height}, seed ${plan.seed}) in ${seconds.toFixed(1)} s\n`;
+/** @returns what `--dry-run --json` prints. */
+export function planJson(plan: Plan, needs: readonly StageNeed[], limits: Limits): string {
+  return `${JSON.stringify({ ...plan, memory: { limits, needs } }, null, 2)}\n`;
 }
 
-/** @returns what --json prints. */
-export function resultJson({ plan, paths, times, seconds, safety, notes }: Result): unknown {
-  const { width, height } = lastStage(plan);
-  return {
-    outputs: paths,
-    seed: plan.seed,
+/** @returns the line that says what was written. */
+export function describeResult({ request, plan, images }: DrawnJob, seconds: number): string {
+  const { width, height } = lastDiffusionStage(plan);
+  const what = images.map(({ path }) => path ?? "standard output").join(", ");
+  return `wrote ${what} (${width}x${height}, seed ${request.seed}) in ${seconds.toFixed(1)} s\n`;
+}
+
+/** @returns what `--json` prints. */
+export function resultJson({ request, plan, images, stageMs, safety, notes }: DrawnJob, seconds: number): string {
+  const { width, height } = lastDiffusionStage(plan);
+  const result = {
+    outputs: images.map(({ path }) => path ?? "-"),
+    seed: request.seed,
     width,
     height,
-    seconds: Number(seconds.toFixed(3)),
-    ...(plan.provider ? { executionProvider: plan.provider } : {}),
-    stages: [...times].map(([name, milliseconds]) => ({ name, seconds: Number((milliseconds / 1000).toFixed(3)) })),
+    seconds: roundMs(1000 * seconds),
+    executionProvider: plan.provider,
+    stages: [...stageMs].map(([name, milliseconds]) => ({ name, seconds: roundMs(milliseconds) })),
     ...(safety ? { safety } : {}),
     notes,
     plan,
   };
+  return `${JSON.stringify(result, null, 2)}\n`;
 }
 
-function lastStage(plan: Plan): DiffusionStage {
-  const last = diffusionStages(plan).at(-1);
-  if (!last) throw new Error("a plan draws something");
-  return last;
-}
+/** Milliseconds as seconds. */
+const roundMs = (milliseconds: number): number => Number((milliseconds / 1000).toFixed(3));

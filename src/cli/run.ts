@@ -1,139 +1,129 @@
 /**
  * @module cli/run
- * A checked request -> pictures: plan it, run it in a folder of its own, bring the results where they belong.
+ * A command that draws: options -> a request, events -> lines, results -> the last line or JSON.
  */
 
-import { createReadStream } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
-import { OutputError } from "../errors.ts";
-import { type StageEnd, type StageTimes, runPlan } from "../executor/executor.ts";
-import { createReadAhead, createReadOwn } from "../executor/read-ahead.ts";
-import { RunFolder } from "../executor/run-folder.ts";
-import { type Limits, type StageNeed, budgetTable, checkBudget } from "../memory/budget.ts";
-import { temporaryFolder } from "../machine/machine.ts";
-import type { Plan } from "../plan/plan.ts";
-import { describeProvider } from "../plan/provider.ts";
+import { UsageError } from "../errors.ts";
+import type { StageEnd } from "../executor/executor.ts";
+import { readRunRecord } from "../executor/run-folder.ts";
+import { checkBudget } from "../memory/budget.ts";
 import type { Request } from "../plan/request.ts";
-import { findRequestedModel } from "./find-model.ts";
-import { fitPlan, resumedRun, withSeed } from "./fit-plan.ts";
+import { completePlans } from "../run/complete-plans.ts";
+import { type DrawnJob, drawRequests } from "../run/draw.ts";
+import type { RunEvent } from "../run/events.ts";
+import { outputPaths, prepareFolder } from "../run/outputs.ts";
+import type { RunSettings } from "../run/settings.ts";
 import { listenForInterrupt } from "./interrupt.ts";
-import { limitsFrom } from "./memory-options.ts";
+import { budgetsFrom, checkResume } from "./memory-options.ts";
 import { memoryReport, writeMemoryReport } from "./memory-report.ts";
 import type { CommonOptions } from "./options.ts";
-import { STDOUT, outputPaths, prepareFolder } from "./outputs.ts";
-import { preparePlan } from "./prepare.ts";
-import { limitsOfCard } from "./provider-options.ts";
-import { createProgressView } from "./progress.ts";
-import { describePlan, describeResult, resultJson } from "./report.ts";
-import { picturesOf, readSafetyReport, saveStages } from "./stage-pictures.ts";
+import { requestFrom } from "./request.ts";
+import { describePlan, describeResult, planJson, resultJson } from "./report.ts";
+import { createRunView } from "./run-view.ts";
+import type { CommandName } from "../plan/choices.ts";
 
-export async function runRequest(asked: Request, options: CommonOptions): Promise<void> {
-  const machineLimits = limitsFrom(options);
-  const resumed = await resumedRun(options);
-  const request = withSeed(asked, options, resumed);
-  const output = options.output ?? `if-gen-${request.seed}.png`;
-  const overwrite = options.overwrite ?? resumed !== undefined; // what an interrupted run has drawn may be there
-  const paths = options.dryRun ? [] : outputPaths(output, request.numImages, overwrite);
-  const prepared = await preparePlan(request, await findRequestedModel(request, options));
-  const limits = await limitsOfCard(machineLimits, prepared, options);
-  const { plan, needs } = await fitPlan(prepared, limits, resumed, options);
-  if (options.dryRun) {
-    const text = `${describePlan(plan)}\n${budgetTable(needs, limits)}\n`;
-    process.stdout.write(options.json ? `${JSON.stringify({ ...plan, memory: { limits, needs } }, null, 2)}\n` : text);
-    checkBudget(needs, limits);
-    return;
-  }
-  checkBudget(needs, limits);
-  if (options.saveStages !== undefined) prepareFolder(options.saveStages);
-  const memory = { limits, needs };
-  if (options.runDir !== undefined) {
-    const runFolder = await RunFolder.open(options.runDir, plan, { resume: options.resume ?? false });
-    await runIn(runFolder.path, plan, paths, options, { ...memory, runFolder });
-    return;
-  }
-  const folder = await createRunFolder();
-  try {
-    await runIn(folder, plan, paths, options, memory);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
+/** `--output -`: the image's bytes on standard output. */
+const STDOUT = "-";
 
-/** What a run is held to, and what of it is kept. */
-interface RunMemory {
-  readonly limits: Limits;
-  readonly needs: readonly StageNeed[];
-  readonly runFolder?: RunFolder;
-}
-
-async function runIn(
-  folder: string,
-  plan: Plan,
-  paths: readonly string[],
+/** An earlier run that is gone on with needs no prompt: it kept its request. */
+export async function runCommand(
+  command: CommandName,
+  prompt: string | undefined,
   options: CommonOptions,
-  memory: RunMemory,
 ): Promise<void> {
-  const drawn = paths.map((path) => (path === STDOUT ? join(folder, "picture.png") : path));
-  const start = performance.now();
-  const { times, notes } = await runStages(folder, plan, drawn, options, memory);
-  if (options.saveStages !== undefined) await saveStages(folder, options.saveStages, plan, drawn);
-  if (paths[0] === STDOUT) await pipeline(createReadStream(drawn[0] ?? ""), process.stdout, { end: false });
-  const safety = await readSafetyReport(folder, plan);
-  const seconds = (performance.now() - start) / 1000;
-  const result = { plan, paths, times, seconds, notes, ...(safety ? { safety } : {}) };
-  if (options.json && paths[0] !== STDOUT) process.stdout.write(`${JSON.stringify(resultJson(result), null, 2)}\n`);
-  if (!options.quiet) process.stderr.write(describeResult(result));
+  checkResume(options);
+  const record = options.resume && options.runDir !== undefined ? await readRunRecord(options.runDir) : undefined;
+  const [resumed] = record?.requests ?? [];
+  const isRepeated = prompt !== undefined || options.prompt !== undefined;
+  const request = resumed && !isRepeated ? resumed : requestFrom(command, prompt, options, resumed);
+  const settings: RunSettings = {
+    modelsFile: options.modelsFile,
+    download: !options.dryRun,
+    budgets: budgetsFrom(options),
+    lowMemory: record?.lowMemory,
+  };
+  if (options.dryRun) await showPlan(request, settings, options);
+  else await draw(request, settings, options, resumed !== undefined);
 }
 
-async function runStages(
-  folder: string,
-  plan: Plan,
-  drawn: readonly string[],
-  { quiet, saveStages: saved, report, runDir }: CommonOptions,
-  { limits, needs, runFolder }: RunMemory,
-): Promise<{ times: StageTimes; notes: string[] }> {
-  const view = quiet ? undefined : createProgressView(process.stderr, plan);
-  const notes: string[] = [];
-  const onNote = (text: string): void => {
-    notes.push(text);
-    view?.note(text);
+async function showPlan(request: Request, settings: RunSettings, options: CommonOptions): Promise<void> {
+  const onEvent = (event: RunEvent): void => {
+    if (event.type === "note" && !options.quiet) process.stderr.write(`note: ${event.text}\n`);
   };
-  const ends: StageEnd[] = [];
+  for (const { plan, needs, limits } of await completePlans([request], { ...settings, onEvent })) {
+    process.stdout.write(options.json ? planJson(plan, needs, limits) : describePlan(plan, needs, limits));
+    checkBudget(needs, limits);
+  }
+}
+
+async function draw(
+  request: Request,
+  settings: RunSettings,
+  options: CommonOptions,
+  isResumed: boolean,
+): Promise<void> {
+  const { quiet, saveStages, runDir, resume } = options;
+  const toStdout = options.output === STDOUT;
+  const paths = toStdout ? undefined : outputsOf(request, options, isResumed);
+  if (toStdout && request.numImages > 1) {
+    throw new UsageError("--output - takes one image; name a file or drop --num-images.");
+  }
+  if (saveStages !== undefined) prepareFolder(saveStages);
   const kept = runDir === undefined ? "nothing was written" : `finished stages are in ${runDir}; go on with --resume`;
   const interrupt = listenForInterrupt(kept);
+  const view = createRunView(process.stderr, quiet ?? false);
+  const report = createReport(options.report);
+  const start = performance.now();
   try {
-    if (!quiet && plan.provider) process.stderr.write(`execution provider: ${describeProvider(plan.provider)}\n`);
-    plan.notes.forEach(onNote);
-    const times = await runPlan(plan, {
-      folder,
-      picturesOf: (stage) => picturesOf(stage, plan, drawn, saved),
+    const [job] = await drawRequests([request], {
+      ...settings,
+      ...(paths ? { outputs: [paths] } : {}),
+      runDir,
+      resume,
+      saveStages,
       signal: interrupt.signal,
-      budgetBytes: limits.ramBytes,
-      cardBudgetBytes: limits.vramBytes,
-      readAhead: createReadAhead(plan, needs, limits),
-      readOwn: createReadOwn(plan, needs, limits),
-      ...(runFolder ? { runFolder } : {}),
-      onStageEnd: (end) => ends.push(end),
-      onNote,
-      ...(view ? { onProgress: view.update } : {}),
+      onEvent: (event) => {
+        view.show(event);
+        report.add(event);
+      },
     });
-    return { times, notes };
+    view.close();
+    if (job) await present(job, (performance.now() - start) / 1000, options);
   } finally {
-    view?.close();
+    view.close();
     interrupt.release();
-    if (report !== undefined) await writeMemoryReport(report, memoryReport(limits, needs, ends));
+    await report.write();
   }
 }
 
-async function createRunFolder(): Promise<string> {
-  const parent = temporaryFolder();
-  try {
-    return await mkdtemp(join(parent, "if-gen-"));
-  } catch (cause) {
-    throw new OutputError(`no folder for intermediate files can be made in ${parent}: set TMPDIR to a writable one.`, {
-      cause,
-    });
-  }
+/** What an interrupted run has drawn may be there. */
+function outputsOf({ seed, numImages }: Request, { output, overwrite }: CommonOptions, isResumed: boolean): string[] {
+  return outputPaths(output ?? `if-gen-${seed}.png`, numImages, overwrite ?? isResumed);
+}
+
+async function present(job: DrawnJob, seconds: number, { json, quiet }: CommonOptions): Promise<void> {
+  const [first] = job.images;
+  if (first?.png) await writeOut(first.png);
+  else if (json) process.stdout.write(resultJson(job, seconds));
+  if (!quiet) process.stderr.write(describeResult(job, seconds));
+}
+
+const writeOut = (bytes: Uint8Array): Promise<void> =>
+  new Promise((resolve, reject) => process.stdout.write(bytes, (error) => (error ? reject(error) : resolve())));
+
+/** Predicted against measured, written whatever becomes of the run once it is planned. */
+function createReport(file: string | undefined) {
+  const ends: StageEnd[] = [];
+  let planned: Extract<RunEvent, { type: "plan" }> | undefined;
+  return {
+    add(event: RunEvent): void {
+      if (event.type === "plan") planned = event;
+      if (event.type === "stage-end") ends.push(event);
+    },
+    async write(): Promise<void> {
+      if (file !== undefined && planned) {
+        await writeMemoryReport(file, memoryReport(planned.limits, planned.needs, ends));
+      }
+    },
+  };
 }

@@ -19,12 +19,12 @@ export function addSetup(program: Command): void {
 
 /** @throws {StageError} they cannot be had: says why. Everything else works without them. */
 async function setUpCuda(): Promise<void> {
-  const { cudaPlatform, installCuda, missingCudaLibraries } = await import("../executor/install-cuda.ts");
-  const { readHardware } = await import("../machine/machine.ts");
+  const { cudaPlatforms, installCuda, missingCudaLibraries } = await import("../executor/install-cuda.ts");
+  const { readHardware } = await import("../machine/hardware.ts");
   const { platform } = readHardware();
-  if (platform !== cudaPlatform) {
+  if (!cudaPlatforms.includes(platform)) {
     throw new StageError(
-      `onnxruntime-node has CUDA libraries for ${cudaPlatform} only, and this is ${platform}; ${otherwise}`,
+      `onnxruntime-node has CUDA libraries for ${cudaPlatforms.join(", ")} only, and this is ${platform}; ${otherwise}`,
     );
   }
   if (missingCudaLibraries().length === 0) {
@@ -40,4 +40,4 @@ async function setUpCuda(): Promise<void> {
   process.stderr.write("installed onnxruntime's CUDA libraries; if-gen doctor says whether they work.\n");
 }
 
-const otherwise = "if-gen works without them, on webgpu or the processor.";
+const otherwise = "if-gen works without them, on webgpu or the CPU.";

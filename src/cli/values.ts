@@ -4,7 +4,7 @@
  */
 
 import { InvalidArgumentError } from "commander";
-import type { MaskShape, Side } from "../plan/request.ts";
+import { type Side, sides } from "../plan/stages.ts";
 
 export function integer(least: number, most: number): (text: string) => number {
   return (text) => {
@@ -33,9 +33,9 @@ export function strength(text: string): number {
 }
 
 export function side(text: string): Side {
-  const value = Number(text);
-  if (value === 64 || value === 256 || value === 1024) return value;
-  throw new InvalidArgumentError("It must be 64, 256 or 1024.");
+  const value = sides.find((one) => String(one) === text.trim());
+  if (value !== undefined) return value;
+  throw new InvalidArgumentError(`It must be one of ${sides.join(", ")}.`);
 }
 
 /** A preset's name, or numbers from noisy to clean. */
@@ -50,20 +50,23 @@ export function timesteps(text: string): string | number[] {
   return numbers;
 }
 
-/** Farther out than any picture that is read reaches. */
+/** Farther out than any image that is read reaches. */
 const MAX_PIXELS = 1_000_000;
 
+export interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
 /** `x,y,width,height`, added to those given before. */
-export function shape(
-  kind: MaskShape["kind"],
-): (text: string, before: readonly MaskShape[] | undefined) => MaskShape[] {
-  return (text, before = []) => {
-    const parts = text.split(",").map((part) => part.trim());
-    const [x = 0, y = 0, width = 0, height = 0] = parts.map(Number);
-    const whole = parts.length === 4 && parts.every((part) => /^-?\d{1,7}$/.test(part));
-    if (!whole || width < 1 || height < 1 || Math.max(...parts.map((part) => Math.abs(Number(part)))) > MAX_PIXELS) {
-      throw new InvalidArgumentError("It must be x,y,width,height in whole pixels of the picture: 40,10,120,60.");
-    }
-    return [...before, { kind, x, y, width, height }];
-  };
+export function box(text: string, before: readonly Box[] = []): Box[] {
+  const parts = text.split(",").map((part) => part.trim());
+  const [x = 0, y = 0, width = 0, height = 0] = parts.map(Number);
+  const whole = parts.length === 4 && parts.every((part) => /^-?\d{1,7}$/.test(part));
+  if (!whole || width < 1 || height < 1 || Math.max(...parts.map((part) => Math.abs(Number(part)))) > MAX_PIXELS) {
+    throw new InvalidArgumentError("It must be x,y,width,height in whole pixels of the image: 40,10,120,60.");
+  }
+  return [...before, { x, y, width, height }];
 }

@@ -1,29 +1,31 @@
 /**
  * @module executor/fall-back
- * A stage that fails on a graphics card is run again on the processor, if nobody insisted on the card. The generator's
- * state is in the job, so the picture is the one that the processor would have drawn at once.
+ * A stage that fails on a GPU is run again on the CPU, if nobody insisted on the GPU. Each job's generator state is in the
+ * task, so the images are those that the CPU would have drawn at once.
  */
 
-import { CardMemoryError, IfGenError } from "../errors.ts";
-import type { StageJob } from "./protocol.ts";
+import { GpuMemoryError, IfGenError } from "../errors.ts";
+import type { StageTask } from "./protocol.ts";
 
 /**
  * @param mayFallBack the provider was not named.
- * @throws {IfGenError} what `run` throws, unless it is a card's failure and the processor may try.
+ * @param run         a stage; called again without a provider and with the jobs that are not `isFinished`.
+ * @throws {IfGenError} what `run` throws, unless it is a GPU's failure and the CPU may try.
  */
 export async function runOrFallBack<T>(
-  job: StageJob,
+  task: StageTask,
   mayFallBack: boolean,
-  run: (job: StageJob) => Promise<T>,
+  run: (task: StageTask) => Promise<T>,
+  isFinished: (job: number) => boolean,
   onNote: (text: string) => void = () => {},
 ): Promise<T> {
-  const { executionProvider, deviceId: _, ...onProcessor } = job;
+  const { executionProvider, deviceId: _, ...onCpu } = task;
   try {
-    return await run(job);
+    return await run(task);
   } catch (error) {
-    const isFailure = error instanceof CardMemoryError || (error instanceof IfGenError && error.code === "STAGE");
+    const isFailure = error instanceof GpuMemoryError || (error instanceof IfGenError && error.code === "STAGE");
     if (!executionProvider || !mayFallBack || !isFailure) throw error;
-    onNote(`${job.stage.name} failed on ${executionProvider} and is run again on the processor: ${error.message}`);
-    return run(onProcessor);
+    onNote(`${task.stage.name} failed on ${executionProvider} and is run again on the CPU: ${error.message}`);
+    return run({ ...onCpu, jobs: task.jobs.filter(({ index }) => !isFinished(index)) });
   }
 }

@@ -1,7 +1,7 @@
 /**
  * @module executor/gpu-guard
- * Watches an NVIDIA card's memory while a stage runs on it, through NVIDIA's own tool: several times a second it says how
- * much of the card is in use. What was in use at first is not the stage's; what other programs take or give back
+ * Watches an NVIDIA GPU's memory while a stage runs on it, through NVIDIA's own tool: several times a second it says how
+ * much of it is in use. What was in use at first is not the stage's; what other programs take or give back
  * meanwhile cannot be told apart from it.
  */
 
@@ -9,9 +9,9 @@ import { spawn } from "node:child_process";
 
 const SAMPLE_MS = 200;
 
-export interface CardGuardOptions {
+export interface GpuGuardOptions {
   readonly deviceId?: number | undefined;
-  /** The stage may take this much of the card. */
+  /** The stage may take this much of it. */
   readonly budgetBytes?: number | undefined;
   /** Called once. */
   readonly onExceeded?: (bytes: number) => void;
@@ -19,13 +19,13 @@ export interface CardGuardOptions {
   readonly command?: readonly [string, ...string[]];
 }
 
-export interface CardGuard {
+export interface GpuGuard {
   /** Ends the watch. @returns the most that the stage took, in bytes; undefined if nothing could be measured. */
   readonly stop: () => number | undefined;
 }
 
 /** Where there is no such tool, nothing is watched. */
-export function guardCard({ deviceId = 0, budgetBytes = Infinity, ...options }: CardGuardOptions = {}): CardGuard {
+export function guardGpu({ deviceId = 0, budgetBytes = Infinity, ...options }: GpuGuardOptions = {}): GpuGuard {
   const query = ["--query-gpu=memory.used", "--format=csv,noheader,nounits", `--loop-ms=${SAMPLE_MS}`];
   const [program, ...args] = options.command ?? ["nvidia-smi", "-i", String(deviceId), ...query];
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "ignore"] });
@@ -35,7 +35,7 @@ export function guardCard({ deviceId = 0, budgetBytes = Infinity, ...options }: 
   let rest = "";
   const look = (line: string): void => {
     const bytes = Number(line.trim() || NaN) * 2 ** 20;
-    if (!Number.isFinite(bytes)) return; // "[N/A]": this card does not say
+    if (!Number.isFinite(bytes)) return; // "[N/A]": this GPU does not say
     first ??= bytes;
     peak = Math.max(peak, bytes - first);
     if (peak <= budgetBytes || exceeded) return;

@@ -1,16 +1,22 @@
 /**
  * @module executor/inspection
- * What parent and child say to each other before a plan is made from a picture: which files, and what is in them.
+ * What parent and child say to each other before a plan is made from an image: which files, and what is in them.
  */
 
 import { z } from "zod";
-import { mask } from "./protocol.ts";
+import { maskRequest } from "../plan/request.ts";
+import { failureMessage } from "./serve.ts";
 
-/** Which picture, which mask, and what the IF stages can draw. */
+/** Which image, which mask, and what the stages that start from it can draw. */
 export const inspectionJob = z.strictObject({
   image: z.string(),
-  mask: mask.exactOptional(),
-  grids: z.array(z.strictObject({ sampleSize: z.int().positive(), multiple: z.int().positive() })),
+  mask: maskRequest.exactOptional(),
+  stages: z.array(
+    z.strictObject({
+      label: z.string(),
+      grid: z.strictObject({ sampleSize: z.int().positive(), multiple: z.int().positive() }),
+    }),
+  ),
 });
 export type InspectionJob = z.infer<typeof inspectionJob>;
 
@@ -23,7 +29,7 @@ export const inspectionMessage = z.discriminatedUnion("type", [
     /** Sentences for the user. */
     notes: z.array(z.string()),
   }),
-  z.strictObject({ type: z.literal("error"), code: z.string().nullable(), message: z.string() }),
+  failureMessage,
 ]);
 export type InspectionMessage = z.infer<typeof inspectionMessage>;
 export type Inspection = Omit<Extract<InspectionMessage, { type: "result" }>, "type">;

@@ -7,19 +7,23 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { cudaInstallerEnvironment } from "../machine/machine.ts";
+import { providers } from "../onnx/lower/providers.ts";
+import { cudaInstallerEnvironment } from "../machine/environment.ts";
 
 const packageFolder = dirname(fileURLToPath(import.meta.resolve("onnxruntime-node/package.json")));
 const binaries = join(packageFolder, "bin", "napi-v6", process.platform, process.arch);
 
-/** The one platform that the installer knows CUDA libraries for. */
-export const cudaPlatform = "linux/x64";
+const { files, platforms } = providers.cuda.requirements;
 
-/** The libraries that the installer puts beside onnxruntime's own. */
-export function missingCudaLibraries(): string[] {
-  const names = ["libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"];
+/** The platforms that the installer knows CUDA libraries for. */
+export const cudaPlatforms = platforms ?? [];
+
+/** @returns those of a provider's files that do not lie beside onnxruntime's own. */
+export function missingProviderFiles(names: readonly string[]): string[] {
   return names.filter((name) => !existsSync(join(binaries, name)));
 }
+
+export const missingCudaLibraries = (): string[] => missingProviderFiles(files);
 
 /** @returns why it failed, in the installer's words; undefined: it is done. */
 export function installCuda(onOutput: (text: string) => void): Promise<string | undefined> {

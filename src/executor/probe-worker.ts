@@ -4,39 +4,32 @@
  */
 
 import { z } from "zod";
+import { serve } from "./serve.ts";
+import { providerNames } from "../onnx/lower/provider-names.ts";
 
 const question = z.discriminatedUnion("ask", [
   z.strictObject({ ask: z.literal("providers") }),
-  z.strictObject({ ask: z.literal("provider"), name: z.string(), deviceId: z.int().exactOptional() }),
+  z.strictObject({ ask: z.literal("provider"), name: z.enum(providerNames), deviceId: z.int().exactOptional() }),
   /** Can the system's loader find these shared libraries, and all that they need in turn? */
   z.strictObject({ ask: z.literal("libraries"), names: z.array(z.string()) }),
   z.strictObject({ ask: z.literal("images") }),
 ]);
 export type ProbeQuestion = z.infer<typeof question>;
 
-process.once("message", (message) => {
-  void reply(message);
+serve<object>(async (task, send) => {
+  await send(await answer(question.parse(task)));
 });
 
-async function reply(message: unknown): Promise<void> {
-  try {
-    process.send?.(await answer(question.parse(message)), () => process.disconnect());
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error);
-    process.send?.({ problem }, () => process.disconnect());
-  }
-}
-
-async function answer(asked: ProbeQuestion): Promise<unknown> {
-  if (asked.ask === "libraries")
-    return { libraries: asked.names.map((name) => ({ name, problem: loadLibrary(name) })) };
-  if (asked.ask === "images") {
+async function answer(asking: ProbeQuestion): Promise<object> {
+  if (asking.ask === "libraries")
+    return { libraries: asking.names.map((name) => ({ name, problem: loadLibrary(name) })) };
+  if (asking.ask === "images") {
     await import("../image/decode.ts");
     return { problem: null };
   }
   const { listProviders, tryProvider } = await import("../runtime/list-providers.ts");
-  if (asked.ask === "providers") return { providers: listProviders() };
-  await tryProvider(asked.name, asked.deviceId);
+  if (asking.ask === "providers") return { providers: listProviders() };
+  await tryProvider(asking.name, asking.deviceId);
   return { problem: null };
 }
 

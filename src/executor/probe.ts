@@ -4,10 +4,12 @@
  * may fail in ways no program survives.
  */
 
-import { execFile, fork } from "node:child_process";
+import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { z } from "zod";
+import { startChild } from "./child.ts";
 import type { ProbeQuestion } from "./probe-worker.ts";
+import { failureMessage } from "./serve.ts";
 
 export type { ProbeQuestion } from "./probe-worker.ts";
 
@@ -19,30 +21,27 @@ const answer = z.union([
   z.strictObject({ providers: z.array(z.strictObject({ name: z.string(), bundled: z.boolean() })) }),
 ]);
 export type ProbeAnswer = z.infer<typeof answer>;
+const probeMessage = z.union([answer, failureMessage]);
 
 /** A driver that hangs is a broken one. */
 const TIMEOUT_MS = 60_000;
 
 /** @returns the answer, or as the problem how the process ended. */
-export function probe(question: ProbeQuestion): Promise<ProbeAnswer> {
-  const child = fork(new URL("./probe-worker.js", import.meta.url), {
-    stdio: ["ignore", "ignore", "pipe", "ipc"],
-    timeout: TIMEOUT_MS,
-    killSignal: "SIGKILL",
-  });
-  return new Promise((resolve) => {
-    let result: ProbeAnswer | undefined;
-    let stderr = "";
-    child.stderr?.on("data", (chunk: Buffer) => (stderr = (stderr + chunk.toString()).slice(-2000)));
-    child.on("message", (message) => (result = answer.parse(message)));
-    child.once("error", (error) => resolve({ problem: error.message }));
-    child.once("close", (code, signal) => {
-      const end = signal === null ? `it ended with exit code ${code}` : `it was ended by ${signal}`;
-      resolve(result ?? { problem: [end, stderr.trim()].filter(Boolean).join(": ") });
-    });
-    child.send(question, () => undefined); // a child that is gone already is heard of by "close"
-  });
+export async function probe(question: ProbeQuestion): Promise<ProbeAnswer> {
+  let result: ProbeAnswer | undefined;
+  const { code, signal, stderr, reason } = await startChild({
+    entry: new URL("./probe-worker.js", import.meta.url),
+    task: question,
+    schema: probeMessage,
+    onMessage: (message) => (result = "type" in message ? { problem: firstWords(message.message) } : message),
+    timeoutMs: TIMEOUT_MS,
+  }).ended;
+  const end = reason?.message ?? (signal === null ? `it ended with exit code ${code}` : `it was ended by ${signal}`);
+  return result ?? { problem: [end, stderr.trim()].filter(Boolean).join(": ") };
 }
+
+/** An error's message without its stack. */
+const firstWords = (text: string): string => text.replace(/\n +at .*$/s, "").replace(/^\w*Error: /, "");
 
 export interface NvidiaGpu {
   readonly name: string;

@@ -1,118 +1,89 @@
 /**
  * @module executor/protocol
- * What parent and stage process say to each other. Both sides check what they get. Tensors never travel here: they are
- * safetensors files, named in the job.
+ * What a stage's process is told and what it says. Both sides check what they get. Tensors never travel here: they are
+ * safetensors files in the jobs' folders.
  */
 
 import { z } from "zod";
-import type { Stage } from "../plan/plan.ts";
-import type { MaskRequest } from "../plan/request.ts";
+import { jobSchema, lowMemorySchema, sharedSettings, stageSchema } from "../plan/plan.ts";
+import { failureMessage } from "./serve.ts";
+import { providerNames } from "../onnx/lower/provider-names.ts";
 
-const selection = z.union([
-  z.strictObject({ numInferenceSteps: z.int() }),
-  z.strictObject({ timesteps: z.array(z.number()) }),
-]);
-
-const pixels = z.int().positive();
-
-export const mask: z.ZodType<MaskRequest> = z.strictObject({
-  file: z.string().exactOptional(),
-  shapes: z.array(
-    z.strictObject({ kind: z.enum(["rectangle", "ellipse"]), x: z.int(), y: z.int(), width: pixels, height: pixels }),
+/** The images that a stage draws of a job. */
+const jobImages = z.strictObject({
+  files: z.array(
+    z.strictObject({
+      path: z.string(),
+      /** The text that the PNG carries. */
+      parameters: z.string(),
+      /** Where its pixels go as they are, RGB, 8 bits each, row by row. */
+      pixels: z.string().exactOptional(),
+    }),
   ),
-  invert: z.boolean(),
+  /** The checkpoint whose `watermarker/` signs them. */
+  watermarker: z.string().exactOptional(),
+  /** Put the start image's pixels outside the mask back over them? */
+  pasteBack: z.boolean(),
 });
+export type JobImages = z.infer<typeof jobImages>;
 
-const diffusionName = z.enum(["stage-1", "stage-2", "stage-3"]);
-
-const stage: z.ZodType<Stage> = z.discriminatedUnion("name", [
-  z.strictObject({ name: z.literal("text-encoding"), checkpoint: z.string(), cleanCaption: z.boolean() }),
-  z.strictObject({
-    name: diffusionName,
-    checkpoint: z.string(),
-    selection,
-    preset: z.string().exactOptional(),
-    guidanceScale: z.number(),
-    noiseLevel: z.int().exactOptional(),
-    width: pixels,
-    height: pixels,
-    start: z.strictObject({ image: z.string(), strength: z.number(), mask: mask.exactOptional() }).exactOptional(),
-  }),
-  z.strictObject({
-    name: z.literal("safety"),
-    checkpoint: z.string(),
-    action: z.enum(["black", "blur"]),
-    of: z.strictObject({ name: diffusionName, checkpoint: z.string() }),
-  }),
-]);
-
-/** One stage of a plan, with the files it reads and writes. */
-export const stageJob = z.strictObject({
-  stage,
-  prompt: z.string(),
-  negativePrompt: z.string(),
-  numImages: z.int().positive(),
-  eta: z.number(),
-  variant: z.enum(["fp32", "fp16", "8bit"]).exactOptional(),
-  threads: z.int().positive().exactOptional(),
-  /** Absent: the processor. */
-  executionProvider: z.enum(["cuda", "webgpu"]).exactOptional(),
-  deviceId: z.int().nonnegative().exactOptional(),
-  textEncoder: z
-    .strictObject({
-      bits: z.union([z.literal(8), z.literal(4)]),
-      cache: z.string(),
-      activations: z.enum(["float32", "int8"]),
-    })
-    .exactOptional(),
-  unet: z.strictObject({ bits: z.literal(8), cache: z.string() }).exactOptional(),
-  /** What the stage does to need less memory. */
-  thrift: z
-    .strictObject({ maxBatch: z.int().positive().exactOptional(), stripBytes: z.int().positive().exactOptional() })
-    .exactOptional(),
-  seed: z.int(),
-  /** The shared generator as the stage before left it, base64; absent before the first draw. */
-  generatorState: z.string().exactOptional(),
+const taskJob = z.strictObject({
+  ...jobSchema.shape,
+  /** Its place in the plan. */
+  index: z.int().nonnegative(),
   /** Holds the files of the stages before, and this one's: `<name>.safetensors`. */
   folder: z.string(),
-  /** Where to draw the pictures, one entry each, when they are wanted. */
-  pictures: z
-    .strictObject({
-      /** `parameters` is the text the PNG carries. */
-      files: z.array(z.strictObject({ path: z.string(), parameters: z.string() })),
-      /** The checkpoint whose `watermarker/` signs them. */
-      watermarker: z.string().exactOptional(),
-      /** The picture whose pixels outside the mask go over them. */
-      pasteBack: z.strictObject({ image: z.string(), mask }).exactOptional(),
-    })
-    .exactOptional(),
+  /** The job's generator as the stage before left it, base64; absent before the first draw. */
+  generatorState: z.string().exactOptional(),
+  /** Absent: this stage draws no image files. */
+  images: jobImages.exactOptional(),
 });
-export type StageJob = z.infer<typeof stageJob>;
+export type TaskJob = z.infer<typeof taskJob>;
+
+/** One stage of a plan and the jobs it runs, one after the other, with networks that are opened once. */
+export const stageTask = z.strictObject({
+  stage: stageSchema,
+  ...sharedSettings,
+  /** Absent: the CPU. */
+  executionProvider: z.enum(providerNames).exactOptional(),
+  deviceId: z.int().nonnegative().exactOptional(),
+  lowMemory: lowMemorySchema,
+  /** Send a preview after every so many steps; absent: none. */
+  previewEvery: z.int().positive().exactOptional(),
+  jobs: z.array(taskJob).min(1),
+});
+export type StageTask = z.infer<typeof stageTask>;
+
+/** An image of what the stage is at, RGB, 8 bits each, base64. */
+const preview = z.strictObject({ width: z.int(), height: z.int(), rgb: z.string() });
+export type Preview = z.infer<typeof preview>;
+
+const job = z.int().nonnegative();
 
 export const stageMessage = z.discriminatedUnion("type", [
-  z.strictObject({ type: z.literal("progress"), step: z.int(), steps: z.int(), what: z.string() }),
+  z.strictObject({
+    type: z.literal("progress"),
+    job,
+    step: z.int(),
+    steps: z.int(),
+    what: z.string(),
+    preview: preview.exactOptional(),
+  }),
   /** A sentence for the user, such as what of a prompt was cut off. */
-  z.strictObject({ type: z.literal("note"), text: z.string() }),
-  z.strictObject({ type: z.literal("result"), generatorState: z.string().exactOptional() }),
-  /** `code` is one of errors.ts, or null for a bug, which comes with its stack. */
-  z.strictObject({ type: z.literal("error"), code: z.string().nullable(), message: z.string() }),
+  z.strictObject({ type: z.literal("note"), job, text: z.string() }),
+  /** The job's files are written. */
+  z.strictObject({ type: z.literal("finished"), job, generatorState: z.string().exactOptional() }),
+  /** All jobs are. */
+  z.strictObject({ type: z.literal("done") }),
+  failureMessage,
 ]);
 export type StageMessage = z.infer<typeof stageMessage>;
 
-/** The tensor files that pass between the stages; each holds one tensor under the file's own name. */
-export type StageFile = "prompt_embeds" | "negative_prompt_embeds" | "stage-1" | "stage-2" | "stage-3";
-
-/** @returns the tensor files a stage writes. */
-export function filesOf(name: Stage["name"]): readonly StageFile[] {
-  if (name === "text-encoding") return ["prompt_embeds", "negative_prompt_embeds"];
-  return name === "safety" ? [] : [name];
-}
-
-/** What the safety checker said of a picture: raw scores, unsafe or a stock picture's mark above 0.5. */
+/** What the safety checker said of an image: raw scores, unsafe or a stock image's mark above 0.5. */
 export const safetyReport = z.array(
   z.strictObject({ unsafe: z.number(), watermark: z.number(), flagged: z.boolean() }),
 );
 export type SafetyReport = z.infer<typeof safetyReport>;
 
-/** In the run's folder, beside the tensor files: a {@link SafetyReport}, one entry per picture. */
+/** In a job's folder, beside the tensor files: a {@link SafetyReport}, one entry per image. */
 export const SAFETY_REPORT_FILE = "safety.json";

@@ -2,22 +2,22 @@
  * @module executor/read-ahead
  * While a stage runs, the files of the next stage's weights are read and forgotten, so that the kernel has them in its
  * page cache when that stage maps them. Only memory that nobody needs is used for it: the cache must not push out what
- * the running stage has mapped or is still to take. A stage on a card has its own files read too, from its start: there
+ * the running stage has mapped or is still to take. A stage on a GPU has its own files read too, from its start: there
  * the library maps one weight after the other and has to wait for the disk each time.
  */
 
 import { open } from "node:fs/promises";
 import type { Limits, StageNeed } from "../memory/budget.ts";
-import { readAvailableMemory } from "../machine/machine.ts";
 import type { Plan, Stage } from "../plan/plan.ts";
-import { weightFiles } from "../networks/stage-weights.ts";
+import { weightFiles } from "../networks/network-weights.ts";
+import { readAvailableMemory } from "../machine/hardware.ts";
 
 /** Read at once, into one buffer that is used again: this process stays small. */
 const PIECE_BYTES = 2 ** 22;
 /** Left alone: the terminal, other programs, what the prediction is off by. */
 const RESERVE_BYTES = 2 ** 28;
 
-/** Reads the weights of a stage that begins, if it runs on a card. Never fails. */
+/** Reads the weights of a stage that begins, if it runs on a GPU. Never fails. */
 export type ReadOwn = (running: Stage, signal: AbortSignal) => Promise<void>;
 
 /** Reads `next`'s weights while `running` runs, until all are read, memory is short, or `signal` ends it. Never fails. */
@@ -46,8 +46,7 @@ export function createReadAhead(
     const atStart = available();
     const room = (): number => roomBeside(need, limits, atStart, available());
     try {
-      if (running.name === "text-encoding")
-        await read(await weightFiles(plan, running), () => mappedBytes(need), signal);
+      if (running.kind === "text") await read(await weightFiles(plan, running), () => mappedBytes(need), signal);
       await read(await weightFiles(plan, next), room, signal);
     } catch {
       // the next stage will meet what is wrong with its files, and say it

@@ -1,45 +1,54 @@
 /**
  * @module executor/run-folder
- * What `--run-dir` holds, so that a run that was ended at any moment can go on: each finished stage's files with their
- * checksums and the generator's state after it, all in one manifest that is replaced whole. A stage counts as done only
- * when it stands there and its files are still what they were.
+ * What `--run-dir` holds, so that a run that was ended at any moment can go on: what was asked for, and of each job and
+ * stage that is finished the files with their checksums and the generator's state after it, all in one manifest that is
+ * replaced whole. A stage of a job counts as done only when it stands there and its files are still what they were.
  */
 
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { join, relative, resolve, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { IfGenError, OutputError, UsageError, whyNotWritten } from "../errors.ts";
-import type { Plan, StageName } from "../plan/plan.ts";
+import { type Plan, lowMemorySchema } from "../plan/plan.ts";
+import { type Request, requestSchema } from "../plan/request.ts";
+import { type StageName, stageNames } from "../plan/stages.ts";
 
 const MANIFEST = "run.json";
 
 const finishedStage = z.strictObject({
-  name: z.string(),
-  /** Absolute path, or a name inside the folder -> sha256. */
+  stage: z.enum(stageNames),
+  /** The job's place in the plan. */
+  job: z.int(),
+  /** Absolute path, or a path inside the folder -> sha256. */
   files: z.record(z.string(), z.string()),
   generatorState: z.string().exactOptional(),
 });
 const manifest = z.strictObject({
-  format: z.literal(1),
+  format: z.literal(2),
   /** Of the plan as JSON. */
   plan: z.string(),
-  seed: z.int(),
-  thrift: z.record(
-    z.string(),
-    z.strictObject({ maxBatch: z.int().exactOptional(), stripBytes: z.int().exactOptional() }),
-  ),
-  stages: z.array(finishedStage),
+  requests: z.array(requestSchema).min(1),
+  lowMemory: z.partialRecord(z.enum(stageNames), lowMemorySchema),
+  finished: z.array(finishedStage),
 });
 type Manifest = z.infer<typeof manifest>;
 
 export type FinishedStage = z.infer<typeof finishedStage>;
 
+/** What a resumed command takes from its run. */
+export type RunRecord = Readonly<Pick<Manifest, "requests" | "lowMemory">>;
+
+/** Where a job's files lie. */
+export const jobFolder = (folder: string, job: number): string => join(folder, `job-${job + 1}`);
+
 export class RunFolder {
   readonly path: string;
   #manifest: Manifest;
+  /** Writes take turns: jobs may finish faster than they are recorded. */
+  #writing: Promise<unknown> = Promise.resolve();
 
   private constructor(path: string, content: Manifest) {
     this.path = path;
@@ -51,21 +60,26 @@ export class RunFolder {
    * @throws {UsageError}  `resume` and there is a run of another plan; or no `resume` and there is any run.
    * @throws {OutputError} the folder cannot be made, read or written to.
    */
-  static async open(folder: string, plan: Plan, { resume }: { resume: boolean }): Promise<RunFolder> {
+  static async open(
+    folder: string,
+    plan: Plan,
+    requests: readonly Request[],
+    { resume }: { resume: boolean },
+  ): Promise<RunFolder> {
     const path = resolve(folder);
-    const known = await readManifestFile(path);
-    if (known && !resume) {
+    const found = await readManifestFile(path);
+    if (found && !resume) {
       throw new UsageError(`${path} holds a run already; add --resume to go on with it, or give another --run-dir.`);
     }
-    if (known && known.plan !== planKey(plan)) {
+    if (found && found.plan !== planKey(plan)) {
       throw new UsageError(
         `${path} holds a run with other settings; repeat its command with --resume, or give another --run-dir.`,
       );
     }
-    const { seed, thrift = {} } = plan;
+    const { lowMemory } = plan;
     const run = new RunFolder(
       path,
-      known ?? { format: 1, plan: planKey(plan), seed, thrift: { ...thrift }, stages: [] },
+      found ?? { format: 2, plan: planKey(plan), requests: [...requests], lowMemory, finished: [] },
     );
     await writing(path, async () => {
       await mkdir(path, { recursive: true });
@@ -74,41 +88,58 @@ export class RunFolder {
     return run;
   }
 
-  /** @returns the stage as it was recorded, if all its files are still there and whole. */
-  async finished(name: StageName): Promise<FinishedStage | undefined> {
-    const stage = this.#manifest.stages.find((entry) => entry.name === name);
-    if (!stage) return undefined;
-    for (const [file, checksum] of Object.entries(stage.files)) {
+  /** @returns the stage of a job as it was recorded, if all its files are still there and whole. */
+  async finished(stage: StageName, job: number): Promise<FinishedStage | undefined> {
+    const found = this.#manifest.finished.find((entry) => entry.stage === stage && entry.job === job);
+    if (!found) return undefined;
+    for (const [file, checksum] of Object.entries(found.files)) {
       if ((await sha256(resolve(this.path, file))) !== checksum) return undefined;
     }
-    return stage;
+    return found;
   }
 
-  /** A stage that is run again makes those after it worthless. */
-  async forgetFrom(names: readonly StageName[]): Promise<void> {
-    const stages = this.#manifest.stages.filter(({ name }) => !(names as readonly string[]).includes(name));
-    if (stages.length === this.#manifest.stages.length) return;
-    this.#manifest = { ...this.#manifest, stages };
-    await writing(this.path, () => this.#write());
+  /** A stage that is run again makes those of the same job after it worthless. */
+  async forget(job: number, stages: readonly StageName[]): Promise<void> {
+    const finished = this.#manifest.finished.filter((entry) => entry.job !== job || !stages.includes(entry.stage));
+    if (finished.length === this.#manifest.finished.length) return;
+    this.#manifest = { ...this.#manifest, finished };
+    await this.#save();
   }
 
   /** @param files absolute paths. @throws {OutputError} the manifest cannot be written. */
-  async record(name: StageName, files: readonly string[], generatorState: string | undefined): Promise<void> {
+  async record(
+    stage: StageName,
+    job: number,
+    files: readonly string[],
+    generatorState: string | undefined,
+  ): Promise<void> {
     const entries: [string, string][] = [];
     for (const file of files) {
       const checksum = await sha256(file);
-      if (checksum === undefined) throw new OutputError(`${file}, which ${name} has just written, cannot be read.`);
-      entries.push([join(this.path, basename(file)) === file ? basename(file) : file, checksum]);
+      if (checksum === undefined) throw new OutputError(`${file}, which ${stage} has just written, cannot be read.`);
+      entries.push([this.#name(file), checksum]);
     }
-    const stage = { name, files: Object.fromEntries(entries), ...(generatorState ? { generatorState } : {}) };
-    this.#manifest = { ...this.#manifest, stages: [...this.#manifest.stages, stage] };
-    await writing(this.path, () => this.#write());
+    const entry = { stage, job, files: Object.fromEntries(entries), ...(generatorState ? { generatorState } : {}) };
+    this.#manifest = { ...this.#manifest, finished: [...this.#manifest.finished, entry] };
+    await this.#save();
+  }
+
+  /** A folder may be moved with what is in it: only files outside are known by their absolute path. */
+  #name(file: string): string {
+    const inside = relative(this.path, file);
+    return inside.startsWith(`..${sep}`) || resolve(inside) === inside ? file : inside;
+  }
+
+  #save(): Promise<void> {
+    const saved = this.#writing.then(() => writing(this.path, () => this.#write()));
+    this.#writing = saved.catch(() => undefined);
+    return saved;
   }
 
   async #write(): Promise<void> {
-    const temporary = join(this.path, `${MANIFEST}.tmp`);
+    const temporary = join(this.path, `${MANIFEST}.${randomUUID()}.tmp`);
     try {
-      const handle = await open(temporary, "w");
+      const handle = await open(temporary, "wx");
       try {
         await handle.writeFile(`${JSON.stringify(this.#manifest, null, 2)}\n`);
         await handle.sync();
@@ -123,17 +154,14 @@ export class RunFolder {
   }
 }
 
-/** What a resumed command takes from its run. */
-export type RunRecord = Readonly<Pick<Manifest, "seed" | "thrift">>;
-
 /** @returns undefined when there is no run in the folder. @throws as RunFolder.open. */
 export function readRunRecord(folder: string): Promise<RunRecord | undefined> {
   return readManifestFile(resolve(folder));
 }
 
-/** Notes and the reasons for a provider change no picture, and the thrift is that of the first run. */
+/** Notes and the reasons for a provider change no image, and the low-memory modes are those of the first run. */
 function planKey(plan: Plan): string {
-  const bound = Object.entries(plan).filter(([key]) => !["notes", "thrift", "provider"].includes(key));
+  const bound = Object.entries(plan).filter(([key]) => !["notes", "lowMemory", "provider"].includes(key));
   return createHash("sha256").update(JSON.stringify(bound)).digest("hex");
 }
 

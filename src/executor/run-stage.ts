@@ -1,70 +1,62 @@
 /**
  * @module executor/run-stage
- * The child's work: one job -> the stage's files, and its pictures where they are wanted. Only what the job needs is
- * loaded: a stage is a process of its own, and each would load all.
+ * The child's work: one stage over its jobs -> each job's files, and its images where they are wanted. Only what the stage
+ * needs is loaded: it is a process of its own, and each would load all.
  */
 
 import { denormalize } from "../image/to-bytes.ts";
-import type { Generator } from "../math/random.ts";
-import { createGenerator, restoreGenerator } from "../math/random.ts";
 import { repeatInterleave } from "../math/layout.ts";
+import { type Generator, createGenerator, restoreGenerator } from "../math/random.ts";
 import type { Tensor } from "../math/tensor.ts";
-import type { NetworkSettings } from "../networks/components.ts";
+import type { NetworkSettings } from "../networks/open-network.ts";
 import type { StepEvent } from "../pipelines/denoise.ts";
-import type { UpscaleOptions } from "../pipelines/upscale.ts";
-import type { DiffusionStage, TextStage } from "../plan/plan.ts";
-import type { StageJob, StageMessage } from "./protocol.ts";
+import type { IfJob, IfStageOptions } from "../pipelines/stage-1.ts";
+import type { DiffusionStage, SafetyStage, TextStage } from "../plan/plan.ts";
+import { type PipelineName, describeStage, diffusionTable } from "../plan/stages.ts";
+import type { StageMessage, StageTask, TaskJob } from "./protocol.ts";
+import { previewOf } from "./preview.ts";
 import { readTensorFile, writeTensorFile } from "./stage-files.ts";
 
 /** How the stage tells its parent what it is doing. */
 export type Report = (message: StageMessage) => void;
 
-/** @returns the generator's state after the stage's draws, base64; undefined if it drew nothing. */
-export async function runStageJob(job: StageJob, report: Report): Promise<string | undefined> {
-  const { stage } = job;
-  if (stage.name === "text-encoding") {
-    await runTextEncoding(job, stage, report);
-    return undefined;
-  }
-  if (stage.name === "safety") {
+type RunStage = (task: StageTask, report: Report) => Promise<void>;
+
+const runs: Readonly<Record<PipelineName, RunStage>> = {
+  "text-encoder": encodeTexts,
+  if: drawFromText,
+  "if-super-resolution": drawLarger,
+  upscale,
+  "safety-checker": async (task, report) => {
     const { runSafety } = await import("./run-safety.ts");
-    await runSafety(job, stage, settingsOf(job), report);
-    return undefined;
-  }
-  const generator = job.generatorState
-    ? restoreGenerator(Buffer.from(job.generatorState, "base64"))
-    : createGenerator(job.seed);
-  const images = await runDiffusion(job, stage, generator, report);
-  await writeTensorFile(job.folder, stage.name, images);
-  if (job.pictures) {
-    const { developPictures, drawPictures } = await import("./draw-pictures.ts");
-    await drawPictures(await developPictures(images, stage, job.pictures), stage, job.pictures);
-  }
-  return Buffer.from(generator.saveState()).toString("base64");
-}
-
-async function runTextEncoding(job: StageJob, stage: TextStage, report: Report): Promise<void> {
-  report({ type: "progress", step: 0, steps: 1, what: "encoding the prompt" });
-  const { encodeText } = await import("../pipelines/text-encoding.ts");
-  const text = await encodeText({
-    checkpoint: stage.checkpoint,
-    prompts: [job.prompt],
-    negativePrompts: [job.negativePrompt],
-    cleanCaption: stage.cleanCaption,
-    settings: { ...settingsOf(job), onQuantize: () => report({ type: "note", text: quantizing(job) }) },
-  });
-  noteTruncation("T5's", text, report);
-  await writeTensorFile(job.folder, "prompt_embeds", text.promptEmbeds);
-  await writeTensorFile(job.folder, "negative_prompt_embeds", text.negativePromptEmbeds);
-  report({ type: "progress", step: 1, steps: 1, what: "encoding the prompt" });
-}
-
-const quantizing = ({ stage, textEncoder, unet }: StageJob): string => {
-  const isText = stage.name === "text-encoding";
-  const weights = isText ? "The text encoder's weights" : `The weights of ${stage.name}'s UNet`;
-  const bits = (isText ? textEncoder : unet)?.bits ?? 8;
-  return `${weights} are made ${bits}-bit once, for all later runs; this takes some minutes at full size.`;
+    await runSafety(task, stageOf(task, "safety"), settingsOf(task, report), report);
+  },
 };
+
+/** Each job is reported as finished when its files are there. */
+export const runStageTask: RunStage = (task, report) => runs[describeStage(task.stage.name).pipeline](task, report);
+
+async function encodeTexts(task: StageTask, report: Report): Promise<void> {
+  const { checkpoint, cleanCaption } = stageOf(task, "text");
+  const what = "encoding the prompt";
+  report({ type: "progress", job: task.jobs[0]?.index ?? 0, step: 0, steps: 1, what });
+  const { withTextEncoder } = await import("../pipelines/text-encoding.ts");
+  const options = { checkpoint, cleanCaption, prompts: 1, settings: settingsOf(task, report) };
+  await withTextEncoder(options, async (encode) => {
+    const known = new Map<string, ReturnType<typeof encode>>();
+    for (const { index: job, folder, prompt, negativePrompt } of task.jobs) {
+      const key = JSON.stringify([prompt, negativePrompt]); // the same texts are encoded once
+      const encoded = known.get(key) ?? encode([prompt], [negativePrompt]);
+      known.set(key, encoded);
+      const text = await encoded;
+      noteTruncation("T5's", text, job, report);
+      await writeTensorFile(folder, "prompt_embeds", text.promptEmbeds);
+      await writeTensorFile(folder, "negative_prompt_embeds", text.negativePromptEmbeds);
+      report({ type: "progress", job, step: 1, steps: 1, what });
+      report({ type: "finished", job });
+    }
+  });
+}
 
 interface Texts {
   readonly prompts: readonly { readonly truncatedText: string }[];
@@ -72,72 +64,154 @@ interface Texts {
 }
 
 /** The texts of a batch are all the same: it is said once. */
-function noteTruncation(whose: string, { prompts, negativePrompts }: Texts, report: Report): void {
-  for (const [what, cut] of [
+function noteTruncation(whose: string, { prompts, negativePrompts }: Texts, job: number, report: Report): void {
+  for (const [what, left] of [
     ["prompt", prompts[0]?.truncatedText],
     ["negative prompt", negativePrompts[0]?.truncatedText],
   ] as const) {
-    if (!cut) continue;
-    report({ type: "note", text: `The ${what} is longer than ${whose} 77 tokens; this part was left out: "${cut}"` });
+    if (!left) continue;
+    const text = `The ${what} is longer than ${whose} 77 tokens; this part was left out: "${left}"`;
+    report({ type: "note", job, text });
   }
 }
 
-async function runDiffusion(
-  job: StageJob,
+async function drawFromText(task: StageTask, report: Report): Promise<void> {
+  const stage = stageOf(task, "diffusion");
+  const { withStage1 } = await import("../pipelines/stage-1.ts");
+  await withStage1(drawOptions(task, stage, report), async (draw) => {
+    for (const job of task.jobs) {
+      const generator = generatorOf(job);
+      await finish(stage, job, generator, await draw(await ifJob(task, stage, job, generator, report)), report);
+    }
+  });
+}
+
+async function drawLarger(task: StageTask, report: Report): Promise<void> {
+  const stage = stageOf(task, "diffusion");
+  const { withStage2 } = await import("../pipelines/stage-2.ts");
+  const options = { ...drawOptions(task, stage, report), noiseLevel: stage.noiseLevel ?? 0 };
+  await withStage2(options, async (draw) => {
+    for (const job of task.jobs) {
+      const generator = generatorOf(job);
+      const image = await readTensorFile(job.folder, fileBefore(stage));
+      const drawn = await draw({ ...(await ifJob(task, stage, job, generator, report)), image });
+      await finish(stage, job, generator, drawn, report);
+    }
+  });
+}
+
+function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): IfStageOptions {
+  const { checkpoint, width, height, selection, guidanceScale } = stage;
+  const { numImages: images, eta } = task;
+  return { checkpoint, images, width, height, selection, guidanceScale, eta, settings: settingsOf(task, report) };
+}
+
+/** Every image is a prompt of its own from here on: the stages pass batches of images. */
+async function ifJob(
+  task: StageTask,
   stage: DiffusionStage,
+  job: TaskJob,
   generator: Generator,
   report: Report,
-): Promise<Tensor> {
-  const common = {
-    checkpoint: stage.checkpoint,
-    selection: stage.selection,
-    guidanceScale: stage.guidanceScale,
-    eta: job.eta,
-    generator,
-    settings: { ...settingsOf(job), onQuantize: () => report({ type: "note", text: quantizing(job) }) },
-    onStep: ({ step, steps }: StepEvent) => report({ type: "progress", step, steps, what: "denoising" }),
-  };
-  if (stage.name === "stage-3") return upscale(job, { ...common, noiseLevel: stage.noiseLevel ?? 0 }, report);
-  const embeds = {
-    // every picture is a prompt of its own from here on: the stages pass batches of pictures
-    promptEmbeds: repeatInterleave(await readTensorFile(job.folder, "prompt_embeds"), job.numImages),
-    negativePromptEmbeds: repeatInterleave(await readTensorFile(job.folder, "negative_prompt_embeds"), job.numImages),
-    imagesPerPrompt: 1,
-    start: await (await import("./start-picture.ts")).readStart(stage),
-  };
-  if (stage.name === "stage-1") return (await import("../pipelines/stage-1.ts")).runStage1({ ...common, ...embeds });
-  const { runStage2 } = await import("../pipelines/stage-2.ts");
-  const image = await readTensorFile(job.folder, "stage-1");
-  return runStage2({ ...common, ...embeds, image, noiseLevel: stage.noiseLevel ?? 0 });
-}
-
-type UpscaleSettings = Omit<UpscaleOptions, "prompts" | "negativePrompts" | "imagesPerPrompt" | "image">;
-
-/** @returns (B, 3, H, W) in [0, 1], as the reference's pipeline returns them. */
-async function upscale(job: StageJob, settings: UpscaleSettings, report: Report): Promise<Tensor> {
-  const { runUpscale } = await import("../pipelines/upscale.ts");
-  const { images, tokens } = await runUpscale({
-    ...settings,
-    prompts: fill(job, job.prompt),
-    negativePrompts: fill(job, job.negativePrompt),
-    imagesPerPrompt: 1,
-    image: await readTensorFile(job.folder, "stage-2"),
-    onDecoded: (step, steps) => report({ type: "progress", step, steps, what: "decoding" }),
-  });
-  noteTruncation("the upscaler's", tokens, report);
-  return denormalize(images);
-}
-
-const fill = (job: StageJob, text: string): string[] => Array.from({ length: job.numImages }, () => text);
-
-function settingsOf(job: StageJob): NetworkSettings {
+): Promise<IfJob> {
+  const { readStart } = await import("./start-image.ts");
   return {
-    executionProvider: job.executionProvider ?? "cpu",
-    ...(job.deviceId === undefined ? {} : { deviceId: job.deviceId }),
-    ...(job.threads ? { threads: job.threads } : {}),
-    ...(job.variant ? { variant: job.variant } : {}),
-    ...(job.textEncoder ? { textEncoder: job.textEncoder } : {}),
-    ...(job.unet ? { unet: job.unet } : {}),
-    ...job.thrift,
+    promptEmbeds: repeatInterleave(await readTensorFile(job.folder, "prompt_embeds"), task.numImages),
+    negativePromptEmbeds: repeatInterleave(await readTensorFile(job.folder, "negative_prompt_embeds"), task.numImages),
+    imagesPerPrompt: 1,
+    start: await readStart(stage, job.start),
+    generator,
+    onStep: stepReport(task, job, report),
+  };
+}
+
+/** The images are in [0, 1], as the reference's pipeline returns them. */
+async function upscale(task: StageTask, report: Report): Promise<void> {
+  const stage = stageOf(task, "diffusion");
+  const { runUpscale } = await import("../pipelines/upscale.ts");
+  const generators = task.jobs.map(generatorOf);
+  const options = { ...drawOptions(task, stage, report), noiseLevel: stage.noiseLevel ?? 0 };
+  const jobs = task.jobs.map((job, index) => ({
+    prompts: repeat(job.prompt, task.numImages),
+    negativePrompts: repeat(job.negativePrompt, task.numImages),
+    imagesPerPrompt: 1,
+    image: () => readTensorFile(job.folder, fileBefore(stage)),
+    generator: generators[index]!,
+    onStep: stepReport(task, job, report),
+    onDecoded: (step: number, steps: number) =>
+      report({ type: "progress", job: job.index, step, steps, what: "decoding" }),
+  }));
+  await runUpscale(options, jobs, async (index, { images, tokens }) => {
+    const job = task.jobs[index]!;
+    noteTruncation("the upscaler's", tokens, job.index, report);
+    await finish(stage, job, generators[index]!, denormalize(images), report);
+  });
+}
+
+/** Writes a job's tensor, and its images where they are wanted. */
+async function finish(
+  stage: DiffusionStage,
+  job: TaskJob,
+  generator: Generator,
+  images: Tensor,
+  report: Report,
+): Promise<void> {
+  await writeTensorFile(job.folder, stage.name, images);
+  if (job.images) {
+    const { developImages, drawImages } = await import("./draw-images.ts");
+    await drawImages(await developImages(images, stage, job), stage, job.images);
+  }
+  const generatorState = Buffer.from(generator.saveState()).toString("base64");
+  report({ type: "finished", job: job.index, generatorState });
+}
+
+const generatorOf = ({ generatorState, seed }: TaskJob): Generator =>
+  generatorState ? restoreGenerator(Buffer.from(generatorState, "base64")) : createGenerator(seed);
+
+/** @returns the tensor file of the stage that draws before this one. */
+function fileBefore({ name }: DiffusionStage): (typeof diffusionTable)[number]["name"] {
+  const before = diffusionTable[diffusionTable.findIndex((row) => row.name === name) - 1];
+  if (!before) throw new Error(`no stage draws before ${name}`);
+  return before.name;
+}
+
+function stepReport(task: StageTask, { index: job }: TaskJob, report: Report): (event: StepEvent) => void {
+  return ({ step, steps, predOriginalSample }) => {
+    const isDue = task.previewEvery !== undefined && step % task.previewEvery === 0;
+    const preview = isDue ? previewOf(predOriginalSample) : undefined;
+    report({ type: "progress", job, step, steps, what: "denoising", ...(preview ? { preview } : {}) });
+  };
+}
+
+const repeat = (text: string, count: number): string[] => Array.from({ length: count }, () => text);
+
+interface StageKinds {
+  readonly text: TextStage;
+  readonly diffusion: DiffusionStage;
+  readonly safety: SafetyStage;
+}
+
+function stageOf<Kind extends keyof StageKinds>({ stage }: StageTask, kind: Kind): StageKinds[Kind] {
+  if (stage.kind !== kind) throw new Error(`${stage.name} is ${stage.kind}, not ${kind}`);
+  return stage as unknown as StageKinds[Kind];
+}
+
+function settingsOf(task: StageTask, report: Report): NetworkSettings {
+  const { executionProvider = "cpu", deviceId, threads, variant, textEncoder, unet, lowMemory, stage } = task;
+  return {
+    executionProvider,
+    ...(deviceId === undefined ? {} : { deviceId }),
+    ...(threads ? { threads } : {}),
+    ...(variant ? { variant } : {}),
+    ...(textEncoder ? { textEncoder } : {}),
+    ...(unet ? { unet } : {}),
+    ...lowMemory,
+    onQuantize: () => {
+      const isText = stage.kind === "text";
+      const weights = isText ? "The text encoder's weights" : `The weights of ${stage.name}'s UNet`;
+      const bits = (isText ? textEncoder : unet)?.bits ?? 8;
+      const text = `${weights} are made ${bits}-bit once, for all later runs; this takes some minutes at full size.`;
+      report({ type: "note", job: task.jobs[0]?.index ?? 0, text });
+    },
   };
 }

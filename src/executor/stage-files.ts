@@ -1,14 +1,15 @@
 /**
  * @module executor/stage-files
- * The tensors between the stages: safetensors files in the run's folder, each under its own name.
+ * The tensors between the stages: safetensors files in a job's folder, each under its own name.
  */
 
+import { randomUUID } from "node:crypto";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { OutputError, whyNotWritten } from "../errors.ts";
 import type { Tensor } from "../math/tensor.ts";
 import { readSafetensorsHeader, readTensorAsFloat32, writeSafetensors } from "../weights/safetensors.ts";
-import type { StageFile } from "./protocol.ts";
+import type { StageFile } from "../plan/stages.ts";
 
 const pathOf = (folder: string, name: StageFile): string => join(folder, `${name}.safetensors`);
 
@@ -28,10 +29,10 @@ export async function writeTensorFile(folder: string, name: StageFile, { data, s
 }
 
 /** Appears whole or not at all. @throws {OutputError} it cannot be written. */
-export async function writeTextFile(path: string, text: string): Promise<void> {
-  const temporary = `${path}.tmp`;
+export async function writeBytes(path: string, content: Uint8Array | string): Promise<void> {
+  const temporary = `${path}.${randomUUID()}.tmp`;
   try {
-    await writeFile(temporary, text);
+    await writeFile(temporary, content, { flag: "wx" });
     await rename(temporary, path);
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to tell

@@ -1,129 +1,156 @@
 /**
  * @module executor/stage-process
- * One stage's process: started, given its job, watched, ended. The first reason to end it is the one that is reported.
+ * One stage's process: given its task, watched, ended when it takes more memory than it may.
  */
 
-import { fork } from "node:child_process";
-import { CardMemoryError, type ErrorCode, IfGenError, StageError, exitCodes } from "../errors.ts";
-import { gigabytes } from "../memory/budget.ts";
-import { stageEnvironment } from "../machine/machine.ts";
-import type { StageName } from "../plan/plan.ts";
-import { guardCard } from "./gpu-guard.ts";
+import { GpuMemoryError, IfGenError, StageError } from "../errors.ts";
+import { gigabytes } from "../memory/bytes.ts";
+import { stageEnvironment } from "../machine/environment.ts";
+import { providers } from "../onnx/lower/providers.ts";
+import type { StageName } from "../plan/stages.ts";
+import { type ChildEnd, startChild, wordsOf } from "./child.ts";
+import { errorOf } from "./failure.ts";
+import { guardGpu } from "./gpu-guard.ts";
 import { type MemoryPeaks, guardMemory } from "./memory-guard.ts";
-import { type StageJob, type StageMessage, stageMessage } from "./protocol.ts";
-
-/** How long a child that was asked to end may take before it is killed. */
-const GRACE_MS = 2_000;
+import { type Preview, type StageMessage, type StageTask, stageMessage } from "./protocol.ts";
 
 /** Ctrl-C reaches the whole group; it may end a child that cannot listen yet before this process has heard of it. */
 const INTERRUPT_MS = 100;
 
 export interface StageProgress {
   readonly stage: StageName;
+  /** Its place in the plan. */
+  readonly job: number;
   readonly step: number;
   readonly steps: number;
   readonly what: string;
+  readonly preview?: Preview;
+}
+
+export interface FinishedJob {
+  readonly job: number;
+  /** The job's generator as the stage left it, base64; absent if it drew nothing. */
+  readonly generatorState?: string;
 }
 
 export interface StageProcessOptions {
   readonly onProgress?: (progress: StageProgress) => void;
-  readonly onNote?: (text: string) => void;
+  readonly onNote?: (text: string, job?: number) => void;
+  /** A job's files are written. Awaited before the stage counts as done. */
+  readonly onFinished?: (finished: FinishedJob) => Promise<void>;
   /** Ends the running stage and the run. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Private memory that a stage may take; it is ended when it takes more. */
   readonly budgetBytes?: number;
-  /** Memory of the graphics card that a stage may take, likewise. */
-  readonly cardBudgetBytes?: number;
+  /** Memory of the GPU that a stage may take, likewise. */
+  readonly gpuBudgetBytes?: number;
   /** The child's entry; the built worker beside this file if absent. */
   readonly worker?: URL;
 }
 
-export interface StageOutcome {
-  /** The shared generator as the stage left it, base64; absent if it drew nothing. */
-  readonly generatorState: string | undefined;
-  readonly peaks: StagePeaks;
-}
-
 export interface StagePeaks extends MemoryPeaks {
-  /** Memory of the graphics card; absent where the stage ran on none or it could not be measured. */
+  /** Memory of the GPU; absent where the stage ran on none or it could not be measured. */
   readonly gpuBytes?: number;
 }
 
 /**
+ * @returns the most that it took.
  * @throws {StageError} the process ended badly: which stage, which signal or exit code.
  * @throws {IfGenError} what the stage itself threw; MEMORY_BUDGET when it took more than its budget; INTERRUPTED.
  */
-export function runStageProcess(job: StageJob, options: StageProcessOptions): Promise<StageOutcome> {
-  const stage = job.stage.name;
-  const child = fork(options.worker ?? new URL("./worker.js", import.meta.url), {
-    stdio: ["ignore", "ignore", "pipe", "ipc"],
-    serialization: "json",
+export async function runStageProcess(task: StageTask, options: StageProcessOptions): Promise<StagePeaks> {
+  const stage = task.stage.name;
+  const heard = listenTo(task, options);
+  const child = startChild({
+    entry: options.worker ?? new URL("./worker.js", import.meta.url),
+    task,
+    schema: stageMessage,
+    onMessage: (message) => {
+      heard.onMessage(message);
+      if (message.type === "done") guard.sample();
+    },
     env: stageEnvironment(),
+    signal: options.signal,
   });
-  return new Promise((resolve, reject) => {
-    let result: Extract<StageMessage, { type: "result" }> | undefined;
-    let failure: Error | undefined;
-    let unsent: StageError | undefined;
-    let stderr = "";
-    let kill: NodeJS.Timeout | undefined;
-    const stop = (): void => {
-      child.kill("SIGTERM");
-      kill ??= setTimeout(() => child.kill("SIGKILL"), GRACE_MS);
-    };
-    const guard = guardMemory(child.pid ?? 0, {
-      budgetBytes: options.budgetBytes,
-      onExceeded: (bytes) => {
-        failure ??= tooMuch(stage, bytes, options.budgetBytes ?? 0);
-        child.kill("SIGKILL"); // there is no time to be polite
-      },
-    });
-    const card = job.executionProvider
-      ? guardCard({
-          deviceId: job.deviceId,
-          budgetBytes: options.cardBudgetBytes,
-          onExceeded: (bytes) => {
-            failure ??= tooMuchOfCard(stage, bytes, options.cardBudgetBytes ?? 0);
-            child.kill("SIGKILL");
-          },
-        })
-      : undefined;
-    const abort = (): void => {
-      failure ??= options.signal?.reason as Error;
-      stop();
-    };
-    options.signal?.addEventListener("abort", abort, { once: true });
-    child.stderr?.on("data", (chunk: Buffer) => (stderr = (stderr + chunk.toString()).slice(-4000)));
-    child.on("message", (raw) => {
-      const message = stageMessage.parse(raw);
-      if (message.type === "progress") {
-        options.onProgress?.({ stage, step: message.step, steps: message.steps, what: message.what });
-      } else if (message.type === "note") options.onNote?.(message.text);
-      else if (message.type === "error") failure ??= stageFailure(stage, message.code, message.message);
-      else {
-        result = message;
-        guard.sample();
+  const guard = guardMemory(child.pid, {
+    budgetBytes: options.budgetBytes,
+    onExceeded: (bytes) => child.kill(tooMuch(stage, bytes, options.budgetBytes ?? 0)), // there is no time to be polite
+  });
+  const gpu = isOnGpu(task)
+    ? guardGpu({
+        deviceId: task.deviceId,
+        budgetBytes: options.gpuBudgetBytes,
+        onExceeded: (bytes) => child.kill(tooMuchOfGpu(stage, bytes, options.gpuBudgetBytes ?? 0)),
+      })
+    : undefined;
+  const end = await child.ended;
+  const gpuBytes = gpu?.stop();
+  const peaks = { ...guard.stop(), ...(gpuBytes === undefined ? {} : { gpuBytes }) };
+  await heard.finished();
+  const failure =
+    (child.pid === 0 ? startFailure(stage, end) : end.reason) ??
+    heard.failure() ??
+    (await failureOf(stage, end, heard.isDone(), options.signal));
+  if (failure) throw failure;
+  return peaks;
+}
+
+const isOnGpu = ({ executionProvider }: StageTask): boolean =>
+  executionProvider !== undefined && !providers[executionProvider].isCpu;
+
+/** What the child says, in order; jobs that it has finished are recorded one after the other. */
+function listenTo(task: StageTask, options: StageProcessOptions) {
+  const stage = task.stage.name;
+  let failure: Error | undefined;
+  let isDone = false;
+  let recorded = Promise.resolve();
+  return {
+    failure: () => failure,
+    isDone: () => isDone,
+    finished: () => recorded,
+    onMessage(message: StageMessage): void {
+      switch (message.type) {
+        case "progress": {
+          const { type: _, ...progress } = message;
+          options.onProgress?.({ stage, ...progress });
+          break;
+        }
+        case "note":
+          options.onNote?.(message.text, message.job);
+          break;
+        case "finished": {
+          const { type: _, ...finished } = message;
+          recorded = recorded.then(() => options.onFinished?.(finished));
+          recorded.catch(() => undefined); // awaited at the end
+          break;
+        }
+        case "done":
+          isDone = true;
+          break;
+        case "error":
+          failure ??= errorOf(stage, message.code, message.message);
       }
-    });
-    child.once("error", (error) => {
-      failure ??= new StageError(`${stage}: its process cannot be started: ${error.message}.`, { cause: error });
-      if (child.pid !== undefined) return;
-      card?.stop();
-      reject(failure); // nothing will close
-    });
-    child.once("close", (code, signal) => {
-      clearTimeout(kill);
-      options.signal?.removeEventListener("abort", abort);
-      const gpuBytes = card?.stop();
-      const peaks = { ...guard.stop(), ...(gpuBytes === undefined ? {} : { gpuBytes }) };
-      if (failure) reject(failure);
-      else if (result && code === 0) resolve({ generatorState: result.generatorState, peaks });
-      else if (signal === "SIGINT") setTimeout(() => reject(interruption(stage, options.signal)), INTERRUPT_MS);
-      else reject((signal ? undefined : unsent) ?? describeEnd(stage, code, signal, stderr));
-    });
-    child.send(job, (error) => {
-      if (error) unsent = new StageError(`${stage}: its process ended at once.`, { cause: error });
-    });
-  });
+    },
+  };
+}
+
+async function failureOf(
+  stage: StageName,
+  end: ChildEnd,
+  isDone: boolean,
+  signal: AbortSignal | undefined,
+): Promise<Error | undefined> {
+  if (isDone && end.code === 0) return undefined;
+  if (end.signal === "SIGINT") {
+    await new Promise((resolve) => setTimeout(resolve, INTERRUPT_MS));
+    return signal?.aborted ? (signal.reason as Error) : new IfGenError("INTERRUPTED", `interrupted in ${stage}.`);
+  }
+  if (end.unsent && !end.signal) return new StageError(`${stage}: its process ended at once.`, { cause: end.unsent });
+  return describeEnd(stage, end);
+}
+
+function startFailure(stage: StageName, { reason }: ChildEnd): StageError {
+  return new StageError(`${stage}: its process cannot be started: ${reason?.message}.`, { cause: reason });
 }
 
 function tooMuch(stage: StageName, bytes: number, budgetBytes: number): IfGenError {
@@ -134,24 +161,12 @@ function tooMuch(stage: StageName, bytes: number, budgetBytes: number): IfGenErr
   );
 }
 
-function tooMuchOfCard(stage: StageName, bytes: number, budgetBytes: number): CardMemoryError {
-  return new CardMemoryError(
-    `${stage} was ended: with it the memory in use on the graphics card grew by ${gigabytes(bytes)} GB and the budget ` +
+function tooMuchOfGpu(stage: StageName, bytes: number, budgetBytes: number): GpuMemoryError {
+  return new GpuMemoryError(
+    `${stage} was ended: with it the memory in use on the GPU grew by ${gigabytes(bytes)} GB and the budget ` +
       `is ${gigabytes(budgetBytes)} GB; ask for fewer --num-images, give a larger --vram-budget, or run it on the ` +
-      "processor with --execution-provider cpu.",
+      "CPU with --execution-provider cpu.",
   );
-}
-
-function interruption(stage: StageName, signal: AbortSignal | undefined): Error {
-  if (signal?.aborted) return signal.reason as Error;
-  return new IfGenError("INTERRUPTED", `interrupted in ${stage}.`);
-}
-
-function stageFailure(stage: StageName, code: string | null, message: string): Error {
-  if (code !== null && code in exitCodes) return new IfGenError(code as ErrorCode, message);
-  const bug = new Error(`${stage}: ${message}`);
-  bug.stack = `${stage}: ${message}`; // the child's stack, not ours
-  return bug;
 }
 
 const signalCauses: Readonly<Record<string, string>> = {
@@ -162,15 +177,17 @@ const signalCauses: Readonly<Record<string, string>> = {
   SIGABRT: "the native library gave up; please report the command with this message",
 };
 
-function describeEnd(stage: StageName, code: number | null, signal: NodeJS.Signals | null, stderr: string): StageError {
+function describeEnd(stage: StageName, end: ChildEnd): StageError {
+  const { code, signal, stderr } = end;
   if (/heap out of memory|bad_alloc/.test(stderr)) {
     return new StageError(`${stage} ran out of memory inside its process; ask for fewer --num-images.`);
   }
-  const said = stderr.trim() === "" ? "" : ` It said: ${stderr.trim()}`;
   if (signal) {
-    return new StageError(`${stage} was ended by ${signal}: ${signalCauses[signal] ?? "somebody stopped it"}.${said}`);
+    return new StageError(
+      `${stage} was ended by ${signal}: ${signalCauses[signal] ?? "somebody stopped it"}.${wordsOf(end)}`,
+    );
   }
   return new StageError(
-    `${stage} ended with exit code ${code} and without a result; please report the command.${said}`,
+    `${stage} ended with exit code ${code} and without a result; please report the command.${wordsOf(end)}`,
   );
 }

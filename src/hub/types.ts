@@ -1,6 +1,6 @@
 /**
  * @module hub/types
- * What the Hub's functions take and give. Nothing here reads the environment: `machine/machine.ts` does, and passes it in.
+ * What the Hub's functions take and give. Nothing here reads the environment: `machine/environment.ts` does, and passes it in.
  */
 
 /** How to reach the Hub, and where its files lie. */

@@ -8,8 +8,11 @@
  * step reads them from the disk.
  */
 
-import { IfGenError, UsageError } from "../errors.ts";
-import type { StageName, Thrift } from "../plan/plan.ts";
+import { IfGenError } from "../errors.ts";
+import type { LowMemory } from "../plan/plan.ts";
+import type { StageName } from "../plan/stages.ts";
+import { gigabytes } from "./bytes.ts";
+import { budgetTable } from "./budget-table.ts";
 
 export interface NetworkNeed {
   readonly network: string;
@@ -31,11 +34,11 @@ export interface NetworkNeed {
 export interface StageNeed {
   readonly stage: StageName;
   readonly networks: readonly NetworkNeed[];
-  readonly thrift: Thrift;
+  readonly lowMemory: LowMemory;
   readonly privateBytes: number;
   /** Private and mapped: the highest that the process's resident memory gets. */
   readonly peakBytes: number;
-  /** Absent: it runs on the processor. */
+  /** Absent: it runs on the CPU. */
   readonly gpuBytes?: number;
   /** "fits": all of it. "from disk": only what is private does. */
   readonly verdict: "fits" | "from disk" | "too large";
@@ -72,7 +75,7 @@ export function checkBudget(needs: readonly StageNeed[], limits: Limits): void {
       "MEMORY_BUDGET",
       `${first.stage} needs ${gigabytes(first.gpuBytes ?? 0)} GB of GPU memory (predicted) but the budget ` +
         `is ${gigabytes(limits.vramBytes)} GB; ask for fewer --num-images, give a larger --vram-budget, or run it on ` +
-        `the processor (--execution-provider cpu).\n${budgetTable(needs, limits)}`,
+        `the CPU (--execution-provider cpu).\n${budgetTable(needs, limits)}`,
     );
   }
   throw new IfGenError(
@@ -83,83 +86,24 @@ export function checkBudget(needs: readonly StageNeed[], limits: Limits): void {
   );
 }
 
-/** Is it the card's memory that does not do? */
+/** Is it the GPU's memory that does not do? */
 export function overruns({ gpuBytes = 0 }: StageNeed, { vramBytes }: Limits): boolean {
   return gpuBytes > vramBytes;
 }
 
-/** @returns lines: one per network, the stage's peak at its largest. */
-export function budgetTable(needs: readonly StageNeed[], limits: Limits): string {
-  const head = ["stage", "network", "weights", "mapped", "activations", "overhead", "peak RAM", "GPU", ""];
-  const rows = needs.flatMap(({ stage, networks, thrift, verdict }) =>
-    networks.map((need, index) => [
-      index === 0 ? stage : "",
-      need.network,
-      ...[need.weightBytes, need.mappedBytes, need.activationBytes, need.overheadBytes].map(gigabytes),
-      gigabytes(need.peakBytes),
-      need.gpuBytes === undefined ? "-" : gigabytes(need.gpuBytes),
-      index === 0 ? describeVerdict(verdict, thrift) : "",
-    ]),
-  );
-  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]?.length ?? 0)));
-  const line = (row: readonly string[]): string =>
-    row
-      .map((cell, column) =>
-        column < 2 || column === 8 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
-      )
-      .join("  ")
-      .trimEnd();
-  const limit = `budget in GB (10^9 bytes): RAM ${gigabytes(limits.ramBytes)} (${limits.ramSource}), GPU ${gigabytes(limits.vramBytes)}`;
-  const onCard = needs.some(({ gpuBytes }) => gpuBytes !== undefined);
-  return [limit, line(head), ...rows.map(line), ...(onCard ? [GPU_REMARK] : [])].join("\n");
-}
-
-const GPU_REMARK =
-  "GPU: predicted; webgpu as measured on NVIDIA H200 and H100, cuda from the graph alone, not measured, kernels take some beside.";
-
-function describeVerdict(verdict: StageNeed["verdict"], { maxBatch, stripBytes }: Thrift): string {
-  const measures = [
-    ...(maxBatch === undefined ? [] : [`${maxBatch} at a time`]),
-    ...(stripBytes === undefined ? [] : ["decoder in strips"]),
-  ];
-  const words = { fits: "fits", "from disk": "fits, weights re-read from disk", "too large": "does not fit" }[verdict];
-  return [words, ...measures].join(", ");
-}
-
-export const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(2);
-
-const units: Readonly<Record<string, number>> = {
-  "": 1,
-  K: 1e3,
-  M: 1e6,
-  G: 1e9,
-  KI: 2 ** 10,
-  MI: 2 ** 20,
-  GI: 2 ** 30,
-};
-
-/** "13GB", "12.5 GiB", "800M", "13000000000" -> bytes. @throws {UsageError} it is none of these. */
-export function parseBytes(text: string): number {
-  const [, number, unit = ""] = /^\s*(\d+(?:\.\d+)?)\s*([KMG]i?)?B?\s*$/i.exec(text) ?? [];
-  const factor = units[unit.toUpperCase()];
-  const bytes = Math.round(Number(number) * (factor ?? Number.NaN));
-  if (!(bytes > 0)) throw new UsageError(`${text} is no amount of memory; write it as 13GB, 800MB or 12GiB.`);
-  return bytes;
-}
-
 /**
  * @param available what is free now, see machine/available-memory.
- * @param asked     `--ram-budget`, `--vram-budget`, `--budget`.
+ * @param requested `--ram-budget`, `--vram-budget`, `--budget`.
  */
 export function chooseLimits(
   available: { readonly bytes: number; readonly source: string },
-  asked: { ram?: number | undefined; vram?: number | undefined; budget?: "colab" | "machine" | undefined },
+  requested: { ram?: number | undefined; vram?: number | undefined; budget?: "colab" | "machine" | undefined },
 ): Limits {
-  const vramBytes = asked.vram ?? COLAB.vramBytes;
-  if (asked.ram !== undefined) return { ramBytes: asked.ram, ramSource: "--ram-budget", vramBytes };
-  if (asked.budget === "colab") return { ramBytes: COLAB.ramBytes, ramSource: "--budget colab", vramBytes };
+  const vramBytes = requested.vram ?? COLAB.vramBytes;
+  if (requested.ram !== undefined) return { ramBytes: requested.ram, ramSource: "--ram-budget", vramBytes };
+  if (requested.budget === "colab") return { ramBytes: COLAB.ramBytes, ramSource: "--budget colab", vramBytes };
   const free = `free in this ${available.source}`;
-  if (asked.budget === "machine" || available.bytes <= COLAB.ramBytes) {
+  if (requested.budget === "machine" || available.bytes <= COLAB.ramBytes) {
     return { ramBytes: available.bytes, ramSource: free, vramBytes };
   }
   return { ramBytes: COLAB.ramBytes, ramSource: "a free Colab machine's; more with --budget machine", vramBytes };

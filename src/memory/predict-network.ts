@@ -1,33 +1,31 @@
 /**
  * @module memory/predict-network
- * Predicts how much memory one network takes, from its graph and the table of its weights: on the processor as measured to
- * be right, on webgpu by a replay fitted to runs on one card, on cuda as far as the graph tells.
+ * Predicts how much memory one network takes, from the graphs that are opened to run it and the table of its weights. On the
+ * CPU as measured to be right; on a GPU as its provider's memory model says (onnx/lower/providers).
  */
 
-import type { Graph } from "../onnx/graph.ts";
-import { hoist } from "../onnx/hoist.ts";
+import { sum } from "../math/statistics.ts";
 import { inBlockedLayout } from "../onnx/blocked-layout.ts";
+import type { Graph } from "../onnx/graph.ts";
 import { cpu } from "../onnx/lower/cpu.ts";
 import { lower } from "../onnx/lower/lowering.ts";
+import { lowerFor, providers } from "../onnx/lower/providers.ts";
 import type { StoredTensor, WeightLookup } from "../onnx/lower/rewriting.ts";
-import { type ExecutionProvider, computeTypeOf, hoistedForm, lowerings } from "../onnx/lower/providers.ts";
-import { webgpuDefaults } from "../onnx/lower/webgpu-choices.ts";
-import { sum } from "../math/statistics.ts";
-import { graphMemory, valueBytes } from "../onnx/memory.ts";
-import { inStrips } from "../onnx/strips.ts";
-import { webgpuBufferBytes } from "../onnx/webgpu-memory.ts";
-import { expandedBytes, weightModeFor } from "../onnx/weight-mode.ts";
-import type { NetworkNeed } from "./budget.ts";
-import type { Thrift } from "../plan/plan.ts";
-import type { WeightEntry, WeightTable } from "../weights/checkpoint.ts";
-import { findStored, hasBlocks } from "../weights/find-weight.ts";
+import { type GraphMemory, graphMemory, valueBytes } from "../onnx/memory.ts";
+import { expandedBytes } from "../onnx/weight-mode.ts";
+import { type PreparedNetwork, prepareNetwork } from "../networks/prepare-network.ts";
 import type { StageNetwork } from "../networks/stage-networks.ts";
+import type { LowMemory } from "../plan/plan.ts";
+import type { WeightEntry, WeightTable } from "../weights/checkpoint.ts";
+import { findStored } from "../weights/find-weight.ts";
+import type { NetworkNeed } from "./budget.ts";
+import type { ExecutionProvider } from "../onnx/lower/provider-names.ts";
 
 /** What a stage's process takes before it loads a network, measured: private, and code mapped from files. */
 const PROCESS_PRIVATE_BYTES = 46e6;
 const PROCESS_MAPPED_BYTES = 76e6;
 /** Of it the image library, and private memory that comes with it: the text encoder's process loads none. */
-const PICTURE_CODE_BYTES = 17e6;
+const IMAGE_CODE_BYTES = 17e6;
 /** Of a network as an object here and as the library's structures, per node. */
 const NODE_BYTES = 12e3;
 /** Small tensors inside the model are there four times while it is loaded: here, as bytes, parsed, as tensors. */
@@ -39,106 +37,82 @@ const EXPANDED_COPIES = 2;
 /** What onnxruntime's arena takes beside the buffers that are in use, where it keeps them: 2 to 30 % were measured. */
 const ARENA_SHARE = 0.25;
 
-export function networkNeed(network: StageNetwork, weights: WeightTable, thrift: Thrift): NetworkNeed {
-  const whole = network.build(thrift.maxBatch ?? network.batch);
-  const graph = thrift.stripBytes === undefined ? whole : inStrips(whole, thrift.stripBytes);
-  const expanded = weightModeFor(whole) === "expanded";
-  const lowered = lower(graph, lookUpSizes(weights, expanded), cpu);
-  const memory = graphMemory(expanded && graph === whole ? inBlockedLayout(lowered) : lowered); // strips keep their order
-  const arena = expanded && network.varying ? ARENA_SHARE * memory.peakBytes : 0;
-  const unpacked = expanded ? EXPANDED_COPIES * expandedBytes(whole) : 0;
-  const turns = network.batch / (thrift.maxBatch ?? network.batch);
-  const tensors = turns * (TENSOR_COPIES * tensorBytes(memory) + hoistedBytes(whole, network));
+/** @throws {CheckpointError} the weights do not belong to the network. */
+export function predictNetwork(
+  network: StageNetwork,
+  weights: WeightTable,
+  lowMemory: LowMemory,
+  provider: ExecutionProvider,
+): NetworkNeed {
+  const prepared = prepareNetwork(network, weights, { provider, ...lowMemory });
+  return !providers[provider].isCpu ? onGpu(network, prepared, weights) : onCpu(network, prepared, weights);
+}
+
+function onCpu(network: StageNetwork, prepared: PreparedNetwork, weights: WeightTable): NetworkNeed {
+  const expanded = prepared.weightMode === "expanded";
+  const lookUp = lookUpSizes(weights, expanded);
+  const measure = (graph: Graph): GraphMemory => {
+    const lowered = lower(graph, lookUp, cpu);
+    return graphMemory(expanded && !prepared.tiled ? inBlockedLayout(lowered) : lowered); // tiles keep their order
+  };
+  const rest = measure(prepared.parts?.rest ?? prepared.graph);
+  const once = prepared.parts ? measure(prepared.parts.once) : undefined;
+  const parts = once ? [rest, once] : [rest];
+  const activationBytes = Math.max(rest.peakBytes, once?.peakBytes ?? 0);
   const overheadBytes =
-    PROCESS_PRIVATE_BYTES +
-    PROCESS_MAPPED_BYTES -
-    (network.name === "T5" ? PICTURE_CODE_BYTES : 0) +
-    memory.nodes * NODE_BYTES +
-    CONSTANT_COPIES * memory.constantBytes +
-    tensors +
-    arena +
-    unpacked;
-  const once = network.runs === "once" && network.batch === (thrift.maxBatch ?? network.batch);
-  const privateBytes = overheadBytes + memory.peakBytes;
-  const mappedBytes = expanded ? 0 : memory.touchedBytes;
+    processBytes(network) +
+    NODE_BYTES * sum(parts.map(({ nodes }) => nodes)) +
+    CONSTANT_COPIES * sum(parts.map(({ constantBytes }) => constantBytes)) +
+    tensorBytes(prepared) +
+    (expanded && prepared.parts ? ARENA_SHARE * activationBytes : 0) +
+    (expanded ? EXPANDED_COPIES * expandedBytes(prepared.graph) : 0);
+  const privateBytes = overheadBytes + activationBytes;
+  const mappedBytes = expanded ? 0 : sum(parts.map(({ touchedBytes }) => touchedBytes));
+  const readsOnce = network.runsOnce && prepared.microBatches === 1 && !expanded;
+  const firstRunBytes = Math.max(once?.firstRunBytes ?? 0, (once?.touchedBytes ?? 0) + rest.firstRunBytes);
   return {
     network: network.name,
-    weightBytes: memory.fileBytes,
+    weightBytes: sum(parts.map(({ fileBytes }) => fileBytes)),
     mappedBytes,
-    activationBytes: memory.peakBytes,
+    activationBytes,
     overheadBytes,
     privateBytes,
-    peakBytes: once && !expanded ? overheadBytes + memory.firstRunBytes : privateBytes + mappedBytes,
+    peakBytes: readsOnce ? overheadBytes + firstRunBytes : privateBytes + mappedBytes,
   };
 }
 
-/** What is computed once is kept, and what it was computed from. */
-function hoistedBytes(graph: Graph, { varying }: StageNetwork): number {
-  const once = varying && hoist(graph, varying)?.once;
-  return once ? [...once.inputs, ...once.outputs].reduce((sum, value) => sum + valueBytes(value), 0) : 0;
+const processBytes = ({ weights }: StageNetwork): number =>
+  PROCESS_PRIVATE_BYTES + PROCESS_MAPPED_BYTES - (weights === "text-encoder" ? IMAGE_CODE_BYTES : 0);
+
+/** Inputs and outputs as this process holds them: some copies, and what is computed once with what it was computed from. */
+function tensorBytes({ graph, parts, microBatches }: PreparedNetwork): number {
+  const hoisted = parts ? bytesOf([...parts.once.inputs, ...parts.once.outputs]) : 0;
+  return microBatches * (TENSOR_COPIES * bytesOf([...graph.inputs, ...graph.outputs]) + hoisted);
 }
 
-/**
- * What a process has beside the rest while it loads a network onto a card. webgpu: the driver, and its largest weight once
- * or, on the slower of the machines that were measured, twice (docs/memory.md). cuda: not measured; the most that any graph
- * of these networks took on a card.
- */
-const CARD_LOADING_BYTES = { webgpu: 0.12e9, cuda: 2.1e9 } as const;
-const LOADED_AT_ONCE = { webgpu: 2, cuda: 0 } as const;
+const bytesOf = (values: readonly Parameters<typeof valueBytes>[0][]): number => sum(values.map(valueBytes));
 
-/**
- * By how webgpu keeps buffers: what the device itself and small weights take, and what buffers take of their replay (6 %
- * below to 3 % above the latter was measured for `simple`, 2 below to 9 above for `bucket`).
- */
-const calibrations = {
-  bucket: { deviceBytes: 50e6, share: 1 },
-  simple: { deviceBytes: 140e6, share: 1.05 },
-} as const;
-
-/**
- * On cuda weights and values as the graph has them: not measured, scratch of kernels is not known. On webgpu the
- * provider's keeping of buffers is replayed (onnx/webgpu-memory), compared with runs of IF-I-XL, IF-II-L and the x4
- * upscaler on NVIDIA's H200 and H100 (docs/memory.md); other cards, drivers and sizes were not measured. Where samples take
- * turns, what is computed once is computed on the processor (runtime/hoisted-session).
- */
-export function networkNeedOnCard(
-  network: StageNetwork,
-  weights: WeightTable,
-  thrift: Thrift,
-  provider: Exclude<ExecutionProvider, "cpu">,
-): NetworkNeed {
-  const whole = network.build(thrift.maxBatch ?? network.batch);
-  const graph = thrift.stripBytes === undefined ? whole : inStrips(whole, thrift.stripBytes);
-  const choices = webgpuDefaults[hasBlocks(weights) ? "blocks" : "stored"];
-  const type = computeTypeOf(network.fitsFloat16, weights.variant);
-  const lowering = lowerings[provider](type, choices);
+function onGpu(network: StageNetwork, prepared: PreparedNetwork, weights: WeightTable): NetworkNeed {
+  const { graph, parts, lowering, provider, microBatches } = prepared;
+  const { deviceMemory, loading } = providers[provider];
   const lookUp = lookUpSizes(weights, false);
-  const lowered = lower(graph, lookUp, lowering);
-  const memory = graphMemory(lowered);
-  const turns = network.batch / (thrift.maxBatch ?? network.batch);
-  const form = hoistedForm(provider, type, choices);
-  const hoisted = provider === "webgpu" && network.varying ? hoist(graph, network.varying, form) : undefined;
-  const onProcessor = hoisted && turns > 1 ? graphMemory(lower(hoisted.once, lookUp, cpu)) : undefined;
+  const onDevice = (part: Graph): Graph => lowerFor(provider, part, lookUp, lowering).graph;
+  const memory = graphMemory(onDevice(graph));
+  const onceOnCpu =
+    parts && providers[parts.onceProvider].isCpu ? graphMemory(lower(parts.once, lookUp, cpu)) : undefined;
   const overheadBytes =
     PROCESS_PRIVATE_BYTES +
     PROCESS_MAPPED_BYTES +
-    CARD_LOADING_BYTES[provider] +
+    loading.bytes +
     memory.nodes * NODE_BYTES +
-    TENSOR_COPIES * turns * tensorBytes(memory) +
+    TENSOR_COPIES * microBatches * bytesOf([...graph.inputs, ...graph.outputs]) +
     Math.max(
-      LOADED_AT_ONCE[provider] * memory.largestWeightBytes,
-      onProcessor ? onProcessor.peakBytes + onProcessor.fileBytes : 0, // its weights are not mapped while others are loaded
+      loading.largestWeights * memory.largestWeightBytes,
+      onceOnCpu ? onceOnCpu.peakBytes + onceOnCpu.fileBytes : 0, // its weights are not mapped while others are loaded
     );
-  const gpuBytes = (): number => {
-    if (provider === "cuda") return memory.fileBytes + memory.constantBytes + memory.valueBytes + tensorBytes(memory);
-    const parts = hoisted && [hoisted.rest, ...(turns > 1 ? [] : [hoisted.once])];
-    const onCard = parts?.map((part) => lower(part, lookUp, lowering)) ?? [lowered];
-    const own = onCard.map((part) => graphMemory(part)).map((part) => part.fileBytes + part.constantBytes);
-    const replayed = onCard.map((part) => webgpuBufferBytes(part, choices.bufferCache));
-    const buffers = choices.bufferCache === "simple" ? sum(replayed) : Math.max(...replayed); // both parts' sizes are kept, or shared
-    const { deviceBytes, share } = calibrations[choices.bufferCache];
-    return deviceBytes + sum(own) + share * buffers + (turns - 1) * hoistedBytes(whole, network); // the replay has one turn's
-  };
+  const opened = parts ? [parts.rest, ...(onceOnCpu ? [] : [parts.once])] : [graph];
+  const device = deviceMemory?.(opened.map(onDevice), lowering);
+  const hoisted = parts ? bytesOf([...parts.once.inputs, ...parts.once.outputs]) : 0;
   return {
     network: network.name,
     weightBytes: memory.fileBytes,
@@ -147,22 +121,19 @@ export function networkNeedOnCard(
     overheadBytes,
     privateBytes: overheadBytes,
     peakBytes: overheadBytes,
-    gpuBytes: gpuBytes(),
+    gpuBytes: (device?.needsBytes ?? 0) + (microBatches - 1) * hoisted, // the prediction has one micro-batch's
   };
 }
 
 const dtypes = { F32: "float32", F16: "float16", BF16: "bfloat16", I8: "int8", U8: "uint8" } as const;
-
-const tensorBytes = ({ inputBytes, outputBytes }: { inputBytes: number; outputBytes: number }): number =>
-  inputBytes + outputBytes;
 
 /**
  * Weights by their entries in the table; int8 rows get scales of the right size and no value.
  * @param expanded they will be float32 before the first run.
  */
 function lookUpSizes(weights: WeightTable, expanded: boolean): WeightLookup {
-  return (wanted, shape, aliases) => {
-    const { entry, blockScales } = findStored(weights, wanted, shape, aliases);
+  return (name, shape, aliases) => {
+    const { entry, blockScales } = findStored(weights, name, shape, aliases);
     const stored = storedTensor(entry);
     if (expanded) return { ...stored, dtype: "float32", shape };
     if (blockScales) return { ...stored, blockScales: storedTensor(blockScales) };

@@ -1,39 +1,40 @@
 /**
  * @module memory/predict-stages
- * Predicts how much memory each stage takes, and finds the least thrift with which it fits.
+ * Predicts how much memory each stage takes, and finds the mildest low-memory mode with which it fits.
  */
 
-import { type Limits, type NetworkNeed, type StageNeed, judge } from "./budget.ts";
-import type { Plan, Stage, Thrift } from "../plan/plan.ts";
-import type { ExecutionProvider } from "../onnx/lower/providers.ts";
+import type { StageNetwork } from "../networks/stage-networks.ts";
+import { stageNetworks } from "../networks/stage-networks.ts";
+import { expectedWeights } from "../networks/network-weights.ts";
+import { providers } from "../onnx/lower/providers.ts";
 import { inStrips } from "../onnx/strips.ts";
 import { weightModeFor } from "../onnx/weight-mode.ts";
+import type { LowMemory, PlacedRun, Stage } from "../plan/plan.ts";
 import type { WeightTable } from "../weights/checkpoint.ts";
-import { networkNeed, networkNeedOnCard } from "./predict-network.ts";
-import { type StageNetwork, stageNetworks } from "../networks/stage-networks.ts";
-import { storedWeights } from "../networks/stage-weights.ts";
+import { type Limits, type NetworkNeed, type StageNeed, judge } from "./budget.ts";
+import { predictNetwork } from "./predict-network.ts";
+import type { ExecutionProvider } from "../onnx/lower/provider-names.ts";
 
-/** Sizes of strips to try, largest first. */
-const STRIP_BYTES = [2 ** 26, 2 ** 24];
-/** Of a small network's, on the processor: in strips it is no slower than whole, and takes a quarter less memory. */
-const SMALL_STRIP_BYTES = 2 ** 23;
+/** Sizes of tiles to try, largest first. */
+const TILE_BYTES = [2 ** 26, 2 ** 24];
+/** Of a small network's, on the CPU: in tiles it is no slower than whole, and takes a quarter less memory. */
+const SMALL_TILE_BYTES = 2 ** 23;
 
-/** @returns what each stage needs, with the thrift it was given. @throws {CheckpointError} a checkpoint is not usable. */
-export async function planMemory(plan: Plan, limits: Limits): Promise<StageNeed[]> {
+/** @returns what each stage needs, with its low-memory mode. @throws {CheckpointError} a checkpoint is not usable. */
+export async function predictStages(run: PlacedRun, limits: Limits): Promise<StageNeed[]> {
   const needs: StageNeed[] = [];
-  for (const stage of plan.stages) needs.push(await stageNeed(plan, stage, limits));
+  for (const stage of run.stages) needs.push(await predictStage(run, stage, limits));
   return needs;
 }
 
-async function stageNeed(plan: Plan, stage: Stage, limits: Limits): Promise<StageNeed> {
+async function predictStage(run: PlacedRun, stage: Stage, limits: Limits): Promise<StageNeed> {
+  const provider = run.gpuStages[stage.name] ?? "cpu";
   const networks: NetworkNeed[] = [];
-  let thrift: Thrift = {};
-  for (const network of await stageNetworks(plan, stage)) {
-    const weights = await storedWeights(plan, stage, network);
-    const provider = plan.gpuStages?.[stage.name] ?? "cpu";
-    const chosen = leastThrift(network, weights, limits, provider);
+  let lowMemory: LowMemory = {};
+  for (const network of await stageNetworks(run, stage)) {
+    const chosen = mildestMode(network, await expectedWeights(network, run), limits, provider);
     networks.push(chosen.need);
-    thrift = mergeThrift(thrift, chosen.own);
+    lowMemory = merge(lowMemory, chosen.mode);
   }
   const privateBytes = Math.max(...networks.map((need) => need.privateBytes));
   const peakBytes = Math.max(...networks.map((need) => need.peakBytes));
@@ -41,7 +42,7 @@ async function stageNeed(plan: Plan, stage: Stage, limits: Limits): Promise<Stag
   return {
     stage: stage.name,
     networks,
-    thrift,
+    lowMemory,
     privateBytes,
     peakBytes,
     ...(gpuBytes > 0 ? { gpuBytes } : {}),
@@ -49,19 +50,18 @@ async function stageNeed(plan: Plan, stage: Stage, limits: Limits): Promise<Stag
   };
 }
 
-/** The first way that fits; else the first whose private memory does; else the one that takes least. */
-function leastThrift(
+/** The first mode that fits; else the first whose private memory does; else the one that takes least. */
+function mildestMode(
   network: StageNetwork,
   weights: WeightTable,
   limits: Limits,
   provider: ExecutionProvider,
-): { own: Thrift; need: NetworkNeed } {
-  const tried: { own: Thrift; need: NetworkNeed }[] = [];
-  for (const own of thrifts(network, provider)) {
-    const need =
-      provider === "cpu" ? networkNeed(network, weights, own) : networkNeedOnCard(network, weights, own, provider);
-    if (judgeNetwork(need, limits) === "fits") return { own, need };
-    tried.push({ own, need });
+): { mode: LowMemory; need: NetworkNeed } {
+  const tried: { mode: LowMemory; need: NetworkNeed }[] = [];
+  for (const mode of modesOf(network, provider)) {
+    const need = predictNetwork(network, weights, mode, provider);
+    if (judgeNetwork(need, limits) === "fits") return { mode, need };
+    tried.push({ mode, need });
   }
   const most = ({ gpuBytes = 0, privateBytes }: NetworkNeed): number => Math.max(gpuBytes, privateBytes);
   const byNeed = tried.toSorted((a, b) => most(a.need) - most(b.need));
@@ -73,24 +73,30 @@ function leastThrift(
 const judgeNetwork = (need: NetworkNeed, limits: Limits): StageNeed["verdict"] =>
   judge(need.privateBytes, need.peakBytes, limits, need.gpuBytes);
 
-/** From none to the most: fewer samples at a time, then strips. */
-function thrifts({ batch, strips, build }: StageNetwork, provider: ExecutionProvider): Thrift[] {
+/** From none to the most: smaller micro-batches, then tiles. */
+function modesOf({ batch, canTile, build }: StageNetwork, provider: ExecutionProvider): LowMemory[] {
   const graph = build(1);
-  const small = strips && provider === "cpu" && weightModeFor(graph) === "expanded";
-  if (small && inStrips(graph, SMALL_STRIP_BYTES) !== graph) return [{ stripBytes: SMALL_STRIP_BYTES }];
+  const isSmall = canTile && providers[provider].isCpu && weightModeFor(graph) === "expanded";
+  if (isSmall && inStrips(graph, SMALL_TILE_BYTES) !== graph) return [{ tileBytes: SMALL_TILE_BYTES }];
   const divisors = Array.from({ length: batch - 1 }, (_, index) => batch - 1 - index).filter((d) => batch % d === 0);
   return [
     {},
-    ...divisors.map((maxBatch) => ({ maxBatch })),
-    ...(strips ? STRIP_BYTES.map((stripBytes) => ({ stripBytes })) : []),
+    ...divisors.map((microBatch) => ({ microBatch })),
+    ...(canTile ? TILE_BYTES.map((tileBytes) => ({ tileBytes })) : []),
   ];
 }
 
-function mergeThrift(a: Thrift, b: Thrift): Thrift {
-  const maxBatch = Math.min(a.maxBatch ?? Infinity, b.maxBatch ?? Infinity);
-  const stripBytes = b.stripBytes ?? a.stripBytes;
+function merge(a: LowMemory, b: LowMemory): LowMemory {
+  const microBatch = Math.min(a.microBatch ?? Infinity, b.microBatch ?? Infinity);
+  const tileBytes = b.tileBytes ?? a.tileBytes;
   return {
-    ...(Number.isFinite(maxBatch) ? { maxBatch } : {}),
-    ...(stripBytes === undefined ? {} : { stripBytes }),
+    ...(Number.isFinite(microBatch) ? { microBatch } : {}),
+    ...(tileBytes === undefined ? {} : { tileBytes }),
   };
 }
+
+/**
+ * Is it slower than the whole? Micro-batches are; tiles that a small decoder always gets are not, and nobody needs to be told.
+ */
+export const isSlower = ({ microBatch, tileBytes }: LowMemory): boolean =>
+  microBatch !== undefined || (tileBytes !== undefined && tileBytes !== SMALL_TILE_BYTES);

@@ -14,8 +14,9 @@
  * kernels make a copy for themselves, and how late the card is, is fitted to runs at full size (docs/memory.md).
  */
 
+import { sum } from "../math/statistics.ts";
 import type { Graph, Node, Value } from "./graph.ts";
-import { planBuffers, renaming, valueBytes } from "./memory.ts";
+import { graphMemory, planBuffers, renaming, valueBytes } from "./memory.ts";
 
 export type BufferCacheMode = "bucket" | "simple";
 
@@ -23,6 +24,35 @@ const MiB = 2 ** 20;
 const DISPATCHES_PER_SUBMISSION = 16;
 /** The second run starts with what the first one kept; later ones are like it. */
 const RUNS = 2;
+
+/** Of a device's own memory, bytes. */
+export interface DeviceMemory {
+  /** With less free, a run fails. */
+  readonly needsBytes: number;
+  /** With more free, no more is taken. */
+  readonly takesBytes: number;
+}
+
+/**
+ * By how the provider keeps buffers: what the device itself and small weights take, and what buffers take of their replay
+ * (6 % below to 3 % above the latter was measured for `simple`, 2 below to 9 above for `bucket`).
+ */
+const calibrations = {
+  bucket: { deviceBytes: 50e6, share: 1 },
+  simple: { deviceBytes: 140e6, share: 1.05 },
+} as const;
+
+/** @param graphs lowered, their sessions open at once. */
+export function webgpuMemory(graphs: readonly Graph[], mode: BufferCacheMode): DeviceMemory {
+  const weights = graphs
+    .map((graph) => graphMemory(graph))
+    .map(({ fileBytes, constantBytes }) => fileBytes + constantBytes);
+  const replayed = graphs.map((graph) => webgpuBufferBytes(graph, mode));
+  const buffers = mode === "simple" ? sum(replayed) : Math.max(...replayed); // sizes of all are kept, or shared
+  const { deviceBytes, share } = calibrations[mode];
+  const needsBytes = deviceBytes + sum(weights) + share * buffers;
+  return { needsBytes, takesBytes: needsBytes };
+}
 
 /** @returns bytes: the most that buffers of inputs, values, outputs and kernels' own copies take, with what is kept. */
 export function webgpuBufferBytes(graph: Graph, mode: BufferCacheMode): number {

@@ -8,7 +8,8 @@ import { blend, concatBatch, concatChannels } from "../math/layout.ts";
 import type { Generator } from "../math/random.ts";
 import type { Tensor } from "../math/tensor.ts";
 import type { Scheduler } from "../schedulers/scheduler.ts";
-import { applyGuidance, dropVariance, isGuided } from "./guidance.ts";
+import { applyGuidance, dropVariance } from "./guidance.ts";
+import { isGuided } from "../plan/plan.ts";
 
 /** After each step. `sample` is (B, C, H, W) and must not be written to. */
 export interface StepEvent {
@@ -16,17 +17,19 @@ export interface StepEvent {
   readonly steps: number;
   readonly timestep: number;
   readonly sample: Tensor;
+  /** x_0 as the network sees it now, (B, C, H, W). */
+  readonly predOriginalSample: Tensor;
 }
 
 export interface DenoiseOptions {
   readonly scheduler: Scheduler;
-  /** Those of the scheduler's that are left to run: all of them, or from where a picture is joined. */
+  /** Those of the scheduler's that are left to run: all of them, or from where an image is the start. */
   readonly timesteps: readonly number[];
   /** x_T, (B, C, H, W). */
   readonly sample: Tensor;
-  /** Joined to the sample as further channels, (B, D, H, W): the picture that is enlarged. */
+  /** Joined to the sample as further channels, (B, D, H, W): the image that is enlarged. */
   readonly conditioning?: Tensor;
-  /** (B, 1, H, W), 1 where the picture is repainted; elsewhere the sample stays as it was. */
+  /** (B, 1, H, W), 1 where the image is repainted; elsewhere the sample stays as it was. */
   readonly mask?: Tensor;
   readonly guidanceScale: number;
   /** DDIM's η; other schedulers ignore it. */
@@ -49,9 +52,9 @@ export async function denoise(options: DenoiseOptions): Promise<Tensor> {
     const predicted = await options.predict(modelInput, timestep);
     const guided = isGuided(guidanceScale) ? applyGuidance(predicted, guidanceScale, channels) : predicted;
     const modelOutput = scheduler.takesLearnedVariance ? guided : dropVariance(guided, channels);
-    const { prevSample } = scheduler.step(modelOutput, timestep, sample, { generator, eta });
+    const { prevSample, predOriginalSample } = scheduler.step(modelOutput, timestep, sample, { generator, eta });
     sample = mask ? blend(mask, sample, prevSample) : prevSample;
-    options.onStep?.({ step: step + 1, steps: timesteps.length, timestep, sample });
+    options.onStep?.({ step: step + 1, steps: timesteps.length, timestep, sample, predOriginalSample });
   }
   return sample;
 }

@@ -7,9 +7,6 @@
 import { ShapeError } from "../errors.ts";
 import { elementCount, type Tensor } from "../math/tensor.ts";
 
-/** Guidance above 1 runs the network on (uncond, text) at once; at 1 and below only on the text. */
-export const isGuided = (guidanceScale: number): boolean => guidanceScale > 1;
-
 /**
  * @param modelOutput (2B, C or 2C, H, W): the unconditional half first; channels from C on are the variance.
  * @param channels C, those of the sample.

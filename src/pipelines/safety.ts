@@ -12,13 +12,14 @@ import { blurBeyondRecognition } from "../image/gaussian-blur.ts";
 import type { RgbImage } from "../image/pixels.ts";
 import { readSafetyCheckerConfig } from "../models/clip-vision.ts";
 import { readJson } from "../weights/file.ts";
-import { type NetworkSettings, withSafetyChecker } from "../networks/components.ts";
+import { type NetworkSettings, withNetworkOutputs } from "../networks/open-network.ts";
+import { describeSafetyChecker } from "../networks/safety-checker.ts";
 
 /** Raw outputs of the two heads: no sigmoid comes in between. */
 export interface SafetyScore {
   /** `p_head`. */
   readonly unsafe: number;
-  /** `w_head`: a stock picture's watermark. */
+  /** `w_head`: a stock image's watermark. */
   readonly watermark: number;
   /** Is one of them above the limit? */
   readonly flagged: boolean;
@@ -30,26 +31,34 @@ export interface SafetyOptions {
   /** A checkpoint with `safety_checker/` and `feature_extractor/`. */
   readonly checkpoint: string;
   readonly settings: NetworkSettings;
-  /** After each picture. */
-  readonly onScored?: (done: number, total: number) => void;
 }
 
-/** @returns one score per picture. @throws {CheckpointError} the checker cannot be used. */
-export async function scorePictures(images: readonly RgbImage[], options: SafetyOptions): Promise<SafetyScore[]> {
-  const { checkpoint, settings } = options;
+/** @returns one score per image. @param onScored after each image. */
+export type ScoreImages = (
+  images: readonly RgbImage[],
+  onScored?: (done: number, total: number) => void,
+) => Promise<SafetyScore[]>;
+
+/** Opens the checker once and lets `use` score images. @throws {CheckpointError} the checker cannot be used. */
+export async function withSafetyChecker<T>(
+  { checkpoint, settings }: SafetyOptions,
+  use: (score: ScoreImages) => Promise<T>,
+): Promise<T> {
   const file = join(checkpoint, "feature_extractor", "preprocessor_config.json");
   const features = parseClipFeatureConfig(await readJson(file));
   await checkSides(checkpoint, features);
-  return withSafetyChecker(checkpoint, { batch: 1 }, settings, async (network) => {
-    const scores: SafetyScore[] = [];
-    for (const image of images) {
-      const outputs = await network({ pixel_values: extractClipFeatures(image, features).data });
-      const [unsafe, watermark] = ["p_score", "w_score"].map((name) => outputs.get(name)?.data[0] ?? Number.NaN);
-      scores.push(judge(unsafe ?? Number.NaN, watermark ?? Number.NaN));
-      options.onScored?.(scores.length, images.length);
-    }
-    return scores;
-  });
+  return withNetworkOutputs(await describeSafetyChecker(checkpoint), settings, (network) =>
+    use(async (images, onScored) => {
+      const scores: SafetyScore[] = [];
+      for (const image of images) {
+        const outputs = await network({ pixel_values: extractClipFeatures(image, features).data });
+        const [unsafe, watermark] = ["p_score", "w_score"].map((name) => outputs.get(name)?.data[0] ?? Number.NaN);
+        scores.push(judge(unsafe ?? Number.NaN, watermark ?? Number.NaN));
+        onScored?.(scores.length, images.length);
+      }
+      return scores;
+    }),
+  );
 }
 
 /** A score that is no number flags nothing, as in the reference. */
@@ -65,7 +74,7 @@ async function checkSides(checkpoint: string, { cropWidth, cropHeight }: ClipFea
   );
 }
 
-/** @returns a picture of the same size in which nothing can be made out. */
-export function hidePicture(image: RgbImage, action: "black" | "blur"): RgbImage {
+/** @returns an image of the same size in which nothing can be made out. */
+export function hideImage(image: RgbImage, action: "black" | "blur"): RgbImage {
   return action === "blur" ? blurBeyondRecognition(image) : { ...image, data: new Uint8Array(image.data.length) };
 }

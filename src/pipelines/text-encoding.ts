@@ -8,20 +8,20 @@
 import { join } from "node:path";
 import { sliceBatch } from "../math/layout.ts";
 import type { Tensor } from "../math/tensor.ts";
+import { readT5EncoderConfig } from "../models/t5-encoder.ts";
+import { TEXT_LENGTH, checkSameWidth } from "../networks/description.ts";
+import { type Network, type NetworkSettings, withNetwork } from "../networks/open-network.ts";
+import { describeT5Encoder } from "../networks/text-encoder.ts";
+import { exactActivationBits } from "../runtime/int8-products.ts";
 import { preprocessCaption } from "../tokenizers/clean-caption.ts";
 import { createT5Tokenizer } from "../tokenizers/t5-tokenizer.ts";
 import type { Tokenized } from "../tokenizers/text-tokenizer.ts";
-import { readT5EncoderConfig } from "../models/t5-encoder.ts";
-import { type NetworkSettings, checkSameWidth, withT5Encoder } from "../networks/components.ts";
-
-export const TEXT_LENGTH = 77;
 
 export interface TextEncodingOptions {
   /** A checkpoint with `tokenizer/` and `text_encoder/`. */
   readonly checkpoint: string;
-  readonly prompts: readonly string[];
-  /** One per prompt; "" where none is wanted. */
-  readonly negativePrompts: readonly string[];
+  /** How many prompts are encoded at once, each with its negative prompt. */
+  readonly prompts: number;
   /** IF's caption cleaning; without it a prompt is only lower-cased and trimmed. */
   readonly cleanCaption: boolean;
   readonly settings: NetworkSettings;
@@ -39,33 +39,40 @@ export interface EncodedPrompt extends Tokenized {
   readonly preprocessed: string;
 }
 
-export async function encodeText(options: TextEncodingOptions): Promise<EncodedText> {
-  const { checkpoint, prompts, negativePrompts, cleanCaption, settings } = options;
+/** @param negativePrompts one per prompt; "" where none is wanted. */
+export type EncodeText = (prompts: readonly string[], negativePrompts: readonly string[]) => Promise<EncodedText>;
+
+/** Opens T5 once and lets `use` encode as often as it wants: its weights are read once. */
+export async function withTextEncoder<T>(
+  { checkpoint, prompts: count, cleanCaption, settings }: TextEncodingOptions,
+  use: (encode: EncodeText) => Promise<T>,
+): Promise<T> {
   const folder = join(checkpoint, "tokenizer");
   const tokenizer = await createT5Tokenizer(folder);
   const { vocab_size: rows } = await readT5EncoderConfig(join(checkpoint, "text_encoder"));
   if (tokenizer.vocabSize > rows) checkSameWidth(folder, tokenizer.vocabSize, "the text encoder's table", rows);
-  const encode = (text: string): EncodedPrompt => {
+  const activationBits = settings.textEncoder?.activations === "int8" ? await exactActivationBits() : undefined;
+  const description = await describeT5Encoder(checkpoint, 2 * count, activationBits);
+  const tokenize = (text: string): EncodedPrompt => {
     const preprocessed = preprocessCaption(text, { cleanCaption });
     return { preprocessed, ...tokenizer.encode(preprocessed, TEXT_LENGTH) };
   };
-  const encoded = [...prompts, ...negativePrompts].map(encode);
-  const embeds = await runT5(checkpoint, encoded, settings);
-  return {
-    promptEmbeds: sliceBatch(embeds, 0, prompts.length),
-    negativePromptEmbeds: sliceBatch(embeds, prompts.length, encoded.length),
-    prompts: encoded.slice(0, prompts.length),
-    negativePrompts: encoded.slice(prompts.length),
-  };
-}
-
-/** All texts in one run: T5's weights are read once. */
-function runT5(checkpoint: string, texts: readonly EncodedPrompt[], settings: NetworkSettings): Promise<Tensor> {
-  const shape = { batch: texts.length, textLength: TEXT_LENGTH };
-  return withT5Encoder(checkpoint, shape, settings, (network) =>
-    network({
-      input_ids: BigInt64Array.from(texts.flatMap(({ inputIds }) => inputIds.map(BigInt))),
-      attention_mask: BigInt64Array.from(texts.flatMap(({ attentionMask }) => attentionMask.map(BigInt))),
+  return withNetwork(description, settings, (network) =>
+    use(async (prompts, negativePrompts) => {
+      const texts = [...prompts, ...negativePrompts].map(tokenize);
+      const embeds = await runT5(network, texts);
+      return {
+        promptEmbeds: sliceBatch(embeds, 0, prompts.length),
+        negativePromptEmbeds: sliceBatch(embeds, prompts.length, texts.length),
+        prompts: texts.slice(0, prompts.length),
+        negativePrompts: texts.slice(prompts.length),
+      };
     }),
   );
 }
+
+const runT5 = (network: Network, texts: readonly EncodedPrompt[]): Promise<Tensor> =>
+  network({
+    input_ids: BigInt64Array.from(texts.flatMap(({ inputIds }) => inputIds.map(BigInt))),
+    attention_mask: BigInt64Array.from(texts.flatMap(({ attentionMask }) => attentionMask.map(BigInt))),
+  });

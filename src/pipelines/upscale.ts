@@ -1,9 +1,9 @@
 /**
  * @module pipelines/upscale
- * 256 -> 1024 pixels: StableDiffusionUpscalePipeline. CLIP text, the UNet on latents joined to the noised picture, the
- * VAE's decoder; one network at a time.
+ * 256 -> 1024 pixels: StableDiffusionUpscalePipeline. CLIP text, the UNet on latents joined to the noised image, the VAE's
+ * decoder; one network at a time, each over all jobs.
  *
- * Letters: P prompts, N pictures = P · pictures per prompt, L tokens, h and w sides of the low-resolution picture.
+ * Letters: P prompts, N images = P · images per prompt, L tokens, h and w sides of the low-resolution image.
  */
 
 import { join } from "node:path";
@@ -11,42 +11,47 @@ import { preprocessUpscalerTensor } from "../image/preprocess-upscaler.ts";
 import { concatBatch, repeatInterleave, sliceBatch, tileBatch } from "../math/layout.ts";
 import type { Generator } from "../math/random.ts";
 import type { Tensor } from "../math/tensor.ts";
-import { createClipTokenizer } from "../tokenizers/clip-tokenizer.ts";
-import type { Tokenized } from "../tokenizers/text-tokenizer.ts";
-import type { TimestepSelection } from "../schedulers/scheduler.ts";
+import { readClipTextConfig } from "../models/clip-text.ts";
 import { readSdUnetConfig } from "../models/sd-unet-config.ts";
 import { readVaeConfig } from "../models/vae.ts";
-import { readClipTextConfig } from "../models/clip-text.ts";
-import {
-  type NetworkSettings,
-  checkSameWidth,
-  openScheduler,
-  withClipText,
-  withSdUnet,
-  withVaeDecoder,
-} from "../networks/components.ts";
-import { type StepEvent, denoise } from "./denoise.ts";
-import { isGuided } from "./guidance.ts";
+import { type NetworkDescription, TEXT_LENGTH, checkSameWidth } from "../networks/description.ts";
+import { type NetworkSettings, withNetwork } from "../networks/open-network.ts";
+import { type UpscalerNetworks, describeUpscaler } from "../networks/upscaler.ts";
+import { isGuided } from "../plan/plan.ts";
 import { drawNoise } from "../schedulers/noise.ts";
-import { TEXT_LENGTH } from "./text-encoding.ts";
+import type { TimestepSelection } from "../schedulers/scheduler.ts";
+import { createClipTokenizer } from "../tokenizers/clip-tokenizer.ts";
+import type { Tokenized } from "../tokenizers/text-tokenizer.ts";
+import { type StepEvent, denoise } from "./denoise.ts";
+import { openScheduler } from "./open-scheduler.ts";
 
+/** What all jobs share. */
 export interface UpscaleOptions {
   readonly checkpoint: string;
-  readonly prompts: readonly string[];
-  readonly negativePrompts: readonly string[];
-  readonly imagesPerPrompt: number;
-  /** (P, 3, h, w): in [-1, 1] if any number is negative, else in [0, 1]. */
-  readonly image: Tensor;
+  /** N, of each job. */
+  readonly images: number;
+  /** Of the enlarged images, in pixels. */
+  readonly width: number;
+  readonly height: number;
   readonly selection: TimestepSelection;
   readonly guidanceScale: number;
   readonly eta: number;
   /** A timestep of the low_res_scheduler; the pipeline's limit is 350. */
   readonly noiseLevel: number;
-  /** Read in the reference's order: the noise on the picture, then the latents, then, with η > 0, a draw per step. */
-  readonly generator: Generator;
   readonly settings: NetworkSettings;
+}
+
+export interface UpscaleJob {
+  readonly prompts: readonly string[];
+  /** One per prompt. */
+  readonly negativePrompts: readonly string[];
+  readonly imagesPerPrompt: number;
+  /** (P, 3, h, w): in [-1, 1] if any number is negative, else in [0, 1]. Read when it is needed. */
+  readonly image: () => Promise<Tensor>;
+  /** Read in the reference's order: the noise on the image, then the latents, then, with η > 0, a draw per step. */
+  readonly generator: Generator;
   readonly onStep?: (event: StepEvent) => void;
-  /** After each decoded picture. */
+  /** After each decoded image. */
   readonly onDecoded?: (done: number, total: number) => void;
 }
 
@@ -59,90 +64,121 @@ export interface Upscaled {
   readonly tokens: { readonly prompts: readonly Tokenized[]; readonly negativePrompts: readonly Tokenized[] };
 }
 
-export async function runUpscale(options: UpscaleOptions): Promise<Upscaled> {
-  const { prompts, imagesPerPrompt, guidanceScale } = options;
-  const text = await encodeClip(options);
-  const positive = repeatInterleave(text.promptEmbeds, imagesPerPrompt);
-  const embeds = text.negativePromptEmbeds
-    ? concatBatch([repeatInterleave(text.negativePromptEmbeds, imagesPerPrompt), positive])
-    : positive;
-  const latents = await denoiseLatents(options, embeds, prompts.length * imagesPerPrompt, isGuided(guidanceScale));
-  return { ...text, images: await decodeLatents(options, latents) };
+type Text = Omit<Upscaled, "images">;
+
+/** @param done called with each job's images, in order, as they are finished. */
+export async function runUpscale(
+  options: UpscaleOptions,
+  jobs: readonly UpscaleJob[],
+  done: (job: number, result: Upscaled) => Promise<void>,
+): Promise<void> {
+  const networks = await describeUpscaler(options.checkpoint, options);
+  const texts = await encodeClip(options, networks.text, jobs);
+  const latents = await denoiseLatents(options, networks, jobs, texts);
+  await decodeLatents(options, networks.decoder, latents, jobs, (job, images) => done(job, { ...texts[job]!, images }));
 }
 
-async function encodeClip(options: UpscaleOptions): Promise<Omit<Upscaled, "images">> {
-  const { checkpoint, prompts, negativePrompts, guidanceScale, settings } = options;
+async function encodeClip(
+  { checkpoint, guidanceScale, settings }: UpscaleOptions,
+  description: NetworkDescription,
+  jobs: readonly UpscaleJob[],
+): Promise<Text[]> {
   const folder = join(checkpoint, "tokenizer");
   const tokenizer = await createClipTokenizer(folder);
   const { vocab_size: rows } = await readClipTextConfig(join(checkpoint, "text_encoder"));
   if (tokenizer.vocabSize > rows) checkSameWidth(folder, tokenizer.vocabSize, "the text encoder's table", rows);
-  const texts = isGuided(guidanceScale) ? [...prompts, ...negativePrompts] : prompts;
-  const tokens = texts.map((text) => tokenizer.encode(text, TEXT_LENGTH));
-  const ids = BigInt64Array.from(tokens.flatMap(({ inputIds }) => inputIds.map(BigInt)));
-  const shape = { batch: texts.length, textLength: TEXT_LENGTH };
-  const embeds = await withClipText(checkpoint, shape, settings, (network) => network({ input_ids: ids }));
-  const split = prompts.length;
-  return {
-    promptEmbeds: sliceBatch(embeds, 0, split),
-    negativePromptEmbeds: texts.length > split ? sliceBatch(embeds, split, texts.length) : null,
-    tokens: { prompts: tokens.slice(0, split), negativePrompts: tokens.slice(split) },
-  };
+  const texts: Text[] = [];
+  const samples = isGuided(guidanceScale) ? 2 : 1;
+  const prompts = jobs[0]?.prompts.length ?? 0;
+  await withNetwork({ ...description, batch: samples * prompts }, settings, async (network) => {
+    for (const job of jobs) {
+      const all = isGuided(guidanceScale) ? [...job.prompts, ...job.negativePrompts] : job.prompts;
+      const tokens = all.map((text) => tokenizer.encode(text, TEXT_LENGTH));
+      const ids = BigInt64Array.from(tokens.flatMap(({ inputIds }) => inputIds.map(BigInt)));
+      const embeds = await network({ input_ids: ids });
+      texts.push({
+        promptEmbeds: sliceBatch(embeds, 0, prompts),
+        negativePromptEmbeds: all.length > prompts ? sliceBatch(embeds, prompts, all.length) : null,
+        tokens: { prompts: tokens.slice(0, prompts), negativePrompts: tokens.slice(prompts) },
+      });
+    }
+  });
+  return texts;
 }
 
-/** @returns x_0 of the latents, (N, C, h, w). */
+/** @returns x_0 of each job's latents, (N, C, h, w). */
 async function denoiseLatents(
   options: UpscaleOptions,
-  embeds: Tensor,
-  pictures: number,
-  guided: boolean,
-): Promise<Tensor> {
-  const { checkpoint, generator, noiseLevel, guidanceScale, eta } = options;
+  { unet: description }: UpscalerNetworks,
+  jobs: readonly UpscaleJob[],
+  texts: readonly Text[],
+): Promise<Tensor[]> {
+  const { checkpoint, noiseLevel, guidanceScale, eta } = options;
   const config = await readSdUnetConfig(join(checkpoint, "unet"));
   const vae = await readVaeConfig(join(checkpoint, "vae"));
-  checkSameWidth(`${checkpoint}'s CLIP embedding`, embeds.shape[2] ?? 0, "its UNet", config.cross_attention_dim);
-  const scheduler = await openScheduler(checkpoint, "scheduler");
   const lowRes = await openScheduler(checkpoint, "low_res_scheduler");
-  const image = preprocessUpscalerTensor(options.image);
-  scheduler.setTimesteps(options.selection);
-  const noised = lowRes.addNoise(image, generator.randn(image.shape), [noiseLevel]);
-  const [, , height = 0, width = 0] = image.shape;
-  const noise = drawNoise([pictures, vae.latent_channels, height, width], generator);
-  const sample = { data: noise.data.map((value) => value * scheduler.initNoiseSigma), shape: noise.shape };
-  const batch = guided ? 2 * pictures : pictures;
-  const shape = { batch, texts: guided ? 2 : 1, height, width, textLength: TEXT_LENGTH };
-  return withSdUnet(checkpoint, shape, options.settings, (network) =>
-    denoise({
-      scheduler,
-      timesteps: scheduler.timesteps,
-      sample,
-      conditioning: tileBatch(noised, options.imagesPerPrompt), // a, b, a, b beside prompts a, a, b, b: as the reference
-      guidanceScale,
-      eta,
-      generator,
-      predict: (modelInput, timestep) =>
-        network({
-          sample: modelInput.data,
-          timestep: new Float32Array(batch).fill(timestep),
-          encoder_hidden_states: embeds.data,
-          class_labels: new BigInt64Array(batch).fill(BigInt(noiseLevel)),
+  const latents: Tensor[] = [];
+  await withNetwork(description, options.settings, async (network) => {
+    for (const [index, { generator, imagesPerPrompt, onStep, ...job }] of jobs.entries()) {
+      const embeds = networkEmbeds(texts[index]!, imagesPerPrompt);
+      checkSameWidth(`${checkpoint}'s CLIP embedding`, embeds.shape[2] ?? 0, "its UNet", config.cross_attention_dim);
+      const scheduler = await openScheduler(checkpoint, "scheduler");
+      scheduler.setTimesteps(options.selection);
+      const image = preprocessUpscalerTensor(await job.image());
+      const noised = lowRes.addNoise(image, generator.randn(image.shape), [noiseLevel]);
+      const [prompts = 0, , height = 0, width = 0] = image.shape;
+      const noise = drawNoise([prompts * imagesPerPrompt, vae.latent_channels, height, width], generator);
+      const sample = { data: noise.data.map((value) => value * scheduler.initNoiseSigma), shape: noise.shape };
+      latents.push(
+        await denoise({
+          scheduler,
+          timesteps: scheduler.timesteps,
+          sample,
+          conditioning: tileBatch(noised, imagesPerPrompt), // a, b, a, b beside prompts a, a, b, b: as the reference
+          guidanceScale,
+          eta,
+          generator,
+          predict: (modelInput, timestep) =>
+            network({
+              sample: modelInput.data,
+              timestep: new Float32Array(description.batch).fill(timestep),
+              encoder_hidden_states: embeds.data,
+              class_labels: new BigInt64Array(description.batch).fill(BigInt(noiseLevel)),
+            }),
+          ...(onStep ? { onStep } : {}),
         }),
-      ...(options.onStep ? { onStep: options.onStep } : {}),
-    }),
-  );
+      );
+    }
+  });
+  return latents;
 }
 
-/** One picture after the other: the decoder's activations are the stage's peak. */
-async function decodeLatents(options: UpscaleOptions, latents: Tensor): Promise<Tensor> {
-  const { scaling_factor: factor } = await readVaeConfig(join(options.checkpoint, "vae"));
-  const [pictures = 0, , height = 0, width = 0] = latents.shape;
-  const shape = { batch: 1, height, width };
-  return withVaeDecoder(options.checkpoint, shape, options.settings, async (network) => {
-    const decoded: Tensor[] = [];
-    for (let picture = 0; picture < pictures; picture++) {
-      const own = sliceBatch(latents, picture, picture + 1).data;
-      decoded.push(await network({ latents: own.map((value) => value / factor) }));
-      options.onDecoded?.(picture + 1, pictures);
+function networkEmbeds({ promptEmbeds, negativePromptEmbeds }: Text, imagesPerPrompt: number): Tensor {
+  const positive = repeatInterleave(promptEmbeds, imagesPerPrompt);
+  return negativePromptEmbeds
+    ? concatBatch([repeatInterleave(negativePromptEmbeds, imagesPerPrompt), positive])
+    : positive;
+}
+
+/** One image after the other: the decoder's activations are the stage's peak. */
+async function decodeLatents(
+  { checkpoint, settings }: UpscaleOptions,
+  description: NetworkDescription,
+  latents: readonly Tensor[],
+  jobs: readonly UpscaleJob[],
+  done: (job: number, images: Tensor) => Promise<void>,
+): Promise<void> {
+  const { scaling_factor: factor } = await readVaeConfig(join(checkpoint, "vae"));
+  await withNetwork(description, settings, async (network) => {
+    for (const [job, sample] of latents.entries()) {
+      const [images = 0] = sample.shape;
+      const decoded: Tensor[] = [];
+      for (let image = 0; image < images; image++) {
+        const { data } = sliceBatch(sample, image, image + 1);
+        decoded.push(await network({ latents: data.map((value) => value / factor) }));
+        jobs[job]?.onDecoded?.(image + 1, images);
+      }
+      await done(job, concatBatch(decoded));
     }
-    return concatBatch(decoded);
   });
 }

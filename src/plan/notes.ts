@@ -3,38 +3,31 @@
  * What a user should know of a plan that does not follow from the words of the command.
  */
 
+import type { Model } from "./model.ts";
+import type { Checkpoints } from "./read-checkpoints.ts";
 import type { Request } from "./request.ts";
-import { type Size, type StageGrid, describeSizeChange } from "./stage-size.ts";
+import { type Size, describeSizeChange } from "./stage-size.ts";
 
 /** DeepFloyd IF License Agreement, 2c. */
 const LICENSE_SENTENCE =
   "DeepFloyd's licence (2c) says that you will not " +
   '"circumvent or remove any security or protection used by Stability AI in connection with the Software"';
 
-/** The embedded cascade is this project's own: no licence of DeepFloyd's binds it. */
-const OWN_MODEL = "demo";
-
-interface CheckpointFacts {
-  readonly grids: readonly StageGrid[];
-  readonly hasChecker: boolean;
-  readonly hasWatermark: boolean;
-}
-
 /** @returns sentences, in the order of the run. */
 export function planNotes(
-  { model, watermark, safety }: Request,
-  { grids, hasChecker, hasWatermark }: CheckpointFacts,
-  picture: Size | undefined,
+  { watermark, safety }: Request,
+  { name, isOwn }: Model,
+  { diffusion, checker, hasWatermark }: Checkpoints,
+  image: Size | undefined,
 ): string[] {
-  const isDeepFloyds = model !== OWN_MODEL;
-  const sizes = grids.map((grid, index) => picture && describeSizeChange(`stage ${index + 1}`, picture, grid));
+  const sizes = diffusion.map(({ stage, grid }) => image && grid && describeSizeChange(stage.label, image, grid));
   const notes = [
     ...sizes,
-    !watermark && hasWatermark && isDeepFloyds ? `--no-watermark: ${LICENSE_SENTENCE}.` : undefined,
-    watermark && !hasWatermark ? `${model} has no watermark of its own; pictures are not marked.` : undefined,
-    safety === "off" && hasChecker && isDeepFloyds ? `--safety off: ${LICENSE_SENTENCE}.` : undefined,
-    safety && safety !== "off" && !hasChecker
-      ? `--safety ${safety}: ${model} has no safety checker; pictures are not looked at.`
+    !watermark && hasWatermark && !isOwn ? `--no-watermark: ${LICENSE_SENTENCE}.` : undefined,
+    watermark && !hasWatermark ? `${name} has no watermark of its own; images are not marked.` : undefined,
+    safety === "off" && checker !== undefined && !isOwn ? `--safety off: ${LICENSE_SENTENCE}.` : undefined,
+    safety && safety !== "off" && checker === undefined
+      ? `--safety ${safety}: ${name} has no safety checker; images are not looked at.`
       : undefined,
   ];
   return notes.filter((note) => note !== undefined);

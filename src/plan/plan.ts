@@ -1,136 +1,189 @@
 /**
  * @module plan/plan
- * Every decision of a run, made before a byte of a network is loaded. Plain JSON: `--dry-run` prints it, each stage's
- * process is sent its part, a bug report can carry it.
+ * Every decision of a run, made before a byte of a network is loaded: the stages, which all jobs share, and the jobs. Plain
+ * JSON: `--dry-run` prints it, each stage's process is sent its part, a bug report can carry it.
  */
 
-import type { ExecutionProvider } from "../onnx/lower/providers.ts";
-import type { AskedProvider, CommandName, MaskRequest, SafetyAction } from "./request.ts";
+import { z } from "zod";
+import { maskRequest, startImage } from "./request.ts";
+import { type StageName, diffusionNames, stageNames } from "./stages.ts";
+import { providerNames } from "../onnx/lower/provider-names.ts";
+import { commandNames, requestedProviders, variants } from "./choices.ts";
 
-export type StageName = "text-encoding" | "stage-1" | "stage-2" | "stage-3" | "safety";
+const pixels = z.int().positive();
+const stageName = z.enum(stageNames);
+const diffusionName = z.enum(diffusionNames);
+const providerName = z.enum(providerNames);
 
 /** Which timesteps: a number of them, evenly spaced, or a list. */
-export type Selection = { readonly numInferenceSteps: number } | { readonly timesteps: readonly number[] };
+const selection = z.union([
+  z.strictObject({ numInferenceSteps: z.int() }),
+  z.strictObject({ timesteps: z.array(z.number()) }),
+]);
+export type Selection = z.infer<typeof selection>;
 
-/** Where stage 1 and 2 of img2img and inpaint start. */
-export interface StartPicture {
-  /** Absolute path. */
-  readonly image: string;
-  /** The last share of the timesteps is run, above 0 to 1. */
-  readonly strength: number;
-  readonly mask?: MaskRequest;
-}
+const textStage = z.strictObject({
+  kind: z.literal("text"),
+  name: stageName,
+  checkpoint: z.string(),
+  cleanCaption: z.boolean(),
+});
+export type TextStage = z.infer<typeof textStage>;
 
-export interface DiffusionStage {
-  readonly name: "stage-1" | "stage-2" | "stage-3";
-  /** One of the three checkpoints: a folder laid out as its Hub repository. */
-  readonly checkpoint: string;
-  readonly selection: Selection;
+const diffusionStage = z.strictObject({
+  kind: z.literal("diffusion"),
+  name: diffusionName,
+  /** One of the checkpoints: a folder laid out as its Hub repository. */
+  checkpoint: z.string(),
+  selection,
   /** The preset the selection came from. */
-  readonly preset?: string;
-  readonly guidanceScale: number;
-  /** Absent in stage 1. */
-  readonly noiseLevel?: number;
-  /** Of the pictures it makes, in pixels: 64, 256, 1024 with the published checkpoints, the long side more. */
-  readonly width: number;
-  readonly height: number;
-  readonly start?: StartPicture;
-}
+  preset: z.string().exactOptional(),
+  /** The class of the checkpoint's scheduler: `DDPMScheduler`. */
+  scheduler: z.string(),
+  /** How many times the network runs for a batch: the selection's length, at the strength, in the scheduler's order. */
+  steps: z.int(),
+  guidanceScale: z.number(),
+  /** Of a stage that enlarges an image. */
+  noiseLevel: z.int().exactOptional(),
+  /** Of the images it makes, in pixels: 64, 256, 1024 with the published checkpoints, the long side more. */
+  width: pixels,
+  height: pixels,
+  /** Of a stage that starts from the job's image: the last share of the timesteps that is run, above 0 to 1. */
+  strength: z.number().exactOptional(),
+});
+export type DiffusionStage = z.infer<typeof diffusionStage>;
 
-export interface TextStage {
-  readonly name: "text-encoding";
-  readonly checkpoint: string;
-  readonly cleanCaption: boolean;
-}
-
-/** Looks at the finished pictures and draws them. */
-export interface SafetyStage {
-  readonly name: "safety";
+/** Looks at the finished images and draws them. */
+const safetyStage = z.strictObject({
+  kind: z.literal("safety"),
+  name: stageName,
   /** The one that holds `safety_checker/` and `feature_extractor/`. */
-  readonly checkpoint: string;
-  readonly action: Exclude<SafetyAction, "off">;
-  /** Whose pictures. */
-  readonly of: Pick<DiffusionStage, "name" | "checkpoint">;
-}
+  checkpoint: z.string(),
+  action: z.enum(["black", "blur"]),
+  /** Whose images. */
+  of: z.strictObject({ name: diffusionName, checkpoint: z.string() }),
+});
+export type SafetyStage = z.infer<typeof safetyStage>;
 
-export type Stage = TextStage | DiffusionStage | SafetyStage;
+export const stageSchema = z.discriminatedUnion("kind", [textStage, diffusionStage, safetyStage]);
+export type Stage = z.infer<typeof stageSchema>;
 
-/** Ways of doing with less memory, at the cost of time. */
-export interface Thrift {
-  /** Samples (pictures, guidance halves) that a network takes at once; the rest wait their turn. */
-  readonly maxBatch?: number;
-  /** The picture decoder's maps are computed in strips of about so many bytes. */
-  readonly stripBytes?: number;
-}
+/** One prompt and its images. */
+export const jobSchema = z.strictObject({
+  prompt: z.string(),
+  negativePrompt: z.string(),
+  seed: z.int(),
+  /** img2img and inpaint; the path is absolute. */
+  start: startImage.exactOptional(),
+});
+export type Job = z.infer<typeof jobSchema>;
+
+/** Ways of doing with less memory; tiles cost no time, micro-batches do. */
+export const lowMemorySchema = z.strictObject({
+  /** Samples (images, guidance halves) that a network takes at once; absent: the whole batch. */
+  microBatch: pixels.exactOptional(),
+  /** The VAE decoder's feature maps are computed in tiles of about so many bytes. */
+  tileBytes: pixels.exactOptional(),
+});
+export type LowMemory = z.infer<typeof lowMemorySchema>;
 
 /** The execution provider of a run, and why it. */
-export interface ProviderChoice {
-  readonly asked: AskedProvider;
-  readonly name: ExecutionProvider;
+const providerChoice = z.strictObject({
+  requested: z.enum(requestedProviders),
+  name: providerName,
   /** Those that would have come first, in their order, and what keeps each from working here. */
-  readonly passedOver: readonly { readonly name: ExecutionProvider; readonly problem: string }[];
+  passedOver: z.array(z.strictObject({ name: providerName, problem: z.string() })),
   /** Which NVIDIA GPU, as CUDA counts them; absent: the first. */
-  readonly deviceId?: number;
-}
+  deviceId: z.int().exactOptional(),
+});
+export type ProviderChoice = z.infer<typeof providerChoice>;
 
 /** How T5 is made smaller or faster, where that is asked for. */
-export interface TextEncoderChoice {
+export const textEncoderChoice = z.strictObject({
   /** Of each weight. */
-  readonly bits: 8 | 4;
+  bits: z.literal([8, 4]),
   /** Where weights of so many bits are kept, when they have to be made. */
-  readonly cache: string;
+  cache: z.string(),
   /** int8: faster, at a loss; with 8 bits only. */
-  readonly activations: "float32" | "int8";
-}
+  activations: z.enum(["float32", "int8"]),
+});
+export type TextEncoderChoice = z.infer<typeof textEncoderChoice>;
 
 /** UNets in fewer bits than their checkpoints have. */
-export interface UnetChoice {
-  readonly bits: 8;
-  /** Where weights of so many bits are kept, once they are made. */
-  readonly cache: string;
-}
+export const unetChoice = z.strictObject({ bits: z.literal(8), cache: z.string() });
+export type UnetChoice = z.infer<typeof unetChoice>;
 
-export interface Plan {
-  readonly version: string;
-  readonly command: CommandName;
-  /** As it was asked for. */
-  readonly model: string;
-  readonly prompt: string;
-  readonly negativePrompt: string;
-  readonly seed: number;
-  readonly numImages: number;
-  readonly variant?: "fp32" | "fp16" | "8bit";
-  readonly eta: number;
-  readonly threads?: number;
-  readonly watermark: boolean;
-  /** The picture whose untouched pixels go over the result. */
-  readonly pasteBack?: { readonly image: string; readonly mask: MaskRequest };
-  readonly stages: readonly Stage[];
+/** What every stage's process is told beside its stage and its jobs. */
+export const sharedSettings = {
+  /** Images of one job, drawn in one batch. */
+  numImages: pixels,
+  eta: z.number(),
+  variant: z.enum(variants).exactOptional(),
+  threads: pixels.exactOptional(),
   /** Absent: T5's weights are used as the checkpoint has them. */
-  readonly textEncoder?: TextEncoderChoice;
+  textEncoder: textEncoderChoice.exactOptional(),
   /** Absent: the UNets' weights are used as the checkpoints have them. */
-  readonly unet?: UnetChoice;
-  /** Absent: the processor, and nobody asked. */
-  readonly provider?: ProviderChoice;
-  /** Stages that do not run on the processor. */
-  readonly gpuStages?: Readonly<Partial<Record<StageName, Exclude<ExecutionProvider, "cpu">>>>;
+  unet: unetChoice.exactOptional(),
+};
+
+export const planSchema = z.strictObject({
+  version: z.string(),
+  command: z.enum(commandNames),
+  /** As it was asked for. */
+  model: z.string(),
+  jobs: z.array(jobSchema).min(1),
+  ...sharedSettings,
+  watermark: z.boolean(),
+  stages: z.array(stageSchema),
+  provider: providerChoice,
+  /** Stages that do not run on the CPU. */
+  gpuStages: z.partialRecord(stageName, providerName),
   /** What stages do to need less memory, where they have to. */
-  readonly thrift?: Readonly<Partial<Record<StageName, Thrift>>>;
+  lowMemory: z.partialRecord(stageName, lowMemorySchema),
   /** Sentences for the user about what was decided. */
-  readonly notes: readonly string[];
-}
+  notes: z.array(z.string()),
+});
+export type Plan = z.infer<typeof planSchema>;
+
+/** A plan before it is known where its stages run and how they fit. */
+export type PlannedRun = Omit<Plan, "provider" | "gpuStages" | "lowMemory">;
+
+/** What memory is predicted from: the stages at their places. */
+export type PlacedRun = Pick<
+  Plan,
+  "jobs" | "numImages" | "variant" | "textEncoder" | "unet" | "stages" | "gpuStages" | "threads"
+>;
+
+/** Guidance above 1 runs the network on (unconditional, text) at once; at 1 and below only on the text. */
+export const isGuided = (guidanceScale: number): boolean => guidanceScale > 1;
+
+/** @returns how many samples a network takes for so many images: guidance doubles them. */
+export const guidedSamples = (images: number, guidanceScale: number): number =>
+  isGuided(guidanceScale) ? 2 * images : images;
 
 /** @returns how many timesteps are chosen, before a strength leaves some of them out. */
-export function selectionLength(selection: Selection): number {
-  return "timesteps" in selection ? selection.timesteps.length : selection.numInferenceSteps;
-}
-
-/** @returns how many times the stage's network runs. */
-export function stepCount({ selection, start }: DiffusionStage): number {
-  return Math.trunc(selectionLength(selection) * (start?.strength ?? 1));
+export function selectionLength(chosen: Selection): number {
+  return "timesteps" in chosen ? chosen.timesteps.length : chosen.numInferenceSteps;
 }
 
 /** @returns the stages that draw, in the order of the run. */
-export function diffusionStages({ stages }: Plan): DiffusionStage[] {
-  return stages.filter((stage) => stage.name !== "text-encoding" && stage.name !== "safety");
+export function diffusionStages({ stages }: Pick<Plan, "stages">): DiffusionStage[] {
+  return stages.filter((stage) => stage.kind === "diffusion");
 }
+
+/** @returns the stage whose images are the result. */
+export function lastDiffusionStage(plan: Pick<Plan, "stages">): DiffusionStage {
+  const last = diffusionStages(plan).at(-1);
+  if (!last) throw new Error("a plan draws something");
+  return last;
+}
+
+/** @returns the checkpoint that signs images: IF's watermark belongs to its first one. */
+export function watermarkCheckpoint({ watermark, stages }: Pick<Plan, "watermark" | "stages">): string | undefined {
+  return watermark ? stages.find(({ kind }) => kind === "text")?.checkpoint : undefined;
+}
+
+/** Samples per network call and images per job of a stage's UNet. */
+export type StageMap<T> = Readonly<Partial<Record<StageName, T>>>;
+
+export { maskRequest };

@@ -1,78 +1,100 @@
 /**
  * @module plan/request
- * What a user asked for, checked, in the field's words; what the command line says nothing about is absent.
+ * What a user asked for, checked, in the field's words; what was not said is absent. The command line and the library make
+ * the same request.
  */
 
-import type { ExecutionProvider } from "../onnx/lower/providers.ts";
+import { z } from "zod";
+import { UsageError } from "../errors.ts";
+import { MAX_SEED, commandNames, requestedProviders, safetyActions, variants } from "./choices.ts";
+import { type Side, diffusionNames, sides } from "./stages.ts";
 
-export type Side = 64 | 256 | 1024;
+const count = z.int().positive();
+const strength = z.number().positive().max(1);
 
-export type CommandName = "txt2img" | "img2img" | "inpaint";
-
-/** What a flagged picture becomes; "off": pictures are not looked at. */
-export type SafetyAction = "black" | "blur" | "off";
-
-export type AskedProvider = "auto" | ExecutionProvider;
-
-export interface StageRequest {
-  readonly steps?: number;
+export const stageRequest = z.strictObject({
+  /** Denoising steps, 1 to 1000. */
+  steps: count.max(1000).exactOptional(),
   /** A preset's name (`smart100`) or timesteps, descending. */
-  readonly timesteps?: string | readonly number[];
-  readonly guidance?: number;
-  /** Stage 2 and 3 only. */
-  readonly noiseLevel?: number;
-  /** Stage 1 and 2 of img2img and inpaint: how much of the way from noise is run, above 0 to 1. */
-  readonly strength?: number;
-}
+  timesteps: z.union([z.string(), z.array(z.int().nonnegative()).min(1)]).exactOptional(),
+  /** Classifier-free guidance; 1 and below: off. */
+  guidance: z.number().nonnegative().max(1000).exactOptional(),
+  /** Of stages that enlarge an image: a timestep of their noising scheduler. */
+  noiseLevel: z.int().nonnegative().exactOptional(),
+  /** Of stages that start from an image: how much of the way from noise is run, above 0 to 1. */
+  strength: strength.exactOptional(),
+});
+export type StageRequest = z.infer<typeof stageRequest>;
 
-/** A part of the picture, in its pixels; it may reach over the edge. */
-export interface MaskShape {
-  readonly kind: "rectangle" | "ellipse";
-  readonly x: number;
-  readonly y: number;
-  readonly width: number;
-  readonly height: number;
-}
+const pixels = z.int().positive();
+
+/** A part of the image, in its pixels; it may reach over the edge. */
+const maskShape = z.strictObject({
+  kind: z.enum(["rectangle", "ellipse"]),
+  x: z.int(),
+  y: z.int(),
+  width: pixels,
+  height: pixels,
+});
+export type MaskShape = z.infer<typeof maskShape>;
 
 /** What is repainted: the file's white and the shapes together, or, inverted, all the rest. */
-export interface MaskRequest {
-  /** Path of a picture: white is repainted. */
-  readonly file?: string;
-  readonly shapes: readonly MaskShape[];
-  readonly invert: boolean;
-}
+export const maskRequest = z.strictObject({
+  /** Path of an image: white is repainted. */
+  file: z.string().exactOptional(),
+  shapes: z.array(maskShape),
+  invert: z.boolean(),
+});
+export type MaskRequest = z.infer<typeof maskRequest>;
 
-/** The picture that img2img and inpaint start from. */
-export interface PictureRequest {
+/** The image that img2img and inpaint start from. */
+export const startImage = z.strictObject({
   /** Its path. */
-  readonly image: string;
-  readonly mask?: MaskRequest;
-  /** Put the untouched pixels of the picture back over the result. */
-  readonly pasteBack: boolean;
-}
+  image: z.string().min(1),
+  mask: maskRequest.exactOptional(),
+  /** Put the untouched pixels of the image back over the result. */
+  pasteBack: z.boolean(),
+});
+export type StartImage = z.infer<typeof startImage>;
 
-export interface Request {
-  readonly command: CommandName;
-  readonly prompt: string;
-  readonly negativePrompt: string;
+export const requestSchema = z.strictObject({
+  command: z.enum(commandNames),
+  prompt: z.string(),
+  negativePrompt: z.string(),
   /** 0 to 2^32 - 1. */
-  readonly seed: number;
-  readonly numImages: number;
+  seed: z.int().nonnegative().max(MAX_SEED),
+  /** Images of one prompt, drawn in one batch. */
+  numImages: count.max(64),
   /** A name of models.json, or a directory with if-i, if-ii and x4-upscaler. */
-  readonly model: string;
-  readonly variant?: "fp32" | "fp16" | "8bit";
-  readonly until: Side;
-  readonly picture?: PictureRequest;
-  readonly stage1: StageRequest;
-  readonly stage2: StageRequest;
-  readonly stage3: StageRequest;
-  readonly cleanCaption: boolean;
-  readonly watermark: boolean;
+  model: z.string().min(1),
+  /** Other checkpoints for single stages: a folder, or `organisation/name[@revision]` of the Hub. */
+  stageModels: z.partialRecord(z.enum(diffusionNames), z.string()),
+  variant: z.enum(variants).exactOptional(),
+  until: z.literal(sides as [Side, ...Side[]]),
+  start: startImage.exactOptional(),
+  stages: z.partialRecord(z.enum(diffusionNames), stageRequest),
+  cleanCaption: z.boolean(),
+  watermark: z.boolean(),
   /** Absent: "black" if the checkpoint has a checker. */
-  readonly safety?: SafetyAction;
-  readonly eta: number;
-  readonly threads?: number;
-  readonly executionProvider: AskedProvider;
+  safety: z.enum(safetyActions).exactOptional(),
+  eta: z.number().min(0).max(1),
+  threads: count.max(1024).exactOptional(),
+  executionProvider: z.enum(requestedProviders),
   /** Which NVIDIA GPU, as CUDA counts them; absent: the first. */
-  readonly deviceId?: number;
+  deviceId: z.int().nonnegative().max(255).exactOptional(),
+  /** T5 in 8 or 4 bits a weight; absent: as the checkpoint has it. */
+  textEncoderBits: z.literal([8, 4]).exactOptional(),
+  /** int8: faster, at a loss; goes with 8-bit weights. */
+  textEncoderActivations: z.enum(["float32", "int8"]).exactOptional(),
+  /** UNets in 8 bits a weight; absent: as the checkpoints have them. */
+  unetBits: z.literal(8).exactOptional(),
+});
+export type Request = z.infer<typeof requestSchema>;
+
+/** @throws {UsageError} names the first field that is wrong, and how. */
+export function parseRequest(value: unknown): Request {
+  const parsed = requestSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new UsageError(`${issue?.path.join(".") || "the request"}: ${issue?.message}.`);
 }

@@ -1,82 +1,83 @@
 /**
  * @module plan/stage-settings
- * What a stage runs with: the command line's word, else the model's, else the reference pipelines' own.
+ * What a stage runs with: the request's word, else the model's, else the reference pipelines' own.
  */
 
 import { UsageError } from "../errors.ts";
-import type { StageKey } from "../catalog/manifest.ts";
-import type { StageDefaults } from "../catalog/manifest-schema.ts";
-import type { Model } from "../catalog/find-model.ts";
-import { type DiffusionStage, selectionLength } from "./plan.ts";
-import type { CommandName, StageRequest } from "./request.ts";
-
-/** Timesteps by preset name. */
-export type Presets = Readonly<Record<string, readonly number[]>>;
-
-/** `strength` of IFImg2ImgPipeline, IFInpaintingPipeline and their super-resolution twins. */
-const usualStrengths = { img2img: { stage1: 0.7, stage2: 0.8 }, inpaint: { stage1: 1, stage2: 0.8 } } as const;
-
-/** @returns the model's settings of a stage; those of txt2img where a command has none of its own. */
-export function stageDefaults({ defaults }: Model, command: CommandName, key: StageKey): StageDefaults {
-  return (command === "txt2img" ? undefined : defaults[command]?.[key]) ?? defaults[key];
-}
+import type { SchedulerFile } from "../schedulers/config.ts";
+import { createScheduler } from "../schedulers/create-scheduler.ts";
+import { presetTimesteps, timestepPresets } from "../schedulers/timesteps.ts";
+import type { StageDefaults } from "./model.ts";
+import { type DiffusionStage, type Selection, selectionLength } from "./plan.ts";
+import type { StageRequest } from "./request.ts";
+import type { DiffusionDescription } from "./stages.ts";
+import type { CommandName } from "./choices.ts";
 
 /** @throws {UsageError} an unknown preset, or steps and timesteps together. */
 export function selectTimesteps(
-  stage: string,
-  asked: StageRequest,
-  usual: StageDefaults,
-  presets: Presets,
+  { name }: DiffusionDescription,
+  requested: StageRequest,
+  defaults: StageDefaults,
 ): Pick<DiffusionStage, "selection" | "preset"> {
-  if (asked.steps !== undefined && asked.timesteps !== undefined) {
-    throw new UsageError(`--${stage}-steps and --${stage}-timesteps exclude each other; give one of them.`);
+  if (requested.steps !== undefined && requested.timesteps !== undefined) {
+    throw new UsageError(`--${name}-steps and --${name}-timesteps exclude each other; give one of them.`);
   }
-  const wanted = asked.steps === undefined && asked.timesteps === undefined ? usual : asked;
-  if (wanted.timesteps === undefined) return { selection: { numInferenceSteps: wanted.steps ?? 0 } };
-  if (typeof wanted.timesteps !== "string") return { selection: { timesteps: wanted.timesteps } };
-  const timesteps = presets[wanted.timesteps];
-  if (!timesteps) {
+  const { steps, timesteps } = (requested.steps ?? requested.timesteps) ? requested : defaults;
+  if (timesteps === undefined) return { selection: { numInferenceSteps: steps ?? 0 } };
+  if (typeof timesteps !== "string") return { selection: { timesteps } };
+  const preset = timestepPresets.find((one) => one === timesteps);
+  if (preset === undefined) {
     throw new UsageError(
-      `--${stage}-timesteps: ${wanted.timesteps} is no list of numbers and none of ${Object.keys(presets).join(", ")}.`,
+      `--${name}-timesteps: ${timesteps} is no list of numbers and none of ${timestepPresets.join(", ")}.`,
     );
   }
-  return { selection: { timesteps }, preset: wanted.timesteps };
+  return { selection: { timesteps: [...presetTimesteps(preset)] }, preset };
 }
-
-/** StableDiffusionUpscalePipeline's max_noise_level; the image_noising_scheduler of stage 2 has 1000 timesteps. */
-const noiseLevelLimits = { "stage-2": 999, "stage-3": 350 } as const;
 
 /** @throws {UsageError} the stage takes no such noise level. */
 export function noiseLevelOf(
-  name: DiffusionStage["name"],
-  asked: StageRequest,
-  usual: StageDefaults,
+  { name, maxNoiseLevel }: DiffusionDescription,
+  requested: StageRequest,
+  defaults: StageDefaults,
 ): { noiseLevel?: number } {
-  if (name === "stage-1") return {};
-  const noiseLevel = asked.noiseLevel ?? usual.noiseLevel ?? 0;
-  const limit = noiseLevelLimits[name];
-  if (noiseLevel > limit) throw new UsageError(`--${name}-noise-level is at most ${limit}, not ${noiseLevel}.`);
-  return { noiseLevel };
+  if (maxNoiseLevel === undefined) {
+    if (requested.noiseLevel === undefined) return {};
+    throw new UsageError(`${name} enlarges no image: it takes no noise level.`);
+  }
+  const noiseLevel = requested.noiseLevel ?? defaults.noiseLevel ?? 0;
+  if (noiseLevel <= maxNoiseLevel) return { noiseLevel };
+  throw new UsageError(`--${name}-noise-level is at most ${maxNoiseLevel}, not ${noiseLevel}.`);
+}
+
+/** @returns how far a stage leaves the image it starts from; nothing if it starts from noise. */
+export function strengthOf(
+  { startStrengths }: DiffusionDescription,
+  command: CommandName,
+  requested: StageRequest,
+  defaults: StageDefaults,
+): { strength?: number } {
+  if (command === "txt2img" || startStrengths === undefined) return {};
+  return { strength: requested.strength ?? defaults.strength ?? startStrengths[command] };
 }
 
 /**
- * @param selection what the stage would run at strength 1.
- * @throws {UsageError} not one step would be left.
+ * @returns how many times the network runs for a batch, counted by the scheduler itself.
+ * @throws {UsageError} not one step would be left, or the scheduler does not take the selection.
  */
-export function strengthOf(
-  command: "img2img" | "inpaint",
-  key: "stage1" | "stage2",
-  asked: StageRequest,
-  usual: StageDefaults,
-  selection: DiffusionStage["selection"],
+export function countSteps(
+  { label }: DiffusionDescription,
+  file: SchedulerFile,
+  selection: Selection,
+  strength = 1,
 ): number {
-  const strength = asked.strength ?? usual.strength ?? usualStrengths[command][key];
-  const steps = selectionLength(selection);
-  if (Math.trunc(steps * strength) < 1) {
+  const scheduler = createScheduler(file);
+  scheduler.setTimesteps(selection);
+  const chosen = selectionLength(selection);
+  const kept = Math.min(Math.trunc(chosen * strength), chosen);
+  if (kept < 1) {
     throw new UsageError(
-      `a strength of ${strength} leaves none of the ${steps} steps of ${key.replace("stage", "stage ")}; ` +
-        "raise the strength or the steps.",
+      `a strength of ${strength} leaves none of the ${chosen} steps of ${label}; raise the strength or the steps.`,
     );
   }
-  return strength;
+  return scheduler.timesteps.length - (chosen - kept) * scheduler.order;
 }

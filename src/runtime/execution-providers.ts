@@ -4,20 +4,22 @@
  */
 
 import type { InferenceSession } from "onnxruntime-node";
-import type { ExecutionProvider } from "../onnx/lower/providers.ts";
+import type { WeightFormat } from "../onnx/lower/providers.ts";
+import { webgpuDefaults } from "../onnx/lower/webgpu-choices.ts";
 import type { BufferCacheMode } from "../onnx/webgpu-memory.ts";
 import type { WeightMode } from "../onnx/weight-mode.ts";
+import type { ExecutionProvider } from "../onnx/lower/provider-names.ts";
 
-/** Of no meaning to those that do not know it. */
+/** Each is ignored by providers that do not support it. */
 export interface ProviderChoices {
   /** Which NVIDIA GPU, as CUDA counts them. */
   readonly deviceId?: number;
-  /** The processor's buffers stay from one run to the next instead of going back to the kernel after each use. */
+  /** The CPU's buffers stay from one run to the next instead of going back to the kernel after each use. */
   readonly keepBuffers?: boolean;
-  /** The processor runs the nodes in the graph's own order, on which the memory of a graph in strips depends. */
+  /** The CPU runs the nodes in the graph's own order, on which the memory of a graph in tiles depends. */
   readonly inOrder?: boolean;
-  /** How webgpu keeps dead buffers; its own way if absent. */
-  readonly bufferCache?: BufferCacheMode;
+  /** How the weights lie, on which depends how webgpu keeps dead buffers. */
+  readonly weightFormat?: WeightFormat;
 }
 
 type SessionOptions = (mode: WeightMode, choices?: ProviderChoices) => InferenceSession.SessionOptions;
@@ -25,7 +27,7 @@ type SessionOptions = (mode: WeightMode, choices?: ProviderChoices) => Inference
 export const sessionOptions: Readonly<Record<ExecutionProvider, SessionOptions>> = {
   cpu: cpuOptions,
   cuda: (_, choices) => cudaOptions(choices?.deviceId),
-  webgpu: (_, choices) => webgpuOptions(choices?.bufferCache),
+  webgpu: (_, choices) => webgpuOptions(webgpuDefaults[choices?.weightFormat ?? "stored"].bufferCache),
 };
 
 /** External data are found by their absolute path: the folder is the root, the location the path without it. */
@@ -80,7 +82,7 @@ function gpuOptions(name: "cuda" | "webgpu", leftOut: readonly string[] = []): I
  * Gemm, which MatMulAddFusion makes of products and sums, is slower there: a step of IF-I-XL as stored took 376 ms with it, and
  * 357 to 361 without.
  */
-function webgpuOptions(storageBufferCacheMode: BufferCacheMode = "bucket"): InferenceSession.SessionOptions {
+function webgpuOptions(storageBufferCacheMode: BufferCacheMode): InferenceSession.SessionOptions {
   return {
     ...gpuOptions("webgpu", ["MatMulAddFusion"]),
     executionProviders: [{ name: "webgpu", storageBufferCacheMode }],

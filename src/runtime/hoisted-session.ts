@@ -1,49 +1,37 @@
 /**
  * @module runtime/hoisted-session
  * A network that runs step after step, with what does not change between steps computed once (onnx/hoist): two sessions,
- * the first of which gives the second further inputs. With webgpu these stay on the card; cuda's results could not, from
- * JavaScript, and carrying them there each step would take longer than computing them again.
+ * the first of which gives the second further inputs. They stay on the device where the provider keeps results there.
  */
 
 import type { Tensor as OrtTensor } from "onnxruntime-node";
 import { type Graph, GraphBuilder, type Value } from "../onnx/graph.ts";
-import { hoist } from "../onnx/hoist.ts";
-import { hoistedForm } from "../onnx/lower/providers.ts";
-import { weightModeFor } from "../onnx/weight-mode.ts";
+import type { HoistedGraph } from "../onnx/hoist.ts";
+import { providers } from "../onnx/lower/providers.ts";
 import type { WeightTable } from "../weights/checkpoint.ts";
-import {
-  type Feed,
-  type Run,
-  type SessionSettings,
-  numbersOf,
-  webgpuChoices,
-  withSession,
-  withTensors,
-} from "./session.ts";
+import { type Feed, type Run, type SessionSettings, numbersOf, withTensors } from "./session.ts";
+import type { ExecutionProvider } from "../onnx/lower/provider-names.ts";
 
 type Tensors = Readonly<Record<string, OrtTensor>>;
 
+/** A network in two parts, and where the first one runs. */
+export interface HoistedParts extends HoistedGraph {
+  readonly onceProvider: ExecutionProvider;
+}
+
 /**
- * As withSession.
- * @param varying names of the inputs that differ from run to run. The others may too: then all is computed again.
- * @param kept for how many different feeds of the others results are kept: samples that take turns.
- * @param sparesCard what is computed once is computed on the processor, its weights (0.36 GB of IF-I-XL's) never come to a card.
+ * As withSession. Inputs that the first part takes may change: then it is computed again.
+ * @param kept for how many different feeds of the first part results are kept: micro-batches.
  */
 export async function withHoistedSession<T>(
-  graph: Graph,
-  { varying, kept, sparesCard = false }: { varying: readonly string[]; kept: number; sparesCard?: boolean },
+  { once, rest, onceProvider }: HoistedParts,
+  kept: number,
   weights: WeightTable | null,
   settings: SessionSettings,
   use: (run: Run) => Promise<T>,
 ): Promise<T> {
-  const provider = settings.executionProvider;
-  const form = hoistedForm(provider, settings.computeType ?? "float32", webgpuChoices(weights));
-  const parts = provider === "cuda" ? undefined : hoist(graph, varying, form);
-  if (!parts) return withSession(graph, weights, settings, use);
-  const { once, rest } = parts;
-  const own = { ...settings, weightMode: settings.weightMode ?? weightModeFor(graph) };
-  return withTensors(rest, weights, own, "process", (runRest) =>
-    withOnce(once, weights, { ...own, sparesCard }, async (computeOnce) => {
+  return withTensors(rest, weights, settings, "process", (runRest) =>
+    withOnce(once, onceProvider, weights, settings, async (computeOnce) => {
       const results = new Kept(kept);
       try {
         return await use(async (feeds) => {
@@ -58,19 +46,20 @@ export async function withHoistedSession<T>(
   );
 }
 
-/** Lets `use` compute the first part. */
+/** Lets `use` compute the first part: in a session that stays or, where it runs elsewhere than the rest, in one for each time. */
 function withOnce<T>(
   once: Graph,
+  onceProvider: ExecutionProvider,
   weights: WeightTable | null,
-  { sparesCard, ...settings }: SessionSettings & { sparesCard: boolean },
+  settings: SessionSettings,
   use: (compute: (feeds: Readonly<Record<string, Feed>>) => Promise<Tensors>) => Promise<T>,
 ): Promise<T> {
-  if (settings.executionProvider === "cpu") return withTensors(once, weights, settings, "process", use);
-  if (!sparesCard) return withTensors(once, weights, settings, "card", use);
-  const onProcessor: SessionSettings = { ...settings, executionProvider: "cpu", weightMode: "mapped" };
-  return withTensors(copyOf(once.outputs), null, settings, "card", (copy) =>
+  const place = !providers[settings.executionProvider].isCpu ? "device" : "process";
+  if (onceProvider === settings.executionProvider) return withTensors(once, weights, settings, place, use);
+  const elsewhere: SessionSettings = { ...settings, executionProvider: onceProvider, weightMode: "mapped" };
+  return withTensors(copyOf(once.outputs), null, settings, place, (copy) =>
     use((feeds) =>
-      withTensors(once, weights, onProcessor, "process", async (run) => {
+      withTensors(once, weights, elsewhere, "process", async (run) => {
         const copies = await copy(await run(feeds));
         return Object.fromEntries(once.outputs.map(({ name }) => [name, copies[copyName(name)]!]));
       }),
@@ -81,7 +70,7 @@ function withOnce<T>(
 /** The name of a value's copy. */
 export const copyName = (name: string): string => `${name}/copy`;
 
-/** Each of the values as it is, under `copyName`: where its session keeps its results. */
+/** Each of the values as it is, under `copyName`: where the session keeps its results. */
 export function copyOf(values: readonly Value[]): Graph {
   const g = new GraphBuilder("copies");
   for (const { name, dtype, shape } of values) g.output(copyName(name), g.input(name, dtype, shape));

@@ -7,7 +7,9 @@ import * as ort from "onnxruntime-node";
 import { encodeModel } from "../onnx/encode.ts";
 import { GraphBuilder } from "../onnx/graph.ts";
 import { cpu } from "../onnx/lower/cpu.ts";
+import { providers } from "../onnx/lower/providers.ts";
 import { add } from "../onnx/ops.ts";
+import type { ExecutionProvider } from "../onnx/lower/provider-names.ts";
 
 export interface Provider {
   readonly name: string;
@@ -24,7 +26,7 @@ export function listProviders(): Provider[] {
  * @param deviceId which NVIDIA GPU; the first if absent.
  * @throws {Error} onnxruntime's own words: a library or the device is missing.
  */
-export async function tryProvider(name: string, deviceId?: number): Promise<void> {
+export async function tryProvider(name: ExecutionProvider, deviceId?: number): Promise<void> {
   ort.env.logLevel = "fatal"; // what goes wrong is thrown; it need not be printed too
   const g = new GraphBuilder("try-provider");
   const x = g.input("x", "float32", [2]);
@@ -32,7 +34,7 @@ export async function tryProvider(name: string, deviceId?: number): Promise<void
   const session = await ort.InferenceSession.create(
     encodeModel(g.finish(), cpu.opset, (file) => file),
     {
-      executionProviders: [deviceId !== undefined && name === "cuda" ? { name, deviceId } : name],
+      executionProviders: [deviceId !== undefined && providers[name].takesDeviceId ? { name, deviceId } : name],
       logSeverityLevel: 4,
     },
   );

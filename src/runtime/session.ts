@@ -8,16 +8,14 @@ import { ShapeError } from "../errors.ts";
 import { elementCount, type Tensor } from "../math/tensor.ts";
 import { encodeModel } from "../onnx/encode.ts";
 import type { Graph, Value } from "../onnx/graph.ts";
-import { lower } from "../onnx/lower/lowering.ts";
-import { type ExecutionProvider, lowerings } from "../onnx/lower/providers.ts";
+import { type WeightFormat, lowerFor, providers } from "../onnx/lower/providers.ts";
 import type { ComputeType } from "../onnx/lower/spellings.ts";
-import { type WebgpuChoices, webgpuDefaults } from "../onnx/lower/webgpu-choices.ts";
 import { type WeightMode, weightModeFor } from "../onnx/weight-mode.ts";
 import type { WeightTable } from "../weights/checkpoint.ts";
-import { hasBlocks } from "../weights/find-weight.ts";
 import { bindWeights } from "./bind-weights.ts";
-import { blamingCard, checkNumbers } from "./card-failure.ts";
+import { checkNumbers, nameGpuFailure } from "./gpu-failure.ts";
 import { type ProviderChoices, externalLocation, sessionOptions } from "./execution-providers.ts";
+import type { ExecutionProvider } from "../onnx/lower/provider-names.ts";
 
 ort.env.logLevel = "error"; // before the first session, else the library prints to stderr
 
@@ -30,8 +28,10 @@ export interface SessionSettings extends ProviderChoices {
   readonly executionProvider: ExecutionProvider;
   /** Threads inside one operation; onnxruntime's own choice (the physical cores) if absent. */
   readonly threads?: number;
-  /** What a graphics card computes in; float32 if absent. */
+  /** What a GPU computes in. @default float32 */
   readonly computeType?: ComputeType;
+  /** How the weights lie. @default stored */
+  readonly weightFormat?: WeightFormat;
   /** Chosen by the size of the network if absent. */
   readonly weightMode?: WeightMode;
 }
@@ -39,7 +39,7 @@ export interface SessionSettings extends ProviderChoices {
 /**
  * Loads a network, lets `use` run it, and gives everything back, also when `use` throws.
  * @throws {CheckpointError} a weight is missing, has another shape, or its file is not as long as its header says.
- * @throws {StageError} a graphics card cannot load or run it, or gives what is no number.
+ * @throws {StageError} a GPU cannot load or run it, or gives what is no number.
  */
 export async function withSession<T>(
   graph: Graph,
@@ -59,47 +59,44 @@ export type RunTensors = (
 
 /**
  * As withSession, for networks that pass tensors to each other.
- * @param results where they shall lie: in this process, or on the card (webgpu only), until they are disposed of.
+ * @param results where they shall lie: in this process, or on the device (where the provider keeps them there), until they are disposed of.
  */
 export async function withTensors<T>(
   graph: Graph,
   weights: WeightTable | null,
   settings: SessionSettings,
-  results: "process" | "card",
+  results: "process" | "device",
   use: (run: RunTensors) => Promise<T>,
 ): Promise<T> {
-  const provider = settings.executionProvider;
-  const choices = webgpuChoices(weights);
-  const lowering = lowerings[provider](settings.computeType ?? "float32", choices);
-  const lowered = lower(graph, await bindWeights(weights), lowering);
-  const model = encodeModel(lowered, lowering.opset, externalLocation);
-  const create = ort.InferenceSession.create(model, {
-    ...sessionOptions[provider](settings.weightMode ?? weightModeFor(graph), {
-      bufferCache: choices.bufferCache,
-      ...settings,
-    }),
-    ...(settings.threads ? { intraOpNumThreads: settings.threads } : {}),
-    ...(results === "card" ? { preferredOutputLocation: "gpu-buffer" as const } : {}),
+  const { executionProvider: provider, threads, computeType = "float32", weightFormat = "stored" } = settings;
+  const { graph: lowered, opset } = lowerFor(provider, graph, await bindWeights(weights), {
+    computeType,
+    weightFormat,
   });
-  const session = await blaming(graph, settings, create);
+  const model = encodeModel(lowered, opset, externalLocation);
+  const create = ort.InferenceSession.create(model, {
+    ...sessionOptions[provider](settings.weightMode ?? weightModeFor(graph), { weightFormat, ...settings }),
+    ...(threads ? { intraOpNumThreads: threads } : {}),
+    ...(results === "device" ? { preferredOutputLocation: "gpu-buffer" as const } : {}),
+  });
+  const session = await namingFailure(graph, settings, create);
   try {
     return await use((feeds) => {
       const inputs = Object.fromEntries(lowered.inputs.map((input) => [input.name, feedTensor(lowered, input, feeds)]));
-      return blaming(graph, settings, session.run(inputs));
+      return namingFailure(graph, settings, session.run(inputs));
     });
   } finally {
     await session.release();
   }
 }
 
-/** What is chosen for a network with such weights, should it run on WebGPU. */
-export const webgpuChoices = (weights: WeightTable | null): WebgpuChoices =>
-  webgpuDefaults[weights && hasBlocks(weights) ? "blocks" : "stored"];
+const namingFailure = <T>(
+  { name }: Graph,
+  { executionProvider: provider }: SessionSettings,
+  work: Promise<T>,
+): Promise<T> => (!providers[provider].isCpu ? nameGpuFailure(`${name} on ${provider}`, work) : work);
 
-const blaming = <T>({ name }: Graph, { executionProvider: provider }: SessionSettings, work: Promise<T>): Promise<T> =>
-  provider === "cpu" ? work : blamingCard(`${name} on ${provider}`, work);
-
-/** @throws {StageError} a graphics card gave what is no number. */
+/** @throws {StageError} a GPU gave what is no number. */
 export function numbersOf(
   graph: Graph,
   { executionProvider: provider }: SessionSettings,
@@ -112,7 +109,7 @@ export function numbersOf(
       return [name, { data, shape }];
     }),
   );
-  if (provider !== "cpu") checkNumbers(`${graph.name} on ${provider}`, named);
+  if (!providers[provider].isCpu) checkNumbers(`${graph.name} on ${provider}`, named);
   return named;
 }
 

@@ -7,15 +7,17 @@ import { describe, expect, test } from "vitest";
 import { CheckpointError, HubError } from "../../src/errors.ts";
 import type { HubSettings, RepoFile } from "../../src/hub/types.ts";
 import { readManifest, stagesIn } from "../../src/catalog/manifest.ts";
-import { type Model, type ModelRequest, type ModelSources, findModel } from "../../src/catalog/find-model.ts";
+import { type ModelRequest, type ModelSources, findModel } from "../../src/catalog/find-model.ts";
 import { addPin, pinKey, pinsPath, readPins, removePins } from "../../src/catalog/pins.ts";
 import { carryOutPull, planPull } from "../../src/catalog/pull.ts";
 import { selectFiles } from "../../src/catalog/select-files.ts";
-import { stageLayouts } from "../../src/plan/stage-layout.ts";
+import { repositoryLayouts } from "../../src/plan/stages.ts";
 import { startModelHub } from "../cli/hub-server.ts";
 import { goldenPath, hasGolden, referenceT5File, storedVariant } from "../golden.ts";
-import { settingsFor, temporaryFolder } from "../hub/cache.ts";
+import { settingsFor } from "../hub/cache.ts";
 import { type TestHub, commit } from "../hub/server.ts";
+import type { Model } from "../../src/plan/model.ts";
+import { temporaryFolder } from "../../src/machine/folders.ts";
 
 const manifest = readManifest(undefined, "/nowhere/models.json");
 
@@ -25,7 +27,7 @@ const listing = (...paths: string[]): RepoFile[] => paths.map((path) => ({ path,
 const unet = ["unet/config.json", "scheduler/scheduler_config.json", "image_noising_scheduler/scheduler_config.json"];
 
 const select = (paths: readonly string[], wanted?: "fp32" | "fp16" | "8bit"): string[] =>
-  selectFiles("a/b", listing(...unet, ...paths), stageLayouts.stage2, wanted).files.map(({ path }) => path);
+  selectFiles("a/b", listing(...unet, ...paths), repositoryLayouts.stage2, wanted).files.map(({ path }) => path);
 
 describe("which files", () => {
   const fp16 = "unet/diffusion_pytorch_model.fp16.safetensors";
@@ -68,7 +70,7 @@ describe("which files", () => {
 
   test("errors name the repository and the folder", () => {
     expect(() => select([])).toThrow(/a\/b: unet has no \.safetensors weights/);
-    expect(() => selectFiles("a/b", listing(fp16, "unet/config.json"), stageLayouts.stage2)).toThrow(
+    expect(() => selectFiles("a/b", listing(fp16, "unet/config.json"), repositoryLayouts.stage2)).toThrow(
       /a\/b has no folder scheduler/,
     );
     expect(() => select([])).toThrow(CheckpointError);

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { CheckpointError } from "../../src/errors.ts";
-import { readManifest, stageKeys, stageSourceOf } from "../../src/catalog/manifest.ts";
-import { stageLayouts } from "../../src/plan/stage-layout.ts";
+import { readManifest, stageSourceOf } from "../../src/catalog/manifest.ts";
+import { repositoryLayouts, repositoryKeys } from "../../src/plan/stages.ts";
 
 const none = "/nowhere/models.json";
 
@@ -32,7 +32,7 @@ test("the program's own cascades", () => {
   expect(demo?.stages.stage3).toEqual({ kind: "folder", folder: expect.stringMatching(/models.demo.x4-upscaler$/) });
   expect(demo?.defaults?.stage1.guidance).toBeGreaterThan(0);
   const reposOf = (name: string): unknown[] =>
-    stageKeys.map((stage) => {
+    repositoryKeys.map((stage) => {
       const source = cascades.get(name)?.stages[stage];
       return source?.kind === "hub" ? `${source.repo}@${source.revision}` : source;
     });
@@ -46,7 +46,7 @@ test("the program's own cascades", () => {
 test("sizes are given for folders a stage reads, and for variants they are published in", () => {
   const { cascades, repositories } = readManifest(undefined, none);
   const sized = [...cascades.values()].flatMap(({ stages: sources }) =>
-    stageKeys.flatMap((stage) => {
+    repositoryKeys.flatMap((stage) => {
       const source = sources[stage];
       const sizes = source.kind === "hub" ? repositories.get(source.repo)?.approximateBytes : {};
       return Object.entries(sizes ?? {}).map(([folder, bytes]) => ({ stage, folder, variants: Object.keys(bytes) }));
@@ -54,7 +54,7 @@ test("sizes are given for folders a stage reads, and for variants they are publi
   );
   expect(sized.length).toBeGreaterThan(10);
   for (const { stage, folder, variants } of sized) {
-    expect(stageLayouts[stage][folder]?.variants, `${stage}: ${folder}`).toEqual(expect.arrayContaining(variants));
+    expect(repositoryLayouts[stage][folder]?.variants, `${stage}: ${folder}`).toEqual(expect.arrayContaining(variants));
   }
 });
 

@@ -3,7 +3,8 @@
 import { join } from "node:path";
 import sharp from "sharp";
 import { expect, test } from "vitest";
-import { runCli, temporaryFolder } from "./run-cli.ts";
+import { runCli } from "./run-cli.ts";
+import { temporaryFolder } from "../../src/machine/folders.ts";
 
 interface Picture {
   readonly width: number;

@@ -5,10 +5,11 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { note, ok, problem } from "../../src/cli/doctor/check.ts";
 import { describeChecks } from "../../src/cli/doctor.ts";
-import { formatBytes, formatDuration, formatTable } from "../../src/cli/format.ts";
+import { formatDuration, formatTable } from "../../src/cli/format.ts";
 import { parseNvidiaSmi } from "../../src/executor/probe.ts";
 import { createCli } from "./hub-server.ts";
 import { startHub } from "../hub/server.ts";
+import { formatBytes } from "../../src/machine/bytes.ts";
 
 interface Report {
   readonly ok: boolean;

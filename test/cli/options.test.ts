@@ -2,8 +2,9 @@ import { Command } from "commander";
 import { describe, expect, test } from "vitest";
 import { type CommonOptions, addCommonOptions, requestFrom } from "../../src/cli/options.ts";
 import { shape, timesteps } from "../../src/cli/values.ts";
-import type { CommandName, Request } from "../../src/plan/request.ts";
+import type { Request } from "../../src/plan/request.ts";
 import { plainRequest } from "../plan/plain-request.ts";
+import type { CommandName } from "../../src/plan/choices.ts";
 
 function parse(command: CommandName, ...argv: string[]): Request {
   const parser = addCommonOptions(new Command().argument("[prompt]"), { startsFromPicture: command !== "txt2img" });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { pictureParameters } from "../../src/cli/parameters.ts";
+import { pictureParameters } from "../../src/run/parameters.ts";
 import { describePlan, describeResult, resultJson } from "../../src/cli/report.ts";
 import { diffusionStages } from "../../src/plan/plan.ts";
 import { planOf } from "../plan/plan-of.ts";

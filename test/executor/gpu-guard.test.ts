@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { guardCard } from "../../src/executor/gpu-guard.ts";
+import { guardGpu } from "../../src/executor/gpu-guard.ts";
 
 const MiB = 2 ** 20;
 /** A program that prints these lines and then stays, as nvidia-smi does. */
@@ -16,7 +16,7 @@ async function until(found: () => boolean): Promise<void> {
 
 test("the most that was taken beyond what was in use at first; said once when it is too much", async () => {
   const exceeded: number[] = [];
-  const guard = guardCard({
+  const guard = guardGpu({
     command: saying("500", "900", "2600", "3100", "[N/A]", "700"),
     budgetBytes: 2000 * MiB,
     onExceeded: (bytes) => exceeded.push(bytes),
@@ -29,14 +29,14 @@ test("the most that was taken beyond what was in use at first; said once when it
 
 test("within the budget nothing is said", async () => {
   const exceeded: number[] = [];
-  const guard = guardCard({ command: saying("10", "20"), budgetBytes: 10 * MiB, onExceeded: (b) => exceeded.push(b) });
+  const guard = guardGpu({ command: saying("10", "20"), budgetBytes: 10 * MiB, onExceeded: (b) => exceeded.push(b) });
   await wait(500);
   expect(guard.stop()).toBe(10 * MiB);
   expect(exceeded).toEqual([]);
 });
 
 test("without the tool nothing is measured", async () => {
-  const guard = guardCard({ command: ["if-gen-no-such-program"] });
+  const guard = guardGpu({ command: ["if-gen-no-such-program"] });
   await wait(100);
   expect(guard.stop()).toBeUndefined();
 });

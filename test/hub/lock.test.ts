@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { isLocked, withLock, type LockOptions } from "../../src/hub/lock.ts";
-import { hubErrorOf, temporaryFolder } from "./cache.ts";
+import { hubErrorOf } from "./cache.ts";
+import { temporaryFolder } from "../../src/machine/folders.ts";
 
 const flock = "flock"; // of util-linux
 const hasFlock = existsSync("/proc/locks") && spawnSync(flock, ["--version"]).status === 0;

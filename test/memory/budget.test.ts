@@ -1,15 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { UsageError } from "../../src/errors.ts";
 import { availableMemory } from "../../src/machine/available-memory.ts";
-import {
-  type NetworkNeed,
-  type StageNeed,
-  budgetTable,
-  checkBudget,
-  chooseLimits,
-  judge,
-  parseBytes,
-} from "../../src/memory/budget.ts";
+import { type NetworkNeed, type StageNeed, checkBudget, chooseLimits, judge } from "../../src/memory/budget.ts";
+import { budgetTable } from "../../src/memory/budget-table.ts";
+import { parseBytes } from "../../src/memory/bytes.ts";
 
 const limits = { ramBytes: 4e9, ramSource: "--ram-budget", vramBytes: 15e9 };
 

@@ -8,12 +8,13 @@ import { networkNeed, networkNeedOnCard } from "../../src/memory/predict-network
 import { planMemory } from "../../src/memory/predict-stages.ts";
 import { type StageNetwork, stageNetworks } from "../../src/networks/stage-networks.ts";
 import { asQuantized } from "../../src/networks/stage-weights.ts";
-import { budgetTable, checkBudget, judge } from "../../src/memory/budget.ts";
+import { checkBudget, judge } from "../../src/memory/budget.ts";
 import type { Plan, Stage } from "../../src/plan/plan.ts";
 import type { WeightEntry, WeightTable } from "../../src/weights/checkpoint.ts";
 import { elementCount } from "../../src/math/tensor.ts";
 import { isQuantized } from "../../src/weights/quantized-layout.ts";
 import { goldenPath } from "../golden.ts";
+import { budgetTable } from "../../src/memory/budget-table.ts";
 
 const colab = { ramBytes: 13e9, ramSource: "test", vramBytes: 15e9 };
 

@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { makePlan } from "../../src/plan/make-plan.ts";
-import type { Model } from "../../src/catalog/find-model.ts";
 import { diffusionStages, stepCount } from "../../src/plan/plan.ts";
 import type { Request } from "../../src/plan/request.ts";
 import { goldenPath, goldenSampleSize } from "../golden.ts";
 import { plainRequest } from "./plain-request.ts";
+import type { Model } from "../../src/plan/model.ts";
 
 const folder = (name: string): string => goldenPath("checkpoints", name);
 const model: Model = {

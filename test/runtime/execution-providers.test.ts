@@ -7,10 +7,11 @@ import { describe, expect, test } from "vitest";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { GraphBuilder } from "../../src/onnx/graph.ts";
 import { lower } from "../../src/onnx/lower/lowering.ts";
-import { type ExecutionProvider, lowerings } from "../../src/onnx/lower/providers.ts";
+import { lowerings } from "../../src/onnx/lower/providers.ts";
 import * as ops from "../../src/onnx/ops.ts";
 import { externalLocation, sessionOptions } from "../../src/runtime/execution-providers.ts";
 import { withFolder } from "../models/checkpoint-copy.ts";
+import type { ExecutionProvider } from "../../src/onnx/lower/provider-names.ts";
 
 const names = Object.keys(sessionOptions) as ExecutionProvider[];
 

@@ -5,8 +5,8 @@
 
 import { probe } from "../../executor/probe.ts";
 import { inspectCheckpoint } from "../../catalog/inspect-checkpoint.ts";
-import { type Manifest, stageKeys } from "../../catalog/manifest.ts";
-import { stageLayouts } from "../../plan/stage-layout.ts";
+import { type Manifest } from "../../catalog/manifest.ts";
+import { repositoryLayouts, repositoryKeys } from "../../plan/stages.ts";
 import { type Check, note, ok, problem } from "./check.ts";
 
 const reinstall = "install if-gen again: npm install";
@@ -30,10 +30,10 @@ export async function checkEngine(manifest: Manifest): Promise<Check[]> {
 async function checkDemo({ cascades }: Manifest): Promise<Check> {
   const demo = cascades.get("demo");
   if (!demo) return note("demo", "models.json has no such entry");
-  for (const stage of stageKeys) {
+  for (const stage of repositoryKeys) {
     const source = demo.stages[stage];
     if (source.kind !== "folder") continue;
-    const { missing, usable } = await inspectCheckpoint(source.folder, stageLayouts[stage]);
+    const { missing, usable } = await inspectCheckpoint(source.folder, repositoryLayouts[stage]);
     if (!usable) return problem("demo", `${source.folder} lacks ${missing.join(", ")}`, reinstall, "CHECKPOINT");
   }
   return ok("demo", "its three stages are here");

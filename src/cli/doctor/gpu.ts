@@ -5,11 +5,11 @@
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { cudaLibraries, driverLibrary, vulkanLibrary } from "../../machine/gpu-libraries.ts";
-import { cudaPlatform, missingCudaLibraries } from "../../executor/install-cuda.ts";
+import { cudaPlatforms, missingCudaLibraries } from "../../executor/install-cuda.ts";
 import { type NvidiaGpu, probe, readNvidiaGpus } from "../../executor/probe.ts";
-import { formatBytes } from "../format.ts";
 import { type Check, note, ok, problem } from "./check.ts";
 import { isWorking, wordsOf } from "./engine.ts";
+import { formatBytes } from "../../machine/bytes.ts";
 
 export async function checkGpu(platform: string): Promise<Check[]> {
   const isLinux = platform.startsWith("linux/");
@@ -30,9 +30,9 @@ export async function checkGpu(platform: string): Promise<Check[]> {
     isWorking(webgpu)
       ? ok("webgpu", "works")
       : describeAbsence("webgpu", hasGpu, wordsOf(webgpu), "check the driver and the Vulkan loader above"),
-    ...(platform === cudaPlatform
+    ...(cudaPlatforms.includes(platform)
       ? await checkCuda(gpus !== undefined, isWorking(webgpu), failed)
-      : [note("cuda", `onnxruntime-node has it on ${cudaPlatform} only`)]),
+      : [note("cuda", `onnxruntime-node has it on ${cudaPlatforms.join(", ")} only`)]),
   ];
 }
 

@@ -7,10 +7,10 @@ import { statSync } from "node:fs";
 import { IfGenError } from "../../errors.ts";
 import { listCachedRepos } from "../../hub/cached-repos.ts";
 import { whoAmI } from "../../hub/who-am-i.ts";
-import { ignoredProxyVariables } from "../../machine/machine.ts";
-import { formatBytes } from "../format.ts";
-import type { HubContext } from "../hub-context.ts";
+import type { HubContext } from "../../catalog/hub-context.ts";
 import { type Check, note, ok, problem } from "./check.ts";
+import { ignoredProxyVariables } from "../../machine/environment.ts";
+import { formatBytes } from "../../machine/bytes.ts";
 
 const TIMEOUT_MS = 10_000;
 

@@ -5,9 +5,10 @@
 
 import { accessSync, constants } from "node:fs";
 import type { Manifest } from "../../catalog/manifest.ts";
-import { freeDiskBytes, nearestFolder, readHardware, temporaryFolder, usableMemoryBytes } from "../../machine/machine.ts";
-import { formatBytes } from "../format.ts";
 import { type Check, note, ok, problem } from "./check.ts";
+import { freeDiskBytes, nearestFolder, temporaryFolder } from "../../machine/folders.ts";
+import { readHardware, usableMemoryBytes } from "../../machine/hardware.ts";
+import { formatBytes } from "../../machine/bytes.ts";
 
 /** engines of package.json. */
 const leastNode = [20, 19];

@@ -5,9 +5,10 @@
 
 import { readCascadeStatus } from "../../catalog/cascade-status.ts";
 import { formatJson, formatTable } from "../format.ts";
-import { readHubContext } from "../hub-context.ts";
+import { readHubContext } from "../../catalog/hub-context.ts";
 import type { ModelsOptions } from "../models.ts";
-import { diskWords, memoryWords, presenceWords, readStatusSources, sizeWords, statusJson } from "./status.ts";
+import { diskWords, memoryWords, presenceWords, sizeWords } from "./status.ts";
+import { readStatusSources, modelStatus } from "../../catalog/model-status.ts";
 
 export async function listModels({ modelsFile, json, variant }: ModelsOptions): Promise<void> {
   const context = readHubContext(modelsFile);
@@ -15,7 +16,7 @@ export async function listModels({ modelsFile, json, variant }: ModelsOptions): 
   const cascades = [...context.manifest.cascades.values()];
   const statuses = await Promise.all(cascades.map((cascade) => readCascadeStatus(cascade, sources, variant)));
   if (json) {
-    process.stdout.write(formatJson(statuses.map(statusJson)));
+    process.stdout.write(formatJson(statuses.map(modelStatus)));
     return;
   }
   const rows = statuses.map((status) => [

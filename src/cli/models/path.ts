@@ -7,9 +7,9 @@ import { CheckpointError, HubError } from "../../errors.ts";
 import { readCascadeStatus } from "../../catalog/cascade-status.ts";
 import { findCascade } from "../../catalog/find-model.ts";
 import { formatJson } from "../format.ts";
-import { readHubContext } from "../hub-context.ts";
+import { readHubContext } from "../../catalog/hub-context.ts";
 import type { ModelsOptions } from "../models.ts";
-import { readStatusSources } from "./status.ts";
+import { readStatusSources } from "../../catalog/model-status.ts";
 
 /**
  * One line per stage, from the first to the last.

@@ -3,15 +3,15 @@
  * `if-gen models pull NAME`.
  */
 
-import { HubError } from "../../errors.ts";
-import type { HubSource } from "../../catalog/locate.ts";
-import type { Cascade, StageKey } from "../../catalog/manifest.ts";
-import { findCascade } from "../../catalog/find-model.ts";
-import { freeDiskBytes } from "../../machine/machine.ts";
-import { type PlannedPull, carryOutPull, planPull } from "../../catalog/pull.ts";
+import { optionOf } from "../../catalog/find-model.ts";
+import { readHubContext } from "../../catalog/hub-context.ts";
+import type { Cascade } from "../../catalog/manifest.ts";
+import { type ModelPull, missingBytesOf, planModelPull, pullModelFiles } from "../../catalog/pull-model.ts";
+import type { PlannedPull } from "../../catalog/pull.ts";
+import { formatBytes } from "../../machine/bytes.ts";
+import { freeDiskBytes } from "../../machine/folders.ts";
 import { createDownloadView } from "../download-view.ts";
-import { formatBytes, formatJson, formatTable } from "../format.ts";
-import { readHubContext } from "../hub-context.ts";
+import { formatJson, formatTable } from "../format.ts";
 import { listenForInterrupt } from "../interrupt.ts";
 import type { PullCommandOptions } from "../models.ts";
 import { readTokenFromStdin } from "../read-token.ts";
@@ -22,83 +22,49 @@ import { readTokenFromStdin } from "../read-token.ts";
  * @throws {HubError} a repository cannot be listed or fetched.
  */
 export async function pullModel(name: string, options: PullCommandOptions): Promise<void> {
+  const { json, quiet, dryRun } = options;
   const token = options.tokenStdin ? await readTokenFromStdin() : undefined;
-  const { manifest, environment, settings } = readHubContext(options.modelsFile, token);
-  const cascade = findCascade(name, manifest);
-  const stages = hubStages(cascade, options);
-  if (stages.length === 0) {
-    if (!options.quiet) process.stderr.write(`${name} lies in a folder of this machine: there is nothing to fetch.\n`);
-    return;
-  }
+  const context = readHubContext(options.modelsFile, token);
+  const { environment, settings } = context;
   const interrupt = listenForInterrupt("what has arrived is kept, and the next pull goes on from there");
   const { signal } = interrupt;
-  const view = options.quiet || environment.quiet ? undefined : createDownloadView(process.stderr);
+  const view = quiet || environment.quiet ? undefined : createDownloadView(process.stderr);
   try {
-    const { variant, revision } = options;
-    const pulls: PlannedPull[] = [];
-    for (const [stage, source] of stages) {
-      const planOptions = { ...(variant ? { variant } : {}), renew: revision !== undefined, signal };
-      pulls.push(await planPull(settings, environment.home, stage, source, planOptions));
-    }
-    if (options.dryRun) {
-      process.stdout.write(
-        options.json
-          ? formatJson(pulls.map(pullJson))
-          : describePulls(pulls, await freeDiskBytes(settings.cacheFolder)),
-      );
+    const pull = await planModelPull(name, context, { ...options, signal });
+    const { pulls, sources, cascade } = pull;
+    if (sources.length === 0) {
+      if (!quiet) process.stderr.write(`${name} lies in a folder of this machine: there is nothing to fetch.\n`);
       return;
     }
-    await checkRoom(pulls, settings.cacheFolder);
-    const folders: string[] = [];
-    for (const pull of pulls) {
-      const { repo } = pull.source;
-      const onProgress = view && { onProgress: (event: Parameters<typeof view.update>[1]) => view.update(repo, event) };
-      folders.push((await carryOutPull(settings, environment.home, pull, { signal, ...onProgress })).folder);
+    if (dryRun) {
+      const text = json
+        ? formatJson(pulls.map(pullJson))
+        : describePulls(pulls, await freeDiskBytes(settings.cacheFolder));
+      process.stdout.write(text);
+      return;
     }
+    const folders = await pullModelFiles(pull, context, view?.update, signal);
     view?.close();
-    if (options.json)
-      process.stdout.write(formatJson(pulls.map((pull, i) => ({ ...pullJson(pull), folder: folders[i] }))));
-    if (!options.quiet) process.stderr.write(describeResult(name, pulls) + describeRevisions(stages, cascade));
+    if (json) process.stdout.write(formatJson(pulls.map((one, i) => ({ ...pullJson(one), folder: folders[i] }))));
+    if (!quiet) process.stderr.write(describeResult(name, pulls) + describeRevisions(sources, cascade));
   } finally {
     view?.close();
     interrupt.release();
   }
 }
 
-const sides: Readonly<Record<StageKey, number>> = { stage1: 64, stage2: 256, stage3: 1024 };
-
-function hubStages({ stages }: Cascade, { until, revision }: PullCommandOptions): [StageKey, HubSource][] {
-  return (Object.entries(stages) as [StageKey, Cascade["stages"][StageKey]][]).flatMap(([stage, source]) =>
-    source.kind === "hub" && sides[stage] <= until
-      ? [[stage, { ...source, revision: revision ?? source.revision }] as [StageKey, HubSource]]
-      : [],
-  );
-}
-
-/** Over all repositories, before the first: a disk that one of three fits on is no use. */
-async function checkRoom(pulls: readonly PlannedPull[], cacheFolder: string): Promise<void> {
-  const missing = sumOf(pulls, "missingBytes");
-  const free = await freeDiskBytes(cacheFolder);
-  if (missing <= free) return;
-  throw new HubError(
-    "disk-full",
-    `${formatBytes(missing)} are to be fetched but ${cacheFolder} has ${formatBytes(free)} free; ` +
-      "make room, or set HF_HUB_CACHE to another disk.",
-  );
-}
-
 function describeResult(name: string, pulls: readonly PlannedPull[]): string {
-  const fetched = sumOf(pulls, "missingBytes");
+  const fetched = missingBytesOf(pulls);
   const what = fetched === 0 ? "nothing was missing" : `${formatBytes(fetched)} fetched and checked`;
-  return `${name} is here: ${formatBytes(sumOf(pulls, "totalBytes"))}, ${what}.\n`;
+  return `${name} is here: ${formatBytes(pulls.reduce((total, { totalBytes }) => total + totalBytes, 0))}, ${what}.\n`;
 }
 
 /** Another revision than models.json's is not what --model takes. */
-function describeRevisions(stages: readonly [StageKey, HubSource][], cascade: Cascade): string {
-  const options = stages.flatMap(([stage, { repo, revision }]) => {
-    const usual = cascade.stages[stage];
-    const isUsual = usual.kind === "hub" && usual.revision === revision;
-    return isUsual ? [] : [`--${stage.replace("stage", "stage-")}-model ${repo}@${revision}`];
+function describeRevisions(sources: ModelPull["sources"], cascade: Cascade): string {
+  const options = sources.flatMap(([key, { repo, revision }]) => {
+    const source = cascade.stages[key];
+    const isDefault = source.kind === "hub" && source.revision === revision;
+    return isDefault ? [] : [`--${optionOf(key)}-model ${repo}@${revision}`];
   });
   return options.length === 0 ? "" : `to draw with it: --model ${cascade.name} ${options.join(" ")}\n`;
 }
@@ -110,15 +76,11 @@ function describePulls(pulls: readonly PlannedPull[], free: number): string {
     const state = missingBytes === 0 ? "all here" : `${formatBytes(missingBytes)} to fetch`;
     return `${source.repo}@${listing.commit}: ${formatBytes(pull.totalBytes)}, ${state}\n${formatTable(rows)}`;
   });
-  const missing = sumOf(pulls, "missingBytes");
+  const missing = missingBytesOf(pulls);
   return `${parts.join("\n")}\n${formatBytes(missing)} to fetch in all; ${formatBytes(free)} free.\n`;
 }
 
 function pullJson({ source, listing, variants, totalBytes, missingBytes }: PlannedPull): Record<string, unknown> {
   const { repo, revision } = source;
   return { repo, revision, ...listing, variants: Object.fromEntries(variants), totalBytes, missingBytes };
-}
-
-function sumOf(pulls: readonly PlannedPull[], key: "totalBytes" | "missingBytes"): number {
-  return pulls.reduce((total, pull) => total + pull[key], 0);
 }

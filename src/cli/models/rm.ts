@@ -7,12 +7,13 @@ import { createInterface } from "node:readline/promises";
 import { UsageError } from "../../errors.ts";
 import { listCachedRepos, removeRepo } from "../../hub/cached-repos.ts";
 import type { CachedRepo } from "../../hub/types.ts";
-import { type Cascade, type Manifest, stageKeys } from "../../catalog/manifest.ts";
+import { type Cascade, type Manifest } from "../../catalog/manifest.ts";
 import { findCascade } from "../../catalog/find-model.ts";
 import { removePins } from "../../catalog/pins.ts";
-import { formatBytes } from "../format.ts";
-import { readHubContext } from "../hub-context.ts";
+import { readHubContext } from "../../catalog/hub-context.ts";
 import type { ModelsOptions } from "../models.ts";
+import { repositoryKeys } from "../../plan/stages.ts";
+import { formatBytes } from "../../machine/bytes.ts";
 
 /**
  * @param name a model, or `organisation/name` of a repository in the cache.
@@ -61,7 +62,7 @@ function chooseRepos(
 }
 
 function reposOf({ stages }: Cascade): string[] {
-  return stageKeys.flatMap((stage) => {
+  return repositoryKeys.flatMap((stage) => {
     const source = stages[stage];
     return source.kind === "hub" ? [source.repo] : [];
   });

@@ -8,10 +8,12 @@ import type { HubSettings } from "../../hub/types.ts";
 import type { Manifest } from "../../catalog/manifest.ts";
 import { findCascade } from "../../catalog/find-model.ts";
 import { type Pins, pinKey } from "../../catalog/pins.ts";
-import { formatBytes, formatJson, formatTable } from "../format.ts";
-import { readHubContext } from "../hub-context.ts";
+import { formatJson, formatTable } from "../format.ts";
+import { readHubContext } from "../../catalog/hub-context.ts";
 import type { ModelsOptions } from "../models.ts";
-import { diskWords, memoryWords, readStatusSources, sizeWords, statusJson } from "./status.ts";
+import { diskWords, memoryWords, sizeWords } from "./status.ts";
+import { formatBytes } from "../../machine/bytes.ts";
+import { readStatusSources, modelStatus } from "../../catalog/model-status.ts";
 
 /** @throws {CheckpointError} there is no such model. */
 export async function showModel(name: string, { modelsFile, json, variant }: ModelsOptions): Promise<void> {
@@ -21,7 +23,7 @@ export async function showModel(name: string, { modelsFile, json, variant }: Mod
   const status = await readCascadeStatus(findCascade(name, manifest), sources, variant);
   if (json) {
     const files = status.stages.map((stage) => ({ stage: stage.stage, files: pinnedFiles(stage, sources.pins) }));
-    process.stdout.write(formatJson({ ...statusJson(status), pinned: files }));
+    process.stdout.write(formatJson({ ...modelStatus(status), pinned: files }));
     return;
   }
   const { description, license } = status.cascade;

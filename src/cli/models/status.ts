@@ -1,23 +1,11 @@
 /**
  * @module cli/models/status
- * A cascade's status, as words and as JSON.
+ * A cascade's status, in words.
  */
 
-import { freeDiskBytes, readHardware, usableMemoryBytes } from "../../machine/machine.ts";
-import { type CascadeStatus, type StatusSources, type StageStatus } from "../../catalog/cascade-status.ts";
-import { readPins } from "../../catalog/pins.ts";
-import { formatBytes } from "../format.ts";
-import type { HubContext } from "../hub-context.ts";
-
-export async function readStatusSources({ manifest, settings, environment }: HubContext): Promise<StatusSources> {
-  return {
-    manifest,
-    settings,
-    pins: readPins(environment.home),
-    hardware: readHardware(),
-    freeDiskBytes: await freeDiskBytes(settings.cacheFolder),
-  };
-}
+import type { CascadeStatus, StatusSources } from "../../catalog/cascade-status.ts";
+import { usableMemoryBytes } from "../../machine/hardware.ts";
+import { formatBytes } from "../../machine/bytes.ts";
 
 /** `~` where models.json's numbers are among them. */
 export function sizeWords(bytes: number | undefined, exact: boolean): string {
@@ -48,27 +36,4 @@ export function diskWords(
   if (cascade.stages.stage1.kind === "folder") return "-";
   if (missingBytes === 0) return "nothing to fetch";
   return fitsDisk ? "fits" : `too full: needs ${sizeWords(missingBytes, exact)}, has ${formatBytes(free)} free`;
-}
-
-/** @returns what --json prints of a cascade. */
-export function statusJson(status: CascadeStatus): Record<string, unknown> {
-  const { cascade, stages, present, bytes, missingBytes, exact, fitsMemory, fitsDisk } = status;
-  return {
-    name: cascade.name,
-    description: cascade.description,
-    license: cascade.license,
-    present,
-    bytes,
-    missingBytes,
-    exact,
-    memoryBytes: cascade.memoryBytes,
-    fitsMemory,
-    fitsDisk,
-    stages: stages.map(stageJson),
-  };
-}
-
-function stageJson({ stage, source, present, missing, folder, commit, bytes, exact }: StageStatus): unknown {
-  const { kind: _, ...where } = source;
-  return { stage, ...where, present, missing, folder, commit, bytes, exact };
 }

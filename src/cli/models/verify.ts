@@ -8,14 +8,15 @@ import type { HubSettings, RepoFile } from "../../hub/types.ts";
 import { removeFile, verifyFiles } from "../../hub/verify-files.ts";
 import { readCachedFiles } from "../../catalog/cached-files.ts";
 import { type HubSource, locateStage } from "../../catalog/locate.ts";
-import { stageKeys } from "../../catalog/manifest.ts";
 import { findCascade } from "../../catalog/find-model.ts";
 import { type Pins, pinKey, readPins } from "../../catalog/pins.ts";
 import { totalBytes } from "../../catalog/select-files.ts";
-import { formatBytes, formatJson } from "../format.ts";
-import { readHubContext } from "../hub-context.ts";
+import { formatJson } from "../format.ts";
+import { readHubContext } from "../../catalog/hub-context.ts";
 import { listenForInterrupt } from "../interrupt.ts";
 import type { ModelsOptions } from "../models.ts";
+import { repositoryKeys } from "../../plan/stages.ts";
+import { formatBytes } from "../../machine/bytes.ts";
 
 export interface VerifyOptions extends ModelsOptions {
   removeDamaged?: boolean;
@@ -35,7 +36,7 @@ interface Checked {
 export async function verifyModel(name: string, options: VerifyOptions): Promise<void> {
   const { manifest, environment, settings } = readHubContext(options.modelsFile);
   const { stages } = findCascade(name, manifest);
-  const sources = stageKeys.map((stage) => [stage, stages[stage]] as const);
+  const sources = repositoryKeys.map((stage) => [stage, stages[stage]] as const);
   const pins = readPins(environment.home);
   const checked: Checked[] = [];
   const absent: string[] = [];

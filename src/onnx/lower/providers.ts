@@ -1,43 +1,150 @@
 /**
  * @module onnx/lower/providers
- * The execution providers by name, and how graphs are lowered for each.
+ * The execution providers, one row of traits each. What differs between them is asked of the row: no other module compares
+ * a provider's name.
  */
 
+import type { Graph } from "../graph.ts";
 import type { HoistedForm } from "../hoist.ts";
+import { cudaMemory } from "../cuda-memory.ts";
+import { type DeviceMemory, webgpuMemory } from "../webgpu-memory.ts";
 import { cpu } from "./cpu.ts";
 import { cuda } from "./cuda.ts";
-import type { Lowering } from "./lowering.ts";
+import { type Lowering, lower } from "./lowering.ts";
+import type { ExecutionProvider } from "./provider-names.ts";
+import type { WeightLookup } from "./rewriting.ts";
 import type { ComputeType } from "./spellings.ts";
-import type { WebgpuChoices } from "./webgpu-choices.ts";
+import { webgpuDefaults } from "./webgpu-choices.ts";
 import { webgpu } from "./webgpu.ts";
 
-export type ExecutionProvider = "cpu" | "cuda" | "webgpu";
+/** How a checkpoint holds its matrices and kernels: each as it was published, or in 8-bit blocks with one scale each. */
+export type WeightFormat = "stored" | "blocks";
 
-/**
- * The processor computes all in float32, whatever type the network stands. What a network becomes on WebGPU can be chosen:
- * webgpu-choices.
- */
-export const lowerings: Readonly<Record<ExecutionProvider, (type: ComputeType, choices?: WebgpuChoices) => Lowering>> =
-  {
-    cpu: () => cpu,
-    cuda: (type) => cuda(type),
-    webgpu,
-  };
-
-/**
- * What a graphics card computes a network in.
- * @param fitsFloat16 are the network's numbers all within float16's range? T5's and the upscaler's VAE's are not.
- * @param variant     of the weight files: float32 ones were asked for by name, and are computed with as they are.
- */
-export function computeTypeOf(fitsFloat16: boolean, variant: string): ComputeType {
-  return fitsFloat16 && variant === "fp16" ? "float16" : "float32";
+/** What the lowering of a network depends on besides the network and its weights. */
+export interface LoweringSettings {
+  /** Ignored by providers that compute in float32 alone. */
+  readonly computeType: ComputeType;
+  readonly weightFormat: WeightFormat;
 }
 
-/** How what is computed once is passed on (onnx/hoist): on WebGPU as it is used there, else as the network has it. */
-export function hoistedForm(
+/** Libraries that a provider needs besides onnxruntime-node's own. */
+export interface ProviderRequirements {
+  /** `linux/x64` and the like; null: everywhere. */
+  readonly platforms: readonly string[] | null;
+  /** Files that must lie beside onnxruntime's own, and the command that puts them there. */
+  readonly files: readonly string[];
+  readonly installCommand?: string;
+  /** Shared libraries by the names that Linux's loader knows, and what to install where one is missing. */
+  readonly libraries: readonly { readonly name: string; readonly install: string }[];
+}
+
+export interface ProviderTraits {
+  readonly name: ExecutionProvider;
+  /** The CPU provider: it always works, its numbers are the reference's, and it keeps weights mapped from their files. */
+  readonly isCpu: boolean;
+  readonly computeTypes: readonly ComputeType[];
+  readonly lowering: (settings: LoweringSettings) => Lowering;
+  /** Results of one session can stay on the device and be fed to another one, from JavaScript. */
+  readonly keepsResults: boolean;
+  /** How results that do not change from step to step are passed on; null: they are not computed beforehand. */
+  readonly hoistedForm: ((settings: LoweringSettings) => HoistedForm) | null;
+  /** Predicts the device's own memory from the lowered graphs that are open at once; null: it has none but RAM. */
+  readonly deviceMemory: ((graphs: readonly Graph[], settings: LoweringSettings) => DeviceMemory) | null;
+  /** RAM while a network is loaded: a fixed part, and its largest weight so many times. */
+  readonly loading: { readonly bytes: number; readonly largestWeights: number };
+  /** `auto` takes the first that works, in ascending order; some are only tried where NVIDIA hardware is. */
+  readonly auto: { readonly rank: number; readonly onlyNvidia: boolean };
+  /** It cannot work without an NVIDIA GPU, whoever asks for it. */
+  readonly needsNvidia: boolean;
+  /** `--device-id` chooses among several GPUs. */
+  readonly takesDeviceId: boolean;
+  readonly requirements: ProviderRequirements;
+}
+
+const NOTHING: ProviderRequirements = { platforms: null, files: [], libraries: [] };
+
+export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
+  cpu: {
+    name: "cpu",
+    isCpu: true,
+    computeTypes: ["float32"],
+    lowering: () => cpu,
+    keepsResults: true, // the process's memory is the device's
+    hoistedForm: () => ({ dtype: "float32", inRows: false }),
+    deviceMemory: null,
+    loading: { bytes: 0, largestWeights: 0 },
+    auto: { rank: 2, onlyNvidia: false },
+    needsNvidia: false,
+    takesDeviceId: false,
+    requirements: NOTHING,
+  },
+  cuda: {
+    name: "cuda",
+    isCpu: false,
+    computeTypes: ["float16", "float32"],
+    lowering: ({ computeType }) => cuda(computeType),
+    keepsResults: false, // a result's place can be chosen for webgpu alone
+    hoistedForm: null, // carrying it to the GPU at each step takes longer than computing it again
+    deviceMemory: cudaMemory,
+    loading: { bytes: 2.1e9, largestWeights: 0 },
+    auto: { rank: 0, onlyNvidia: true },
+    needsNvidia: true,
+    takesDeviceId: true,
+    requirements: {
+      platforms: ["linux/x64"],
+      files: ["libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"],
+      installCommand: "if-gen setup cuda",
+      libraries: [
+        { name: "libcuda.so.1", install: "NVIDIA's driver" },
+        { name: "libcudart.so.12", install: "CUDA 12" },
+        { name: "libcublas.so.12", install: "CUDA 12" },
+        { name: "libcublasLt.so.12", install: "CUDA 12" },
+        { name: "libcufft.so.11", install: "CUDA 12" },
+        { name: "libcurand.so.10", install: "CUDA 12" },
+        { name: "libcudnn.so.9", install: "cuDNN 9" },
+      ],
+    },
+  },
+  webgpu: {
+    name: "webgpu",
+    isCpu: false,
+    computeTypes: ["float16", "float32"],
+    lowering: ({ computeType, weightFormat }) => webgpu(computeType, webgpuDefaults[weightFormat]),
+    keepsResults: true,
+    hoistedForm: ({ computeType, weightFormat }) => ({ dtype: computeType, inRows: weightFormat === "blocks" }),
+    deviceMemory: (graphs, { weightFormat }) => webgpuMemory(graphs, webgpuDefaults[weightFormat].bufferCache),
+    loading: { bytes: 0.12e9, largestWeights: 2 },
+    auto: { rank: 1, onlyNvidia: true }, // measured on NVIDIA's GPUs alone: on others it has to be named
+    needsNvidia: false,
+    takesDeviceId: false,
+    requirements: {
+      ...NOTHING,
+      libraries: [{ name: "libvulkan.so.1", install: "libvulkan1 (apt-get install libvulkan1)" }],
+    },
+  },
+};
+
+/** In the order in which `auto` tries them. */
+export const providersInOrder: readonly ProviderTraits[] = Object.values(providers).toSorted(
+  (a, b) => a.auto.rank - b.auto.rank,
+);
+
+/** @returns the network as the provider runs it, and the opset at which it is to be encoded. */
+export function lowerFor(
   provider: ExecutionProvider,
-  type: ComputeType,
-  { weights }: Pick<WebgpuChoices, "weights">,
-): HoistedForm {
-  return provider === "webgpu" ? { dtype: type, inRows: weights === "blocks" } : { dtype: "float32", inRows: false };
+  graph: Graph,
+  weights: WeightLookup,
+  settings: LoweringSettings,
+): { readonly graph: Graph; readonly opset: number } {
+  const lowering = providers[provider].lowering(settings);
+  return { graph: lower(graph, weights, lowering), opset: lowering.opset };
+}
+
+/**
+ * What a GPU computes a network in.
+ * @param toleratesFloat16 are the network's numbers all within float16's range? T5's and the upscaler's VAE's are not.
+ * @param variant          of the weight files: float32 ones were asked for by name, and are computed with as they are.
+ */
+export function computeTypeOf(toleratesFloat16: boolean, variant: string): ComputeType {
+  return toleratesFloat16 && variant === "fp16" ? "float16" : "float32";
 }

@@ -9,11 +9,11 @@ import { webgpuVariants } from "../../../src/onnx/lower/webgpu-choices.ts";
 import { bindWeights } from "../../../src/runtime/bind-weights.ts";
 import { openWeights } from "../../../src/weights/checkpoint.ts";
 import { quantizeIntoCache } from "../../../src/weights/quantize-checkpoint.ts";
-import { temporaryFolder } from "../../weights/files.ts";
 import { missingKernels } from "./cuda-kernels.ts";
 import { tinyNetworks } from "./networks.ts";
 import { relativeError, runLowered } from "./run-lowered.ts";
 import { wideNetworks } from "./wide-networks.ts";
+import { temporaryFolder } from "../../../src/machine/folders.ts";
 
 /** Every way; maps of these sizes count as large. */
 const inBlocks = Object.entries(webgpuVariants)

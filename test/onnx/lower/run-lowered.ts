@@ -4,12 +4,12 @@ import * as ort from "onnxruntime-node";
 import { encodeModel } from "../../../src/onnx/encode.ts";
 import type { Graph } from "../../../src/onnx/graph.ts";
 import { lower, type Lowering } from "../../../src/onnx/lower/lowering.ts";
-import type { ExecutionProvider } from "../../../src/onnx/lower/providers.ts";
 import { bindWeights } from "../../../src/runtime/bind-weights.ts";
 import { externalLocation, sessionOptions } from "../../../src/runtime/execution-providers.ts";
 import type { Feed } from "../../../src/runtime/session.ts";
 import { openWeights } from "../../../src/weights/checkpoint.ts";
 import { referenceVariant } from "../../golden.ts";
+import type { ExecutionProvider } from "../../../src/onnx/lower/provider-names.ts";
 
 /** @returns the first output's numbers. @param folder null: the network has no weights. */
 export async function runLowered(

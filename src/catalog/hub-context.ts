@@ -1,13 +1,13 @@
 /**
- * @module cli/hub-context
+ * @module catalog/hub-context
  * What every command about models needs: the entries of models.json, the Hub's settings, the pins.
  */
 
-import { readHubEnvironment } from "../machine/machine.ts";
 import { type HubEnvironment, hubSettings } from "../hub/environment.ts";
-import { type Manifest, readManifest } from "../catalog/manifest.ts";
+import { type Manifest, readManifest } from "./manifest.ts";
 import { programVersion } from "../machine/version.ts";
 import type { HubSettings } from "../hub/types.ts";
+import { readHubEnvironment } from "../machine/environment.ts";
 
 export interface HubContext {
   readonly manifest: Manifest;

@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { numbered, outputPaths, prepareFolder, stagePicturePaths } from "../../src/cli/outputs.ts";
-import { temporaryFolder } from "./run-cli.ts";
+import { numbered, outputPaths, prepareFolder, stagePicturePaths } from "../../src/run/outputs.ts";
+import { temporaryFolder } from "../../src/machine/folders.ts";
 
 describe("outputPaths", () => {
   test("one name as it is, several numbered from 1", () => {

@@ -5,16 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type Environment, hubEnvironment, hubSettings } from "../../src/hub/environment.ts";
-import {
-  configFolder,
-  cudaInstallerEnvironment,
-  freeDiskBytes,
-  ignoredProxyVariables,
-  nearestFolder,
-  readHardware,
-  stageEnvironment,
-  usableMemoryBytes,
-} from "../../src/machine/machine.ts";
+import { configFolder, freeDiskBytes, nearestFolder } from "../../src/machine/folders.ts";
+import { cudaInstallerEnvironment, ignoredProxyVariables, stageEnvironment } from "../../src/machine/environment.ts";
+import { readHardware, usableMemoryBytes } from "../../src/machine/hardware.ts";
 
 const home = "/home/me";
 const read = (env: Environment): ReturnType<typeof hubEnvironment> => hubEnvironment(env, home);

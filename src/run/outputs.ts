@@ -1,27 +1,20 @@
 /**
- * @module cli/outputs
- * Where the pictures go: names for one and for many, checked before anything is computed.
+ * @module run/outputs
+ * Where images go: names for one and for many, checked before anything is computed.
  */
 
 import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, extname, join } from "node:path";
 import { OutputError, UsageError } from "../errors.ts";
 
-/** `--output -`: the picture's bytes on standard output. */
-export const STDOUT = "-";
-
 /**
- * @returns one path per picture: `car.png`, or `car-1.png`, `car-2.png`, ... when there are several.
- * @throws {UsageError} a name that does not end in .png, or several pictures for standard output.
+ * @returns one path per image: `car.png`, or `car-1.png`, `car-2.png`, ... when there are several.
+ * @throws {UsageError} a name that does not end in .png.
  * @throws {OutputError} a file exists, or its folder is missing or not writable.
  */
 export function outputPaths(output: string, count: number, overwrite: boolean): string[] {
-  if (output === STDOUT) {
-    if (count > 1) throw new UsageError("--output - takes one picture; name a file or drop --num-images.");
-    return [STDOUT];
-  }
   if (extname(output).toLowerCase() !== ".png") {
-    throw new UsageError(`--output ${output}: pictures are written as PNG; give a name that ends in .png.`);
+    throw new UsageError(`--output ${output}: images are written as PNG; give a name that ends in .png.`);
   }
   const paths = numbered(output, count);
   const folder = dirname(output);
@@ -56,8 +49,8 @@ export function prepareFolder(folder: string): void {
   checkWritable(folder);
 }
 
-/** Where a stage's pictures go among the saved stages. */
-export function stagePicturePaths(folder: string, stage: string, count: number): string[] {
+/** Where a stage's images go among the saved stages. */
+export function stageImagePaths(folder: string, stage: string, count: number): string[] {
   return numbered(join(folder, `${stage}.png`), count);
 }
 

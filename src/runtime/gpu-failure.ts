@@ -1,16 +1,16 @@
 /**
- * @module runtime/card-failure
- * What goes wrong on a graphics card is the driver's, the library's or the card's, and none of ours: it becomes an error
- * that says what to do instead.
+ * @module runtime/gpu-failure
+ * A failure on a GPU is the driver's, the library's or the device's: it becomes an error that names the network and says what
+ * to do instead.
  */
 
 import { ShapeError, StageError } from "../errors.ts";
 import type { Tensor } from "../math/tensor.ts";
 
-const ADVICE = "--execution-provider cpu runs it on the processor";
+const ADVICE = "--execution-provider cpu runs it on the CPU";
 
 /** @param what the network and the provider. @throws {StageError} `work` failed. */
-export async function blamingCard<T>(what: string, work: Promise<T>): Promise<T> {
+export async function nameGpuFailure<T>(what: string, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (cause) {
@@ -20,10 +20,10 @@ export async function blamingCard<T>(what: string, work: Promise<T>): Promise<T>
   }
 }
 
-/** Kernels of cards have been seen to give NaN where the processor's do not. @throws {StageError} there is such a result. */
+/** Kernels of GPUs have been seen to give NaN where the CPU's do not. @throws {StageError} a result is not finite. */
 export function checkNumbers(what: string, results: ReadonlyMap<string, Tensor>): void {
   for (const [name, { data }] of results) {
-    if (data.every(Number.isFinite)) continue;
-    throw new StageError(`${what} gave what is no number in ${name}; ${ADVICE}.`);
+    const wrong = data.find((value) => !Number.isFinite(value));
+    if (wrong !== undefined) throw new StageError(`${what} produced ${wrong} in output "${name}"; ${ADVICE}.`);
   }
 }

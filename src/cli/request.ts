@@ -1,0 +1,42 @@
+/**
+ * @module cli/request
+ * What commander collected -> a request.
+ */
+
+import { UsageError } from "../errors.ts";
+import type { CommandName } from "../plan/choices.ts";
+import type { Request } from "../plan/request.ts";
+import { jobOptionNames, requestFromOptions } from "../run/job-options.ts";
+import type { CommonOptions } from "./options.ts";
+
+/**
+ * @param argument the prompt as the command's argument, if given.
+ * @param resumed  the request of the run that is gone on with: its seed is taken where none is given.
+ * @throws {UsageError} no prompt, two prompts, or an empty one; options that do not go together.
+ */
+export function requestFrom(
+  command: CommandName,
+  argument: string | undefined,
+  options: CommonOptions,
+  resumed?: Request,
+): Request {
+  const { textEncoderBits, unetBits } = options;
+  const given = Object.entries(options).filter(([name]) => jobOptionNames.includes(name));
+  return requestFromOptions(command, {
+    ...Object.fromEntries(given),
+    prompt: promptFrom(argument, options.prompt),
+    seed: options.seed ?? resumed?.seed,
+    textEncoderBits: textEncoderBits && Number(textEncoderBits),
+    unetBits: unetBits === "8" ? 8 : undefined,
+  });
+}
+
+function promptFrom(argument: string | undefined, option: string | undefined): string {
+  if (argument !== undefined && option !== undefined) {
+    throw new UsageError("the prompt is given twice, as an argument and with --prompt; give one.");
+  }
+  const prompt = argument ?? option;
+  if (prompt === undefined) throw new UsageError('no prompt is given; write it in quotes, e.g. "a red circle".');
+  if (prompt.trim() === "") throw new UsageError("the prompt is empty; say what the image should show.");
+  return prompt;
+}

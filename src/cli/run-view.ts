@@ -1,0 +1,53 @@
+/**
+ * @module cli/run-view
+ * A run's events -> lines on standard error: downloads, notes, what computes, a bar per stage.
+ */
+
+import { describeProvider } from "../plan/provider.ts";
+import type { RunEvent } from "../run/events.ts";
+import { type DownloadView, createDownloadView } from "./download-view.ts";
+import { type ProgressView, type Terminal, createProgressView } from "./progress.ts";
+import { readHubEnvironment } from "../machine/environment.ts";
+
+export interface RunView {
+  readonly show: (event: RunEvent) => void;
+  /** Ends the line that is being drawn. */
+  readonly close: () => void;
+}
+
+/** @param isQuiet show nothing. */
+export function createRunView(terminal: Terminal, isQuiet: boolean): RunView {
+  if (isQuiet) return { show: () => undefined, close: () => undefined };
+  let downloads: DownloadView | undefined;
+  let progress: ProgressView | undefined;
+  return {
+    show(event) {
+      switch (event.type) {
+        case "download":
+          downloads ??= readHubEnvironment().quiet ? undefined : createDownloadView(terminal);
+          downloads?.update(event.repo, event.event);
+          break;
+        case "plan":
+          downloads?.close();
+          terminal.write(`execution provider: ${describeProvider(event.plan.provider)}\n`);
+          progress = createProgressView(terminal, event.plan);
+          break;
+        case "note":
+          if (progress) progress.note(event.text);
+          else terminal.write(`note: ${event.text}\n`);
+          break;
+        case "step":
+          progress?.update(event);
+          break;
+        case "stage":
+        case "stage-end":
+        case "job":
+          break;
+      }
+    },
+    close() {
+      downloads?.close();
+      progress?.close();
+    },
+  };
+}

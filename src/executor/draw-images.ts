@@ -1,0 +1,69 @@
+/**
+ * @module executor/draw-images
+ * A stage's tensor -> images -> PNG files, signed with the checkpoint's watermark, with the run's settings as text.
+ */
+
+import { join } from "node:path";
+import { z } from "zod";
+import { pasteBack } from "../image/paste-back.ts";
+import type { RgbaImage, RgbImage } from "../image/pixels.ts";
+import { imagesFromSample, imagesFromUnit } from "../image/to-bytes.ts";
+import { applyWatermark, watermarkFromTensor } from "../image/watermark.ts";
+import { writePng } from "../image/write-png.ts";
+import type { Tensor } from "../math/tensor.ts";
+import type { DiffusionStage } from "../plan/plan.ts";
+import { describeDiffusion } from "../plan/stages.ts";
+import { openWeights } from "../weights/checkpoint.ts";
+import { findWeight } from "../weights/find-weight.ts";
+import { readTensorAsFloat32 } from "../weights/safetensors.ts";
+import { readJson } from "../weights/file.ts";
+import type { JobImages, TaskJob } from "./protocol.ts";
+import { writeBytes } from "./stage-files.ts";
+import { readStartFiles } from "./start-image.ts";
+
+/** Whose images: a diffusion stage, or what the safety stage knows of it. */
+type Origin = Pick<DiffusionStage, "name" | "checkpoint">;
+
+/** IFWatermarker's image: 62 x 62 RGBA. */
+const WATERMARK_SHAPE = [62, 62, 4];
+
+/** @returns the images of a stage's file as bytes, the original's untouched pixels put back where that is asked for. */
+export async function developImages(
+  images: Tensor,
+  { name }: Origin,
+  { images: wanted, start }: Pick<TaskJob, "images" | "start">,
+): Promise<RgbImage[]> {
+  const drawn = describeDiffusion(name).range === "unit" ? imagesFromUnit(images) : imagesFromSample(images);
+  if (!wanted?.pasteBack || !start) return drawn;
+  const { image, mask } = await readStartFiles(start);
+  return mask ? drawn.map((one) => pasteBack(one, image, mask)) : drawn;
+}
+
+/** Signs the images and writes them. @throws {OutputError} a file cannot be written. */
+export async function drawImages(
+  images: readonly RgbImage[],
+  of: Origin,
+  { files, watermarker }: JobImages,
+): Promise<void> {
+  const mark = watermarker ? await readWatermark(watermarker) : undefined;
+  const sampleSize = await readSampleSize(of);
+  for (const [index, image] of images.entries()) {
+    const file = files[index];
+    if (!file) throw new Error(`no path for image ${index + 1}`);
+    const signed = mark ? applyWatermark(image, mark, sampleSize) : image;
+    await writePng(file.path, signed, new Map([["parameters", file.parameters]]));
+    if (file.pixels) await writeBytes(file.pixels, signed.data);
+  }
+}
+
+/** @returns the side the mark is sized for, the UNet's `sample_size`; undefined: the image's own. */
+async function readSampleSize({ checkpoint }: Origin): Promise<number | undefined> {
+  const config = await readJson(join(checkpoint, "unet", "config.json"));
+  return z.object({ sample_size: z.number() }).safeParse(config).data?.sample_size;
+}
+
+async function readWatermark(checkpoint: string): Promise<RgbaImage> {
+  const weights = await openWeights(join(checkpoint, "watermarker"));
+  const entry = findWeight(weights, "watermark_image", WATERMARK_SHAPE);
+  return watermarkFromTensor(await readTensorAsFloat32(entry.file, entry));
+}

@@ -1,0 +1,57 @@
+/**
+ * @module executor/serve
+ * The child's side of executor/child: hears one task, works, answers, ends. It ends too when its parent is gone.
+ */
+
+import { IfGenError, exitCodes } from "../errors.ts";
+import { z } from "zod";
+
+/** What any child may say when it fails. `code` is one of errors.ts, or null for a bug, which comes with its stack. */
+export const failureMessage = z.strictObject({
+  type: z.literal("error"),
+  code: z.string().nullable(),
+  message: z.string(),
+});
+export type FailureMessage = z.infer<typeof failureMessage>;
+
+/**
+ * @param work sends what it has to say; what it throws is sent as a {@link FailureMessage}.
+ */
+export function serve<Message>(
+  work: (task: unknown, send: (message: Message) => Promise<void>) => Promise<void>,
+): void {
+  process.once("message", (task) => void answer(task, work));
+  process.on("SIGINT", () => {}); // Ctrl-C reaches the whole group; the parent decides what becomes of it
+  process.once("disconnect", () => process.exit()); // the parent is gone: nobody waits for the result
+}
+
+async function answer<Message>(
+  task: unknown,
+  work: (task: unknown, send: (message: Message) => Promise<void>) => Promise<void>,
+): Promise<void> {
+  try {
+    await work(task, send);
+  } catch (error) {
+    process.exitCode = error instanceof IfGenError ? error.exitCode : exitCodes.STAGE;
+    await send({ type: "error", ...describe(error) });
+  }
+  process.removeAllListeners("disconnect");
+  process.disconnect();
+}
+
+function describe(error: unknown): Omit<FailureMessage, "type"> {
+  if (error instanceof IfGenError) return { code: error.code, message: error.message };
+  if (!(error instanceof Error)) return { code: null, message: String(error) };
+  if (/bad_alloc|failed to allocate/i.test(error.message)) {
+    return { code: "STAGE", message: `not enough memory: ${error.message}` };
+  }
+  return { code: null, message: error.stack ?? error.message };
+}
+
+/** Resolves once the parent has it: a child that ends before would lose it. */
+function send(message: unknown): Promise<void> {
+  return new Promise((resolve) => {
+    if (!process.send) throw new Error("this file is started by the executor, not by hand");
+    process.send(message as object, undefined, {}, () => resolve());
+  });
+}

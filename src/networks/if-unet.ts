@@ -1,0 +1,39 @@
+/**
+ * @module networks/if-unet
+ * The UNet of IF's stages: `sample`, `timestep`, `encoder_hidden_states` and, in super-resolution, `class_labels`
+ * -> (B, 2C, H, W).
+ */
+
+import { join } from "node:path";
+import { buildIfUnet } from "../models/if-unet.ts";
+import { readIfUnetConfig } from "../models/if-unet-config.ts";
+import { guidedSamples } from "../plan/plan.ts";
+import { type NetworkDescription, TEXT_LENGTH, storedVariants, varyingInputs } from "./description.ts";
+
+export interface DrawnShape {
+  /** Images of one batch. */
+  readonly images: number;
+  readonly guidanceScale: number;
+  /** Of the images the stage makes, in pixels. */
+  readonly width: number;
+  readonly height: number;
+}
+
+export async function describeIfUnet(
+  checkpoint: string,
+  { images, guidanceScale, width, height }: DrawnShape,
+): Promise<NetworkDescription> {
+  const folder = join(checkpoint, "unet");
+  const config = await readIfUnetConfig(folder);
+  return {
+    name: "UNet",
+    folder,
+    published: storedVariants,
+    weights: "unet",
+    batch: guidedSamples(images, guidanceScale),
+    build: (batch) => buildIfUnet(config, { batch, height, width, textLength: TEXT_LENGTH }),
+    fitsFloat16: true,
+    canTile: false,
+    varying: varyingInputs,
+  };
+}

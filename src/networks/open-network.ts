@@ -1,0 +1,69 @@
+/**
+ * @module networks/open-network
+ * Opens a described network, lets it run as often as is wanted, and gives everything back.
+ */
+
+import type { Tensor } from "../math/tensor.ts";
+import type { LowMemory } from "../plan/plan.ts";
+import { withHoistedSession } from "../runtime/hoisted-session.ts";
+import { type Feed, type Run, type SessionSettings, withSession } from "../runtime/session.ts";
+import type { NetworkDescription } from "./description.ts";
+import { inMicroBatches, withoutRepeats } from "./micro-batches.ts";
+import { type WeightSettings, makeWeights } from "./network-weights.ts";
+import { prepareNetwork } from "./prepare-network.ts";
+
+/** How networks are opened, the same for all of a stage. */
+export interface NetworkSettings
+  extends WeightSettings, LowMemory, Pick<SessionSettings, "executionProvider" | "threads" | "deviceId"> {
+  /** Called before weights are quantized, which takes minutes at full size. */
+  readonly onQuantize?: () => void;
+}
+
+/** Runs a network that has one output. */
+export type Network = (feeds: Readonly<Record<string, Feed>>) => Promise<Tensor>;
+
+/** As withNetworkOutputs, for a network that has one output. */
+export function withNetwork<T>(
+  description: NetworkDescription,
+  settings: NetworkSettings,
+  use: (network: Network) => Promise<T>,
+): Promise<T> {
+  return withNetworkOutputs(description, settings, (run) =>
+    use(async (feeds) => {
+      const [result] = (await run(feeds)).values();
+      if (!result) throw new Error(`${description.folder}: the network has no output`);
+      return result;
+    }),
+  );
+}
+
+/**
+ * @throws {CheckpointError} the checkpoint lacks weights, or they do not belong to the network.
+ * @throws {StageError} a GPU cannot load or run it, or gives what is no number.
+ */
+export async function withNetworkOutputs<T>(
+  description: NetworkDescription,
+  settings: NetworkSettings,
+  use: (run: Run) => Promise<T>,
+): Promise<T> {
+  const { executionProvider: provider, threads, deviceId, microBatch, tileBytes } = settings;
+  const weights = await makeWeights(description, settings, settings.onQuantize);
+  const lowMemory = { ...(microBatch ? { microBatch } : {}), ...(tileBytes ? { tileBytes } : {}) };
+  const { graph, parts, microBatches, tiled, keepBuffers, lowering, weightMode } = prepareNetwork(
+    description,
+    weights,
+    { provider, ...lowMemory },
+  );
+  const session: SessionSettings = {
+    executionProvider: provider,
+    ...lowering,
+    weightMode,
+    keepBuffers,
+    inOrder: tiled,
+    ...(threads ? { threads } : {}),
+    ...(deviceId === undefined ? {} : { deviceId }),
+  };
+  const useAll = (run: Run): Promise<T> => use(inMicroBatches(withoutRepeats(run, graph), microBatches));
+  if (!parts) return withSession(graph, weights, session, useAll);
+  return withHoistedSession(parts, microBatches, weights, session, useAll);
+}

@@ -1,0 +1,7 @@
+/**
+ * @module onnx/lower/provider-names
+ * The execution providers' names, for whoever only lists them; what they can do: onnx/lower/providers.
+ */
+
+export const providerNames = ["cpu", "cuda", "webgpu"] as const;
+export type ExecutionProvider = (typeof providerNames)[number];

@@ -1,0 +1,21 @@
+/**
+ * @module plan/choices
+ * The words that a request may use where it chooses among a few. Without zod: the command line lists them in its help.
+ */
+
+import { providerNames } from "../onnx/lower/provider-names.ts";
+
+export const commandNames = ["txt2img", "img2img", "inpaint"] as const;
+export type CommandName = (typeof commandNames)[number];
+
+/** What a flagged image becomes; "off": images are not looked at. */
+export const safetyActions = ["black", "blur", "off"] as const;
+export type SafetyAction = (typeof safetyActions)[number];
+
+export const requestedProviders = ["auto", ...providerNames] as const;
+export type RequestedProvider = (typeof requestedProviders)[number];
+
+export const variants = ["fp32", "fp16", "8bit"] as const;
+
+/** torch seeds its generator with the low 32 bits. */
+export const MAX_SEED = 2 ** 32 - 1;

@@ -1,0 +1,209 @@
+/**
+ * @module plan/stages
+ * The stages of the cascade, in the order in which a run takes them. This table is the one place that names them: all
+ * other code looks a property up, so that a further stage is a row here, a pipeline and a description of its networks.
+ */
+
+import type { Variant } from "../weights/variants.ts";
+
+/** The Hub repositories that a cascade consists of, as models.json calls them. */
+export const repositoryKeys = ["stage1", "stage2", "stage3"] as const;
+export type RepositoryKey = (typeof repositoryKeys)[number];
+
+/** Their folders where a cascade lies in one directory. */
+export const repositoryFolders: Readonly<Record<RepositoryKey, string>> = {
+  stage1: "if-i",
+  stage2: "if-ii",
+  stage3: "x4-upscaler",
+};
+
+/** What computes a stage, in pipelines/ and networks/; named after diffusers' pipelines. */
+export type PipelineName = "text-encoder" | "if" | "if-super-resolution" | "upscale" | "safety-checker";
+
+/** A folder of a checkpoint. */
+export interface Component {
+  /** The variants its network is published in. Empty: the folder holds no weights, and is taken whole. */
+  readonly variants: readonly Variant[];
+  /** Without it the stage cannot run. */
+  readonly essential: boolean;
+}
+
+const files: Component = { variants: [], essential: true };
+const network: Component = { variants: ["fp16", "fp32"], essential: true };
+const optional = (component: Component): Component => ({ ...component, essential: false });
+
+interface StageRow {
+  readonly name: string;
+  /** As people read it: in tables, on progress bars, in an image's metadata. */
+  readonly label: string;
+  readonly kind: "text" | "diffusion" | "safety";
+  readonly pipeline: PipelineName;
+  /** Whose checkpoint it reads. */
+  readonly repository: RepositoryKey;
+  /** Folders of that checkpoint which the stage reads. */
+  readonly components: Readonly<Record<string, Component>>;
+  /** The tensor files it leaves for later stages, without `.safetensors`; each holds one tensor of that name. */
+  readonly files: readonly string[];
+  /**
+   * Does it go to the GPU that a run takes? T5 does not: its weights are the largest of all and are used once. Neither does
+   * the safety checker: what it flags shall not depend on the GPU.
+   */
+  readonly onGpu: boolean;
+}
+
+interface DiffusionRow extends StageRow {
+  readonly kind: "diffusion";
+  /** `--until` and the size of what it draws with the published checkpoints, in pixels. */
+  readonly side: number;
+  /** How a size follows: the UNet's own `sample_size`, or this many times the size of the stage before. */
+  readonly scale: "sample-size" | number;
+  /**
+   * Of stages that img2img and inpaint start from the user's image: `strength` where neither the request nor the model
+   * says one, as in IFImg2ImgPipeline, IFInpaintingPipeline and their super-resolution twins.
+   */
+  readonly startStrengths?: { readonly img2img: number; readonly inpaint: number };
+  /** The largest noise level on the image it enlarges; absent: it enlarges none. */
+  readonly maxNoiseLevel?: number;
+  /** The range of the tensors it leaves: IF's about [-1, 1], the upscaler's [0, 1]. */
+  readonly range: "signed" | "unit";
+}
+
+const table = [
+  {
+    name: "text-encoding",
+    label: "text",
+    kind: "text",
+    pipeline: "text-encoder",
+    repository: "stage1",
+    components: { text_encoder: { variants: ["8bit", "fp16", "fp32"], essential: true }, tokenizer: files },
+    files: ["prompt_embeds", "negative_prompt_embeds"],
+    onGpu: false,
+  },
+  {
+    name: "stage-1",
+    label: "stage 1",
+    kind: "diffusion",
+    pipeline: "if",
+    repository: "stage1",
+    components: { unet: network, scheduler: files, watermarker: { variants: ["fp32"], essential: false } },
+    files: ["stage-1"],
+    onGpu: true,
+    side: 64,
+    scale: "sample-size",
+    startStrengths: { img2img: 0.7, inpaint: 1 },
+    range: "signed",
+  },
+  {
+    name: "stage-2",
+    label: "stage 2",
+    kind: "diffusion",
+    pipeline: "if-super-resolution",
+    repository: "stage2",
+    components: { unet: network, scheduler: files, image_noising_scheduler: files },
+    files: ["stage-2"],
+    onGpu: true,
+    side: 256,
+    scale: "sample-size",
+    startStrengths: { img2img: 0.8, inpaint: 0.8 },
+    maxNoiseLevel: 999, // the image_noising_scheduler has 1000 timesteps
+    range: "signed",
+  },
+  {
+    name: "stage-3",
+    label: "stage 3",
+    kind: "diffusion",
+    pipeline: "upscale",
+    repository: "stage3",
+    components: {
+      text_encoder: network,
+      tokenizer: files,
+      unet: network,
+      vae: network,
+      scheduler: files,
+      low_res_scheduler: files,
+    },
+    files: ["stage-3"],
+    onGpu: true,
+    side: 1024,
+    scale: 4,
+    maxNoiseLevel: 350, // StableDiffusionUpscalePipeline's max_noise_level
+    range: "unit",
+  },
+  {
+    name: "safety",
+    label: "safety",
+    kind: "safety",
+    pipeline: "safety-checker",
+    repository: "stage1",
+    components: { safety_checker: optional(network), feature_extractor: optional(files) },
+    files: [],
+    onGpu: false,
+  },
+] as const satisfies readonly (StageRow | DiffusionRow)[];
+
+type Row = (typeof table)[number];
+export type StageName = Row["name"];
+export type DiffusionName = Extract<Row, { kind: "diffusion" }>["name"];
+/** `--until`: the side, in pixels, of the last stage that is run. */
+export type Side = Extract<Row, { kind: "diffusion" }>["side"];
+/** The tensor files that pass between the stages. */
+export type StageFile = Row["files"][number];
+
+export type StageDescription = Omit<StageRow, "name" | "files"> & {
+  readonly name: StageName;
+  readonly files: readonly StageFile[];
+};
+export type DiffusionDescription = Omit<DiffusionRow, "name" | "files" | "side"> & {
+  readonly name: DiffusionName;
+  readonly files: readonly StageFile[];
+  readonly side: Side;
+};
+
+export const stageTable: readonly StageDescription[] = table;
+
+/** The stages that draw, from the smallest image to the largest. */
+export const diffusionTable: readonly DiffusionDescription[] = table.filter((row) => row.kind === "diffusion");
+
+/** The names as zod wants them. */
+export const stageNames = table.map(({ name }) => name) as [StageName, ...StageName[]];
+export const diffusionNames = diffusionTable.map(({ name }) => name) as [DiffusionName, ...DiffusionName[]];
+export const sides: readonly Side[] = diffusionTable.map(({ side }) => side);
+
+export function describeStage(name: StageName): StageDescription {
+  return find(stageTable, name);
+}
+
+export function describeDiffusion(name: DiffusionName): DiffusionDescription {
+  return find(diffusionTable, name);
+}
+
+/** @returns the stages that draw, up to the one of that side. */
+export function diffusionUntil(until: Side): readonly DiffusionDescription[] {
+  return diffusionTable.filter(({ side }) => side <= until);
+}
+
+/** @returns the row of the one stage of its kind that draws nothing. */
+export function stageOfKind(kind: "text" | "safety"): StageDescription {
+  const row = stageTable.find((one) => one.kind === kind);
+  if (!row) throw new Error(`no stage is ${kind}`);
+  return row;
+}
+
+/** The folders of a repository that its stages read. */
+export type RepositoryLayout = Readonly<Record<string, Component>>;
+
+export const repositoryLayouts = Object.fromEntries(
+  repositoryKeys.map((key) => [
+    key,
+    Object.assign(
+      {},
+      ...stageTable.filter(({ repository }) => repository === key).map(({ components }) => components),
+    ) as RepositoryLayout,
+  ]),
+) as Readonly<Record<RepositoryKey, RepositoryLayout>>;
+
+function find<T extends { readonly name: string }>(rows: readonly T[], name: string): T {
+  const row = rows.find((one) => one.name === name);
+  if (!row) throw new Error(`${name} is no stage`);
+  return row;
+}

@@ -1,0 +1,115 @@
+/**
+ * @module run/complete-plans
+ * Requests -> plans with every decision made. This is the one place where a plan is put together: the model is found, its
+ * checkpoints read, start images looked at, the stages planned, placed on a device and fitted into memory, in this order.
+ */
+
+import { join } from "node:path";
+import { UsageError } from "../errors.ts";
+import { inspectImage } from "../executor/inspect-image.ts";
+import { cacheFolder } from "../machine/folders.ts";
+import { makePlan } from "../plan/make-plan.ts";
+import type { Model } from "../plan/model.ts";
+import type { TextEncoderChoice, UnetChoice } from "../plan/plan.ts";
+import { gpuStagesOf } from "../plan/provider.ts";
+import { type Checkpoints, readCheckpoints } from "../plan/read-checkpoints.ts";
+import type { Request } from "../plan/request.ts";
+import type { Size } from "../plan/stage-size.ts";
+import { chooseProvider } from "./choose-provider.ts";
+import { findRequestedModel } from "./find-requested-model.ts";
+import { type FittedPlan, fitMemory } from "./fit-memory.ts";
+import { groupBy, settingsKey } from "./group-requests.ts";
+import type { RunSettings } from "./settings.ts";
+
+export interface CompletePlan extends FittedPlan {
+  /** Which requests its jobs are, by their place. */
+  readonly jobs: readonly number[];
+  /** The requests themselves. */
+  readonly requests: readonly Request[];
+}
+
+/**
+ * @returns one plan for all requests that share their settings and the size of what they draw.
+ * @throws {CheckpointError} a checkpoint is missing or not understood.
+ * @throws {InputImageError} a start image or its mask cannot be used.
+ * @throws {UsageError} a setting that no stage takes.
+ * @throws {IfGenError} PROVIDER: the execution provider that is named does not work here.
+ */
+export async function completePlans(requests: readonly Request[], settings: RunSettings): Promise<CompletePlan[]> {
+  const numbered = requests.map((request, job) => ({ request, job }));
+  const plans: CompletePlan[] = [];
+  for (const group of groupBy(numbered, ({ request }) => settingsKey(request))) {
+    const [{ request }] = group;
+    const model = await findRequestedModel(request, settings);
+    const checkpoints = await readCheckpoints(model, request.until);
+    const inspected: InspectedRequest[] = [];
+    for (const one of group) inspected.push({ ...one, ...(await inspectStart(one.request, checkpoints, settings)) });
+    for (const sameSize of groupBy(inspected, ({ image }) => JSON.stringify(image))) {
+      plans.push(await completePlan(sameSize, model, checkpoints, settings));
+    }
+  }
+  return plans;
+}
+
+interface InspectedRequest {
+  readonly request: Request;
+  readonly job: number;
+  /** The size of the image it starts from. */
+  readonly image?: Size;
+  readonly notes: readonly string[];
+}
+
+async function inspectStart(
+  { start }: Request,
+  { diffusion }: Checkpoints,
+  { signal }: RunSettings,
+): Promise<Pick<InspectedRequest, "image" | "notes">> {
+  if (!start) return { notes: [] };
+  const { image, mask } = start;
+  const stages = diffusion.flatMap(({ stage: { label, startStrengths }, grid }) =>
+    grid && startStrengths ? [{ label, grid }] : [],
+  );
+  const { notes, ...size } = await inspectImage({ image, ...(mask ? { mask } : {}), stages }, signal);
+  return { image: size, notes };
+}
+
+async function completePlan(
+  group: readonly [InspectedRequest, ...InspectedRequest[]],
+  model: Model,
+  checkpoints: Checkpoints,
+  settings: RunSettings,
+): Promise<CompletePlan> {
+  const [{ request, image }] = group;
+  const requests = group.map((one) => one.request) as [Request, ...Request[]];
+  const planned = makePlan(requests, model, checkpoints, image);
+  const provider = await chooseProvider(request.executionProvider, request.deviceId);
+  const notes = [...new Set([...group.flatMap((one) => one.notes), ...planned.notes])];
+  const placed = {
+    ...planned,
+    ...smallerWeights(request),
+    provider,
+    gpuStages: gpuStagesOf(planned.stages, provider),
+    notes,
+  };
+  const fitted = await fitMemory(placed, settings);
+  return { ...fitted, requests, jobs: group.map(({ job }) => job) };
+}
+
+/** @throws {UsageError} int8 activations with 4-bit weights. */
+function smallerWeights({ textEncoderBits, textEncoderActivations, unetBits }: Request): {
+  textEncoder?: TextEncoderChoice;
+  unet?: UnetChoice;
+} {
+  const activations = textEncoderActivations ?? "float32";
+  const changesText = textEncoderBits !== undefined || activations === "int8";
+  if (textEncoderBits === 4 && activations === "int8") {
+    throw new UsageError("--text-encoder-activations int8 goes with --text-encoder-bits 8; leave one of them out.");
+  }
+  const folder = cacheFolder();
+  return {
+    ...(changesText
+      ? { textEncoder: { bits: textEncoderBits ?? 8, cache: join(folder, "text-encoder"), activations } }
+      : {}),
+    ...(unetBits ? { unet: { bits: unetBits, cache: join(folder, "unet") } } : {}),
+  };
+}

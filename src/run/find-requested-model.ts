@@ -1,0 +1,43 @@
+/**
+ * @module run/find-requested-model
+ * The model a request asks for: found, or fetched first.
+ */
+
+import { findModel } from "../catalog/find-model.ts";
+import { readHubContext } from "../catalog/hub-context.ts";
+import type { Model } from "../plan/model.ts";
+import type { Request } from "../plan/request.ts";
+import { type RepositoryKey, describeDiffusion, diffusionNames } from "../plan/stages.ts";
+import type { RunSettings } from "./settings.ts";
+
+/**
+ * @throws {CheckpointError} there is no such model.
+ * @throws {HubError} it is not here and cannot be fetched, or `download` is false.
+ */
+export function findRequestedModel(
+  { model, stageModels, variant, until }: Request,
+  { modelsFile, token, download, signal, onEvent }: RunSettings,
+): Promise<Model> {
+  const { manifest, environment, settings } = readHubContext(modelsFile, token);
+  const replaced = diffusionNames.flatMap((name): [RepositoryKey, string][] => {
+    const folder = stageModels[name];
+    return folder === undefined ? [] : [[describeDiffusion(name).repository, folder]];
+  });
+  return findModel(
+    { model, stages: Object.fromEntries(replaced), ...(variant ? { variant } : {}), until },
+    {
+      manifest,
+      settings,
+      home: environment.home,
+      ...(download
+        ? {
+            download: {
+              ...(signal ? { signal } : {}),
+              onProgress: (repo, event) => onEvent?.({ type: "download", repo, event }),
+            },
+          }
+        : {}),
+      onNote: (text) => onEvent?.({ type: "note", text }),
+    },
+  );
+}

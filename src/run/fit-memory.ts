@@ -1,0 +1,69 @@
+/**
+ * @module run/fit-memory
+ * What each stage needs against what it may have: low-memory modes where they have to be, and stages that the GPU has no
+ * room for moved to the CPU.
+ */
+
+import { readNvidiaGpus } from "../executor/probe.ts";
+import { readAvailableMemory } from "../machine/hardware.ts";
+import { type Limits, type StageNeed, chooseLimits, overruns } from "../memory/budget.ts";
+import { gigabytes } from "../memory/bytes.ts";
+import { isSlower, predictStages } from "../memory/predict-stages.ts";
+import type { LowMemory, Plan } from "../plan/plan.ts";
+import type { Budgets, RunSettings } from "./settings.ts";
+
+export interface FittedPlan {
+  readonly plan: Plan;
+  readonly needs: readonly StageNeed[];
+  readonly limits: Limits;
+}
+
+type PlacedPlan = Omit<Plan, "lowMemory">;
+
+/** Does not throw when a stage is too large: memory/budget's checkBudget does. */
+export async function fitMemory(
+  placed: PlacedPlan,
+  { budgets, lowMemory: resumed }: Pick<RunSettings, "budgets" | "lowMemory">,
+): Promise<FittedPlan> {
+  const limits = await readLimits(placed, budgets);
+  const { plan, needs } = await offTooSmallGpu(placed, limits);
+  const chosen = needs.filter((need) => Object.keys(need.lowMemory).length > 0);
+  const lowMemory = resumed ?? Object.fromEntries(chosen.map((need) => [need.stage, need.lowMemory]));
+  const slower = resumed ? [] : needs.filter((need) => isSlower(need.lowMemory));
+  const notes = [...plan.notes, ...(slower.length > 0 ? [describeModes(slower)] : [])];
+  return { plan: { ...plan, lowMemory, notes }, needs, limits };
+}
+
+/** What is free now, on the chosen GPU too where that can be asked and nothing else was said. */
+async function readLimits({ gpuStages, provider }: PlacedPlan, { ram, vram, budget }: Budgets): Promise<Limits> {
+  const limits = chooseLimits(readAvailableMemory(), { ram, vram, budget });
+  if (vram !== undefined || Object.keys(gpuStages).length === 0) return limits;
+  const free = (await readNvidiaGpus())?.[provider.deviceId ?? 0]?.freeBytes;
+  if (free === undefined) return limits;
+  return { ...limits, vramBytes: budget === "machine" ? free : Math.min(free, limits.vramBytes) };
+}
+
+/** Stages that nobody insisted on having on the GPU go to the CPU if they do not fit there. */
+async function offTooSmallGpu(
+  placed: PlacedPlan,
+  limits: Limits,
+): Promise<{ plan: PlacedPlan; needs: readonly StageNeed[] }> {
+  const needs = await predictStages(placed, limits);
+  const tooLarge = needs.filter((need) => overruns(need, limits));
+  if (tooLarge.length === 0 || placed.provider.requested !== "auto") return { plan: placed, needs };
+  const left = Object.entries(placed.gpuStages).filter(([name]) => tooLarge.every(({ stage }) => stage !== name));
+  const names = tooLarge.map(({ stage, gpuBytes = 0 }) => `${stage} (${gigabytes(gpuBytes)} GB, predicted)`).join(", ");
+  const note = `${gigabytes(limits.vramBytes)} GB of GPU memory are too little, so these stages run on the CPU: ${names}.`;
+  const moved = { ...placed, gpuStages: Object.fromEntries(left), notes: [...placed.notes, note] };
+  return { plan: moved, needs: await predictStages(moved, limits) };
+}
+
+function describeModes(needs: readonly StageNeed[]): string {
+  const stages = needs.map(({ stage, lowMemory }) => `${stage}: ${wordsOf(lowMemory).join(", ")}`);
+  return `To fit the memory budget, these stages run in a slower low-memory mode: ${stages.join("; ")}.`;
+}
+
+const wordsOf = ({ microBatch, tileBytes }: LowMemory): string[] => [
+  ...(microBatch === undefined ? [] : [`micro-batches of ${microBatch}`]),
+  ...(tileBytes === undefined ? [] : ["tiled decoding"]),
+];

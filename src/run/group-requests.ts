@@ -1,0 +1,30 @@
+/**
+ * @module run/group-requests
+ * Which requests may share networks: those that differ in nothing but their prompts, seeds and start images.
+ */
+
+import type { Request } from "../plan/request.ts";
+
+/** @returns the same text for requests whose jobs can run one after the other in one process per stage. */
+export function settingsKey({ prompt: _, negativePrompt: _n, seed: _s, start, ...shared }: Request): string {
+  return JSON.stringify([sorted(shared), start !== undefined]);
+}
+
+const sorted = (value: unknown): unknown =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+    ? Object.entries(value)
+        .map(([key, inner]): [string, unknown] => [key, sorted(inner)])
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+    : value;
+
+/** @returns groups of items with the same key, in the order in which each group's first item comes. */
+export function groupBy<T>(items: readonly T[], keyOf: (item: T) => string | undefined): [T, ...T[]][] {
+  const groups = new Map<string | undefined, [T, ...T[]]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group) group.push(item);
+    else groups.set(key, [item]);
+  }
+  return [...groups.values()];
+}

@@ -1,0 +1,235 @@
+/**
+ * @module run/job-options
+ * What one drawing may be told, flat and named as the command line's options are, in camelCase: `--stage-1-steps 50` is
+ * `{ stage1Steps: 50 }`. The command line, the library and files of jobs all make their requests here.
+ */
+
+import { randomInt } from "node:crypto";
+import { z } from "zod";
+import { UsageError } from "../errors.ts";
+import { type CommandName, MAX_SEED } from "../plan/choices.ts";
+import {
+  type MaskRequest,
+  type MaskShape,
+  type Request,
+  type StageRequest,
+  type StartImage,
+  requestSchema,
+  stageRequest,
+} from "../plan/request.ts";
+import { type DiffusionDescription, type DiffusionName, diffusionTable, sides } from "../plan/stages.ts";
+import { nearestName } from "../weights/nearest-name.ts";
+
+type Flat<Name extends string> = Name extends `${infer Before}-${infer After}` ? `${Before}${After}` : Name;
+type StageKey = Flat<DiffusionName>;
+
+/** Settings of single stages: `stage1Steps`, `stage2NoiseLevel`, `stage3Model`, ... */
+export type StageOptions = { readonly [Key in StageKey as `${Key}Steps`]?: number } & {
+  /** A preset's name, or timesteps, descending. */
+  readonly [Key in StageKey as `${Key}Timesteps`]?: string | number[];
+} & {
+  readonly [Key in StageKey as `${Key}Guidance`]?: number;
+} & { readonly [Key in StageKey as `${Key}NoiseLevel`]?: number } & {
+  readonly [Key in StageKey as `${Key}Strength`]?: number;
+} & {
+  /** `organisation/name[@revision]` of the Hub or a folder, for that stage alone. */
+  readonly [Key in StageKey as `${Key}Model`]?: string;
+};
+
+export interface JobOptions extends StageOptions {
+  readonly prompt: string;
+  /** What the image should not show. @default "" */
+  readonly negativePrompt?: string;
+  /** 0 to 2^32 - 1. @default random; the result tells it */
+  readonly seed?: number;
+  /** Images of one prompt, drawn in one batch. @default 1 */
+  readonly numImages?: number;
+  /** A name of models.json, or a folder with if-i, if-ii and x4-upscaler. @default "demo" */
+  readonly model?: string;
+  /** Which weight files. @default the smallest that each network has */
+  readonly variant?: "fp32" | "fp16" | "8bit";
+  /** Stop after the stage of so many pixels. @default 1024 */
+  readonly until?: (typeof sides)[number];
+  /** Clean the prompt as the reference does. @default true */
+  readonly cleanCaption?: boolean;
+  /** Sign images with the model's watermark. @default true */
+  readonly watermark?: boolean;
+  /** What becomes of images that the model's safety checker flags. @default "black", if the model has one */
+  readonly safety?: "black" | "blur" | "off";
+  /** Noise that a DDIM scheduler adds, 0 to 1. @default 0 */
+  readonly eta?: number;
+  /** CPU threads. @default the physical cores */
+  readonly threads?: number;
+  /** @default "auto": the first of cuda, webgpu and cpu that works here */
+  readonly executionProvider?: Request["executionProvider"];
+  /** Which NVIDIA GPU cuda takes. @default 0 */
+  readonly deviceId?: number;
+  readonly textEncoderBits?: 8 | 4;
+  readonly textEncoderActivations?: "float32" | "int8";
+  readonly unetBits?: 8;
+}
+
+/** What img2img and inpaint start from. */
+export interface StartOptions {
+  /** Path of an image. */
+  readonly image: string;
+  /** How far stages that start from it leave the image: above 0, to 1. */
+  readonly strength?: number;
+}
+
+/** What inpaint repaints; one of `mask`, `maskRect` and `maskEllipse` has to be given. */
+export interface MaskOptions {
+  /** Path of an image whose white is repainted. */
+  readonly mask?: string;
+  /** Rectangles in pixels of the image. */
+  readonly maskRect?: readonly Omit<MaskShape, "kind">[];
+  readonly maskEllipse?: readonly Omit<MaskShape, "kind">[];
+  /** Repaint all but the mask. @default false */
+  readonly invertMask?: boolean;
+  /** Put the original's untouched pixels back over the result. @default true */
+  readonly pasteBack?: boolean;
+}
+
+const { shape } = requestSchema;
+const stageKeys = Object.keys(stageRequest.shape) as (keyof StageRequest)[];
+const keyOf = ({ name }: DiffusionDescription, key: string): string =>
+  `${name.replace("-", "")}${key.charAt(0).toUpperCase()}${key.slice(1)}`;
+
+/** Which settings a stage takes at all. */
+const takes = ({ maxNoiseLevel, startStrengths }: DiffusionDescription, key: keyof StageRequest): boolean =>
+  key === "noiseLevel" ? maxNoiseLevel !== undefined : key === "strength" ? startStrengths !== undefined : true;
+
+const stageShape: Record<string, z.ZodType> = Object.fromEntries(
+  diffusionTable.flatMap((stage) => [
+    [keyOf(stage, "model"), z.string().min(1).optional()],
+    ...stageKeys
+      .filter((key) => takes(stage, key))
+      .map((key) => [keyOf(stage, key), stageRequest.shape[key].optional()]),
+  ]),
+);
+const box = z.strictObject({ x: z.int(), y: z.int(), width: z.int().positive(), height: z.int().positive() });
+
+/** Every option of a drawing, optional but for the prompt: its JSON Schema describes a job of a file. */
+export const jobOptionsSchema = z.strictObject({
+  prompt: z.string().refine((text) => text.trim() !== "", "it is empty; say what the image should show"),
+  negativePrompt: shape.negativePrompt.optional(),
+  seed: shape.seed.optional(),
+  numImages: shape.numImages.optional(),
+  model: shape.model.optional(),
+  variant: z.optional(z.enum(["fp32", "fp16", "8bit"])),
+  until: shape.until.optional(),
+  cleanCaption: shape.cleanCaption.optional(),
+  watermark: shape.watermark.optional(),
+  safety: z.optional(z.enum(["black", "blur", "off"])),
+  eta: shape.eta.optional(),
+  threads: z.int().positive().max(1024).optional(),
+  executionProvider: shape.executionProvider.optional(),
+  deviceId: z.int().nonnegative().max(255).optional(),
+  textEncoderBits: z.literal([8, 4]).optional(),
+  textEncoderActivations: z.enum(["float32", "int8"]).optional(),
+  unetBits: z.literal(8).optional(),
+  image: z.string().min(1).optional(),
+  strength: z.number().positive().max(1).optional(),
+  mask: z.string().min(1).optional(),
+  maskRect: z.array(box).optional(),
+  maskEllipse: z.array(box).optional(),
+  invertMask: z.boolean().optional(),
+  pasteBack: z.boolean().optional(),
+  ...stageShape,
+});
+
+export const jobOptionNames: readonly string[] = Object.keys(jobOptionsSchema.shape);
+
+/**
+ * @throws {UsageError} an option is unknown or wrong, or img2img and inpaint lack what they start from; says which and how.
+ */
+export function requestFromOptions(command: CommandName, given: unknown): Request {
+  const parsed = jobOptionsSchema.safeParse(given);
+  if (!parsed.success) throw new UsageError(describeIssue(parsed.error.issues[0]));
+  const options = parsed.data as z.infer<typeof jobOptionsSchema> & Readonly<Record<string, unknown>>;
+  const start = startOf(command, options);
+  const { prompt, variant, safety, threads, deviceId, textEncoderBits, textEncoderActivations, unetBits } = options;
+  const chosen = { variant, safety, threads, deviceId, textEncoderBits, textEncoderActivations, unetBits };
+  return {
+    command,
+    prompt,
+    negativePrompt: options.negativePrompt ?? "",
+    seed: options.seed ?? randomInt(MAX_SEED + 1),
+    numImages: options.numImages ?? 1,
+    model: options.model ?? "demo",
+    stageModels: perStage((stage) => options[keyOf(stage, "model")] as string | undefined),
+    until: options.until ?? sides.at(-1)!,
+    ...(start ? { start } : {}),
+    stages: perStage((stage) => stageOf(stage, command, options)),
+    cleanCaption: options.cleanCaption ?? true,
+    watermark: options.watermark ?? true,
+    eta: options.eta ?? 0,
+    executionProvider: options.executionProvider ?? "auto",
+    ...(withoutAbsent(chosen) as Partial<Request>),
+  };
+}
+
+const withoutAbsent = (values: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+
+function perStage<T>(valueOf: (stage: DiffusionDescription) => T | undefined): Partial<Record<DiffusionName, T>> {
+  const entries = diffusionTable.map((stage) => [stage.name, valueOf(stage)] as const);
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as Partial<Record<DiffusionName, T>>;
+}
+
+/** `strength` is for all stages that start from the image. */
+function stageOf(
+  stage: DiffusionDescription,
+  command: CommandName,
+  options: Readonly<Record<string, unknown>>,
+): StageRequest | undefined {
+  const common = stage.startStrengths && command !== "txt2img" ? { strength: options["strength"] } : {};
+  const own = Object.fromEntries(stageKeys.map((key) => [key, options[keyOf(stage, key)]]));
+  const request = withoutAbsent({ ...common, ...withoutAbsent(own) });
+  return Object.keys(request).length === 0 ? undefined : request;
+}
+
+function startOf(command: CommandName, options: z.infer<typeof jobOptionsSchema>): StartImage | undefined {
+  const { image, strength, mask, maskRect, maskEllipse, invertMask, pasteBack } = options;
+  if (command === "txt2img") {
+    const [stray] = Object.keys(withoutAbsent({ image, strength, mask, maskRect, maskEllipse, invertMask, pasteBack }));
+    if (stray === undefined) return undefined;
+    throw new UsageError(`txt2img starts from no image: ${stray} goes with img2img and inpaint.`);
+  }
+  if (image === undefined) throw new UsageError("no image is given; name one with --image, e.g. --image car.jpg.");
+  if (command === "img2img") {
+    const [stray] = Object.keys(withoutAbsent({ mask, maskRect, maskEllipse, invertMask, pasteBack }));
+    if (stray === undefined) return { image, pasteBack: false };
+    throw new UsageError(`img2img repaints the whole image: ${stray} goes with inpaint.`);
+  }
+  return { image, mask: maskOf(options), pasteBack: pasteBack ?? true };
+}
+
+function maskOf({
+  mask,
+  maskRect = [],
+  maskEllipse = [],
+  invertMask = false,
+}: z.infer<typeof jobOptionsSchema>): MaskRequest {
+  const shapes: MaskShape[] = [
+    ...maskRect.map((rectangle) => ({ kind: "rectangle" as const, ...rectangle })),
+    ...maskEllipse.map((ellipse) => ({ kind: "ellipse" as const, ...ellipse })),
+  ];
+  if (mask === undefined && shapes.length === 0) {
+    throw new UsageError("nothing says what to repaint; give --mask, --mask-rect or --mask-ellipse.");
+  }
+  return { ...(mask === undefined ? {} : { file: mask }), shapes, invert: invertMask };
+}
+
+function describeIssue(issue: z.core.$ZodIssue | undefined): string {
+  if (issue?.code === "unrecognized_keys") {
+    const [unknown = ""] = issue.keys;
+    const near = nearestName(unknown, jobOptionNames);
+    return `there is no option ${unknown}${near === undefined ? "." : `; did you mean ${near}?`}`;
+  }
+  const path = issue?.path.join(".") ?? "";
+  if (path === "prompt" && issue?.code === "invalid_type") {
+    return 'no prompt is given; write it in quotes, e.g. "a red circle".';
+  }
+  return `${path || "the options"}: ${issue?.message}.`;
+}

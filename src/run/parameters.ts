@@ -1,0 +1,51 @@
+/**
+ * @module run/parameters
+ * The settings of an image as the text its PNG carries, in the form AUTOMATIC1111 and stable-diffusion.cpp read.
+ */
+
+import { formatParameters } from "../image/parameters.ts";
+import { type DiffusionStage, type Plan, diffusionStages } from "../plan/plan.ts";
+import { describeDiffusion } from "../plan/stages.ts";
+
+/**
+ * @param job   its place in the plan.
+ * @param drawn the stage whose image it is.
+ * @param index which image of the job, from 0.
+ */
+export function imageParameters(plan: Plan, job: number, drawn: DiffusionStage, index: number): string {
+  const stages = diffusionStages(plan);
+  const [first, ...later] = stages.slice(0, stages.findIndex(({ name }) => name === drawn.name) + 1);
+  const { prompt, negativePrompt, seed } = plan.jobs[job] ?? { prompt: "", negativePrompt: "", seed: 0 };
+  if (!first) throw new Error(`${drawn.name} is no stage of the plan`);
+  const settings = new Map<string, string>([
+    ["Steps", String(first.steps)],
+    ["Sampler", samplerOf(first)],
+    ["CFG scale", String(first.guidanceScale)],
+    ["Seed", String(seed)],
+    ["Size", `${drawn.width}x${drawn.height}`],
+    ["Model", plan.model],
+  ]);
+  if (first.preset) settings.set("Timesteps", first.preset);
+  if (first.strength !== undefined) settings.set("Denoising strength", String(first.strength));
+  for (const stage of later) addStage(settings, stage, samplerOf(first));
+  if (plan.numImages > 1) {
+    settings.set("Batch size", String(plan.numImages));
+    settings.set("Batch pos", String(index));
+  }
+  settings.set("Version", `if-gen ${plan.version}`);
+  return formatParameters({ prompt, negativePrompt, settings });
+}
+
+function addStage(settings: Map<string, string>, stage: DiffusionStage, firstSampler: string): void {
+  const { label } = describeDiffusion(stage.name);
+  const name = label.charAt(0).toUpperCase() + label.slice(1);
+  settings.set(`${name} steps`, String(stage.steps));
+  if (samplerOf(stage) !== firstSampler) settings.set(`${name} sampler`, samplerOf(stage));
+  if (stage.preset) settings.set(`${name} timesteps`, stage.preset);
+  settings.set(`${name} CFG scale`, String(stage.guidanceScale));
+  settings.set(`${name} noise level`, String(stage.noiseLevel));
+  if (stage.strength !== undefined) settings.set(`${name} denoising strength`, String(stage.strength));
+}
+
+/** As AUTOMATIC1111 names samplers: `DDPM` for DDPMScheduler. */
+const samplerOf = ({ scheduler }: DiffusionStage): string => scheduler.replace(/Scheduler$/, "");
