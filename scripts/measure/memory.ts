@@ -19,11 +19,12 @@ import { buildSdUnet } from "../../src/models/sd-unet.ts";
 import { buildT5Encoder, readT5EncoderConfig } from "../../src/models/t5-encoder.ts";
 import { buildVaeDecoder, readVaeConfig } from "../../src/models/vae.ts";
 import type { Graph } from "../../src/onnx/graph.ts";
+import { cpu } from "../../src/onnx/lower/cpu.ts";
 import { lower } from "../../src/onnx/lower/lowering.ts";
 import { graphMemory } from "../../src/onnx/memory.ts";
+import type { WeightMode } from "../../src/onnx/weight-mode.ts";
 import { bindWeights } from "../../src/runtime/bind-weights.ts";
 import { type Feed, withSession } from "../../src/runtime/session.ts";
-import { cpu } from "../../src/onnx/lower/cpu.ts";
 import { openWeights } from "../../src/weights/checkpoint.ts";
 
 const { values, positionals } = parseArgs({
@@ -76,18 +77,23 @@ async function child(): Promise<void> {
   );
   process.send?.({ phase: "base" });
   await new Promise((resolve) => setTimeout(resolve, 200));
-  const settings = { executionProvider: "cpu", threads: Number(values.threads), weightMode: values.mode } as const;
-  await withSession(graph, weights, settings as never, async (run) => {
-    process.send?.({ phase: "loaded" });
-    for (let at = 0; at < Number(values.runs); at++) {
-      const start = performance.now();
-      const [result] = [...(await run(feeds)).values()];
-      const numbers = Array.from(result?.data ?? []);
-      const rms = Math.hypot(...numbers.slice(0, 1e4)) / Math.sqrt(Math.min(1e4, numbers.length));
-      process.send?.({ phase: `run${at}`, seconds: (performance.now() - start) / 1000, rms });
-      await new Promise((resolve) => setTimeout(resolve, 30));
-    }
-  });
+  const weightMode = values.mode as WeightMode;
+  await withSession(
+    graph,
+    weights,
+    { executionProvider: "cpu", threads: Number(values.threads), weightMode },
+    async (run) => {
+      process.send?.({ phase: "loaded" });
+      for (let at = 0; at < Number(values.runs); at++) {
+        const start = performance.now();
+        const [result] = [...(await run(feeds)).values()];
+        const numbers = Array.from(result?.data ?? []);
+        const rms = Math.hypot(...numbers.slice(0, 1e4)) / Math.sqrt(Math.min(1e4, numbers.length));
+        process.send?.({ phase: `run${at}`, seconds: (performance.now() - start) / 1000, rms });
+        await new Promise((resolve) => setTimeout(resolve, 30));
+      }
+    },
+  );
   process.disconnect();
 }
 

@@ -14,9 +14,9 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { networkNeed } from "../../src/memory/predict-network.ts";
+import { predictNetwork } from "../../src/memory/predict-network.ts";
 import type { MemoryPeaks } from "../../src/executor/memory-guard.ts";
-import { TEXT_LENGTH } from "../../src/pipelines/text-encoding.ts";
+import { TEXT_LENGTH } from "../../src/networks/description.ts";
 import type { NetworkNeed } from "../../src/memory/budget.ts";
 import { createT5Tokenizer } from "../../src/tokenizers/t5-tokenizer.ts";
 import { openWeights } from "../../src/weights/checkpoint.ts";
@@ -92,9 +92,15 @@ async function quantized(bits: QuantizedBits): Promise<{ folder: string; variant
 
 async function need(step: EncodeStep): Promise<NetworkNeed> {
   const build = await buildTextEncoder(step);
-  const network = { name: "T5", folder: step.folder, published: [], runs: "once", batch: texts.length } as const;
+  const network = {
+    name: "T5",
+    folder: step.folder,
+    published: [],
+    weights: "text-encoder",
+    batch: texts.length,
+  } as const;
   const weights = await openWeights(step.folder, step.variant);
-  return networkNeed({ ...network, build, fitsFloat16: false, strips: false }, weights, {});
+  return predictNetwork({ ...network, build, fitsFloat16: false, canTile: false, runsOnce: true }, weights, {}, "cpu");
 }
 
 function report(title: string, { peakBytes, privateBytes }: NetworkNeed, run: Encoded & { peaks: MemoryPeaks }): void {

@@ -47,7 +47,7 @@ async function run(way: Way): Promise<number> {
     const times = await runPlan(plan, {
       folder,
       worker,
-      picturesOf: () => undefined,
+      imagesOf: () => undefined,
       ...(way === "ahead" ? { readAhead: createReadAhead(plan, memory.needs, memory.limits, { read: counted }) } : {}),
     });
     const seconds = [...times].map(([stage, ms]) => `${stage} ${(ms / 1000).toFixed(1)}`);
