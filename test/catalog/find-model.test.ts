@@ -14,10 +14,9 @@ import { selectFiles } from "../../src/catalog/select-files.ts";
 import { repositoryLayouts } from "../../src/plan/stages.ts";
 import { startModelHub } from "../cli/hub-server.ts";
 import { goldenPath, hasGolden, referenceT5File, storedVariant } from "../golden.ts";
-import { settingsFor } from "../hub/cache.ts";
+import { settingsFor, temporaryFolder } from "../hub/cache.ts";
 import { type TestHub, commit } from "../hub/server.ts";
 import type { Model } from "../../src/plan/model.ts";
-import { temporaryFolder } from "../../src/machine/folders.ts";
 
 const manifest = readManifest(undefined, "/nowhere/models.json");
 

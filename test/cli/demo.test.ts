@@ -3,8 +3,7 @@
 import { join } from "node:path";
 import sharp from "sharp";
 import { expect, test } from "vitest";
-import { runCli } from "./run-cli.ts";
-import { temporaryFolder } from "../../src/machine/folders.ts";
+import { runCli, temporaryFolder } from "./run-cli.ts";
 
 interface Picture {
   readonly width: number;

@@ -5,8 +5,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { goldenPath } from "../golden.ts";
-import { finish, runCli, startCli } from "./run-cli.ts";
-import { temporaryFolder } from "../../src/machine/folders.ts";
+import { finish, runCli, startCli, temporaryFolder } from "./run-cli.ts";
 
 const model = ["--model", goldenPath("checkpoints"), "--seed", "7", "--execution-provider", "cpu"];
 const steps = ["--stage-1-steps", "6", "--stage-2-steps", "4"];

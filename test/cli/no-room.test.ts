@@ -9,8 +9,7 @@ import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readFileSync, read
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { goldenPath } from "../golden.ts";
-import { type CliRun, finish, root, runCli, startCli } from "./run-cli.ts";
-import { temporaryFolder } from "../../src/machine/folders.ts";
+import { type CliRun, finish, root, runCli, startCli, temporaryFolder } from "./run-cli.ts";
 
 const settings = [
   "--model",

@@ -8,8 +8,7 @@ import { readSafetensorsHeader, readTensorAsFloat32 } from "../../src/weights/sa
 import { goldenPath } from "../golden.ts";
 import { type ReferenceCase, maxDifference, readCases, readResults, shareOfDifferent, toleranceOf } from "../pipelines/reference-case.ts";
 import { commandLineOf, isSayable } from "./command-line.ts";
-import { runCli } from "./run-cli.ts";
-import { temporaryFolder } from "../../src/machine/folders.ts";
+import { runCli, temporaryFolder } from "./run-cli.ts";
 
 const cases = readCases();
 

@@ -6,8 +6,7 @@ import { describe, expect, test, vi } from "vitest";
 import { main } from "../../src/cli/main.ts";
 import { encodePng } from "../../src/image/write-png.ts";
 import { goldenPath } from "../golden.ts";
-import { runCli } from "./run-cli.ts";
-import { temporaryFolder } from "../../src/machine/folders.ts";
+import { runCli, temporaryFolder } from "./run-cli.ts";
 
 const photo = goldenPath("image", "inputs", "photo_101x67.png");
 const model = ["--model", goldenPath("checkpoints"), "--until", "64"];

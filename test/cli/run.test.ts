@@ -10,8 +10,7 @@ import { readImage } from "../../src/image/read-image.ts";
 import { resizePil } from "../../src/image/resize-pil.ts";
 import { encodePng } from "../../src/image/write-png.ts";
 import { goldenPath, goldenSampleSize } from "../golden.ts";
-import { finish, runCli, startCli } from "./run-cli.ts";
-import { temporaryFolder } from "../../src/machine/folders.ts";
+import { finish, runCli, startCli, temporaryFolder } from "./run-cli.ts";
 
 const model = ["--model", goldenPath("checkpoints"), "--seed", "7", "--execution-provider", "cpu"];
 const photo = goldenPath("image", "inputs", "photo_75x50.jpg");

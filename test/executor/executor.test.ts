@@ -7,10 +7,10 @@ import { pathToFileURL } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
 import { IfGenError, StageError } from "../../src/errors.ts";
 import { type RunOptions, runPlan } from "../../src/executor/executor.ts";
-import type { StageJob } from "../../src/executor/protocol.ts";
+import { type StageTask, stageTask } from "../../src/executor/protocol.ts";
 import { planOf } from "../plan/plan-of.ts";
 
-/** A child that runs `body` once its job has come; `say` sends a message, `done` ends properly. */
+/** A child that runs `body` once its task has come; `say` sends a message, `done` ends properly. */
 function workerThat(body: string): { worker: URL; folder: string } {
   const folder = mkdtempSync(join(tmpdir(), "if-gen-test-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -20,8 +20,8 @@ function workerThat(body: string): { worker: URL; folder: string } {
     `import { appendFileSync } from "node:fs";
     const say = (message) => new Promise((resolve) => process.send(message, undefined, {}, resolve));
     const done = () => setImmediate(() => process.disconnect()); // not within the handler: Node 20 crashes
-    process.once("message", async (job) => {
-      appendFileSync(job.folder + "/jobs.jsonl", JSON.stringify(job) + "\\n");
+    process.once("message", async (task) => {
+      appendFileSync(${JSON.stringify(folder)} + "/tasks.jsonl", JSON.stringify(task) + "\\n");
       ${body}
     });`,
   );
@@ -31,7 +31,7 @@ function workerThat(body: string): { worker: URL; folder: string } {
 const plan = planOf({});
 const optionsFor = (made: { worker: URL; folder: string }, more: Partial<RunOptions> = {}): RunOptions => ({
   ...made,
-  picturesOf: () => undefined,
+  imagesOf: () => undefined,
   ...more,
 });
 const failureOf = (body: string, more: Partial<RunOptions> = {}): Promise<unknown> =>
@@ -39,40 +39,62 @@ const failureOf = (body: string, more: Partial<RunOptions> = {}): Promise<unknow
     () => "it succeeded",
     (error: unknown) => error,
   );
-const jobsIn = (folder: string): StageJob[] =>
-  readFileSync(join(folder, "jobs.jsonl"), "utf8")
+const tasksIn = (folder: string): StageTask[] =>
+  readFileSync(join(folder, "tasks.jsonl"), "utf8")
     .trim()
     .split("\n")
-    .map((line) => JSON.parse(line) as StageJob);
+    .map((line) => JSON.parse(line) as StageTask);
 
-test("stage after stage, each with the plan's words and the generator as the one before left it", async () => {
+test("stage after stage, each with the jobs' words and the generator as the one before left it", async () => {
   const made = workerThat(`
-    await say({ type: "progress", step: 1, steps: 1, what: job.stage.name });
-    await say({ type: "note", text: "note of " + job.stage.name });
-    await say({ type: "result", ...(job.stage.name === "stage-1" ? { generatorState: "after" } : {}) });
+    const { name } = task.stage;
+    for (const { index: job } of task.jobs) {
+      await say({ type: "progress", job, step: 1, steps: 1, what: name });
+      await say({ type: "note", job, text: "note of " + name });
+      await say({ type: "finished", job, ...(name === "stage-1" ? { generatorState: "after " + job } : {}) });
+    }
+    await say({ type: "done" });
     done();`);
+  const second = { prompt: "a bird", negativePrompt: "", seed: 6 };
+  const both = { ...plan, jobs: [...plan.jobs, second] };
   const seen: string[] = [];
+  const ended: number[] = [];
   const times = await runPlan(
-    plan,
+    both,
     optionsFor(made, {
-      onProgress: ({ stage, what }) => seen.push(`${stage} ${what}`),
-      onNote: (text) => seen.push(text),
-      picturesOf: (stage) => (stage.name === "safety" ? { files: [{ path: "p", parameters: "q" }] } : undefined),
+      onProgress: ({ stage, job, what }) => seen.push(`${stage} ${job} ${what}`),
+      onNote: (text, job) => seen.push(`${text} ${job}`),
+      onJobEnd: (job) => ended.push(job),
+      imagesOf: (stage, job) =>
+        stage.name === "safety" ? { files: [{ path: `p${job}`, parameters: "q" }], pasteBack: false } : undefined,
     }),
   );
   const names = ["text-encoding", "stage-1", "stage-2", "safety"];
   expect([...times.keys()]).toEqual(names);
-  expect(seen).toEqual(names.flatMap((name) => [`${name} ${name}`, `note of ${name}`]));
-  const jobs = jobsIn(made.folder);
-  expect(jobs.map(({ generatorState }) => generatorState)).toEqual([undefined, undefined, "after", "after"]);
-  expect(jobs.map(({ pictures }) => pictures !== undefined)).toEqual([false, false, false, true]);
-  expect(jobs[1]).toMatchObject({
+  expect(seen).toEqual(names.flatMap((name) => [0, 1].flatMap((job) => [`${name} ${job} ${name}`, `note of ${name} ${job}`])));
+  expect(ended).toEqual([0, 1]);
+  const tasks = tasksIn(made.folder);
+  expect(tasks.map(({ jobs }) => jobs.map(({ generatorState }) => generatorState))).toEqual([
+    [undefined, undefined],
+    [undefined, undefined],
+    ["after 0", "after 1"],
+    ["after 0", "after 1"],
+  ]);
+  expect(tasks.map(({ jobs }) => jobs.map(({ images }) => images?.files[0]?.path))).toEqual([
+    [undefined, undefined],
+    [undefined, undefined],
+    [undefined, undefined],
+    ["p0", "p1"],
+  ]);
+  expect(tasks[1]).toMatchObject({
     stage: plan.stages[1],
-    prompt: "a cat",
-    negativePrompt: "a dog",
     numImages: 2,
-    seed: 5,
+    jobs: [
+      { index: 0, prompt: "a cat", negativePrompt: "a dog", seed: 5, folder: join(made.folder, "job-1") },
+      { index: 1, ...second, folder: join(made.folder, "job-2") },
+    ],
   });
+  for (const task of tasks) expect(stageTask.parse(task)).toEqual(task);
 });
 
 test("an error of the stage's own comes back with its code; a bug with the child's stack", async () => {
@@ -103,14 +125,14 @@ test("success is a result and exit code 0, neither alone; what the child wrote t
     code: "STAGE",
     message: expect.stringMatching(/exit code 0 and without a result/),
   });
-  const late = await failureOf(`await say({ type: "result" }); console.error("oh no"); process.exitCode = 3; done();`);
+  const late = await failureOf(`await say({ type: "done" }); console.error("oh no"); process.exitCode = 3; done();`);
   expect(late).toMatchObject({ code: "STAGE", message: expect.stringMatching(/exit code 3.*It said: oh no/s) });
 });
 
 test("an abort ends the running child, even one that will not listen, and no other is started", async () => {
   const controller = new AbortController();
   const made = workerThat(
-    `process.on("SIGTERM", () => {}); await say({ type: "note", text: "busy" }); setInterval(() => {}, 1000);`,
+    `process.on("SIGTERM", () => {}); await say({ type: "note", job: 0, text: "busy" }); setInterval(() => {}, 1000);`,
   );
   const reason = new IfGenError("INTERRUPTED", "enough");
   const start = performance.now();
@@ -120,8 +142,8 @@ test("an abort ends the running child, even one that will not listen, and no oth
   );
   await expect(running).rejects.toBe(reason);
   expect(performance.now() - start).toBeLessThan(20_000);
-  expect(jobsIn(made.folder)).toHaveLength(1);
+  expect(tasksIn(made.folder)).toHaveLength(1);
   const aborted = workerThat("done();");
   await expect(runPlan(plan, optionsFor(aborted, { signal: controller.signal }))).rejects.toBe(reason);
-  expect(existsSync(join(aborted.folder, "jobs.jsonl"))).toBe(false);
+  expect(existsSync(join(aborted.folder, "tasks.jsonl"))).toBe(false);
 });

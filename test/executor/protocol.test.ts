@@ -1,68 +1,65 @@
 import { describe, expect, test } from "vitest";
-import { type StageJob, filesOf, safetyReport, stageJob, stageMessage } from "../../src/executor/protocol.ts";
+import { type StageTask, safetyReport, stageMessage, stageTask } from "../../src/executor/protocol.ts";
 import { planOf } from "../plan/plan-of.ts";
 
-const jobs = planOf({ picture: { width: 96, height: 64 }, mask: true }).stages.map((stage): StageJob => ({
+const plan = planOf({ image: { width: 96, height: 64 }, mask: true });
+const tasks = plan.stages.map((stage): StageTask => ({
   stage,
-  prompt: "p",
-  negativePrompt: "",
   numImages: 1,
   eta: 0,
-  seed: 1,
-  folder: "f",
+  lowMemory: {},
+  jobs: plan.jobs.map((job, index) => ({ ...job, index, folder: "f" })),
 }));
 
-describe("jobs", () => {
+describe("tasks", () => {
   test("every stage of a plan is one, and comes through JSON unchanged", () => {
-    expect(jobs).toHaveLength(4);
-    for (const job of jobs) expect(stageJob.parse(JSON.parse(JSON.stringify(job)))).toEqual(job);
+    expect(tasks).toHaveLength(4);
+    for (const task of tasks) expect(stageTask.parse(JSON.parse(JSON.stringify(task)))).toEqual(task);
   });
 
-  const [, drawing] = jobs;
-  const { seed: _, ...seedless } = drawing ?? {};
+  const drawing = tasks[1]!;
+  const job = drawing.jobs[0]!;
+  const { seed: _, ...seedless } = job;
+  const star = { kind: "star", x: 0, y: 0, width: 1, height: 1 };
   test.each([
     ["a field that is not known", { ...drawing, colour: 1 }],
-    ["a stage that is not known", { ...drawing, stage: { ...drawing?.stage, name: "stage-4" } }],
-    ["a size of 0", { ...drawing, stage: { ...drawing?.stage, width: 0 } }],
-    ["no seed", seedless],
-    ["no picture", { ...drawing, numImages: 0 }],
+    ["a field of a job that is not known", { ...drawing, jobs: [{ ...job, colour: 1 }] }],
+    ["a stage that is not known", { ...drawing, stage: { ...drawing.stage, name: "stage-4" } }],
+    ["a size of 0", { ...drawing, stage: { ...drawing.stage, width: 0 } }],
+    ["no seed", { ...drawing, jobs: [seedless] }],
+    ["no image", { ...drawing, numImages: 0 }],
+    ["no job", { ...drawing, jobs: [] }],
     [
       "a shape that is not known",
-      {
-        ...drawing,
-        pictures: {
-          files: [],
-          pasteBack: {
-            image: "i",
-            mask: { invert: false, shapes: [{ kind: "star", x: 0, y: 0, width: 1, height: 1 }] },
-          },
-        },
-      },
+      { ...drawing, jobs: [{ ...job, start: { image: "i", mask: { invert: false, shapes: [star] }, pasteBack: true } }] },
     ],
     ["nothing", undefined],
-  ])("refuses %s", (_what, job) => {
-    expect(stageJob.safeParse(job).success).toBe(false);
+  ])("refuses %s", (_what, task) => {
+    expect(stageTask.safeParse(task).success).toBe(false);
   });
 });
 
 test("messages", () => {
-  expect(stageMessage.parse({ type: "result" })).toEqual({ type: "result" });
+  for (const message of [
+    { type: "done" },
+    { type: "finished", job: 1, generatorState: "as it is" },
+    { type: "error", code: null, message: "" },
+  ]) {
+    expect(stageMessage.parse(message)).toEqual(message);
+  }
   for (const message of [
     {},
     { type: "ready" },
-    { type: "progress", step: 0.5, steps: 1, what: "" },
-    { type: "note" },
+    { type: "progress", job: 0, step: 0.5, steps: 1, what: "" },
+    { type: "progress", step: 1, steps: 1, what: "" },
+    { type: "note", job: 0 },
+    { type: "finished" },
   ]) {
     expect(stageMessage.safeParse(message).success).toBe(false);
   }
 });
 
-test("files: two of the text, one of each stage that draws, none of the safety checker", () => {
-  expect(jobs.flatMap(({ stage }) => filesOf(stage.name))).toEqual([
-    "prompt_embeds",
-    "negative_prompt_embeds",
-    "stage-1",
-    "stage-2",
-  ]);
+test("a safety report without a verdict is none", () => {
   expect(safetyReport.safeParse([{ unsafe: 0.1, watermark: 0.2 }]).success).toBe(false);
+  expect(safetyReport.safeParse([{ unsafe: 0.1, watermark: 0.2, flagged: false }]).success).toBe(true);
 });

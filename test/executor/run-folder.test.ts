@@ -1,13 +1,31 @@
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { runPlan } from "../../src/executor/executor.ts";
 import { RunFolder, readRunRecord } from "../../src/executor/run-folder.ts";
+import type { Plan } from "../../src/plan/plan.ts";
+import { plainRequest } from "../plan/plain-request.ts";
 import { planOf } from "../plan/plan-of.ts";
 
+const disk = vi.hoisted(() => ({ isFull: false }));
+/** On a full disk a file can be made, and every write to it fails. */
+vi.mock("node:fs/promises", async (original) => {
+  const real = await original<typeof import("node:fs/promises")>();
+  return {
+    ...real,
+    async open(path: string, flags?: string) {
+      const handle = await real.open(path, flags);
+      if (!disk.isFull) return handle;
+      await handle.close();
+      return real.open("/dev/full", "w");
+    },
+  };
+});
+
 const plan = planOf({});
+const requests = [plainRequest];
 
 function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "if-gen-test-"));
@@ -25,16 +43,21 @@ function fakeWorker(folder: string): URL {
     file,
     `import { appendFileSync, existsSync, writeFileSync } from "node:fs";
     const names = (stage) => stage === "text-encoding" ? ["prompt_embeds", "negative_prompt_embeds"] : [stage];
-    process.once("message", (job) => {
-      const { name } = job.stage;
-      appendFileSync(${JSON.stringify(folder)} + "/ran", name + "\\n");
-      if (existsSync(${JSON.stringify(folder)} + "/broken-" + name)) process.kill(process.pid, "SIGKILL");
-      const content = name + " after " + job.generatorState;
-      if (name === "safety") writeFileSync(job.folder + "/safety.json", content);
-      else for (const file of names(name)) writeFileSync(job.folder + "/" + file + ".safetensors", content);
-      const generatorState = name.startsWith("stage-") ? "left by " + name : undefined;
-      process.send({ type: "result", ...(generatorState ? { generatorState } : {}) }, undefined, {}, () =>
-        setImmediate(() => process.disconnect()));
+    const say = (message) => new Promise((resolve) => process.send(message, undefined, {}, resolve));
+    process.once("message", async (task) => {
+      const { name } = task.stage;
+      for (const job of task.jobs) {
+        const run = name + " of " + job.index;
+        appendFileSync(${JSON.stringify(folder)} + "/ran", run + "\\n");
+        if (existsSync(${JSON.stringify(folder)} + "/broken " + run)) process.kill(process.pid, "SIGKILL");
+        const content = run + " after " + job.generatorState;
+        if (name === "safety") writeFileSync(job.folder + "/safety.json", content);
+        else for (const file of names(name)) writeFileSync(job.folder + "/" + file + ".safetensors", content);
+        const generatorState = name.startsWith("stage-") ? "left by " + run : undefined;
+        await say({ type: "finished", job: job.index, ...(generatorState ? { generatorState } : {}) });
+      }
+      await say({ type: "done" });
+      setImmediate(() => process.disconnect());
     });`,
   );
   return pathToFileURL(file);
@@ -42,52 +65,90 @@ function fakeWorker(folder: string): URL {
 
 const ran = (folder: string): string[] => readFileSync(join(folder, "ran"), "utf8").trim().split("\n");
 
+function runIn(tools: string, folder: string, running = plan): (resume: boolean) => Promise<void> {
+  const worker = fakeWorker(tools);
+  return async (resume) => {
+    const runFolder = await RunFolder.open(folder, running, requests, { resume });
+    await runPlan(running, { folder, runFolder, worker, imagesOf: () => undefined });
+  };
+}
+
 test("what is finished is not run again, and the generator goes on where it was; a lost or changed file is made anew", async () => {
   const tools = temporaryFolder();
-  const worker = fakeWorker(tools);
   const folder = join(temporaryFolder(), "new", "run");
-  const attempt = async (resume: boolean): Promise<void> => {
-    const runFolder = await RunFolder.open(folder, plan, { resume });
-    await runPlan(plan, { folder, runFolder, worker, picturesOf: () => undefined });
-  };
-  writeFileSync(join(tools, "broken-stage-2"), "");
+  const attempt = runIn(tools, folder);
+  const fileOf = (name: string): string => join(folder, "job-1", name);
+  writeFileSync(join(tools, "broken stage-2 of 0"), "");
   await expect(attempt(false)).rejects.toThrow(/stage-2 was ended by SIGKILL/);
-  rmSync(join(tools, "broken-stage-2"));
+  rmSync(join(tools, "broken stage-2 of 0"));
   await attempt(true);
-  expect(ran(tools)).toEqual(["text-encoding", "stage-1", "stage-2", "stage-2", "safety"]);
-  expect(readFileSync(join(folder, "stage-2.safetensors"), "utf8")).toBe("stage-2 after left by stage-1");
-  expect(readFileSync(join(folder, "safety.json"), "utf8")).toBe("safety after left by stage-2");
+  const names = ["text-encoding", "stage-1", "stage-2", "stage-2", "safety"];
+  expect(ran(tools)).toEqual(names.map((name) => `${name} of 0`));
+  expect(readFileSync(fileOf("stage-2.safetensors"), "utf8")).toBe("stage-2 of 0 after left by stage-1 of 0");
+  expect(readFileSync(fileOf("safety.json"), "utf8")).toBe("safety of 0 after left by stage-2 of 0");
   await attempt(true);
   expect(ran(tools)).toHaveLength(5);
-  writeFileSync(join(folder, "stage-1.safetensors"), "bitten");
+  writeFileSync(fileOf("stage-1.safetensors"), "bitten");
   await attempt(true);
-  expect(ran(tools).slice(5)).toEqual(["stage-1", "stage-2", "safety"]);
+  expect(ran(tools).slice(5)).toEqual(["stage-1 of 0", "stage-2 of 0", "safety of 0"]);
+});
+
+test("of several jobs, those that a stage had finished are not run again, nor those whose files are whole", async () => {
+  const tools = temporaryFolder();
+  const folder = temporaryFolder();
+  const three = { ...plan, jobs: [0, 1, 2].map((seed) => ({ prompt: "p", negativePrompt: "", seed })) };
+  const attempt = runIn(tools, folder, three);
+  writeFileSync(join(tools, "broken stage-1 of 1"), "");
+  await expect(attempt(false)).rejects.toThrow(/stage-1 was ended by SIGKILL/);
+  const jobs = [0, 1, 2];
+  const all = (name: string, of = jobs): string[] => of.map((job) => `${name} of ${job}`);
+  expect(ran(tools)).toEqual([...all("text-encoding"), ...all("stage-1", [0, 1])]);
+  rmSync(join(tools, "broken stage-1 of 1"));
+  await attempt(true);
+  expect(ran(tools).slice(5)).toEqual([...all("stage-1", [1, 2]), ...all("stage-2"), ...all("safety")]);
+  for (const job of jobs) {
+    const content = readFileSync(join(folder, `job-${job + 1}`, "safety.json"), "utf8");
+    expect(content).toBe(`safety of ${job} after left by stage-2 of ${job}`);
+  }
+  rmSync(join(folder, "job-2", "stage-2.safetensors"));
+  await attempt(true);
+  expect(ran(tools).slice(13)).toEqual(["stage-2 of 1", "safety of 1"]);
 });
 
 test("another plan, a run that is there, a manifest that is none", async () => {
   const folder = temporaryFolder();
-  await RunFolder.open(folder, plan, { resume: false });
-  await expect(RunFolder.open(folder, plan, { resume: false })).rejects.toMatchObject({
+  await RunFolder.open(folder, plan, requests, { resume: false });
+  await expect(RunFolder.open(folder, plan, requests, { resume: false })).rejects.toMatchObject({
     code: "USAGE",
     message: expect.stringMatching(/add --resume/) as string,
   });
-  await expect(RunFolder.open(folder, { ...plan, prompt: "a dog" }, { resume: true })).rejects.toMatchObject({
+  await expect(RunFolder.open(folder, { ...plan, numImages: 3 }, requests, { resume: true })).rejects.toMatchObject({
     code: "USAGE",
     message: expect.stringMatching(/other settings/) as string,
   });
-  await expect(RunFolder.open(folder, { ...plan, notes: [] }, { resume: true })).resolves.toBeInstanceOf(RunFolder);
-  expect(await readRunRecord(folder)).toMatchObject({ seed: 5, thrift: {} });
+  for (const changes of [{ prompt: "a dog" }, { negativePrompt: "" }, { seed: 6 }]) {
+    const jobs = plan.jobs.map((job) => ({ ...job, ...changes }));
+    await expect(RunFolder.open(folder, { ...plan, jobs }, requests, { resume: true })).rejects.toThrow(/other settings/);
+  }
+  const same: Plan = {
+    ...plan,
+    notes: [],
+    lowMemory: { "stage-1": { microBatch: 1 } },
+    provider: { requested: "auto", name: "cpu", passedOver: [] },
+  };
+  expect(await RunFolder.open(folder, same, requests, { resume: true })).toBeInstanceOf(RunFolder);
+  expect(await readRunRecord(folder)).toMatchObject({ requests, lowMemory: {} });
   writeFileSync(join(folder, "run.json"), "{");
-  await expect(RunFolder.open(folder, plan, { resume: true })).rejects.toMatchObject({ code: "OUTPUT" });
+  await expect(RunFolder.open(folder, plan, requests, { resume: true })).rejects.toMatchObject({ code: "OUTPUT" });
   writeFileSync(join(folder, "run.json"), "{}");
-  await expect(RunFolder.open(folder, plan, { resume: true })).rejects.toMatchObject({ code: "USAGE" });
+  await expect(RunFolder.open(folder, plan, requests, { resume: true })).rejects.toMatchObject({ code: "USAGE" });
   expect(await readRunRecord(temporaryFolder())).toBeUndefined();
 });
 
 test("a folder that cannot be written to is one clear error", async () => {
   const file = join(temporaryFolder(), "file");
   writeFileSync(file, "");
-  await expect(RunFolder.open(join(file, "run"), plan, { resume: false })).rejects.toMatchObject({
+  await expect(RunFolder.open(join(file, "run"), plan, requests, { resume: false })).rejects.toMatchObject({
     code: "OUTPUT",
     message: expect.stringMatching(/the run folder .*run cannot be written to: its folder is a file/) as string,
   });
@@ -96,15 +157,16 @@ test("a folder that cannot be written to is one clear error", async () => {
 
 test.skipIf(process.platform !== "linux" || !existsSync("/dev/full"))("a full disk is one clear error", async () => {
   const folder = temporaryFolder();
-  const runFolder = await RunFolder.open(folder, plan, { resume: false });
+  const runFolder = await RunFolder.open(folder, plan, requests, { resume: false });
   const before = readFileSync(join(folder, "run.json"), "utf8");
-  const stage = join(folder, "stage-1.safetensors");
-  writeFileSync(stage, "x");
-  const { symlinkSync } = await import("node:fs");
-  symlinkSync("/dev/full", join(folder, "run.json.tmp"));
-  await expect(runFolder.record("stage-1", [stage], undefined)).rejects.toMatchObject({
+  const file = join(folder, "stage-1.safetensors");
+  writeFileSync(file, "x");
+  disk.isFull = true;
+  onTestFinished(() => void (disk.isFull = false));
+  await expect(runFolder.record("stage-1", 0, [file], undefined)).rejects.toMatchObject({
     code: "OUTPUT",
     message: expect.stringMatching(/the disk is full; free some space/) as string,
   });
+  expect(readdirSync(folder).sort()).toEqual(["run.json", "stage-1.safetensors"]);
   expect(readFileSync(join(folder, "run.json"), "utf8")).toBe(before);
 });

@@ -4,9 +4,8 @@ import { expect, test } from "vitest";
 import { listCachedRepos, removeRepo } from "../../src/hub/cached-repos.ts";
 import { downloadFiles } from "../../src/hub/download-files.ts";
 import { withLock } from "../../src/hub/lock.ts";
-import { hubErrorOf, repo, startFixture } from "./cache.ts";
+import { hubErrorOf, repo, startFixture, temporaryFolder } from "./cache.ts";
 import { commit, servedFile } from "./server.ts";
-import { temporaryFolder } from "../../src/machine/folders.ts";
 
 test("what is there: bytes, commits, refs, unfinished ones; links and other kinds do not count", async () => {
   const { hub, settings } = await startFixture();

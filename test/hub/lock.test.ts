@@ -5,8 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { isLocked, withLock, type LockOptions } from "../../src/hub/lock.ts";
-import { hubErrorOf } from "./cache.ts";
-import { temporaryFolder } from "../../src/machine/folders.ts";
+import { hubErrorOf, temporaryFolder } from "./cache.ts";
 
 const flock = "flock"; // of util-linux
 const hasFlock = existsSync("/proc/locks") && spawnSync(flock, ["--version"]).status === 0;

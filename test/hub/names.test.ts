@@ -2,7 +2,14 @@ import { describe, expect, test } from "vitest";
 import { HubError } from "../../src/errors.ts";
 import { findCached } from "../../src/hub/find-cached.ts";
 import { placeOf } from "../../src/hub/layout.ts";
-import { checkCollisions, checkRepoFile, checkRepoName, checkRepoPath, checkRevision, quoted } from "../../src/hub/names.ts";
+import {
+  checkCollisions,
+  checkRepoFile,
+  checkRepoName,
+  checkRepoPath,
+  checkRevision,
+  quoted,
+} from "../../src/hub/names.ts";
 import { commit } from "./server.ts";
 
 export const hostilePaths = [

@@ -11,9 +11,8 @@ import { downloadFiles } from "../../src/hub/download-files.ts";
 import { missingBytes } from "../../src/hub/missing-bytes.ts";
 import type { HubSettings } from "../../src/hub/types.ts";
 import { verifyFiles } from "../../src/hub/verify-files.ts";
-import { blobsFolder, filesBelow, listed, repo, settingsFor } from "./cache.ts";
+import { blobsFolder, filesBelow, listed, repo, settingsFor, temporaryFolder } from "./cache.ts";
 import { commit, etagOf, servedFile, startHub, type ServedFile, type TestHub } from "./server.ts";
-import { temporaryFolder } from "../../src/machine/folders.ts";
 
 const script = fileURLToPath(new URL("pull.mjs", import.meta.url));
 const source = fileURLToPath(new URL("../../src/hub", import.meta.url));

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { numbered, outputPaths, prepareFolder, stagePicturePaths } from "../../src/run/outputs.ts";
-import { temporaryFolder } from "../../src/machine/folders.ts";
+import { temporaryFolder } from "../cli/run-cli.ts";
 
 describe("outputPaths", () => {
   test("one name as it is, several numbered from 1", () => {

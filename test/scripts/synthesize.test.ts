@@ -8,7 +8,7 @@ import { writeComponent } from "../../scripts/synthesize/write-component.ts";
 import { openWeights } from "../../src/weights/checkpoint.ts";
 import { readWeight } from "../../src/weights/find-weight.ts";
 import { goldenPath, hasGolden } from "../golden.ts";
-import { temporaryFolder } from "../../src/machine/folders.ts";
+import { temporaryFolder } from "../weights/files.ts";
 
 const cases = (
   [

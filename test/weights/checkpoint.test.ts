@@ -7,8 +7,7 @@ import { openWeights } from "../../src/weights/checkpoint.ts";
 import { readTensorAsFloat32, type TensorSource, writeSafetensors } from "../../src/weights/safetensors.ts";
 import type { Variant } from "../../src/weights/variants.ts";
 import { goldenPath } from "../golden.ts";
-import { safetensorsBytes } from "./files.ts";
-import { temporaryFolder } from "../../src/machine/folders.ts";
+import { safetensorsBytes, temporaryFolder } from "./files.ts";
 
 const u8 = (...values: number[]): TensorSource => ({
   dtype: "U8",

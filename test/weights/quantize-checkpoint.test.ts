@@ -23,7 +23,7 @@ import { readTensor } from "../../src/weights/safetensors.ts";
 import { readModuleCases } from "../golden-module.ts";
 import { goldenPath } from "../golden.ts";
 import { runNetwork } from "../run-graph.ts";
-import { temporaryFolder } from "../../src/machine/folders.ts";
+import { temporaryFolder } from "./files.ts";
 
 const source = goldenPath("checkpoints/if-i/text_encoder");
 

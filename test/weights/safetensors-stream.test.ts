@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readSafetensorsHeader, writeSafetensors } from "../../src/weights/safetensors.ts";
 import { type TensorLayout, writeSafetensorsStream } from "../../src/weights/safetensors-stream.ts";
-import { temporaryFolder } from "../../src/machine/folders.ts";
+import { temporaryFolder } from "./files.ts";
 
 const numbers = Float32Array.from({ length: 12 }, (_, at) => at);
 const layouts = new Map<string, TensorLayout>([

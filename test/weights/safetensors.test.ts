@@ -3,10 +3,15 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { CheckpointError, OutputError, ShapeError } from "../../src/errors.ts";
 import type { TensorData } from "../../src/weights/dtype.ts";
-import { readSafetensorsHeader, readTensor, readTensorAsFloat32, type TensorSource, writeSafetensors } from "../../src/weights/safetensors.ts";
+import {
+  readSafetensorsHeader,
+  readTensor,
+  readTensorAsFloat32,
+  type TensorSource,
+  writeSafetensors,
+} from "../../src/weights/safetensors.ts";
 import { goldenPath } from "../golden.ts";
-import { safetensorsBytes, temporaryFile } from "./files.ts";
-import { temporaryFolder } from "../../src/machine/folders.ts";
+import { safetensorsBytes, temporaryFile, temporaryFolder } from "./files.ts";
 
 const every: ReadonlyMap<string, TensorSource> = new Map<string, TensorSource>([
   ["bool", { dtype: "BOOL", shape: [3], data: Uint8Array.of(0, 1, 1) }],

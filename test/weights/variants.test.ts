@@ -5,7 +5,7 @@ import { CheckpointError } from "../../src/errors.ts";
 import { openWeights } from "../../src/weights/checkpoint.ts";
 import { listVariants, resolveVariant } from "../../src/weights/variants.ts";
 import { goldenPath } from "../golden.ts";
-import { temporaryFolder } from "../../src/machine/folders.ts";
+import { temporaryFolder } from "./files.ts";
 
 async function folderWith(...names: string[]): Promise<string> {
   const folder = await temporaryFolder();

@@ -13,7 +13,7 @@ import { missingKernels } from "./cuda-kernels.ts";
 import { tinyNetworks } from "./networks.ts";
 import { relativeError, runLowered } from "./run-lowered.ts";
 import { wideNetworks } from "./wide-networks.ts";
-import { temporaryFolder } from "../../../src/machine/folders.ts";
+import { temporaryFolder } from "../../weights/files.ts";
 
 /** Every way; maps of these sizes count as large. */
 const inBlocks = Object.entries(webgpuVariants)
