@@ -5,8 +5,8 @@ import { pathToFileURL } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { runPlan } from "../../src/executor/executor.ts";
 import { type ReadAhead, type ReadOwn, createReadAhead, createReadOwn, readFiles, roomBeside } from "../../src/executor/read-ahead.ts";
-import { planMemory } from "../../src/memory/predict-stages.ts";
-import { weightFiles } from "../../src/networks/stage-weights.ts";
+import { predictStages } from "../../src/memory/predict-stages.ts";
+import { weightFiles } from "../../src/networks/network-weights.ts";
 import type { Limits, StageNeed } from "../../src/memory/budget.ts";
 import type { Plan, Stage } from "../../src/plan/plan.ts";
 import { chooseSource } from "../../src/weights/variants.ts";
@@ -26,9 +26,12 @@ function temporaryFolder(): string {
 const tinyPlan = (): Plan => {
   const plan = planOf({});
   const stage = (name: "stage-1" | "stage-2" | "stage-3", folder: string, side: number): Stage => ({
+    kind: "diffusion",
     name,
     checkpoint: goldenPath("checkpoints", folder),
     selection: { numInferenceSteps: 2 },
+    scheduler: "DDPMScheduler",
+    steps: 2,
     guidanceScale: 7,
     width: side,
     height: side,
@@ -44,7 +47,7 @@ describe("what is read", () => {
     const plan = tinyPlan();
     const [, second, third] = plan.stages as [Stage, Stage, Stage];
     const seen: string[][] = [];
-    const readAhead = createReadAhead(plan, await planMemory(plan, limits), limits, {
+    const readAhead = createReadAhead(plan, await predictStages(plan, limits), limits, {
       available: () => 5e9,
       read: (files) => Promise.resolve(seen.push(files.map((file) => file)) && 0),
     });
@@ -58,9 +61,10 @@ describe("what is read", () => {
 
   test("beside T5, which runs once, first its own weights, as far as it maps them", async () => {
     const plan = tinyPlan();
-    const text: Stage = { name: "text-encoding", checkpoint: goldenPath("checkpoints", "if-i"), cleanCaption: false };
+    const checkpoint = goldenPath("checkpoints", "if-i");
+    const text: Stage = { kind: "text", name: "text-encoding", checkpoint, cleanCaption: false };
     const whole = { ...plan, stages: [text, ...plan.stages] };
-    const needs = (await planMemory(whole, limits)).map((need): StageNeed => ({
+    const needs = (await predictStages(whole, limits)).map((need): StageNeed => ({
       ...need,
       networks: need.networks.map((network) => ({ ...network, mappedBytes: 123 })),
     }));
@@ -75,14 +79,14 @@ describe("what is read", () => {
     expect(seen[1]?.room).toBeGreaterThan(4e9);
   });
 
-  test("a stage's own files, from its start, if it runs on a card", async () => {
+  test("a stage's own files, from its start, if it runs on a GPU", async () => {
     const plan = tinyPlan();
     const [first] = plan.stages as [Stage];
-    const [need] = (await planMemory(plan, limits)) as [StageNeed];
+    const [need] = (await predictStages(plan, limits)) as [StageNeed];
     const seen: string[] = [];
     const read = (files: readonly string[]): Promise<number> => Promise.resolve(seen.push(...files));
-    const readOwn = (own: StageNeed) =>
-      createReadOwn(plan, [own], limits, { available: () => 5e9, read })(first, never);
+    const readOwn = (stageNeed: StageNeed) =>
+      createReadOwn(plan, [stageNeed], limits, { available: () => 5e9, read })(first, never);
     await readOwn(need);
     expect(seen).toEqual([]);
     await readOwn({ ...need, gpuBytes: 1e9 });
@@ -109,7 +113,7 @@ describe("what is read", () => {
     const seen: unknown[] = [];
     const read = (files: readonly string[]): Promise<number> => Promise.resolve(seen.push(files));
     await createReadAhead(plan, [], limits, { available: () => 5e9, read })(first, second, never);
-    const needs = await planMemory(plan, limits);
+    const needs = await predictStages(plan, limits);
     const lost: Stage = { ...second, checkpoint: join(temporaryFolder(), "gone") };
     await createReadAhead(plan, needs, limits, { available: () => 5e9, read })(first, lost, never);
     expect(seen).toEqual([]);
@@ -154,18 +158,18 @@ describe("when", () => {
     writeFileSync(
       file,
       `const say = (message) => new Promise((resolve) => process.send(message, undefined, {}, resolve));
-      process.once("message", async (job) => {
-        await say({ type: "progress", step: 0, steps: 2, what: "loaded nothing yet" });
-        await say({ type: "note", text: "between" });
-        await say({ type: "progress", step: 1, steps: 2, what: "a step" });
-        await say({ type: "progress", step: 2, steps: 2, what: "a step" });
+      process.once("message", async () => {
+        await say({ type: "progress", job: 0, step: 0, steps: 2, what: "loaded nothing yet" });
+        await say({ type: "note", job: 0, text: "between" });
+        await say({ type: "progress", job: 0, step: 1, steps: 2, what: "a step" });
+        await say({ type: "progress", job: 0, step: 2, steps: 2, what: "a step" });
         ${end}
       });`,
     );
     return { worker: pathToFileURL(file), folder };
   }
   const plan = planOf({});
-  const endsWell = `await say({ type: "result" }); setImmediate(() => process.disconnect());`;
+  const endsWell = `await say({ type: "done" }); setImmediate(() => process.disconnect());`;
 
   /** Reads until it is told to stop. */
   function recorder(log: string[]): ReadAhead {
@@ -182,7 +186,7 @@ describe("when", () => {
 
   test("from the stage's first step to its end; beside the last one nothing", async () => {
     const log: string[] = [];
-    const options = { picturesOf: () => undefined, onNote: () => log.push("between"), readAhead: recorder(log) };
+    const options = { imagesOf: () => undefined, onNote: () => log.push("between"), readAhead: recorder(log) };
     await runPlan(plan, { ...workerThat(endsWell), ...options });
     const names = plan.stages.map(({ name }) => name);
     expect(log).toEqual([
@@ -201,7 +205,7 @@ describe("when", () => {
     };
     await runPlan(plan, {
       ...workerThat(endsWell),
-      picturesOf: () => undefined,
+      imagesOf: () => undefined,
       onNote: () => log.push("between"),
       readOwn,
     });
@@ -213,7 +217,7 @@ describe("when", () => {
     ["is killed", `process.kill(process.pid, "SIGKILL");`],
   ])("not after the stage %s", async (_, end) => {
     const log: string[] = [];
-    const running = runPlan(plan, { ...workerThat(end), picturesOf: () => undefined, readAhead: recorder(log) });
+    const running = runPlan(plan, { ...workerThat(end), imagesOf: () => undefined, readAhead: recorder(log) });
     await expect(running).rejects.toThrow(/no|SIGKILL/);
     expect(log).toEqual(["text-encoding > stage-1", "stopped before stage-1"]);
   });

@@ -1,13 +1,28 @@
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { runPlan } from "../../src/executor/executor.ts";
 import { RunFolder, readRunRecord } from "../../src/executor/run-folder.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { plainRequest } from "../plan/plain-request.ts";
 import { planOf } from "../plan/plan-of.ts";
+
+const disk = vi.hoisted(() => ({ isFull: false }));
+/** On a full disk a file can be made, and every write to it fails. */
+vi.mock("node:fs/promises", async (original) => {
+  const real = await original<typeof import("node:fs/promises")>();
+  return {
+    ...real,
+    async open(path: string, flags?: string) {
+      const handle = await real.open(path, flags);
+      if (!disk.isFull) return handle;
+      await handle.close();
+      return real.open("/dev/full", "w");
+    },
+  };
+});
 
 const plan = planOf({});
 const requests = [plainRequest];
@@ -144,13 +159,14 @@ test.skipIf(process.platform !== "linux" || !existsSync("/dev/full"))("a full di
   const folder = temporaryFolder();
   const runFolder = await RunFolder.open(folder, plan, requests, { resume: false });
   const before = readFileSync(join(folder, "run.json"), "utf8");
-  const stage = join(folder, "stage-1.safetensors");
-  writeFileSync(stage, "x");
-  const { symlinkSync } = await import("node:fs");
-  symlinkSync("/dev/full", join(folder, "run.json.tmp"));
-  await expect(runFolder.record("stage-1", [stage], undefined)).rejects.toMatchObject({
+  const file = join(folder, "stage-1.safetensors");
+  writeFileSync(file, "x");
+  disk.isFull = true;
+  onTestFinished(() => void (disk.isFull = false));
+  await expect(runFolder.record("stage-1", 0, [file], undefined)).rejects.toMatchObject({
     code: "OUTPUT",
     message: expect.stringMatching(/the disk is full; free some space/) as string,
   });
+  expect(readdirSync(folder).sort()).toEqual(["run.json", "stage-1.safetensors"]);
   expect(readFileSync(join(folder, "run.json"), "utf8")).toBe(before);
 });

@@ -1,11 +1,11 @@
-/** The child's work in this process: pictures that a stage's file holds are checked, hidden, signed and drawn. */
+/** The child's work in this process: images that a stage's file holds are checked, hidden, signed and drawn. */
 
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import type { StageJob, StageMessage } from "../../src/executor/protocol.ts";
-import { runStageJob } from "../../src/executor/run-stage.ts";
+import type { StageMessage, StageTask } from "../../src/executor/protocol.ts";
+import { runStageTask } from "../../src/executor/run-stage.ts";
 import { writeTensorFile } from "../../src/executor/stage-files.ts";
 import { readImage } from "../../src/image/read-image.ts";
 import { sliceBatch } from "../../src/math/layout.ts";
@@ -21,32 +21,43 @@ function temporaryFolder(): string {
   return folder;
 }
 
-const safetyJob = (folder: string, count: number, action: "black" | "blur"): StageJob => ({
-  stage: { name: "safety", checkpoint, action, of: { name: "stage-1", checkpoint } },
-  prompt: "p",
-  negativePrompt: "",
+const safetyTask = (
+  folder: string,
+  count: number,
+  { action, watermarker }: { action: "black" | "blur"; watermarker?: string },
+): StageTask => ({
+  stage: { kind: "safety", name: "safety", checkpoint, action, of: { name: "stage-1", checkpoint } },
   numImages: count,
   eta: 0,
   variant: "fp32",
-  seed: 1,
-  folder,
-  pictures: {
-    files: Array.from({ length: count }, (_, index) => ({ path: join(folder, `${index}.png`), parameters: "text" })),
-    watermarker: checkpoint,
-  },
+  lowMemory: {},
+  jobs: [
+    {
+      index: 0,
+      prompt: "p",
+      negativePrompt: "",
+      seed: 1,
+      folder,
+      images: {
+        files: Array.from({ length: count }, (_, index) => ({ path: join(folder, `${index}.png`), parameters: "text" })),
+        ...(watermarker ? { watermarker } : {}),
+        pasteBack: false,
+      },
+    },
+  ],
 });
 
 test.skipIf(!stored)(
-  "the reference's flagged pictures: black under the mark, a sentence each, the scores in a file",
+  "the reference's flagged images: black under the mark, a sentence each, the scores in a file",
   async () => {
     const folder = temporaryFolder();
     const images = await (await readResults("if_safety"))("images");
-    if (!images || !stored?.pil) throw new Error("the pictures are not stored");
+    if (!images || !stored?.pil) throw new Error("the images are not stored");
     await writeTensorFile(folder, "stage-1", images);
     const messages: StageMessage[] = [];
-    expect(
-      await runStageJob(safetyJob(folder, stored.pil.files.length, "black"), (message) => messages.push(message)),
-    ).toBeUndefined();
+    const task = safetyTask(folder, stored.pil.files.length, { action: "black", watermarker: checkpoint });
+    await runStageTask(task, (message) => messages.push(message));
+    expect(messages.at(-1)).toEqual({ type: "finished", job: 0 }); // it draws no random number
     for (const [index, file] of stored.pil.files.entries()) {
       const expected = await readImage(goldenPath("e2e", file));
       expect(shareOfDifferent(await readImage(join(folder, `${index}.png`)), expected), file).toBeLessThanOrEqual(
@@ -58,11 +69,11 @@ test.skipIf(!stored)(
     const wanted = stored.pil.files.flatMap((_, index) => [
       ...((unsafe?.[index] ?? 0) > 0.5
         ? [
-            `Picture ${index + 1} may show something not safe for work (score ${unsafe?.[index]?.toFixed(2)}, limit 0.5)`,
+            `Image ${index + 1} may show something not safe for work (score ${unsafe?.[index]?.toFixed(2)}, limit 0.5)`,
           ]
         : []),
       ...((marked?.[index] ?? 0) > 0.5
-        ? [`Picture ${index + 1} may show the watermark of a stock picture (score ${marked?.[index]?.toFixed(2)}`]
+        ? [`Image ${index + 1} may show the watermark of a stock image (score ${marked?.[index]?.toFixed(2)}`]
         : []),
     ]);
     expect(wanted.length).toBeGreaterThan(0);
@@ -74,13 +85,12 @@ test.skipIf(!stored)(
   },
 );
 
-test.skipIf(!stored)("blurred, a flagged picture keeps its size and loses its detail", async () => {
+test.skipIf(!stored)("blurred, a flagged image keeps its size and loses its detail", async () => {
   const folder = temporaryFolder();
   const images = await (await readResults("if_safety"))("images");
-  if (!images) throw new Error("the pictures are not stored");
+  if (!images) throw new Error("the images are not stored");
   await writeTensorFile(folder, "stage-1", sliceBatch(images, 1, 2));
-  const { pictures, ...job } = safetyJob(folder, 1, "blur");
-  await runStageJob({ ...job, pictures: { files: pictures?.files ?? [] } }, () => undefined);
+  await runStageTask(safetyTask(folder, 1, { action: "blur" }), () => undefined);
   const { data, width, height } = await readImage(join(folder, "0.png"));
   expect([width, height]).toEqual([24, 24]);
   const reds = data.filter((_, at) => at % 3 === 0);

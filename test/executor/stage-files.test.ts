@@ -5,13 +5,26 @@ import {
   readFileSync,
   readdirSync,
   rmSync,
-  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
-import { readTensorFile, writeTensorFile, writeTextFile } from "../../src/executor/stage-files.ts";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { readTensorFile, writeTensorFile, writeBytes } from "../../src/executor/stage-files.ts";
+
+const disk = vi.hoisted(() => ({ isFull: false }));
+/** On a full disk a file can be made, and every write to it fails. */
+vi.mock("node:fs/promises", async (original) => {
+  const real = await original<typeof import("node:fs/promises")>();
+  return {
+    ...real,
+    async writeFile(...[path, content, options]: Parameters<typeof real.writeFile>) {
+      if (!disk.isFull) return real.writeFile(path, content, options);
+      await real.writeFile(path, "", options);
+      return real.writeFile("/dev/full", content);
+    },
+  };
+});
 
 function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "if-gen-test-"));
@@ -34,7 +47,7 @@ test("what cannot be written is one clear error each, and leaves nothing behind"
   mkdirSync(join(folder, "safety.json"));
   const refusals = [
     () => writeTensorFile(folder, "stage-1", tensor),
-    () => writeTextFile(join(folder, "safety.json"), "[]"),
+    () => writeBytes(join(folder, "safety.json"), "[]"),
     () => writeTensorFile(join(folder, "gone"), "stage-1", tensor),
   ];
   const ends = ["it is a folder; give a file name", "it is a folder; give a file name", "its folder does not exist"];
@@ -52,11 +65,12 @@ test.skipIf(!existsSync("/dev/full"))("a full disk leaves the text that was ther
   const folder = temporaryFolder();
   const file = join(folder, "safety.json");
   writeFileSync(file, "before");
-  symlinkSync("/dev/full", `${file}.tmp`);
-  await expect(writeTextFile(file, "after")).rejects.toMatchObject({
+  disk.isFull = true;
+  onTestFinished(() => void (disk.isFull = false));
+  await expect(writeBytes(file, "after")).rejects.toMatchObject({
     code: "OUTPUT",
     message: expect.stringContaining("the disk is full; free some space") as string,
   });
   expect(readFileSync(file, "utf8")).toBe("before");
-  expect(existsSync(`${file}.tmp`)).toBe(false);
+  expect(readdirSync(folder)).toEqual(["safety.json"]);
 });

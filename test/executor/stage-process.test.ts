@@ -13,7 +13,7 @@ function failureOf(body: string, budgetBytes?: number): Promise<unknown> {
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, "worker.mjs");
   writeFileSync(file, `process.once("message", async () => { ${body} });`);
-  const options = { folder, worker: pathToFileURL(file), picturesOf: () => undefined };
+  const options = { folder, worker: pathToFileURL(file), imagesOf: () => undefined };
   return runPlan(planOf({}), { ...options, ...(budgetBytes === undefined ? {} : { budgetBytes }) }).then(
     () => "it succeeded",
     (error: unknown) => error,

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import { UsageError } from "../../src/errors.ts";
-import { availableMemory } from "../../src/machine/available-memory.ts";
 import { type NetworkNeed, type StageNeed, checkBudget, chooseLimits, judge } from "../../src/memory/budget.ts";
 import { budgetTable } from "../../src/memory/budget-table.ts";
 import { parseBytes } from "../../src/memory/bytes.ts";
@@ -21,7 +20,7 @@ function need(stage: StageNeed["stage"], privateBytes: number, mappedBytes: numb
   return {
     stage,
     networks: [network],
-    thrift: {},
+    lowMemory: {},
     privateBytes,
     peakBytes,
     verdict: judge(privateBytes, peakBytes, limits),
@@ -51,9 +50,9 @@ test("stages that fit one after the other are accepted whatever their sum; one t
 });
 
 test("the table says what is done to fit", () => {
-  const table = budgetTable([{ ...need("stage-3", 2e9, 1e9), thrift: { maxBatch: 1, stripBytes: 2 ** 26 } }], limits);
+  const table = budgetTable([{ ...need("stage-3", 2e9, 1e9), lowMemory: { microBatch: 1, tileBytes: 2 ** 26 } }], limits);
   expect(table).toMatch(
-    /stage-3 +UNet +1\.00 +1\.00 +1\.90 +0\.10 +3\.00 +- {2}fits, 1 at a time, decoder in strips$/m,
+    /stage-3 +UNet +1\.00 +1\.00 +1\.90 +0\.10 +3\.00 +- {2}fits, micro-batches of 1, tiled decoding$/m,
   );
 });
 
@@ -82,51 +81,5 @@ describe("the limits", () => {
     expect(chooseLimits(machine, { budget: "machine" }).ramBytes).toBe(64e9);
     expect(chooseLimits({ ...machine, bytes: 6e9 }, { budget: "colab" }).ramBytes).toBe(13e9);
     expect(chooseLimits(machine, { ram: 20e9, vram: 8e9 })).toMatchObject({ ramBytes: 20e9, vramBytes: 8e9 });
-  });
-});
-
-describe("free memory", () => {
-  const reading =
-    (files: Readonly<Record<string, string>>) =>
-    (path: string): string => {
-      const text = files[path];
-      if (text === undefined) throw new Error(`no ${path}`);
-      return text;
-    };
-  const meminfo = "MemTotal:       24000000 kB\nMemFree:         1000000 kB\nMemAvailable:   20000000 kB\n";
-
-  test("is the machine's where there is no tighter group", () => {
-    const free = availableMemory(1, reading({ "/proc/meminfo": meminfo }));
-    expect(free).toEqual({ bytes: 20_000_000 * 1024, source: "machine" });
-    expect(availableMemory(123, reading({}))).toEqual({ bytes: 123, source: "machine" });
-  });
-
-  test("is what a group has left, its page cache not counted; an outer group may be tighter", () => {
-    const files = {
-      "/proc/meminfo": meminfo,
-      "/proc/self/cgroup": "0::/user/job\n",
-      "/sys/fs/cgroup/memory.max": "max\n",
-      "/sys/fs/cgroup/memory.current": "1\n",
-      "/sys/fs/cgroup/user/job/memory.max": "13000000000\n",
-      "/sys/fs/cgroup/user/job/memory.current": "9000000000\n",
-      "/sys/fs/cgroup/user/job/memory.stat": "anon 1000000000\ninactive_file 5000000000\nactive_file 3000000000\n",
-    };
-    expect(availableMemory(1, reading(files))).toEqual({ bytes: 12e9, source: "cgroup" });
-    const outer = {
-      "/sys/fs/cgroup/user/memory.max": "2000000000",
-      "/sys/fs/cgroup/user/memory.current": "500000000",
-    };
-    expect(availableMemory(1, reading({ ...files, ...outer }))).toEqual({ bytes: 1.5e9, source: "cgroup" });
-  });
-
-  test("of a version 1 group", () => {
-    const files = {
-      "/proc/meminfo": meminfo,
-      "/proc/self/cgroup": "5:cpu,cpuacct:/\n4:memory:/docker/abc\n",
-      "/sys/fs/cgroup/memory/memory.limit_in_bytes": "8000000000",
-      "/sys/fs/cgroup/memory/memory.usage_in_bytes": "3000000000",
-      "/sys/fs/cgroup/memory/memory.stat": "total_inactive_file 1000000000\ntotal_active_file 0\n",
-    };
-    expect(availableMemory(1, reading(files))).toEqual({ bytes: 6e9, source: "cgroup" });
   });
 });

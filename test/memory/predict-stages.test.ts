@@ -4,12 +4,12 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { networkNeed, networkNeedOnCard } from "../../src/memory/predict-network.ts";
-import { planMemory } from "../../src/memory/predict-stages.ts";
+import { predictNetwork } from "../../src/memory/predict-network.ts";
+import { predictStages } from "../../src/memory/predict-stages.ts";
 import { type StageNetwork, stageNetworks } from "../../src/networks/stage-networks.ts";
-import { asQuantized } from "../../src/networks/stage-weights.ts";
+import { asQuantized } from "../../src/networks/network-weights.ts";
 import { checkBudget, judge } from "../../src/memory/budget.ts";
-import type { Plan, Stage } from "../../src/plan/plan.ts";
+import type { PlacedRun, Stage } from "../../src/plan/plan.ts";
 import type { WeightEntry, WeightTable } from "../../src/weights/checkpoint.ts";
 import { elementCount } from "../../src/math/tensor.ts";
 import { isQuantized } from "../../src/weights/quantized-layout.ts";
@@ -18,33 +18,23 @@ import { budgetTable } from "../../src/memory/budget-table.ts";
 
 const colab = { ramBytes: 13e9, ramSource: "test", vramBytes: 15e9 };
 
-function planFor(checkpoints: readonly [string, string, string], sides: readonly number[], numImages = 1): Plan {
-  const stage = (name: "stage-1" | "stage-2" | "stage-3", at: number) =>
-    ({
-      name,
-      checkpoint: checkpoints[at] ?? "",
-      selection: { numInferenceSteps: 2 },
-      guidanceScale: 7,
-      width: sides[at] ?? 0,
-      height: sides[at] ?? 0,
-    }) as const;
+function planFor(checkpoints: readonly [string, string, string], sides: readonly number[], numImages = 1): PlacedRun {
+  const stage = (name: "stage-1" | "stage-2" | "stage-3", at: number): Stage => ({
+    kind: "diffusion",
+    name,
+    checkpoint: checkpoints[at] ?? "",
+    selection: { numInferenceSteps: 2 },
+    scheduler: "DDPMScheduler",
+    steps: 2,
+    guidanceScale: 7,
+    width: sides[at] ?? 0,
+    height: sides[at] ?? 0,
+  });
   return {
-    version: "0",
-    command: "txt2img",
-    model: "test",
-    prompt: "",
-    negativePrompt: "",
-    seed: 0,
+    jobs: [{ prompt: "", negativePrompt: "", seed: 0 }],
     numImages,
-    eta: 0,
-    watermark: false,
-    stages: [
-      { name: "text-encoding", checkpoint: checkpoints[0], cleanCaption: true },
-      stage("stage-1", 0),
-      stage("stage-2", 1),
-      stage("stage-3", 2),
-    ],
-    notes: [],
+    stages: [textStage(checkpoints[0]), stage("stage-1", 0), stage("stage-2", 1), stage("stage-3", 2)],
+    gpuStages: {},
   };
 }
 
@@ -62,10 +52,10 @@ describe("at full size", () => {
     const plan = planFor(checkpoints, [64, 256, 1024], numImages);
     const networks: StageNetwork[] = [];
     for (const stage of plan.stages) networks.push(...(await stageNetworks(plan, stage)));
-    return networks.map((network) => networkNeed(network, weightsOf(network, textBits), {}));
+    return networks.map((network) => predictNetwork(network, weightsOf(network, textBits), {}, "cpu"));
   };
 
-  test("each network fits into 13 GB, one picture, with guidance; their sum does not", async () => {
+  test("each network fits into 13 GB, one image, with guidance; their sum does not", async () => {
     const needs = await needsOf(1, 8);
     expect(needs.map(({ network }) => network)).toEqual(["T5", "UNet", "UNet", "CLIP text", "UNet", "VAE decoder"]);
     expect(needs.filter((need) => judge(need.privateBytes, need.peakBytes, colab) !== "fits")).toEqual([]);
@@ -82,26 +72,26 @@ describe("at full size", () => {
   test("T5 in 4 bits has less than 2.9 GB of weights and takes less than 3 GB, little of it private", async () => {
     const [t5] = await stageNetworks(planFor(checkpoints, [64, 256, 1024]), textStage(checkpoints[0]));
     if (!t5) throw new Error("the text stage has no network");
-    const need = networkNeed(t5, asQuantized(weightsOf(t5, 16), 4), {});
+    const need = predictNetwork(t5, asQuantized(weightsOf(t5, 16), 4), {}, "cpu");
     expect(need.weightBytes).toBeLessThan(2.9e9);
     expect(need.weightBytes).toBeGreaterThan(2.8e9);
     expect(need.peakBytes).toBeLessThan(3e9);
     expect(need.privateBytes).toBeLessThan(0.5e9);
   });
 
-  test("IF-I-XL in 8 bits takes less than 6.8 GB of a card, in turns less than 5.5, and half the weights", async () => {
+  test("IF-I-XL in 8 bits takes less than 6.8 GB of a GPU, in micro-batches less than 5.5, and half the weights", async () => {
     const plan = planFor(checkpoints, [64, 256, 1024]);
     const stage1 = plan.stages.find(({ name }) => name === "stage-1");
     const [xl] = stage1 ? await stageNetworks(plan, stage1) : [];
     if (!xl) throw new Error("stage 1 has no network");
     const stored = weightsOf(xl, 16);
-    const need = networkNeedOnCard(xl, asQuantized(stored, "unet"), {}, "webgpu");
+    const need = predictNetwork(xl, asQuantized(stored, "unet"), {}, "webgpu");
     expect(need.gpuBytes).toBeLessThan(6.8e9);
-    expect(networkNeedOnCard(xl, asQuantized(stored, "unet"), { maxBatch: 1 }, "webgpu").gpuBytes).toBeLessThan(5.5e9);
-    expect(need.weightBytes / networkNeedOnCard(xl, stored, {}, "webgpu").weightBytes).toBeLessThan(0.54);
-    const onProcessor = networkNeed(xl, asQuantized(stored, "unet"), {});
-    expect(onProcessor.mappedBytes).toBeLessThan(0.54 * networkNeed(xl, stored, {}).mappedBytes);
-    expect(onProcessor.peakBytes).toBeLessThan(8e9); // 10.6 in float16
+    expect(predictNetwork(xl, asQuantized(stored, "unet"), { microBatch: 1 }, "webgpu").gpuBytes).toBeLessThan(5.5e9);
+    expect(need.weightBytes / predictNetwork(xl, stored, {}, "webgpu").weightBytes).toBeLessThan(0.54);
+    const onCpu = predictNetwork(xl, asQuantized(stored, "unet"), {}, "cpu");
+    expect(onCpu.mappedBytes).toBeLessThan(0.54 * predictNetwork(xl, stored, {}, "cpu").mappedBytes);
+    expect(onCpu.peakBytes).toBeLessThan(8e9); // 10.6 in float16
   });
 
   /** docs/memory.md: peaks in MB, measured on NVIDIA H200s. Blocks: the step by itself; the rest: the chain's stages. */
@@ -123,7 +113,7 @@ describe("at full size", () => {
       if (!network) throw new Error(`${name} has no ${which}`);
       const stored = weightsOf(network, 16);
       const weights = as === "blocks" ? asQuantized(stored, "unet") : stored;
-      const predicted = (networkNeedOnCard(network, weights, {}, "webgpu").gpuBytes ?? 0) / 1e6;
+      const predicted = (predictNetwork(network, weights, {}, "webgpu").gpuBytes ?? 0) / 1e6;
       expect(predicted / measured).toBeGreaterThan(0.95);
       expect(predicted / measured).toBeLessThan(1.1);
     },
@@ -133,19 +123,19 @@ describe("at full size", () => {
   test.each([
     ["stage-1", "UNet", "stored", {}, 804],
     ["stage-1", "UNet", "blocks", {}, 1011],
-    ["stage-1", "UNet", "blocks", { maxBatch: 1 }, 998],
+    ["stage-1", "UNet", "blocks", { microBatch: 1 }, 998],
     ["stage-2", "UNet", "stored", {}, 372],
     ["stage-2", "UNet", "blocks", {}, 485],
     ["stage-3", "CLIP text", "stored", {}, 411],
   ] as const)(
-    "RAM beside a card, %s, %s, %s %o: as measured, %i MB, to 20 percent and none below",
-    async (name, which, as, thrift, measured) => {
+    "RAM beside a GPU, %s, %s, %s %o: as measured, %i MB, to 20 percent and none below",
+    async (name, which, as, lowMemory, measured) => {
       const plan = planFor(checkpoints, [64, 256, 1024]);
       const stage = plan.stages.find((one) => one.name === name);
       const network = (stage ? await stageNetworks(plan, stage) : []).find((one) => one.name === which);
       if (!network) throw new Error(`${name} has no ${which}`);
       const weights = as === "blocks" ? asQuantized(weightsOf(network, 16), "unet") : weightsOf(network, 16);
-      const predicted = networkNeedOnCard(network, weights, thrift, "webgpu").peakBytes / 1e6;
+      const predicted = predictNetwork(network, weights, lowMemory, "webgpu").peakBytes / 1e6;
       expect(predicted / measured).toBeGreaterThan(1);
       expect(predicted / measured).toBeLessThan(1.2);
     },
@@ -157,12 +147,12 @@ describe("at full size", () => {
     const needFor = async (activations: "float32" | "int8"): Promise<number> => {
       const [t5] = await stageNetworks({ ...plan, textEncoder: { bits: 8, cache: "/none", activations } }, stage);
       if (!t5) throw new Error("the text stage has no network");
-      return networkNeed(t5, weightsOf(t5, 8), {}).activationBytes;
+      return predictNetwork(t5, weightsOf(t5, 8), {}, "cpu").activationBytes;
     };
     expect((await needFor("int8")) / (await needFor("float32"))).toBeLessThan(0.5);
   });
 
-  test("eight pictures at once do not fit the upscaler: they take turns", async () => {
+  test("eight images at once do not fit the upscaler: they need micro-batches", async () => {
     const [, , , , unet] = await needsOf(8, 8);
     expect(unet?.peakBytes).toBeGreaterThan(13e9);
   });
@@ -174,12 +164,12 @@ describe("at full size", () => {
   });
 });
 
-describe("on a graphics card", () => {
+describe("on a GPU", () => {
   const plan = planFor(tiny, [24, 48, 192]);
-  const onCard = { ...plan, gpuStages: { "stage-1": "cuda", "stage-2": "cuda", "stage-3": "webgpu" } } as const;
+  const onGpu = { ...plan, gpuStages: { "stage-1": "cuda", "stage-2": "cuda", "stage-3": "webgpu" } } as const;
 
-  test("weights and activations are on the card, and nothing is mapped", async () => {
-    const [text, ...drawing] = await planMemory(onCard, colab);
+  test("weights and activations are on the GPU, and nothing is mapped", async () => {
+    const [text, ...drawing] = await predictStages(onGpu, colab);
     expect(text?.gpuBytes).toBeUndefined();
     for (const { networks, verdict } of drawing) {
       expect(verdict).toBe("fits");
@@ -194,54 +184,59 @@ describe("on a graphics card", () => {
     const [network] = await stageNetworks(plan, plan.stages[1] as Stage);
     if (!network) throw new Error("stage 1 has no network");
     const weights = weightsOf(network, 16);
-    const halves = networkNeedOnCard(network, weights, {}, "cuda").activationBytes;
-    const floats = networkNeedOnCard({ ...network, fitsFloat16: false }, weights, {}, "cuda").activationBytes;
+    const halves = predictNetwork(network, weights, {}, "cuda").activationBytes;
+    const floats = predictNetwork({ ...network, fitsFloat16: false }, weights, {}, "cuda").activationBytes;
     expect(floats / halves).toBeGreaterThan(1.9);
   });
 
-  test("a card that is too small: fewer at a time, then a clear end", async () => {
-    const many = { ...planFor(tiny, [24, 48, 192], 8), gpuStages: onCard.gpuStages };
-    const [, whole] = await planMemory(many, colab);
-    const [, thrifty] = await planMemory(many, { ...colab, vramBytes: (whole?.gpuBytes ?? 0) - 1 });
-    expect(thrifty?.thrift.maxBatch).toBeLessThan(16);
-    expect(thrifty?.verdict).toBe("fits");
+  test("a GPU that is too small: fewer at a time, then a clear end", async () => {
+    const many = { ...planFor(tiny, [24, 48, 192], 8), gpuStages: onGpu.gpuStages };
+    const [, whole] = await predictStages(many, colab);
+    const [, micro] = await predictStages(many, { ...colab, vramBytes: (whole?.gpuBytes ?? 0) - 1 });
+    expect(micro?.lowMemory.microBatch).toBeLessThan(16);
+    expect(micro?.verdict).toBe("fits");
     const small = { ...colab, vramBytes: 1000 };
-    const needs = await planMemory(many, small);
+    const needs = await predictStages(many, small);
     expect(needs.map(({ verdict }) => verdict)).toEqual(["fits", "too large", "too large", "too large"]);
     expect(() => checkBudget(needs, small)).toThrow(/stage-1 needs .* GB of GPU memory \(predicted\)/);
     expect(budgetTable(needs, small)).toMatch(/GPU: predicted; webgpu as measured on NVIDIA .*, cuda .* not measured/);
   });
 });
 
-describe("the least thrift that fits", () => {
+describe("the mildest low-memory mode that fits", () => {
   test("none, where all fits", async () => {
-    const needs = await planMemory(planFor(tiny, [24, 48, 192], 4), colab);
-    expect(needs.map(({ thrift, verdict }) => ({ thrift, verdict }))).toEqual(
-      needs.map(() => ({ thrift: {}, verdict: "fits" })),
+    const needs = await predictStages(planFor(tiny, [24, 48, 192], 4), colab);
+    expect(needs.map(({ lowMemory, verdict }) => ({ lowMemory, verdict }))).toEqual(
+      needs.map(() => ({ lowMemory: {}, verdict: "fits" })),
     );
   });
 
-  test("pictures in turns; a small decoder's large maps in strips at any rate", async () => {
+  test("micro-batches; a small decoder's large feature maps in tiles at any rate", async () => {
     const plan = planFor(tiny, [64, 128, 2048], 4);
-    const whole = (await planMemory(plan, colab)).at(-1);
-    expect(whole?.thrift).toEqual({ stripBytes: expect.any(Number) as number });
+    const whole = (await predictStages(plan, colab)).at(-1);
+    expect(whole?.lowMemory).toEqual({ tileBytes: expect.any(Number) as number });
     const [, unet] = whole?.networks ?? [];
-    const thriftiest = (await planMemory(plan, { ...colab, ramBytes: 1 })).at(-1);
-    const ramBytes = thriftiest?.peakBytes ?? 0;
+    const smallest = (await predictStages(plan, { ...colab, ramBytes: 1 })).at(-1);
+    const ramBytes = smallest?.peakBytes ?? 0;
     expect(unet?.peakBytes).toBeGreaterThan(ramBytes);
-    const [stage] = (await planMemory(plan, { ...colab, ramBytes })).slice(-1);
+    const [stage] = (await predictStages(plan, { ...colab, ramBytes })).slice(-1);
     expect(stage?.verdict).toBe("fits");
-    expect(stage?.thrift.maxBatch).toBeLessThan(8);
-    expect(stage?.thrift.stripBytes).toBeGreaterThan(0);
+    expect(stage?.lowMemory.microBatch).toBeLessThan(8);
+    expect(stage?.lowMemory.tileBytes).toBeGreaterThan(0);
   });
 
   test("nothing helps against a budget below the process itself", async () => {
-    const needs = await planMemory(planFor(tiny, [24, 48, 192]), { ...colab, ramBytes: 5e7 });
+    const needs = await predictStages(planFor(tiny, [24, 48, 192]), { ...colab, ramBytes: 5e7 });
     expect(needs.map(({ verdict }) => verdict)).toEqual(needs.map(() => "too large"));
   });
 });
 
-const textStage = (checkpoint: string): Stage => ({ name: "text-encoding", checkpoint, cleanCaption: true });
+const textStage = (checkpoint: string): Stage => ({
+  kind: "text",
+  name: "text-encoding", 
+  checkpoint,
+  cleanCaption: true,
+});
 
 /** The published configs as checkpoints without weights. */
 function published(): string {

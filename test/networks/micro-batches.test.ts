@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
-import { withIfUnet } from "../../src/networks/components.ts";
-import { batchPerTurn, inTurns } from "../../src/networks/micro-batches.ts";
+import { buildIfUnet } from "../../src/models/if-unet.ts";
 import { readIfUnetConfig } from "../../src/models/if-unet-config.ts";
+import { describeIfUnet } from "../../src/networks/if-unet.ts";
+import { inMicroBatches, microBatchOf, withoutRepeats } from "../../src/networks/micro-batches.ts";
+import { withNetwork } from "../../src/networks/open-network.ts";
 import { goldenPath } from "../golden.ts";
 
 test.each([
@@ -11,25 +13,29 @@ test.each([
   [7, 4, 1],
   [2, 100, 2],
   [2, 0, 1],
-])("a batch of %d, at most %s at once: %d", (batch, most, own) => {
-  expect(batchPerTurn(batch, most)).toBe(own);
+])("a batch of %d, at most %s at once: %d", (batch, most, size) => {
+  expect(microBatchOf(batch, most)).toBe(size);
 });
 
-test("samples in turns give what they give at once", async () => {
-  const { encoder_hid_dim: width } = await readIfUnetConfig(goldenPath("checkpoints/if-i/unet"));
-  const shape = { batch: 4, height: 24, width: 24, textLength: 5 };
+test("samples in micro-batches give what they give at once", async () => {
+  const checkpoint = goldenPath("checkpoints/if-i");
+  const config = await readIfUnetConfig(goldenPath("checkpoints/if-i/unet"));
+  const shape = { images: 4, guidanceScale: 1, width: 24, height: 24 };
+  const description = {
+    ...(await describeIfUnet(checkpoint, shape)),
+    build: (batch: number) => buildIfUnet(config, { batch, height: 24, width: 24, textLength: 5 }),
+  };
   const wave = (length: number, phase: number): Float32Array =>
     Float32Array.from({ length }, (_, at) => Math.sin(at * 0.37 + phase));
   const feeds = {
     sample: wave(4 * 3 * 24 * 24, 0),
     timestep: Float32Array.of(900, 500, 100, 3),
-    encoder_hidden_states: wave(4 * 5 * width, 1),
+    encoder_hidden_states: wave(4 * 5 * config.encoder_hid_dim, 1),
   };
-  const run = (maxBatch?: number): Promise<ArrayLike<number>> =>
-    withIfUnet(
-      goldenPath("checkpoints/if-i"),
-      shape,
-      { executionProvider: "cpu", ...(maxBatch === undefined ? {} : { maxBatch }) },
+  const run = (microBatch?: number): Promise<ArrayLike<number>> =>
+    withNetwork(
+      description,
+      { executionProvider: "cpu", ...(microBatch === undefined ? {} : { microBatch }) },
       async (network) => (await network(feeds)).data,
     );
   const [whole, halves, single] = [await run(), await run(2), await run(1)];
@@ -41,6 +47,19 @@ test("samples in turns give what they give at once", async () => {
 });
 
 test("numbers that cannot be shared out are a mistake of ours", async () => {
-  const run = inTurns(() => Promise.resolve(new Map()), 2);
-  await expect(run({ sample: new Float32Array(3) })).rejects.toThrow(/3 numbers of sample cannot take 2 turns/);
+  const run = inMicroBatches(() => Promise.resolve(new Map()), 2);
+  await expect(run({ sample: new Float32Array(3) })).rejects.toThrow(/3 numbers of sample cannot be split into 2 micro-/);
+});
+
+test("an input that takes one sample of a batch that repeats is fed the first", async () => {
+  const fed: Record<string, ArrayLike<number | bigint>>[] = [];
+  const run = withoutRepeats(
+    (feeds) => {
+      fed.push(feeds);
+      return Promise.resolve(new Map());
+    },
+    { inputs: [{ name: "text", dtype: "float32", shape: [1, 2] }] },
+  );
+  await run({ text: Float32Array.of(1, 2, 1, 2), sample: Float32Array.of(3, 4) });
+  expect(fed).toEqual([{ text: Float32Array.of(1, 2), sample: Float32Array.of(3, 4) }]);
 });

@@ -61,8 +61,8 @@ export async function installGlobally(tarball: string, prefix: string): Promise<
 }
 
 /** @returns a new folder, removed at the end of the test, or when `whenDone` says: `afterAll` for one that tests share. */
-export function temporaryFolder(whenDone: (remove: () => void) => void = onTestFinished): string {
+export function temporaryFolder(whenDone: (remove: () => void, timeoutMs: number) => void = onTestFinished): string {
   const folder = mkdtempSync(join(tmpdir(), "if-gen-package-"));
-  whenDone(() => rmSync(folder, { recursive: true, force: true }));
+  whenDone(() => rmSync(folder, { recursive: true, force: true }), INSTALL_TIMEOUT_MS);
   return folder;
 }
