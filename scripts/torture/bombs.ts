@@ -136,7 +136,14 @@ export async function makeBombs(
     ["words", "a photo of a cat ".repeat(7_300)], ["x.com@", `${"a.".repeat(60_000)}com@`], [".png", "a.png".repeat(25_000)], ["1x1x", "1x".repeat(62_500)], ["&#x", "&#x41".repeat(25_000)], ["10 MB", fill("a cat. ")],
     ["marks", `a${"\u0301".repeat(120_000)}`], ["<![", "<![if ".repeat(20_000)], ["words_", "a_".repeat(60_000)], ["1.1.", "1.".repeat(62_500)], ["@", "@a".repeat(60_000)], ["free", "free ".repeat(25_000)], [" : ", "a : ".repeat(30_000)], ["a/", "a/".repeat(60_000)], ["mixed case", "aB ".repeat(40_000)],
   ]; // prettier-ignore
-  for (const [name, text] of prompts) {
+  for (const [name, whole] of prompts.flatMap(
+    ([kind, text]) =>
+      [
+        [kind, text],
+        [`${kind}, 10,000`, text.slice(0, 10_000)],
+      ] as const,
+  )) {
+    const text = whole;
     add(`prompt: ${name}`, "prompt", "prompt.txt", text);
     add(`prompt to T5: ${name}`, "t5Prompt", "prompt.txt", text, "t5");
     add(`prompt to CLIP: ${name}`, "clipPrompt", "prompt.txt", text, "clip");

@@ -7,6 +7,7 @@
 
 import { type ClipVocabulary, readClipVocabulary } from "./clip-vocabulary.ts";
 import { splitClipWords, splitFastClipWords, writeInBytes } from "./clip-words.ts";
+import { checkPromptLength } from "./prompt-length.ts";
 import { pythonStrip } from "./python-text.ts";
 import { assignIds, readSpecialTokens, type AddedToken, type SpecialRole } from "./special-tokens.ts";
 import { padTokens, type TextTokenizer } from "./text-tokenizer.ts";
@@ -45,6 +46,7 @@ export async function createClipTokenizer(folder: string): Promise<TextTokenizer
   return {
     vocabSize: 1 + [...ids, ...added.map((token) => token.id)].reduce((a, b) => Math.max(a, b)),
     encode(text, maxLength) {
+      checkPromptLength(text);
       const { ids } = tokenizer.encode(text, { add_special_tokens: false });
       const cut = ids.slice(maxLength - 2);
       const truncated = cut.length > 0 ? pythonStrip(tokenizer.decode(cut, cleanUp)) : "";

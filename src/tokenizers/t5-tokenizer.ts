@@ -10,6 +10,7 @@ import { listLimits } from "../files/json.ts";
 import { createNormalizer } from "./sentencepiece-normalizer.ts";
 import { createUnigram } from "./sentencepiece-unigram.ts";
 import { parseSpieceModel, type SpieceModel } from "./spiece-model.ts";
+import { checkPromptLength } from "./prompt-length.ts";
 import { pythonRegExp } from "./python-text.ts";
 import { assignIds, readSpecialTokens, type AddedToken, type SpecialTokens } from "./special-tokens.ts";
 import { createT5Decoder } from "./t5-decoder.ts";
@@ -45,6 +46,7 @@ export async function createT5Tokenizer(folder: string): Promise<TextTokenizer> 
   return {
     vocabSize: added.reduce((size, token) => Math.max(size, token.id + 1), model.pieces.length),
     encode(text, maxLength) {
+      checkPromptLength(text);
       const { ids } = tokenizer.encode(stripAround(text), { add_special_tokens: false });
       const all = addEos(ids);
       const truncated = all.length > maxLength ? decode(all.slice(maxLength - 1, -1)) : "";
