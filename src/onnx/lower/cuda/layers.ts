@@ -80,7 +80,8 @@ export const linear =
     const stored = node.inputs[1] ? context.stored(node.inputs[1]) : undefined;
     const bias = node.inputs[2] ? context.lowered(node.inputs[2]) : null;
     if (inBlocks(stored)) return withBias(g, multiplyBlocks(g, inputOf(context, node, 0), stored, null), bias);
-    if (way === "gemm") return linearAsGemm(context, node);
+    const isSmall = node.output.shape.length === 2; // a row for each sample: one operation instead of two
+    if (way === "gemm" || isSmall) return linearAsGemm(context, node);
     return withBias(g, fusedMatMul(g, inputOf(context, node, 0), inputOf(context, node, 1)), bias);
   };
 
