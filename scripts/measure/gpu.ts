@@ -44,6 +44,7 @@ const { values, positionals } = parseArgs({
     alone: { type: "boolean", default: false },
     without: { type: "string" },
     settings: { type: "string" },
+    "memory-pattern": { type: "string" },
     hoisted: { type: "boolean", default: false },
     cold: { type: "boolean", default: false },
     "read-ahead": { type: "boolean", default: false },
@@ -76,6 +77,7 @@ async function child(variant: string): Promise<void> {
     ...values,
     variant,
     sparesCard: values["spares-card"],
+    ...(values["memory-pattern"] === undefined ? {} : { memoryPattern: values["memory-pattern"] }),
     shape: { batch: Number(values.batch), height: Number(values.side), width: Number(values.side), textLength: 77 },
     runs: Number(values.runs),
   });
@@ -121,6 +123,7 @@ async function runChild(variant: string, gpu: GpuSampler): Promise<Outcome> {
         values.hoisted && "hoisted",
         values["spares-card"] && "sparing the card",
         values.cold && "cold",
+        values["memory-pattern"] && `memory pattern ${values["memory-pattern"]}`,
         values["read-ahead"] && "read ahead",
       ];
       const batch = values.batch === "2" ? "" : ` batch ${values.batch}`;
@@ -156,7 +159,7 @@ function describe(outcome: Outcome): string {
 
 async function parent(): Promise<void> {
   const gpu = sampleGpu();
-  const names = values.variants === "all" ? variantNames(values.blocks) : values.variants.split(",");
+  const names = values.variants === "all" ? variantNames(values.provider, values.blocks) : values.variants.split(",");
   try {
     for (const variant of names) {
       const late = Date.now() / 1000 >= Number(values.until);
@@ -178,5 +181,5 @@ async function parent(): Promise<void> {
 }
 
 if (values.quantize) await quantize();
-else if (values.list) console.log(variantNames(values.blocks).join("\n"));
+else if (values.list) console.log(variantNames(values.provider, values.blocks).join("\n"));
 else await (values.child ? child(values.variants) : parent());

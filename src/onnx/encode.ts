@@ -109,7 +109,8 @@ function writeNode(
 ): void {
   const proto = fields.NodeProto;
   const form = onnxForm(node, others);
-  const inputs = node.inputs.map((value) => value?.name ?? "");
+  const given = form.inputs?.map((place) => node.inputs[place] ?? null) ?? node.inputs;
+  const inputs = given.map((value) => value?.name ?? "");
   for (const [index, numbers] of form.extraInputs.entries()) {
     const name = numbers ? `${node.name}/static_${index}` : "";
     if (numbers) extra.set(name, numbers);
@@ -121,8 +122,9 @@ function writeNode(
   const outputs = [node.output.name, ...gaps, ...others.map(({ output }) => output.name)];
   for (const output of outputs) writer.tag(proto.output, WireType.LengthDelimited).string(output);
   writer.tag(proto.name, WireType.LengthDelimited).string(node.name);
-  const domain = domainOf(node.op);
-  const opType = form.opType ?? (domain ? node.op.slice(domain.length + 1) : node.op);
+  const named = form.opType ?? node.op;
+  const domain = domainOf(named);
+  const opType = domain ? named.slice(domain.length + 1) : named;
   writer.tag(proto.opType, WireType.LengthDelimited).string(opType);
   for (const [name, attribute] of Object.entries(form.attributes)) {
     message(writer, proto.attribute, () => writeAttribute(writer, name, attribute));

@@ -9,8 +9,10 @@ import type { Attribute, Node } from "./graph.ts";
 import { intOf, intsOf, textOf } from "./shapes.ts";
 
 export interface OnnxForm {
-  /** ONNX's name for the operation, where it is not the node's own. */
+  /** ONNX's name for the operation, where it is not the node's own; with its domain, where that is not ONNX's. */
   readonly opType?: string;
+  /** Of the node's inputs, by their places; all of them if absent. */
+  readonly inputs?: readonly number[];
   /** Appended to the node's inputs: int64 vectors, or null for an input left out. */
   readonly extraInputs: readonly (readonly number[] | null)[];
   readonly attributes: Readonly<Record<string, Attribute>>;
@@ -65,6 +67,12 @@ const forms: Readonly<Record<string, (node: Node, others: readonly Node[]) => On
   ReduceSumSquare: reduce,
   ReduceMax: () => ({ extraInputs: [[-1]], attributes: { keepdims: int(0) } }),
   Gemm: () => ({ extraInputs: [], attributes: { transB: int(1) } }),
+  GramMatrix: ({ attributes }) => ({
+    opType: "com.microsoft.FusedMatMul",
+    inputs: [0, 0],
+    extraInputs: [],
+    attributes: { transA: int(1), alpha: attributes["alpha"]! },
+  }),
   ToChannelsFirst: () => turn(0, 3, 1, 2),
   ToChannelsLast: () => turn(0, 2, 3, 1),
   Resize: (node) => ({

@@ -266,6 +266,13 @@ const fusedMatMul: Rule = (inputs) => {
   return { dtype: a.dtype, shape: [...a.shape.slice(0, -1), b.shape[0] ?? 0] };
 };
 
+/** xᵀ·x of each matrix of a batch: (B, L, C) -> (B, C, C). */
+const gramMatrix: Rule = (inputs) => {
+  const { dtype, shape } = input(inputs, 0);
+  const [batch = 0, , channels = 0] = shape;
+  return { dtype, shape: [batch, channels, channels] };
+};
+
 /** Some rows of a linear layer's weight: its features from one to before another. */
 const linearRows: Rule = (inputs, attributes, optional) => {
   const { dtype, shape } = linear(inputs, attributes, optional);
@@ -439,6 +446,7 @@ const rules: Readonly<Record<string, Rule>> = {
   SkipSum: elementwise, // the former's other result
   "com.microsoft.MatMulNBits": matMulNBits,
   "com.microsoft.FusedMatMul": fusedMatMul,
+  GramMatrix: gramMatrix,
   "com.microsoft.BiasAdd": sumWithBias,
   "com.microsoft.BiasGelu": sumWithBias,
   "com.microsoft.GroupNorm": skipGroupNorm,

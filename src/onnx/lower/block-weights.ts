@@ -7,7 +7,7 @@
  */
 
 import { CheckpointError } from "../../errors.ts";
-import type { GraphBuilder, Value } from "../graph.ts";
+import type { Attributes, GraphBuilder, Value } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { bindWeight } from "./decompose.ts";
 import type { BoundWeight, StoredTensor, StoredWeight } from "./rewriting.ts";
@@ -99,40 +99,64 @@ function rowsOf(tensor: StoredTensor, from: number, to: number): StoredTensor {
  * 8-bit blocks -> a weight in the network's shape, by nodes that run just before it is used.
  * @throws {CheckpointError} the blocks are of 4 bits: no operation unpacks those.
  */
-export function unpackBlocks(
+export function unpackBlocks(g: GraphBuilder, weight: BlockWeight, shape: readonly number[], type: ComputeType): Value {
+  const matrix = unpackMatrix(g, weight, type); // (R, columns)
+  if (shape.length === 2) return onWeight(g, "Reshape", matrix, { shape: ops.ints(shape) });
+  const { taps, perms } = kernelTaps(g, matrix, shape);
+  const turned = onWeight(g, "Transpose", taps, { perm: ops.ints(perms.channelsFirst) });
+  return onWeight(g, "Reshape", turned, { shape: ops.ints(shape) });
+}
+
+/** The same for a kernel (O, C, h, w), with its channels last: (O, h, w, C). */
+export function unpackKernelChannelsLast(
   g: GraphBuilder,
-  { value, scales }: BlockWeight,
+  weight: BlockWeight,
   shape: readonly number[],
   type: ComputeType,
 ): Value {
+  const [outputs = 0, channels = 0, height = 1, width = 1] = shape;
+  const { taps, perms } = kernelTaps(g, unpackMatrix(g, weight, type), shape);
+  const turned = onWeight(g, "Transpose", taps, { perm: ops.ints(perms.channelsLast) });
+  return onWeight(g, "Reshape", turned, { shape: ops.ints([outputs, height, width, channels]) });
+}
+
+const onWeight = (g: GraphBuilder, op: string, x: Value, attributes: Attributes): Value =>
+  g.weightOp(op, [x], attributes);
+
+/** (R, columns), each number its step times its block's scale. */
+function unpackMatrix(g: GraphBuilder, { value, scales }: BlockWeight, type: ComputeType): Value {
   const [rows = 0, blocks = 0, bytes = 0] = value.shape;
   if (bytes !== BLOCK) {
     throw new CheckpointError(
       "4-bit weights are only multiplied on the processor, not by this execution provider; ask for --text-encoder-bits 8.",
     );
   }
-  const weightOp = (op: string, x: Value, attributes: Parameters<GraphBuilder["weightOp"]>[2]): Value =>
-    g.weightOp(op, [x], attributes);
-  const inRows = (x: Value, to: readonly number[]): Value => weightOp("Reshape", x, { shape: ops.ints(to) });
   const count = rows * blocks;
-  const factors = inRows(scales, [count]);
+  const reshaped = (x: Value, to: readonly number[]): Value => onWeight(g, "Reshape", x, { shape: ops.ints(to) });
+  const factors = reshaped(scales, [count]);
   const zeros = g.weightOp("Expand", [g.constant(Uint8Array.of(ZERO_POINT), [1])], { shape: ops.ints([count]) });
-  const factorsInType = factors.dtype === type ? factors : weightOp("Cast", factors, { to: ops.text(type) });
-  const numbers = g.weightOp("DequantizeLinear", [inRows(value, [count, BLOCK]), factorsInType, zeros], {
+  const factorsInType = factors.dtype === type ? factors : onWeight(g, "Cast", factors, { to: ops.text(type) });
+  const numbers = g.weightOp("DequantizeLinear", [reshaped(value, [count, BLOCK]), factorsInType, zeros], {
     axis: ops.int(0),
   });
-  const matrix = inRows(numbers, [rows, -1]); // (R, columns)
-  const [outputs = 0, channels = 0, height, width = 1] = shape;
-  if (height === undefined) return inRows(matrix, shape);
-  const transposed = (x: Value, perm: readonly number[]): Value => weightOp("Transpose", x, { perm: ops.ints(perm) });
-  const wanted = (x: Value): Value => withoutFill(g, x, outputs);
-  if (matrix.shape[1] === channels) {
-    const places = wanted(inRows(matrix, [height * width, -1, channels])); // (h·w, O, C)
-    return inRows(transposed(places, [1, 2, 0]), shape);
+  return reshaped(numbers, [rows, -1]);
+}
+
+/** A kernel's taps as they lie, and the permutations that make (O, C, h, w) or (O, h, w, C) of them. */
+function kernelTaps(
+  g: GraphBuilder,
+  matrix: Value,
+  [outputs = 0, channels = 0, height = 1, width = 1]: readonly number[],
+): { taps: Value; perms: Record<"channelsFirst" | "channelsLast", readonly number[]> } {
+  const [rows = 0, columns = 0] = matrix.shape;
+  const reshaped = (x: Value, to: readonly number[]): Value => onWeight(g, "Reshape", x, { shape: ops.ints(to) });
+  if (columns === channels) {
+    const taps = withoutFill(g, reshaped(matrix, [height * width, -1, channels]), outputs); // (h·w, O, C)
+    return { taps, perms: { channelsFirst: [1, 2, 0], channelsLast: [1, 0, 2] } };
   }
-  const beside = wanted(inRows(matrix, [height, rows / height, -1])); // (h, O, w·C), the columns as (C/4, w, 4)
-  const inFours = inRows(beside, [height, outputs, channels / 4, width, 4]);
-  return inRows(transposed(inFours, [1, 2, 4, 0, 3]), shape);
+  const beside = withoutFill(g, reshaped(matrix, [height, rows / height, -1]), outputs); // (h, O, w·C)
+  const taps = reshaped(beside, [height, outputs, channels / 4, width, 4]);
+  return { taps, perms: { channelsFirst: [1, 2, 4, 0, 3], channelsLast: [1, 0, 3, 2, 4] } };
 }
 
 /** Of the rows in the second axis, the first ones: zeros were added. */

@@ -9,7 +9,7 @@
  * Sin or Cos. RMSNormalization, which begins at 23, is onnxruntime's own SimplifiedLayerNormalization.
  */
 
-import { computedIn, mixedTypes, unpackTo } from "../compute-type.ts";
+import { castOnce, computedIn, mixedTypes, unpackTo } from "../compute-type.ts";
 import * as decompose from "../decompositions.ts";
 import type { Lowering, Pass } from "../lower.ts";
 import type { Rewrite } from "../rewriting.ts";
@@ -28,16 +28,20 @@ export function cuda(type: decompose.ComputeType, choices: CudaChoices = cudaDef
     passes: choices.layout === "last" ? channelsLastPasses(choices) : [],
     rewrites: {
       ...mixedTypes,
-      ...computedIn(type, {
-        Linear: linear(choices),
-        Embedding: decompose.embedding(type),
-        Conv: decompose.unchanged,
-        GroupNorm: decompose.groupNorm,
-        LayerNorm: decompose.layerNorm,
-        RmsNorm: decompose.simplifiedLayerNorm,
-        Attention: decompose.attention,
-        ...channelsLast(type, choices),
-      }),
+      ...computedIn(
+        type,
+        {
+          Linear: linear(choices),
+          Embedding: decompose.embedding(type),
+          Conv: decompose.unchanged,
+          GroupNorm: decompose.groupNorm,
+          LayerNorm: decompose.layerNorm,
+          RmsNorm: decompose.simplifiedLayerNorm,
+          Attention: decompose.attention,
+          ...channelsLast(type, choices),
+        },
+        castOnce,
+      ),
       Silu: decompose.silu,
       Gelu: decompose.gelu,
       RepeatBatch: decompose.repeatBatch,

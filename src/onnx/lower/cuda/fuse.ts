@@ -66,7 +66,7 @@ class FusedWriter {
     if (rows) return this.#linearRows(rows);
     const inputs = node.inputs.map((value) => value && this.valueOf(value));
     if (this.#plan.withoutBias.has(node)) return this.#g.op(node.op, [inputs[0]!, inputs[1]!, null], node.attributes);
-    return this.#g.op(node.op, inputs, node.attributes);
+    return this.#g.op(this.#plan.parts.has(node) ? "Part" : node.op, inputs, node.attributes);
   }
 
   /** The sum is the node's own value; the norm, and the SiLU behind it, are made with it. */

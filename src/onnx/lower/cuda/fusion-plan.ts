@@ -37,6 +37,9 @@ export class FusionPlan {
   /** Those slices. */
   readonly rows = new Map<Node, Rows>();
 
+  /** Slices that are parts of a value of which all is taken. */
+  readonly parts = new Set<Node>();
+
   readonly #producers: ReadonlyMap<string, Node>;
   readonly #readers = new Map<string, Node[]>();
   readonly #parameters: ReadonlySet<string>;
@@ -55,7 +58,7 @@ export class FusionPlan {
     for (const node of graph.nodes) {
       if (node.op === "GroupNormNhwc") this.#planGroupNorm(node);
       if (node.op === "LayerNorm") this.#planSum(node);
-      if (node.op === "Slice") this.#planRows(node);
+      if (node.op === "Slice" && !this.#planRows(node)) this.#planParts(node);
     }
     if (biasAdd) for (const node of graph.nodes) this.#planBiasAdd(node);
   }
@@ -107,11 +110,11 @@ export class FusionPlan {
     return isLayer && bias ? { layer: node, bias } : undefined;
   }
 
-  #planRows(slice: Node): void {
+  #planRows(slice: Node): boolean {
     const [x] = slice.inputs;
     const layer = x ? this.#producers.get(x.name) : undefined;
-    if (!x || layer?.op !== "Linear" || x.shape.length !== 3 || intOf(slice.attributes, "axis") !== 2) return;
-    if (!this.#readersOf(x).every(({ op }) => op === "Slice")) return;
+    if (!x || layer?.op !== "Linear" || x.shape.length !== 3 || intOf(slice.attributes, "axis") !== 2) return false;
+    if (!this.#readersOf(x).every(({ op }) => op === "Slice")) return false;
     const [reader, ...others] = this.#readersOf(slice.output);
     const isGelu = reader?.op === "Gelu" && textOf(reader.attributes, "approximate") === "none" && others.length === 0;
     this.replaced.add(layer);
@@ -121,6 +124,20 @@ export class FusionPlan {
       to: intOf(slice.attributes, "end"),
       ...(isGelu && layer.inputs[2] ? { gelu: reader } : {}),
     });
+    return true;
+  }
+
+  /** Slices that together are all of a value are parts of it: one operation gives them all. */
+  #planParts(slice: Node): void {
+    const [x] = slice.inputs;
+    const slices = x ? this.#readersOf(x) : [];
+    const axis = intOf(slice.attributes, "axis");
+    let end = 0;
+    for (const { op, attributes } of slices) {
+      if (op !== "Slice" || intOf(attributes, "axis") !== axis || intOf(attributes, "start") !== end) return;
+      end = intOf(attributes, "end");
+    }
+    if (slices.length > 1 && end === x?.shape[axis]) this.parts.add(slice);
   }
 
   #readersOf({ name }: Value): readonly Node[] {

@@ -12,6 +12,7 @@ import { floatOf, intOf } from "../../shapes.ts";
 import { type ComputeType, castTo, normalizeGroups } from "../decompositions.ts";
 import type { Rewrite } from "../rewriting.ts";
 import { sharedOnes, sharedZeros } from "../shared-constants.ts";
+import { scaledByStatistics } from "./statistics.ts";
 import type { CudaChoices } from "./variants.ts";
 
 /** Channels that a block of the kernel takes at most; each thread takes two. Source: onnxruntime, group_norm_impl.cu. */
@@ -64,10 +65,12 @@ const normOf = ({ attributes }: Node): Pick<Norm, "groups" | "epsilon" | "activa
   activation: attributes["activation"] !== undefined && intOf(attributes, "activation") === 1,
 });
 
-function normalize(g: GraphBuilder, norm: Norm, { timedNorm }: CudaChoices): Value {
+function normalize(g: GraphBuilder, norm: Norm, { timedNorm, oddGroups }: CudaChoices): Value {
   const { x, weight, groups } = norm;
   const channels = x.shape.at(-1) ?? 0;
-  if (!isSupported(channels, groups)) return decomposed(g, norm);
+  if (!isSupported(channels, groups)) {
+    return oddGroups === "instance" ? decomposed(g, norm) : normalizedByStatistics(g, norm, oddGroups);
+  }
   if (weight.shape.length === 1) return fused(g, norm);
   return timedNorm === "affine" || x.shape[0] === 1 ? affine(g, norm) : perSample(g, norm);
 }
@@ -128,6 +131,13 @@ function perSample(g: GraphBuilder, norm: Norm): Value {
     }),
   );
   return ops.concat(g, normed, 0);
+}
+
+function normalizedByStatistics(g: GraphBuilder, norm: Norm, way: "products" | "reductions"): Value {
+  const { x, skip, bias, weight, shift, groups, epsilon } = norm;
+  const whole = skip ? summed(g, x, skip, bias) : x;
+  const scaled = scaledByStatistics(g, whole, { weight, shift, groups, epsilon, way });
+  return activated(g, scaled, norm.activation);
 }
 
 /** Plain operations, on the feature map turned. */

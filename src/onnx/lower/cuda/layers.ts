@@ -13,7 +13,7 @@
 import type { GraphBuilder, Node, Value } from "../../graph.ts";
 import * as ops from "../../ops.ts";
 import { intOf, intsOf } from "../../shapes.ts";
-import { type BlockWeight, bindRows, inBlocks, multiplyBlocks } from "../block-weights.ts";
+import { type BlockWeight, bindRows, inBlocks, multiplyBlocks, unpackKernelChannelsLast } from "../block-weights.ts";
 import { type ComputeType, castTo, inputOf, linearAsGemm } from "../decompositions.ts";
 import type { BoundWeight, Rewrite, Rewriting } from "../rewriting.ts";
 import { sharedZeros } from "../shared-constants.ts";
@@ -30,7 +30,10 @@ export const convolve =
     const ownBias = bias ? lowered(bias) : null;
     const isAsStored = stored?.dtype === type && !stored.rowScales && !stored.blockScales;
     if (isAsStored) return g.op("com.ms.internal.nhwc.Conv", [lowered(x), lowered(kernel), ownBias], node.attributes);
-    const turned = g.weightOp("Transpose", [lowered(kernel)], { perm: ops.ints([0, 2, 3, 1]) });
+    const bound = context.stored(kernel);
+    const turned = inBlocks(bound)
+      ? unpackKernelChannelsLast(g, bound, kernel.shape, type)
+      : g.weightOp("Transpose", [lowered(kernel)], { perm: ops.ints([0, 2, 3, 1]) });
     const constantBias = ownBias ?? sharedZeros(g, [kernel.shape[0] ?? 0], type);
     const result = g.op("com.microsoft.NhwcConv", [lowered(x), turned, constantBias], node.attributes);
     return ops.reshape(g, result, node.output.shape);
@@ -80,7 +83,8 @@ export const linear =
     const stored = node.inputs[1] ? context.stored(node.inputs[1]) : undefined;
     const bias = node.inputs[2] ? context.lowered(node.inputs[2]) : null;
     if (inBlocks(stored)) return withBias(g, multiplyBlocks(g, inputOf(context, node, 0), stored, null), bias);
-    if (way === "gemm") return linearAsGemm(context, node);
+    const isSmall = node.output.shape.length === 2; // a row for each sample: one operation instead of two
+    if (way === "gemm" || isSmall) return linearAsGemm(context, node);
     return withBias(g, fusedMatMul(g, inputOf(context, node, 0), inputOf(context, node, 1)), bias);
   };
 

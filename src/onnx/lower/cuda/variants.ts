@@ -16,8 +16,12 @@ export interface CudaChoices {
    * (`affine`); or sample by sample, each with its own (`perSample`).
    */
   readonly timedNorm: "affine" | "perSample";
-  /** From so many pixels on, whole layers are computed sample by sample. */
-  readonly perSampleFrom: number;
+  /**
+   * Group norms of an odd number of channels a group, which onnxruntime's kernel does not take: InstanceNormalization between
+   * two turns (`instance`); or mean and variance by products (`products`) or by reductions (`reductions`), then a product and
+   * a sum.
+   */
+  readonly oddGroups: "instance" | "products" | "reductions";
   /** Nearest neighbours: one Expand, or two concatenations. */
   readonly upsample: "expand" | "concat";
 }
@@ -26,8 +30,8 @@ const channelsLast: CudaChoices = {
   layout: "last",
   linear: "matMul",
   biasAdd: true,
-  timedNorm: "perSample",
-  perSampleFrom: Infinity,
+  timedNorm: "affine",
+  oddGroups: "products",
   upsample: "expand",
 };
 
@@ -37,10 +41,11 @@ export const cudaVariants: Readonly<Record<string, CudaChoices>> = {
   "plain-matmul": { ...channelsLast, layout: "first" },
   nhwc: channelsLast,
   "nhwc-gemm": { ...channelsLast, linear: "gemm" },
-  "nhwc-affine": { ...channelsLast, timedNorm: "affine" },
+  "nhwc-per-sample": { ...channelsLast, timedNorm: "perSample" },
   "nhwc-no-biasadd": { ...channelsLast, biasAdd: false },
   "nhwc-concat": { ...channelsLast, upsample: "concat" },
-  "nhwc-samples": { ...channelsLast, perSampleFrom: 128 * 128 },
+  "nhwc-instance": { ...channelsLast, oddGroups: "instance" },
+  "nhwc-reductions": { ...channelsLast, oddGroups: "reductions" },
 };
 
 export const cudaDefault: CudaChoices = channelsLast;

@@ -40,6 +40,7 @@ const signatures: Readonly<Record<string, { inputs: readonly string[]; output: s
 
 /** Nodes that are results of one operation, by what it is. */
 const operations: Readonly<Record<string, string>> = {
+  GramMatrix: "com.microsoft.FusedMatMul",
   Part: "Split",
   SkipGroupSum: "com.microsoft.SkipGroupNorm",
   SkipSum: "com.microsoft.SkipLayerNormalization",
