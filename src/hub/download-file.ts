@@ -7,7 +7,7 @@
 import { constants } from "node:fs";
 import { copyFile, link, mkdir, rename, rm, symlink } from "node:fs/promises";
 import { dirname, relative } from "node:path";
-import { draftOf } from "../files/replace-file.ts";
+import { draftBeside } from "../files/draft.ts";
 import { withCacheErrors } from "./cache-failure.ts";
 import { isRightContent, rememberChecked } from "./checked-content.ts";
 import { checkDiskSpace } from "./disk-space.ts";
@@ -95,7 +95,7 @@ async function linkSnapshot({ blob, snapshot }: FilePlace, file: RepoFile): Prom
 }
 
 async function copyWhole(blob: string, snapshot: string): Promise<void> {
-  const draft = draftOf(blob);
+  const draft = draftBeside(blob);
   try {
     await copyFile(blob, draft, constants.COPYFILE_EXCL);
     await rename(draft, snapshot);

@@ -13,17 +13,7 @@ import { encodeText } from "../../src/pipelines/text-encoding.ts";
 import type { CreateSchedulerOptions } from "../../src/schedulers/create-scheduler.ts";
 import { readSafetensorsHeader, readTensorAsFloat32 } from "../../src/weights/safetensors.ts";
 import { goldenPath } from "../golden.ts";
-import {
-  type Call,
-  type Limits,
-  type ReferenceCase,
-  expectNear,
-  readCases,
-  readResults,
-  recordDraws,
-  shareOfDifferent,
-  stageLimits,
-} from "./reference-case.ts";
+import { type Call, type Limits, type ReferenceCase, expectNear, readCases, readResults, recordDraws, shareOfDifferent, stageLimits } from "./reference-case.ts";
 import { type ReferenceRun, checkpointOf, runReferenceCall, sampleSizeOf, settingsFor } from "./reference-run.ts";
 
 const cases = readCases();

@@ -7,7 +7,7 @@ import { encodeModel } from "../../../src/onnx/encode.ts";
 import { hoist } from "../../../src/onnx/hoist.ts";
 import { cpu } from "../../../src/onnx/lower/cpu/cpu.ts";
 import { lower } from "../../../src/onnx/lower/lower.ts";
-import { type ExecutionProvider, providers } from "../../../src/onnx/lower/providers.ts";
+import { providers } from "../../../src/onnx/lower/providers.ts";
 import type { ComputeType } from "../../../src/onnx/lower/decompositions.ts";
 import { webgpuVariants } from "../../../src/onnx/lower/webgpu/variants.ts";
 import { bindWeights } from "../../../src/runtime/bind-weights.ts";
@@ -21,6 +21,7 @@ import { type StepShape, openUnet, plainCase, readCase, relativeError } from "./
 import type { Profile } from "./read-profile.ts";
 import { onCpu, runAll, runOnce, traceRuns } from "./run-step.ts";
 import { takesBlocks, variantLowering } from "./variants.ts";
+import type { ExecutionProvider } from "../../../src/onnx/lower/provider-names.ts";
 
 export interface MeasureOptions {
   readonly variant: string;
