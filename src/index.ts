@@ -23,7 +23,17 @@ import { Handle } from "./run/handle.ts";
 import { type JobOptions, type MaskOptions, type StartOptions, requestFromOptions } from "./run/job-options.ts";
 import type { RunSettings } from "./run/settings.ts";
 
-export { CheckpointError, type ErrorCode, GpuMemoryError, HubError, IfGenError, InputImageError, OutputError, StageError, UsageError } from "./errors.ts";
+export {
+  CheckpointError,
+  type ErrorCode,
+  GpuMemoryError,
+  HubError,
+  IfGenError,
+  InputImageError,
+  OutputError,
+  StageError,
+  UsageError,
+} from "./errors.ts";
 export type { Handle, Limits, Plan, RunEvent, StageNeed };
 
 /** What an image is drawn from: the command line's options in camelCase. */

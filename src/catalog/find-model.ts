@@ -14,7 +14,14 @@ import { type Cascade, type Manifest, stageSourceOf, stagesIn } from "./manifest
 import { readPins } from "./pins.ts";
 import { pullStage } from "./pull.ts";
 import type { CascadeDefaults, Model } from "../plan/model.ts";
-import { type RepositoryKey, type Side, diffusionTable, diffusionUntil, repositoryKeys, stageOfKind } from "../plan/stages.ts";
+import {
+  type RepositoryKey,
+  type Side,
+  diffusionTable,
+  diffusionUntil,
+  repositoryKeys,
+  stageOfKind,
+} from "../plan/stages.ts";
 
 export interface ModelRequest {
   /** A name of models.json, or a folder that holds if-i, if-ii and x4-upscaler. */

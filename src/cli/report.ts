@@ -22,7 +22,7 @@ export function describePlan(plan: Plan, needs: readonly StageNeed[], limits: Li
     `seed     ${seed}`,
     `images   ${plan.numImages}`,
     `provider ${describeProvider(plan.provider)}`,
-    ...plan.stages.map((stage) => `${stage.name.padEnd(13)}  ${describeStage(stage)}`),
+    ...plan.stages.map((stage) => `${stage.name.padEnd(13)}  ${describeStage(stage)}${aheadWords(plan, stage)}`),
     ...(start?.pasteBack ? ["the original's untouched pixels are put back"] : []),
     ...plan.notes.map((note) => `note: ${note}`),
     "",
@@ -30,6 +30,9 @@ export function describePlan(plan: Plan, needs: readonly StageNeed[], limits: Li
   ];
   return `${lines.join("\n")}\n`;
 }
+
+const aheadWords = ({ ahead }: Plan, { name }: Stage): string =>
+  ahead.includes(name) ? ", loaded while the stage before runs" : "";
 
 function describeStage(stage: Stage): string {
   if (stage.kind === "text") {

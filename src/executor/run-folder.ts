@@ -194,7 +194,7 @@ const releaseLock = (path: string): Promise<void> => rm(join(path, LOCK), { forc
 
 /** Notes and the reasons for a provider change no image, and the low-memory modes are those of the first run. */
 function planKey(plan: Plan): string {
-  const bound = Object.entries(plan).filter(([key]) => !["notes", "lowMemory", "provider"].includes(key));
+  const bound = Object.entries(plan).filter(([key]) => !["notes", "lowMemory", "provider", "ahead"].includes(key));
   return createHash("sha256").update(JSON.stringify(bound)).digest("hex");
 }
 

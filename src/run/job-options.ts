@@ -8,7 +8,15 @@ import { randomInt } from "node:crypto";
 import { z } from "zod";
 import { UsageError } from "../errors.ts";
 import { type CommandName, MAX_SEED } from "../plan/choices.ts";
-import { type MaskRequest, type MaskShape, type Request, type StageRequest, type StartImage, requestSchema, stageRequest } from "../plan/request.ts";
+import {
+  type MaskRequest,
+  type MaskShape,
+  type Request,
+  type StageRequest,
+  type StartImage,
+  requestSchema,
+  stageRequest,
+} from "../plan/request.ts";
 import { type DiffusionDescription, type DiffusionName, diffusionTable, sides } from "../plan/stages.ts";
 import { nearestName } from "../weights/nearest-name.ts";
 

@@ -8,7 +8,13 @@ import { join } from "node:path";
 import { CheckpointError } from "../errors.ts";
 import { listLimits } from "../files/json.ts";
 import { type AddedToken, readAddedTokens } from "./special-tokens.ts";
-import { hasTokenizerFile, isObject, type JsonObject, readTokenizerFile, readTokenizerJson } from "./tokenizer-files.ts";
+import {
+  hasTokenizerFile,
+  isObject,
+  type JsonObject,
+  readTokenizerFile,
+  readTokenizerJson,
+} from "./tokenizer-files.ts";
 
 export interface ClipVocabulary {
   readonly vocab: Readonly<Record<string, number>>;

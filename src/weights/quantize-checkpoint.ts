@@ -12,7 +12,13 @@ import { float32ToFloat16 } from "../math/half.ts";
 import { elementCount } from "../math/tensor.ts";
 import { type WeightEntry, type WeightTable, openWeights } from "./checkpoint.ts";
 import { derivedFault, describeFile, hashFile, readReceipt, writeReceipt } from "./derived-receipt.ts";
-import { type QuantizedBits, type QuantizedKind, type QuantizedTensor, quantizedLayouts, quantizedTensors } from "./quantized-layout.ts";
+import {
+  type QuantizedBits,
+  type QuantizedKind,
+  type QuantizedTensor,
+  quantizedLayouts,
+  quantizedTensors,
+} from "./quantized-layout.ts";
 import { BLOCK } from "./quantize-blocks.ts";
 import { readFloats, readRows } from "./read-rows.ts";
 import { type Produce, writeSafetensorsStream } from "./safetensors-stream.ts";

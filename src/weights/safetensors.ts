@@ -12,7 +12,13 @@ import { elementCount } from "../math/tensor.ts";
 import { quote } from "../text.ts";
 import { type Dtype, type TensorData, compareDtypes, dtypeBytes, holdsDtype, typedArray } from "./dtype.ts";
 import { readRange, withFile } from "./file.ts";
-import { type SafetensorsHeader, type TensorEntry, headerBytes, parseHeader, prefixBytes } from "./safetensors-header.ts";
+import {
+  type SafetensorsHeader,
+  type TensorEntry,
+  headerBytes,
+  parseHeader,
+  prefixBytes,
+} from "./safetensors-header.ts";
 
 export interface SafetensorsFile extends SafetensorsHeader {
   readonly path: string;

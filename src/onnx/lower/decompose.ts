@@ -6,7 +6,17 @@
 
 import { type DType, type Graph, GraphBuilder, type Node, type Value } from "../graph.ts";
 import { fromChannelsLast, toChannelsLast } from "./webgpu/channels-last.ts";
-import type { BoundWeight, Lowered, ChannelsLast, Rewrite, Rewriting, StoredTensor, StoredWeight, UnpackWeight, WeightLookup } from "./rewriting.ts";
+import type {
+  BoundWeight,
+  Lowered,
+  ChannelsLast,
+  Rewrite,
+  Rewriting,
+  StoredTensor,
+  StoredWeight,
+  UnpackWeight,
+  WeightLookup,
+} from "./rewriting.ts";
 
 /** What a device makes of operations and weights. */
 interface Decompositions {

@@ -8,7 +8,14 @@
 
 import type { Node, Value } from "../graph.ts";
 import * as ops from "../ops.ts";
-import { type BlocksWeight, bindConcatenated, inBlocks, isFollowedBy, isInBlocks, multiplyBlocks } from "./block-weights.ts";
+import {
+  type BlocksWeight,
+  bindConcatenated,
+  inBlocks,
+  isFollowedBy,
+  isInBlocks,
+  multiplyBlocks,
+} from "./block-weights.ts";
 import type { Rewriting } from "./rewriting.ts";
 import { once, onceAll } from "./shared-constants.ts";
 
