@@ -5,7 +5,7 @@
  *
  * Exit codes: 0 done, 1 internal error, 2 usage, 3 does not fit the memory budget, 4 a checkpoint cannot be used,
  * 5 an input picture cannot be used, 6 the output cannot be written, 7 a stage failed, 8 the Hub or the network failed,
- * 9 the execution provider that was named does not work here, 130 / 143 ended by SIGINT / SIGTERM.
+ * 9 the execution provider that was named does not work here, 129 / 130 / 131 / 143 ended by SIGHUP / SIGINT / SIGQUIT / SIGTERM.
  */
 
 export type ErrorCode =
@@ -18,7 +18,9 @@ export type ErrorCode =
   | "HUB"
   | "PROVIDER"
   | "INTERRUPTED"
-  | "TERMINATED";
+  | "TERMINATED"
+  | "HANGUP"
+  | "QUIT";
 
 export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   USAGE: 2,
@@ -31,6 +33,8 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   PROVIDER: 9,
   INTERRUPTED: 130,
   TERMINATED: 143,
+  HANGUP: 129,
+  QUIT: 131,
 };
 
 export class IfGenError extends Error {

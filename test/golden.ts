@@ -8,11 +8,22 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { listVariants, type Variant } from "../src/weights/variants.ts";
 
-const root = process.env["IF_GEN_GOLDEN"] ?? fileURLToPath(new URL("golden", import.meta.url));
+const bundled = fileURLToPath(new URL("golden", import.meta.url));
+const root = process.env["IF_GEN_GOLDEN"] ?? bundled;
 
 /** @returns the absolute path of a golden file or folder, e.g. `module/t5.safetensors`. */
 export function goldenPath(...parts: string[]): string {
   return join(root, ...parts);
+}
+
+/** @returns the same of a file that sets made by older scripts lack: then test/golden's own. */
+export function availablePath(...parts: string[]): string {
+  return hasGolden(...parts) ? goldenPath(...parts) : bundledPath(...parts);
+}
+
+/** @returns the absolute path of a file of test/golden, whichever set is in use. */
+export function bundledPath(...parts: string[]): string {
+  return join(bundled, ...parts);
 }
 
 /** Is this file part of the set in use? */

@@ -13,8 +13,8 @@ import type { Tensor } from "../../src/math/tensor.ts";
 import { readIfUnetConfig } from "../../src/models/if-unet-config.ts";
 import { buildIfUnet } from "../../src/models/if-unet.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
-import { lower } from "../../src/onnx/lower/lowering.ts";
-import { lowerings } from "../../src/onnx/lower/providers.ts";
+import { lower } from "../../src/onnx/lower/lower.ts";
+import { cpu } from "../../src/onnx/lower/cpu/cpu.ts";
 import { applyGuidance } from "../../src/pipelines/guidance.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { bindWeights } from "../../src/runtime/bind-weights.ts";
@@ -60,8 +60,7 @@ async function createKernels(plan: Plan): Promise<Record<string, () => unknown>>
   const build = () => buildIfUnet(config, { batch: 2, height: 64, width: 64, textLength: 77 });
   const graph = build();
   const lookup = await bindWeights(weights);
-  const lowering = lowerings.cpu("float32");
-  const lowered = lower(graph, lookup, lowering);
+  const lowered = lower(graph, lookup, cpu);
   const picture = {
     data: new Uint8Array(3 * 256 * 256).map((_, at) => at),
     width: 256,
@@ -80,8 +79,8 @@ async function createKernels(plan: Plan): Promise<Record<string, () => unknown>>
     "PNG, 256 px": () => encodePng(picture),
     "safetensors header": () => parseHeader(bytes, bytes.length, file),
     "UNet graph, built": build,
-    "UNet graph, lowered": () => lower(graph, lookup, lowering),
-    "UNet graph, encoded": () => encodeModel(lowered, lowering.opset, externalLocation),
+    "UNet graph, lowered": () => lower(graph, lookup, cpu),
+    "UNet graph, encoded": () => encodeModel(lowered, cpu.opset, externalLocation),
   };
 }
 

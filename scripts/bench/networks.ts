@@ -44,11 +44,11 @@ async function benchNetwork(
   log(`${network} ...`);
   const checkpoint = checkpointOf(plan, stage);
   const folder = join(checkpoint, component); // what diffusers loads; here the pipelines know it
-  const thrift = plan.thrift?.[stage] ?? {};
+  const lowMemory = plan.lowMemory[stage] ?? {};
   const sides = [startLineProcess(process.execPath, [networkServer], stageEnvironment())];
   if (python !== undefined) sides.push(startLineProcess(python, [reference, "serve"]));
   try {
-    for (const side of sides) await side.ask({ network, checkpoint, folder, batch, threads, thrift });
+    for (const side of sides) await side.ask({ network, checkpoint, folder, batch, threads, lowMemory });
     const [ours = [], theirs = []] = await inTurn(
       rounds,
       sides.map((side) => async () => (await side.ask<{ milliseconds: number }>({ runs })).milliseconds),

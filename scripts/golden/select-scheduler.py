@@ -1,8 +1,8 @@
 """Picks from a generated golden set the random numbers and scheduler traces that travel with the repository.
 
-    python scripts/golden/select-scheduler.py CLONE_SET test/golden
+    python scripts/golden/select-scheduler.py CLONE_SET test/golden [NAME ...]
 
-Copies values as they are and reduces the JSON indexes to match. Needs the standard library only.
+With names, only those schedulers ("starts": the img2img starts) are copied, and what is there of all others stays. Copies values as they are and reduces the JSON indexes to match. Needs the standard library only.
 """
 
 import json
@@ -27,6 +27,15 @@ SCHEDULERS = {
     "dpm_x4": None,
     "euler_if_i": None,
     "heun_x4": None,
+    "heun_if_i": None,
+    "euler_a_x4": None,
+    "euler_a_if_i": None,
+    "unipc_if_i": None,
+    "unipc_if_i_bh1": None,
+    "unipc_x4": None,
+    "dpm_sde_if_i": None,
+    "dpm_sde_if_i_learned": None,
+    "dpm_sde_x4": None,
 }
 STEP_COUNTS = {1, 2, 3, 5, 7, 27, 50}
 TABLES_OF = {"ddpm_if_i", "ddpm_low_res", "dpm_if_i"}  # the others have the same ones
@@ -82,12 +91,25 @@ def select_rng(source, target):
     write_json(os.path.join(target, "randn.json"), index)
 
 
-def select_schedulers(source, target):
-    shutil.copyfile(os.path.join(source, "custom_timesteps.json"), os.path.join(target, "custom_timesteps.json"))
+def copy(source, target, name):
+    shutil.copyfile(os.path.join(source, name), os.path.join(target, name))
+
+
+def select_schedulers(source, target, names):
     with open(os.path.join(source, "schedulers.json")) as f:
         index = json.load(f)
     kept = {}
+    if names:
+        with open(os.path.join(target, "schedulers.json")) as f:
+            kept = json.load(f)
+    else:
+        copy(source, target, "custom_timesteps.json")
+    if not names or "starts" in names:
+        copy(source, target, "starts.json")
+        copy(source, target, "starts.safetensors")
     for name, traces in SCHEDULERS.items():
+        if names and name not in names:
+            continue
         entry = kept[name] = index[name]
         entry["set_timesteps"] = [r for r in entry["set_timesteps"] if r["num_inference_steps"] in STEP_COUNTS]
         if traces is not None:
@@ -102,17 +124,18 @@ def select_schedulers(source, target):
     write_json(os.path.join(target, "schedulers.json"), kept)
 
 
-def main(source, target):
+def main(source, target, *names):
     for folder in ("rng", "scheduler"):
         os.makedirs(os.path.join(target, folder), exist_ok=True)
+    select_schedulers(os.path.join(source, "scheduler"), os.path.join(target, "scheduler"), names)
+    if names:
+        return
     select_rng(os.path.join(source, "rng"), os.path.join(target, "rng"))
-    select_schedulers(os.path.join(source, "scheduler"), os.path.join(target, "scheduler"))
     for folder in CONFIG_FOLDERS:
         folder = os.path.join("checkpoints", folder)
         os.makedirs(os.path.join(target, folder), exist_ok=True)
-        config = os.path.join(folder, "scheduler_config.json")
-        shutil.copyfile(os.path.join(source, config), os.path.join(target, config))
+        copy(source, target, os.path.join(folder, "scheduler_config.json"))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(*sys.argv[1:])

@@ -1,4 +1,4 @@
-/** The process of one step of measure-quantization. */
+/** The process of one step of quantization.ts. */
 
 import { type EncodeStep, type QuantizeStep, encode, quantize } from "./text-encoder-steps.ts";
 import { finish } from "./watched-process.ts";

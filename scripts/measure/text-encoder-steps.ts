@@ -1,4 +1,4 @@
-/** The steps of measure-quantization: T5's weights made smaller, texts encoded with them. */
+/** The steps of quantization.ts: T5's weights made smaller, texts encoded with them. */
 
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -5,10 +5,12 @@
  * name takes the earlier one's place. Checked, since users write them. docs/models.md explains every field.
  */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CheckpointError } from "../errors.ts";
+import { configLimits, parseJson } from "../files/json.ts";
+import { quote } from "../text.ts";
 import type { CascadeDefaults } from "../plan/model.ts";
 import { type RepositoryKey, repositoryFolders, repositoryKeys } from "../plan/stages.ts";
 import { type CascadeEntry, type Repository, manifestFile, repoName } from "./manifest-schema.ts";
@@ -32,6 +34,8 @@ export interface Cascade {
 }
 
 export interface Manifest {
+  /** Sentences about the user's own file, where it cannot be used: it must not stop what does not need it. */
+  readonly problems: readonly string[];
   readonly cascades: ReadonlyMap<string, Cascade>;
   readonly repositories: ReadonlyMap<string, Repository>;
 }
@@ -42,17 +46,28 @@ const ownFolder = resolve(fileURLToPath(rootUrl));
 
 /**
  * @param modelsFile what --models-file names.
- * @throws {CheckpointError} a file is missing or not what the program expects: says where.
+ * @throws {CheckpointError} the file that was named is missing or not what the program expects: says where.
  */
 export function readManifest(modelsFile?: string, userFile: string = userModelsFile()): Manifest {
+  const problems: string[] = [];
   const files = [
-    fileURLToPath(new URL("models.json", rootUrl)),
-    ...(existsSync(userFile) ? [userFile] : []),
-    ...(modelsFile === undefined ? [] : [modelsFile]),
-  ].map(readManifestFile);
+    readManifestFile(fileURLToPath(new URL("models.json", rootUrl))),
+    ...(existsSync(userFile) ? readIfSound(userFile, problems) : []),
+    ...(modelsFile === undefined ? [] : [readManifestFile(modelsFile)]),
+  ];
   const repositories = new Map(files.flatMap((file) => [...file.repositories]));
   const cascades = files.flatMap((file) => [...file.cascades]);
-  return { repositories, cascades: new Map(cascades.map(([name, build]) => [name, build(repositories)])) };
+  return { problems, repositories, cascades: new Map(cascades.map(([name, build]) => [name, build(repositories)])) };
+}
+
+function readIfSound(file: string, problems: string[]): ManifestFile[] {
+  try {
+    return [readManifestFile(file)];
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    problems.push(`your own models are left out: ${error.message}`);
+    return [];
+  }
 }
 
 /** Where users keep their own entries. */
@@ -67,16 +82,12 @@ interface ManifestFile {
 }
 
 function readManifestFile(file: string): ManifestFile {
-  let json: unknown;
-  try {
-    json = JSON.parse(readFileSync(file, "utf8"));
-  } catch (cause) {
-    throw new CheckpointError(`${file} cannot be read: ${(cause as Error).message}.`, { cause });
-  }
+  const json = parseJson(readRegular(file), configLimits, file, CheckpointError);
   const parsed = manifestFile.safeParse(json);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    throw new CheckpointError(`${file}: ${issue?.path.join(".") || "at the top"}: ${issue?.message}.`, {
+    const place = issue?.path.length ? quote(issue.path.join(".")) : "at the top";
+    throw new CheckpointError(`${file}: ${place}: ${issue?.message}.`, {
       cause: parsed.error,
     });
   }
@@ -88,6 +99,19 @@ function readManifestFile(file: string): ManifestFile {
       (repositories) => cascadeOf(name, entry, base, repositories),
     ]),
   };
+}
+
+/** Its size is looked at first, and a device or a pipe is never opened. */
+function readRegular(file: string): Uint8Array {
+  try {
+    const { size } = statSync(file);
+    if (statSync(file).isFile() && size <= configLimits.maxBytes) return readFileSync(file);
+  } catch (cause) {
+    throw new CheckpointError(`${file} cannot be read: ${(cause as Error).message}.`, { cause });
+  }
+  throw new CheckpointError(
+    `${file} is no list of models: it is no regular file, or larger than ${configLimits.maxBytes} bytes.`,
+  );
 }
 
 function cascadeOf(

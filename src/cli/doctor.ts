@@ -6,6 +6,7 @@
 import type { Command } from "commander";
 import { IfGenError } from "../errors.ts";
 import type { Check } from "./doctor/check.ts";
+import { print, printJson } from "./terminal.ts";
 
 export function addDoctor(program: Command): void {
   program
@@ -19,8 +20,8 @@ export function addDoctor(program: Command): void {
 async function doctor({ json }: { json?: boolean }): Promise<void> {
   const checks = await runChecks();
   const broken = checks.filter(({ breaksDemo }) => breaksDemo !== undefined);
-  if (json) process.stdout.write(`${JSON.stringify({ ok: broken.length === 0, checks }, null, 2)}\n`);
-  else process.stdout.write(describeChecks(checks));
+  if (json) printJson({ ok: broken.length === 0, checks });
+  else print(describeChecks(checks));
   const [first] = broken;
   if (first?.breaksDemo) {
     const names = broken.map(({ name }) => name).join(", ");

@@ -19,8 +19,3 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
   );
   return lines.map((line) => `${line.trimEnd()}\n`).join("");
 }
-
-/** @returns what --json prints. */
-export function formatJson(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
-}

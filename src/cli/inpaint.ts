@@ -5,15 +5,19 @@
 
 import type { Command } from "commander";
 import { type CommonOptions, addCommonOptions } from "./options.ts";
-import { box } from "./values.ts";
+import { box, once } from "./values.ts";
 
 export function addInpaint(program: Command): void {
   const command = program
     .command("inpaint")
     .description("repaint a part of an image as the text says")
     .argument("[prompt]", "what the image shows then, in quotes")
-    .option("-i, --image <file>", "the image: JPEG, PNG, WebP, AVIF, TIFF or GIF, of any size")
-    .option("--mask <file>", "an image whose white is repainted; it is fitted to the image")
+    .option(
+      "-i, --image <file>",
+      "the image: JPEG, PNG, WebP, AVIF, TIFF or GIF, of any size; - reads standard input",
+      once,
+    )
+    .option("--mask <file>", "an image whose white is repainted; it is fitted to the image", once)
     .option("--mask-rect <x,y,w,h>", "repaint this rectangle, in pixels of the image; may be repeated", box)
     .option("--mask-ellipse <x,y,w,h>", "repaint the ellipse in this rectangle; may be repeated", box)
     .option("--invert-mask", "repaint all but the mask")

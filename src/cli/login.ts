@@ -8,6 +8,7 @@ import { chmod, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Command } from "commander";
 import { HubError } from "../errors.ts";
+import { print, say } from "./terminal.ts";
 
 export function addLogin(program: Command): void {
   program
@@ -36,11 +37,9 @@ async function login({ tokenStdin }: { tokenStdin?: boolean }): Promise<void> {
   const account = settings.offline ? undefined : await whoAmI({ ...settings, token });
   await storeToken(environment.tokenPath, token);
   const whose = account ? `${account.name}'s token` : "the token, unchecked since HF_HUB_OFFLINE is set,";
-  process.stderr.write(`stored ${whose} in ${environment.tokenPath}\n`);
+  say(`stored ${whose} in ${environment.tokenPath}\n`);
   if (environment.tokenSource === "HF_TOKEN" || environment.tokenSource === "HUGGING_FACE_HUB_TOKEN") {
-    process.stderr.write(
-      `note: ${environment.tokenSource} is set and goes before it; unset it to use the stored one.\n`,
-    );
+    say(`note: ${environment.tokenSource} is set and goes before it; unset it to use the stored one.\n`);
   }
 }
 
@@ -67,15 +66,15 @@ async function logout(): Promise<void> {
   const { tokenPath, tokenSource } = readHubEnvironment();
   try {
     await rm(tokenPath);
-    process.stderr.write(`removed the token in ${tokenPath}\n`);
+    say(`removed the token in ${tokenPath}\n`);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "ENOENT") {
       throw new HubError("cache", `${tokenPath} cannot be removed: ${reasonOf(cause)}; remove it yourself.`);
     }
-    process.stderr.write(`nobody is logged in: there is no ${tokenPath}\n`);
+    say(`nobody is logged in: there is no ${tokenPath}\n`);
   }
   if (tokenSource === "HF_TOKEN" || tokenSource === "HUGGING_FACE_HUB_TOKEN") {
-    process.stderr.write(`note: ${tokenSource} is still set in the environment.\n`);
+    say(`note: ${tokenSource} is still set in the environment.\n`);
   }
 }
 
@@ -87,9 +86,7 @@ async function whoami({ json }: { json?: boolean }): Promise<void> {
   const { name } = await whoAmI(settings);
   const { tokenSource, tokenPath } = environment;
   const from = tokenSource === "file" ? tokenPath : tokenSource;
-  process.stdout.write(
-    json ? `${JSON.stringify({ name, endpoint: settings.endpoint, tokenFrom: from }, null, 2)}\n` : `${name}\n`,
-  );
+  print(json ? `${JSON.stringify({ name, endpoint: settings.endpoint, tokenFrom: from }, null, 2)}\n` : `${name}\n`);
 }
 
 /** The system's word alone: nothing of what was being written. */

@@ -7,6 +7,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../errors.ts";
 import { parseBytes } from "../memory/bytes.ts";
 import type { Budgets } from "../run/settings.ts";
+import { once } from "./values.ts";
 
 export interface MemoryOptions {
   ramBudget?: number;
@@ -50,8 +51,8 @@ export function addMemoryOptions(command: Command): Command {
           "16: as the checkpoints have them (default)",
       ).choices(["16", "8"]),
     )
-    .option("--report <file.json>", "write what each stage was predicted to take and what it took")
-    .option("--run-dir <folder>", "keep each finished stage there, so that --resume can go on after any end")
+    .option("--report <file.json>", "write what each stage was predicted to take and what it took", once)
+    .option("--run-dir <folder>", "keep each finished stage there, so that --resume can go on after any end", once)
     .option("--resume", "go on with the run in --run-dir; its prompt and settings are kept there");
 }
 

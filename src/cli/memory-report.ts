@@ -3,10 +3,12 @@
  * `--report`: predicted against measured, stage by stage.
  */
 
-import { writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { OutputError, whyNotWritten } from "../errors.ts";
 import type { StageEnd } from "../executor/executor.ts";
+import { draftBeside } from "../files/draft.ts";
 import type { Limits, StageNeed } from "../memory/budget.ts";
+import { placeOutput } from "../run/outputs.ts";
 
 export interface MemoryReport {
   readonly limits: Limits;
@@ -38,10 +40,15 @@ export function memoryReport(limits: Limits, needs: readonly StageNeed[], ends: 
 }
 
 /** @throws {OutputError} it cannot be written. */
-export async function writeMemoryReport(file: string, report: MemoryReport): Promise<void> {
+export async function writeMemoryReport(file: string, report: MemoryReport, overwrite: boolean): Promise<void> {
+  const draft = draftBeside(file);
   try {
-    await writeFile(file, `${JSON.stringify(report, null, 2)}\n`);
+    await writeFile(draft, `${JSON.stringify(report, null, 2)}\n`, { flag: "wx" });
+    await placeOutput(draft, file, overwrite);
   } catch (cause) {
+    if (cause instanceof OutputError) throw cause;
     throw new OutputError(`the report ${file} cannot be written: ${whyNotWritten(cause)}.`, { cause });
+  } finally {
+    await rm(draft, { force: true });
   }
 }

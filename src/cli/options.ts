@@ -7,8 +7,8 @@ import { type Command, Option } from "commander";
 import { type DiffusionDescription, type Side, diffusionTable, sides } from "../plan/stages.ts";
 import { type MemoryOptions, addMemoryOptions } from "./memory-options.ts";
 import { type ProviderOptions, addProviderOptions } from "./provider-options.ts";
-import { decimal, integer, side, strength, timesteps } from "./values.ts";
-import { MAX_SEED, type SafetyAction, safetyActions, variants } from "../plan/choices.ts";
+import { decimal, integer, once, seed, side, strength, timesteps } from "./values.ts";
+import { type SafetyAction, safetyActions, variants } from "../plan/choices.ts";
 
 /** What commander collects: the names are the flags', camelCased. */
 export interface CommonOptions extends MemoryOptions, ProviderOptions {
@@ -16,7 +16,9 @@ export interface CommonOptions extends MemoryOptions, ProviderOptions {
   negativePrompt: string;
   output?: string;
   overwrite?: boolean;
-  seed?: number;
+  seed?: bigint;
+  image?: string;
+  mask?: string;
   numImages: number;
   model: string;
   modelsFile?: string;
@@ -54,7 +56,7 @@ export function addCommonOptions(command: Command, { startsFromImage }: { starts
     )
     .option("--eta <number>", "noise that a DDIM scheduler adds, 0 to 1", decimal(0, 1), 0)
     .option("--threads <count>", "CPU threads (default: the physical cores)", integer(1, 1024))
-    .option("--save-stages <folder>", "write every intermediate there, as PNG and as safetensors")
+    .option("--save-stages <folder>", "write every intermediate there, as PNG and as safetensors", once)
     .option("--dry-run", "print what would be done and end")
     .option("-q, --quiet", "print nothing but errors")
     .option("--json", "print the result as JSON on standard output");
@@ -62,11 +64,11 @@ export function addCommonOptions(command: Command, { startsFromImage }: { starts
 
 function addOutputOptions(command: Command): void {
   command
-    .option("-p, --prompt <text>", "the prompt, instead of the argument")
+    .option("-p, --prompt <text>", "the prompt, instead of the argument; - reads standard input", once)
     .option("-n, --negative-prompt <text>", "what the image should not show", "")
-    .option("-o, --output <file.png>", "where to write; - is standard output (default: if-gen-<seed>.png)")
+    .option("-o, --output <file.png>", "where to write; - is standard output (default: if-gen-<seed>.png)", once)
     .option("--overwrite", "replace an output file that exists")
-    .option("-s, --seed <integer>", `0 to ${MAX_SEED}; random if absent, always reported`, integer(0, MAX_SEED))
+    .option("-s, --seed <integer>", "of the random numbers, as torch takes it; random if absent, always reported", seed)
     .option("--num-images <count>", "images in one pass", integer(1, 64), 1)
     .option(
       "-m, --model <name|folder>",

@@ -22,7 +22,7 @@ export function describePlan(plan: Plan, needs: readonly StageNeed[], limits: Li
     `seed     ${seed}`,
     `images   ${plan.numImages}`,
     `provider ${describeProvider(plan.provider)}`,
-    ...plan.stages.map((stage) => `${stage.name.padEnd(13)}  ${describeStage(stage)}`),
+    ...plan.stages.map((stage) => `${stage.name.padEnd(13)}  ${describeStage(stage)}${aheadWords(plan, stage)}`),
     ...(start?.pasteBack ? ["the original's untouched pixels are put back"] : []),
     ...plan.notes.map((note) => `note: ${note}`),
     "",
@@ -30,6 +30,9 @@ export function describePlan(plan: Plan, needs: readonly StageNeed[], limits: Li
   ];
   return `${lines.join("\n")}\n`;
 }
+
+const aheadWords = ({ ahead }: Plan, { name }: Stage): string =>
+  ahead.includes(name) ? ", loaded while the stage before runs" : "";
 
 function describeStage(stage: Stage): string {
   if (stage.kind === "text") {
@@ -49,8 +52,8 @@ function describeStage(stage: Stage): string {
 }
 
 /** @returns what `--dry-run --json` prints. */
-export function planJson(plan: Plan, needs: readonly StageNeed[], limits: Limits): string {
-  return `${JSON.stringify({ ...plan, memory: { limits, needs } }, null, 2)}\n`;
+export function planJson(plan: Plan, needs: readonly StageNeed[], limits: Limits): object {
+  return { ...plan, memory: { limits, needs } };
 }
 
 /** @returns the line that says what was written. */
@@ -61,9 +64,9 @@ export function describeResult({ request, plan, images }: DrawnJob, seconds: num
 }
 
 /** @returns what `--json` prints. */
-export function resultJson({ request, plan, images, stageMs, safety, notes }: DrawnJob, seconds: number): string {
+export function resultJson({ request, plan, images, stageMs, safety, notes }: DrawnJob, seconds: number): object {
   const { width, height } = lastDiffusionStage(plan);
-  const result = {
+  return {
     outputs: images.map(({ path }) => path ?? "-"),
     seed: request.seed,
     width,
@@ -75,7 +78,6 @@ export function resultJson({ request, plan, images, stageMs, safety, notes }: Dr
     notes,
     plan,
   };
-  return `${JSON.stringify(result, null, 2)}\n`;
 }
 
 /** Milliseconds as seconds. */

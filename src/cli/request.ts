@@ -10,33 +10,26 @@ import { jobOptionNames, requestFromOptions } from "../run/job-options.ts";
 import type { CommonOptions } from "./options.ts";
 
 /**
- * @param argument the prompt as the command's argument, if given.
- * @param resumed  the request of the run that is gone on with: its seed is taken where none is given.
- * @throws {UsageError} no prompt, two prompts, or an empty one; options that do not go together.
+ * @param resumed the request of the run that is gone on with: its seed is taken where none is given.
+ * @throws {UsageError} no prompt, or an empty one; options that do not go together.
  */
-export function requestFrom(
-  command: CommandName,
-  argument: string | undefined,
-  options: CommonOptions,
-  resumed?: Request,
-): Request {
-  const { textEncoderBits, unetBits } = options;
+export function requestFrom(command: CommandName, options: CommonOptions, resumed?: Request): Request {
+  const { prompt, seed, textEncoderBits, unetBits } = options;
+  if (prompt === undefined) throw new UsageError('no prompt is given; write it in quotes, e.g. "a red circle".');
+  if (prompt.trim() === "") throw new UsageError("the prompt is empty; say what the image should show.");
   const given = Object.entries(options).filter(([name]) => jobOptionNames.includes(name));
   return requestFromOptions(command, {
     ...Object.fromEntries(given),
-    prompt: promptFrom(argument, options.prompt),
-    seed: options.seed ?? resumed?.seed,
+    seed: seed === undefined ? resumed?.seed : Number(BigInt.asUintN(32, seed)),
     textEncoderBits: textEncoderBits && Number(textEncoderBits),
     unetBits: unetBits === "8" ? 8 : undefined,
   });
 }
 
-function promptFrom(argument: string | undefined, option: string | undefined): string {
+/** @throws {UsageError} the prompt is given twice. */
+export function promptFrom(argument: string | undefined, option: string | undefined): string | undefined {
   if (argument !== undefined && option !== undefined) {
     throw new UsageError("the prompt is given twice, as an argument and with --prompt; give one.");
   }
-  const prompt = argument ?? option;
-  if (prompt === undefined) throw new UsageError('no prompt is given; write it in quotes, e.g. "a red circle".');
-  if (prompt.trim() === "") throw new UsageError("the prompt is empty; say what the image should show.");
-  return prompt;
+  return argument ?? option;
 }

@@ -7,6 +7,7 @@ import { describeProvider } from "../plan/provider.ts";
 import type { RunEvent } from "../run/events.ts";
 import { type DownloadView, createDownloadView } from "./download-view.ts";
 import { type ProgressView, type Terminal, createProgressView } from "./progress.ts";
+import { visible } from "./terminal.ts";
 import { readHubEnvironment } from "../machine/environment.ts";
 
 export interface RunView {
@@ -33,8 +34,8 @@ export function createRunView(terminal: Terminal, isQuiet: boolean): RunView {
           progress = createProgressView(terminal, event.plan);
           break;
         case "note":
-          if (progress) progress.note(event.text);
-          else terminal.write(`note: ${event.text}\n`);
+          if (progress) progress.note(visible(event.text));
+          else terminal.write(`note: ${visible(event.text)}\n`);
           break;
         case "step":
           progress?.update(event);

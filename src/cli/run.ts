@@ -3,24 +3,29 @@
  * A command that draws: options -> a request, events -> lines, results -> the last line or JSON.
  */
 
+import { dirname, join } from "node:path";
 import { UsageError } from "../errors.ts";
 import type { StageEnd } from "../executor/executor.ts";
 import { readRunRecord } from "../executor/run-folder.ts";
+import { sweepDrafts } from "../files/draft.ts";
 import { checkBudget } from "../memory/budget.ts";
 import type { Request } from "../plan/request.ts";
 import { completePlans } from "../run/complete-plans.ts";
 import { type DrawnJob, drawRequests } from "../run/draw.ts";
 import type { RunEvent } from "../run/events.ts";
-import { outputPaths, prepareFolder } from "../run/outputs.ts";
+import { checkOutputs, imagePaths, makeFolder } from "../run/outputs.ts";
 import type { RunSettings } from "../run/settings.ts";
+import { savedStageFiles } from "../run/stage-images.ts";
 import { listenForInterrupt } from "./interrupt.ts";
 import { budgetsFrom, checkResume } from "./memory-options.ts";
 import { memoryReport, writeMemoryReport } from "./memory-report.ts";
 import type { CommonOptions } from "./options.ts";
-import { requestFrom } from "./request.ts";
+import { promptFrom, requestFrom } from "./request.ts";
+import { withStandardInput } from "./standard-input.ts";
 import { describePlan, describeResult, planJson, resultJson } from "./report.ts";
 import { createRunView } from "./run-view.ts";
 import type { CommandName } from "../plan/choices.ts";
+import { print, printJson, say, writeBytes } from "./terminal.ts";
 
 /** `--output -`: the image's bytes on standard output. */
 const STDOUT = "-";
@@ -32,10 +37,18 @@ export async function runCommand(
   options: CommonOptions,
 ): Promise<void> {
   checkResume(options);
+  const { image, mask } = options;
+  const given = { prompt: promptFrom(prompt, options.prompt), image, mask };
+  await withStandardInput(given, options.runDir, async (inputs) =>
+    runGiven(command, { ...options, ...inputs } as CommonOptions),
+  ); // what is undefined here was not given
+}
+
+async function runGiven(command: CommandName, options: CommonOptions): Promise<void> {
   const record = options.resume && options.runDir !== undefined ? await readRunRecord(options.runDir) : undefined;
   const [resumed] = record?.requests ?? [];
-  const isRepeated = prompt !== undefined || options.prompt !== undefined;
-  const request = resumed && !isRepeated ? resumed : requestFrom(command, prompt, options, resumed);
+  const request = resumed && options.prompt === undefined ? resumed : requestFrom(command, options, resumed);
+  if (!options.quiet) noteSeed(options.seed, request);
   const settings: RunSettings = {
     modelsFile: options.modelsFile,
     download: !options.dryRun,
@@ -46,13 +59,20 @@ export async function runCommand(
   else await draw(request, settings, options, resumed !== undefined);
 }
 
+/** torch takes the low 32 bits of a seed; some programs mean "random" by -1. */
+function noteSeed(given: bigint | undefined, { seed }: Request): void {
+  if (given === undefined || given === BigInt(seed)) return;
+  say(`note: seed ${given} is taken as ${seed}, its low 32 bits, as torch does; leave --seed out for a random one.\n`);
+}
+
 async function showPlan(request: Request, settings: RunSettings, options: CommonOptions): Promise<void> {
   const onEvent = (event: RunEvent): void => {
-    if (event.type === "note" && !options.quiet) process.stderr.write(`note: ${event.text}\n`);
+    if (event.type === "note" && !options.quiet) say(`note: ${event.text}\n`);
   };
   for (const { plan, needs, limits } of await completePlans([request], { ...settings, onEvent })) {
-    process.stdout.write(options.json ? planJson(plan, needs, limits) : describePlan(plan, needs, limits));
-    checkBudget(needs, limits);
+    if (options.json) printJson(planJson(plan, needs, limits));
+    else print(describePlan(plan, needs, limits));
+    checkBudget(needs, limits, plan);
   }
 }
 
@@ -62,22 +82,31 @@ async function draw(
   options: CommonOptions,
   isResumed: boolean,
 ): Promise<void> {
-  const { quiet, saveStages, runDir, resume } = options;
+  const { quiet, saveStages, runDir, resume, overwrite = false } = options;
   const toStdout = options.output === STDOUT;
-  const paths = toStdout ? undefined : outputsOf(request, options, isResumed);
   if (toStdout && request.numImages > 1) {
     throw new UsageError("--output - takes one image; name a file or drop --num-images.");
   }
-  if (saveStages !== undefined) prepareFolder(saveStages);
+  const paths = toStdout ? undefined : imagePaths(options.output ?? `if-gen-${request.seed}.png`, request.numImages);
+  if (saveStages !== undefined) await makeFolder(saveStages);
+  const saved = saveStages === undefined ? [] : savedStageFiles(request.until, request.numImages);
+  const report = createReport(options.report, overwrite);
+  const written = [
+    ...(paths ?? []),
+    ...saved.map((name) => join(saveStages ?? "", name)),
+    ...(options.report === undefined ? [] : [options.report]),
+  ];
+  for (const folder of new Set(written.map((path) => dirname(path)))) await sweepDrafts(folder);
+  await checkOutputs(written, overwrite || isResumed); // what an interrupted run has drawn may be there
   const kept = runDir === undefined ? "nothing was written" : `finished stages are in ${runDir}; go on with --resume`;
   const interrupt = listenForInterrupt(kept);
   const view = createRunView(process.stderr, quiet ?? false);
-  const report = createReport(options.report);
   const start = performance.now();
   try {
     const [job] = await drawRequests([request], {
       ...settings,
       ...(paths ? { outputs: [paths] } : {}),
+      overwrite,
       runDir,
       resume,
       saveStages,
@@ -96,23 +125,15 @@ async function draw(
   }
 }
 
-/** What an interrupted run has drawn may be there. */
-function outputsOf({ seed, numImages }: Request, { output, overwrite }: CommonOptions, isResumed: boolean): string[] {
-  return outputPaths(output ?? `if-gen-${seed}.png`, numImages, overwrite ?? isResumed);
-}
-
 async function present(job: DrawnJob, seconds: number, { json, quiet }: CommonOptions): Promise<void> {
   const [first] = job.images;
-  if (first?.png) await writeOut(first.png);
-  else if (json) process.stdout.write(resultJson(job, seconds));
-  if (!quiet) process.stderr.write(describeResult(job, seconds));
+  if (first?.png) await writeBytes(first.png);
+  else if (json) printJson(resultJson(job, seconds));
+  if (!quiet) say(describeResult(job, seconds));
 }
 
-const writeOut = (bytes: Uint8Array): Promise<void> =>
-  new Promise((resolve, reject) => process.stdout.write(bytes, (error) => (error ? reject(error) : resolve())));
-
 /** Predicted against measured, written whatever becomes of the run once it is planned. */
-function createReport(file: string | undefined) {
+function createReport(file: string | undefined, overwrite: boolean) {
   const ends: StageEnd[] = [];
   let planned: Extract<RunEvent, { type: "plan" }> | undefined;
   return {
@@ -122,7 +143,7 @@ function createReport(file: string | undefined) {
     },
     async write(): Promise<void> {
       if (file !== undefined && planned) {
-        await writeMemoryReport(file, memoryReport(planned.limits, planned.needs, ends));
+        await writeMemoryReport(file, memoryReport(planned.limits, planned.needs, ends), overwrite);
       }
     },
   };

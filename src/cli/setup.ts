@@ -5,6 +5,7 @@
 
 import type { Command } from "commander";
 import { StageError } from "../errors.ts";
+import { say } from "./terminal.ts";
 
 export function addSetup(program: Command): void {
   program
@@ -28,16 +29,16 @@ async function setUpCuda(): Promise<void> {
     );
   }
   if (missingCudaLibraries().length === 0) {
-    process.stderr.write("onnxruntime's CUDA libraries are installed already; if-gen doctor says whether they work.\n");
+    say("onnxruntime's CUDA libraries are installed already; if-gen doctor says whether they work.\n");
     return;
   }
-  const reason = await installCuda((text) => void process.stderr.write(text));
+  const reason = await installCuda((text) => say(text));
   if (reason !== undefined) {
     throw new StageError(
       `onnxruntime's CUDA libraries cannot be installed: ${reason.replace(/\.$/, "")}; ${otherwise}`,
     );
   }
-  process.stderr.write("installed onnxruntime's CUDA libraries; if-gen doctor says whether they work.\n");
+  say("installed onnxruntime's CUDA libraries; if-gen doctor says whether they work.\n");
 }
 
 const otherwise = "if-gen works without them, on webgpu or the CPU.";

@@ -26,6 +26,19 @@ export function decimal(least: number, most: number): (text: string) => number {
   };
 }
 
+/** As torch's manual_seed takes it: 64 bits, with or without a sign. */
+export function seed(text: string): bigint {
+  const value = /^-?\d{1,20}$/.test(text) ? BigInt(text) : undefined;
+  if (value !== undefined && value >= -(2n ** 63n) && value < 2n ** 64n) return value;
+  throw new InvalidArgumentError("It must be a whole number from -2^63 to 2^64 - 1.");
+}
+
+/** An option that makes no sense twice. */
+export function once(text: string, before: string | undefined): string {
+  if (before === undefined) return text;
+  throw new InvalidArgumentError(`It is given twice: ${before} and ${text}.`);
+}
+
 export function strength(text: string): number {
   const value = Number(text);
   if (!(value > 0 && value <= 1)) throw new InvalidArgumentError("It must be a number above 0, and 1 at most.");

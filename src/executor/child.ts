@@ -1,6 +1,6 @@
 /**
  * @module executor/child
- * A child process with one owner: it is started, told one thing, listened to, and ended: asked first, and killed after a
+ * A child process with one owner: it is started, told its task, listened to, and ended: asked first, and killed after a
  * grace period. The first reason to end it is the one that is reported. Every process that this program forks is one.
  */
 
@@ -44,6 +44,8 @@ export interface Child {
   readonly pid: number;
   /** Once it has ended and all that it said was heard. Never rejects. */
   readonly ended: Promise<ChildEnd>;
+  /** Tells it more; a child that is gone is heard of by `ended`. */
+  readonly tell: (message: Serializable) => void;
   /** Asks it to end, and kills it if it does not. */
   readonly stop: (reason: Error) => void;
   /** Ends it at once. */
@@ -89,7 +91,8 @@ export function startChild<Message>(options: ChildOptions<Message>): Child {
     options.signal?.removeEventListener("abort", abort);
     return { code, signal, stderr, ...(reason ? { reason } : {}), ...(unsent ? { unsent } : {}) };
   });
-  return { pid: child.pid ?? 0, ended, stop, kill };
+  const tell = (message: Serializable): void => void child.send(message, () => undefined);
+  return { pid: child.pid ?? 0, ended, tell, stop, kill };
 }
 
 /** "close" comes after "exit", once the channel and the streams are drained; nothing closes that was never started. */

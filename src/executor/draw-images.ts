@@ -11,10 +11,9 @@ import { imagesFromSample, imagesFromUnit } from "../image/to-bytes.ts";
 import { applyWatermark, watermarkFromTensor } from "../image/watermark.ts";
 import { writePng } from "../image/write-png.ts";
 import type { Tensor } from "../math/tensor.ts";
+import { findWatermark } from "../networks/watermark.ts";
 import type { DiffusionStage } from "../plan/plan.ts";
 import { describeDiffusion } from "../plan/stages.ts";
-import { openWeights } from "../weights/checkpoint.ts";
-import { findWeight } from "../weights/find-weight.ts";
 import { readTensorAsFloat32 } from "../weights/safetensors.ts";
 import { readJson } from "../weights/file.ts";
 import type { JobImages, TaskJob } from "./protocol.ts";
@@ -23,9 +22,6 @@ import { readStartFiles } from "./start-image.ts";
 
 /** Whose images: a diffusion stage, or what the safety stage knows of it. */
 type Origin = Pick<DiffusionStage, "name" | "checkpoint">;
-
-/** IFWatermarker's image: 62 x 62 RGBA. */
-const WATERMARK_SHAPE = [62, 62, 4];
 
 /** @returns the images of a stage's file as bytes, the original's untouched pixels put back where that is asked for. */
 export async function developImages(
@@ -63,7 +59,6 @@ async function readSampleSize({ checkpoint }: Origin): Promise<number | undefine
 }
 
 async function readWatermark(checkpoint: string): Promise<RgbaImage> {
-  const weights = await openWeights(join(checkpoint, "watermarker"));
-  const entry = findWeight(weights, "watermark_image", WATERMARK_SHAPE);
+  const entry = await findWatermark(checkpoint);
   return watermarkFromTensor(await readTensorAsFloat32(entry.file, entry));
 }

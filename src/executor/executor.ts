@@ -6,13 +6,15 @@
 
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { OutputError, whyNotWritten } from "../errors.ts";
 import type { Plan, Stage } from "../plan/plan.ts";
 import { type StageName, describeStage } from "../plan/stages.ts";
+import { Ahead } from "./ahead.ts";
 import { runOrFallBack } from "./fall-back.ts";
 import { type JobImages, SAFETY_REPORT_FILE, type StageTask, type TaskJob } from "./protocol.ts";
 import type { ReadAhead, ReadOwn } from "./read-ahead.ts";
 import { type RunFolder, jobFolder } from "./run-folder.ts";
-import { type StagePeaks, type StageProcessOptions, type StageProgress, runStageProcess } from "./stage-process.ts";
+import { type StagePeaks, type StageProcessOptions, type StageProgress, startStageProcess } from "./stage-process.ts";
 
 export type { StageProgress } from "./stage-process.ts";
 
@@ -52,96 +54,127 @@ export type StageTimes = ReadonlyMap<StageName, number>;
  */
 export async function runPlan(plan: Plan, options: RunOptions): Promise<StageTimes> {
   const times = new Map<StageName, number>();
-  const generatorStates = new Map<number, string>();
-  for (const job of plan.jobs.keys()) await mkdir(jobFolder(options.folder, job), { recursive: true });
-  for (const [index, stage] of plan.stages.entries()) {
-    options.signal?.throwIfAborted();
-    const start = performance.now();
-    const pending = await pendingJobs(plan, index, generatorStates, options);
-    options.onStageStart?.(stage.name);
-    const peaks = pending.length === 0 ? undefined : await runStage(plan, index, pending, generatorStates, options);
-    const milliseconds = peaks ? performance.now() - start : 0;
-    times.set(stage.name, milliseconds);
-    options.onStageEnd?.({ stage: stage.name, milliseconds, ...(peaks ? { peaks } : {}) });
-    if (index === plan.stages.length - 1) plan.jobs.forEach((_, job) => options.onJobEnd?.(job));
+  const run: RunState = { plan, options, generatorStates: new Map(), ahead: new Ahead() };
+  for (const job of plan.jobs.keys()) await makeJobFolder(options.folder, job);
+  try {
+    for (const index of plan.stages.keys()) {
+      options.signal?.throwIfAborted();
+      const { name } = stageAt(plan, index);
+      const start = performance.now();
+      const pending = await pendingJobs(run, index);
+      options.onStageStart?.(name);
+      const peaks = pending.length === 0 ? undefined : await runStage(run, index, pending);
+      const milliseconds = peaks ? performance.now() - start : 0;
+      times.set(name, milliseconds);
+      options.onStageEnd?.({ stage: name, milliseconds, ...(peaks ? { peaks } : {}) });
+    }
+  } finally {
+    await run.ahead.stop();
   }
+  for (const job of plan.jobs.keys()) options.onJobEnd?.(job);
   return times;
 }
 
+interface RunState {
+  readonly plan: Plan;
+  readonly options: RunOptions;
+  /** Each job's generator as the last stage left it, base64. */
+  readonly generatorStates: Map<number, string>;
+  readonly ahead: Ahead;
+}
+
+function stageAt({ stages }: Plan, index: number): Stage {
+  const stage = stages[index];
+  if (!stage) throw new Error(`the plan has no stage ${index}`);
+  return stage;
+}
+
+async function makeJobFolder(folder: string, job: number): Promise<void> {
+  const path = jobFolder(folder, job);
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (cause) {
+    throw new OutputError(`the folder ${path} cannot be made: ${whyNotWritten(cause)}.`, { cause });
+  }
+}
+
 /** The jobs that the stage is to be run for: those that no earlier run has finished, or whose stage before is run anew. */
-async function pendingJobs(
-  plan: Plan,
-  index: number,
-  generatorStates: Map<number, string>,
-  { runFolder }: RunOptions,
-): Promise<number[]> {
+async function pendingJobs({ plan, options, generatorStates }: RunState, index: number): Promise<number[]> {
   const all = [...plan.jobs.keys()];
+  const { runFolder } = options;
   if (!runFolder) return all;
   const pending: number[] = [];
-  const later = plan.stages.slice(index).map(({ name }) => name);
+  const [current, ...later] = plan.stages.slice(index).map(({ name }) => name);
   for (const job of all) {
-    const finished = await runFolder.finished(plan.stages[index]!.name, job);
+    const finished = current && (await runFolder.finished(current, job));
     if (finished?.generatorState) generatorStates.set(job, finished.generatorState);
-    if (finished) continue;
-    await runFolder.forget(job, later);
+    if (finished || !current) continue;
+    await runFolder.forget(job, [current, ...later]);
     pending.push(job);
   }
   return pending;
 }
 
-async function runStage(
-  plan: Plan,
-  index: number,
-  pending: readonly number[],
-  generatorStates: Map<number, string>,
-  options: RunOptions,
-): Promise<StagePeaks> {
-  const stage = plan.stages[index]!;
+async function runStage(run: RunState, index: number, pending: readonly number[]): Promise<StagePeaks> {
+  const { plan, options, generatorStates } = run;
+  const stage = stageAt(plan, index);
   const finished = new Set<number>();
-  const task = taskOf(plan, stage, pending, generatorStates, options);
   const onFinished: StageProcessOptions["onFinished"] = async ({ job, generatorState }) => {
     finished.add(job);
     if (generatorState) generatorStates.set(job, generatorState);
     await options.runFolder?.record(stage.name, job, filesWritten(stage, job, options), generatorState);
   };
   return runOrFallBack(
-    task,
+    taskOf(run, stage, pending, false),
     plan.provider.requested === "auto",
-    (current) => runReadingAhead(current, plan.stages[index + 1], { ...options, onFinished }),
+    (task) => runTask(run, index, task, { ...options, onFinished }),
     (job) => finished.has(job),
     options.onNote,
   );
 }
 
-/** The next stage's weights are read once the running one has its own: after its first step or, of only one, at once. */
-async function runReadingAhead(
+/** While the stage runs, the next one's weights are read ahead and, where both fit, its process is started. */
+async function runTask(
+  run: RunState,
+  index: number,
   task: StageTask,
-  next: Stage | undefined,
-  options: RunOptions & StageProcessOptions,
+  options: StageProcessOptions,
 ): Promise<StagePeaks> {
+  const { readOwn, readAhead } = run.options;
+  const next = run.plan.stages[index + 1];
   const ended = new AbortController();
-  const readingOwn = options.readOwn?.(task.stage, ended.signal);
+  const readingOwn = readOwn?.(task.stage, ended.signal);
   let reading: Promise<void> | undefined;
   const onProgress = (progress: StageProgress): void => {
     options.onProgress?.(progress);
-    if (next && (progress.step > 0 || progress.steps === 1)) {
-      reading ??= options.readAhead?.(task.stage, next, ended.signal);
-    }
+    const hasItsWeights = progress.step > 0 || progress.steps === 1;
+    if (!next || !hasItsWeights || reading) return;
+    startAhead(run, index + 1);
+    if (!run.ahead.isWaiting) reading = readAhead?.(task.stage, next, ended.signal);
   };
+  const current = { ...options, onProgress };
   try {
-    return await runStageProcess(task, { ...options, onProgress });
+    const process = run.ahead.take(task, current) ?? startStageProcess(task, current);
+    if (task.stage.kind === "text") startAhead(run, index + 1); // on the CPU, beside a network on a GPU
+    return await process.ended;
   } finally {
     ended.abort();
     await Promise.all([readingOwn, reading]);
   }
 }
 
+/** Starts the stage's process if the plan says that it fits beside the one that runs. */
+function startAhead(run: RunState, index: number): void {
+  const stage = run.plan.stages[index];
+  if (run.ahead.isWaiting || !stage || !run.plan.ahead.includes(stage.name)) return;
+  run.ahead.start(taskOf(run, stage, [...run.plan.jobs.keys()], true), run.options);
+}
+
 function taskOf(
-  plan: Plan,
+  { plan, generatorStates, options: { folder, imagesOf, previewEvery } }: RunState,
   stage: Stage,
   pending: readonly number[],
-  generatorStates: ReadonlyMap<number, string>,
-  { folder, imagesOf, previewEvery }: RunOptions,
+  isAhead: boolean,
 ): StageTask {
   const { numImages, eta, variant, threads, textEncoder, unet } = plan;
   const executionProvider = plan.gpuStages[stage.name];
@@ -169,6 +202,7 @@ function taskOf(
     ...(executionProvider && deviceId !== undefined ? { deviceId } : {}),
     lowMemory: plan.lowMemory[stage.name] ?? {},
     ...(previewEvery ? { previewEvery } : {}),
+    isAhead,
     jobs,
   };
 }

@@ -12,7 +12,7 @@ import { type Size, checkAspectRatio, stageSize } from "../plan/stage-size.ts";
 import { type Inspection, type InspectionJob, type InspectionMessage, inspectionJob } from "./inspection.ts";
 import { serve } from "./serve.ts";
 
-serve<InspectionMessage>(async (task, send) => {
+serve<InspectionMessage>(async (task, { send }) => {
   await send({ type: "result", ...(await inspect(inspectionJob.parse(task))) });
 });
 

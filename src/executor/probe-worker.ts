@@ -16,7 +16,7 @@ const question = z.discriminatedUnion("ask", [
 ]);
 export type ProbeQuestion = z.infer<typeof question>;
 
-serve<object>(async (task, send) => {
+serve<object>(async (task, { send }) => {
   await send(await answer(question.parse(task)));
 });
 

@@ -50,9 +50,18 @@ export const stageTask = z.strictObject({
   lowMemory: lowMemorySchema,
   /** Send a preview after every so many steps; absent: none. */
   previewEvery: z.int().positive().exactOptional(),
+  /**
+   * It is not the stage's turn yet: its networks are loaded and warmed up, and the jobs, of which no file may be read
+   * before, come in a {@link goMessage}.
+   */
+  isAhead: z.boolean(),
   jobs: z.array(taskJob).min(1),
 });
 export type StageTask = z.infer<typeof stageTask>;
+
+/** The turn of a stage that was started ahead has come. */
+export const goMessage = z.strictObject({ type: z.literal("go"), jobs: z.array(taskJob).min(1) });
+export type GoMessage = z.infer<typeof goMessage>;
 
 /** An image of what the stage is at, RGB, 8 bits each, base64. */
 const preview = z.strictObject({ width: z.int(), height: z.int(), rgb: z.string() });

@@ -5,13 +5,15 @@
  * replaced whole. A stage of a job counts as done only when it stands there and its files are still what they were.
  */
 
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { IfGenError, OutputError, UsageError, whyNotWritten } from "../errors.ts";
+import { isAlive, machineMark } from "../files/draft.ts";
+import { replaceFile } from "../files/replace-file.ts";
 import { type Plan, lowMemorySchema } from "../plan/plan.ts";
 import { type Request, requestSchema } from "../plan/request.ts";
 import { type StageName, stageNames } from "../plan/stages.ts";
@@ -67,6 +69,22 @@ export class RunFolder {
     { resume }: { resume: boolean },
   ): Promise<RunFolder> {
     const path = resolve(folder);
+    await writing(path, () => mkdir(path, { recursive: true }));
+    await takeLock(path);
+    try {
+      return await RunFolder.#openLocked(path, plan, requests, resume);
+    } catch (error) {
+      await releaseLock(path);
+      throw error;
+    }
+  }
+
+  static async #openLocked(
+    path: string,
+    plan: Plan,
+    requests: readonly Request[],
+    resume: boolean,
+  ): Promise<RunFolder> {
     const found = await readManifestFile(path);
     if (found && !resume) {
       throw new UsageError(`${path} holds a run already; add --resume to go on with it, or give another --run-dir.`);
@@ -81,11 +99,13 @@ export class RunFolder {
       path,
       found ?? { format: 2, plan: planKey(plan), requests: [...requests], lowMemory, finished: [] },
     );
-    await writing(path, async () => {
-      await mkdir(path, { recursive: true });
-      await run.#write();
-    });
+    await writing(path, () => run.#write());
     return run;
+  }
+
+  /** Lets another run take the folder. */
+  close(): Promise<void> {
+    return releaseLock(this.path);
   }
 
   /** @returns the stage of a job as it was recorded, if all its files are still there and whole. */
@@ -136,21 +156,8 @@ export class RunFolder {
     return saved;
   }
 
-  async #write(): Promise<void> {
-    const temporary = join(this.path, `${MANIFEST}.${randomUUID()}.tmp`);
-    try {
-      const handle = await open(temporary, "wx");
-      try {
-        await handle.writeFile(`${JSON.stringify(this.#manifest, null, 2)}\n`);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      await rename(temporary, join(this.path, MANIFEST));
-    } catch (error) {
-      await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to tell
-      throw error;
-    }
+  #write(): Promise<void> {
+    return replaceFile(join(this.path, MANIFEST), `${JSON.stringify(this.#manifest, null, 2)}\n`);
   }
 }
 
@@ -159,9 +166,35 @@ export function readRunRecord(folder: string): Promise<RunRecord | undefined> {
   return readManifestFile(resolve(folder));
 }
 
+const LOCK = "run.lock";
+
+/** @throws {UsageError} another process of this machine runs in the folder. */
+async function takeLock(path: string): Promise<void> {
+  const lock = join(path, LOCK);
+  const mine = `${machineMark()} ${process.pid}\n`;
+  for (let attempt = 0; attempt < 2; attempt++) {
+    try {
+      await writeFile(lock, mine, { flag: "wx" });
+      return;
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== "EEXIST") return writing(path, () => Promise.reject(cause));
+    }
+    const [machine, pid] = (await readFile(lock, "utf8").catch(() => "")).trim().split(" ");
+    if (machine !== machineMark() || isAlive(Number(pid))) {
+      throw new UsageError(
+        `another process (${pid || "not known"}) is running in ${path}; wait for it, give another --run-dir, ` +
+          `or remove ${lock} if that process is gone.`,
+      );
+    }
+    await rm(lock, { force: true }); // its owner was killed
+  }
+}
+
+const releaseLock = (path: string): Promise<void> => rm(join(path, LOCK), { force: true });
+
 /** Notes and the reasons for a provider change no image, and the low-memory modes are those of the first run. */
 function planKey(plan: Plan): string {
-  const bound = Object.entries(plan).filter(([key]) => !["notes", "lowMemory", "provider"].includes(key));
+  const bound = Object.entries(plan).filter(([key]) => !["notes", "lowMemory", "provider", "ahead"].includes(key));
   return createHash("sha256").update(JSON.stringify(bound)).digest("hex");
 }
 

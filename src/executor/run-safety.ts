@@ -8,17 +8,17 @@ import type { NetworkSettings } from "../networks/open-network.ts";
 import { SCORE_LIMIT, type SafetyScore, hideImage, withSafetyChecker } from "../pipelines/safety.ts";
 import type { SafetyStage } from "../plan/plan.ts";
 import { developImages, drawImages } from "./draw-images.ts";
-import { SAFETY_REPORT_FILE, type SafetyReport, type StageMessage, type StageTask } from "./protocol.ts";
+import { SAFETY_REPORT_FILE, type SafetyReport } from "./protocol.ts";
+import type { StageContext } from "./run-stage.ts";
 import { readTensorFile, writeBytes } from "./stage-files.ts";
 
 export async function runSafety(
-  { jobs }: StageTask,
   { checkpoint, action, of }: SafetyStage,
   settings: NetworkSettings,
-  report: (message: StageMessage) => void,
+  { jobs, report }: StageContext,
 ): Promise<void> {
   await withSafetyChecker({ checkpoint, settings }, async (scoreImages) => {
-    for (const job of jobs) {
+    for (const job of await jobs()) {
       const { index, folder } = job;
       if (!job.images) throw new Error("the safety stage has no images to draw");
       const images = await developImages(await readTensorFile(folder, of.name), of, job);

@@ -11,6 +11,7 @@ import type { Tensor } from "../math/tensor.ts";
 import type { NetworkSettings } from "../networks/open-network.ts";
 import type { StepEvent } from "../pipelines/denoise.ts";
 import type { IfJob, IfStageOptions } from "../pipelines/stage-1.ts";
+import type { UpscaleJob } from "../pipelines/upscale.ts";
 import type { DiffusionStage, SafetyStage, TextStage } from "../plan/plan.ts";
 import { type PipelineName, describeStage, diffusionTable } from "../plan/stages.ts";
 import type { StageMessage, StageTask, TaskJob } from "./protocol.ts";
@@ -20,23 +21,29 @@ import { readTensorFile, writeTensorFile } from "./stage-files.ts";
 /** How the stage tells its parent what it is doing. */
 export type Report = (message: StageMessage) => void;
 
-type RunStage = (task: StageTask, report: Report) => Promise<void>;
+export interface StageContext {
+  /** The jobs, once it is their turn. */
+  readonly jobs: () => Promise<readonly TaskJob[]>;
+  readonly report: Report;
+}
+
+type RunStage = (task: StageTask, context: StageContext) => Promise<void>;
 
 const runs: Readonly<Record<PipelineName, RunStage>> = {
   "text-encoder": encodeTexts,
   if: drawFromText,
   "if-super-resolution": drawLarger,
   upscale,
-  "safety-checker": async (task, report) => {
+  "safety-checker": async (task, context) => {
     const { runSafety } = await import("./run-safety.ts");
-    await runSafety(task, stageOf(task, "safety"), settingsOf(task, report), report);
+    await runSafety(stageOf(task, "safety"), settingsOf(task, context.report), context);
   },
 };
 
 /** Each job is reported as finished when its files are there. */
-export const runStageTask: RunStage = (task, report) => runs[describeStage(task.stage.name).pipeline](task, report);
+export const runStageTask: RunStage = (task, context) => runs[describeStage(task.stage.name).pipeline](task, context);
 
-async function encodeTexts(task: StageTask, report: Report): Promise<void> {
+async function encodeTexts(task: StageTask, { jobs, report }: StageContext): Promise<void> {
   const { checkpoint, cleanCaption } = stageOf(task, "text");
   const what = "encoding the prompt";
   report({ type: "progress", job: task.jobs[0]?.index ?? 0, step: 0, steps: 1, what });
@@ -44,7 +51,7 @@ async function encodeTexts(task: StageTask, report: Report): Promise<void> {
   const options = { checkpoint, cleanCaption, prompts: 1, settings: settingsOf(task, report) };
   await withTextEncoder(options, async (encode) => {
     const known = new Map<string, ReturnType<typeof encode>>();
-    for (const { index: job, folder, prompt, negativePrompt } of task.jobs) {
+    for (const { index: job, folder, prompt, negativePrompt } of await jobs()) {
       const key = JSON.stringify([prompt, negativePrompt]); // the same texts are encoded once
       const encoded = known.get(key) ?? encode([prompt], [negativePrompt]);
       known.set(key, encoded);
@@ -75,23 +82,23 @@ function noteTruncation(whose: string, { prompts, negativePrompts }: Texts, job:
   }
 }
 
-async function drawFromText(task: StageTask, report: Report): Promise<void> {
+async function drawFromText(task: StageTask, { jobs, report }: StageContext): Promise<void> {
   const stage = stageOf(task, "diffusion");
   const { withStage1 } = await import("../pipelines/stage-1.ts");
   await withStage1(drawOptions(task, stage, report), async (draw) => {
-    for (const job of task.jobs) {
+    for (const job of await jobs()) {
       const generator = generatorOf(job);
       await finish(stage, job, generator, await draw(await ifJob(task, stage, job, generator, report)), report);
     }
   });
 }
 
-async function drawLarger(task: StageTask, report: Report): Promise<void> {
+async function drawLarger(task: StageTask, { jobs, report }: StageContext): Promise<void> {
   const stage = stageOf(task, "diffusion");
   const { withStage2 } = await import("../pipelines/stage-2.ts");
   const options = { ...drawOptions(task, stage, report), noiseLevel: stage.noiseLevel ?? 0 };
   await withStage2(options, async (draw) => {
-    for (const job of task.jobs) {
+    for (const job of await jobs()) {
       const generator = generatorOf(job);
       const image = await readTensorFile(job.folder, fileBefore(stage));
       const drawn = await draw({ ...(await ifJob(task, stage, job, generator, report)), image });
@@ -103,7 +110,8 @@ async function drawLarger(task: StageTask, report: Report): Promise<void> {
 function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): IfStageOptions {
   const { checkpoint, width, height, selection, guidanceScale } = stage;
   const { numImages: images, eta } = task;
-  return { checkpoint, images, width, height, selection, guidanceScale, eta, settings: settingsOf(task, report) };
+  const settings = settingsOf(task, report);
+  return { checkpoint, images, width, height, selection, guidanceScale, eta, settings, warmUp: task.isAhead };
 }
 
 /** Every image is a prompt of its own from here on: the stages pass batches of images. */
@@ -126,27 +134,30 @@ async function ifJob(
 }
 
 /** The images are in [0, 1], as the reference's pipeline returns them. */
-async function upscale(task: StageTask, report: Report): Promise<void> {
+async function upscale(task: StageTask, { jobs, report }: StageContext): Promise<void> {
   const stage = stageOf(task, "diffusion");
   const { runUpscale } = await import("../pipelines/upscale.ts");
-  const generators = task.jobs.map(generatorOf);
   const options = { ...drawOptions(task, stage, report), noiseLevel: stage.noiseLevel ?? 0 };
-  const jobs = task.jobs.map((job, index) => ({
-    prompts: repeat(job.prompt, task.numImages),
-    negativePrompts: repeat(job.negativePrompt, task.numImages),
-    imagesPerPrompt: 1,
-    image: () => readTensorFile(job.folder, fileBefore(stage)),
-    generator: generators[index]!,
-    onStep: stepReport(task, job, report),
-    onDecoded: (step: number, steps: number) =>
-      report({ type: "progress", job: job.index, step, steps, what: "decoding" }),
+  const texts = task.jobs.map(({ prompt, negativePrompt }) => ({
+    prompts: repeat(prompt, task.numImages),
+    negativePrompts: repeat(negativePrompt, task.numImages),
   }));
-  await runUpscale(options, jobs, async (index, { images, tokens }) => {
-    const job = task.jobs[index]!;
+  const given = async (): Promise<readonly UpscaleJob[]> =>
+    (await jobs()).map((job) => upscaleJob(task, stage, job, report));
+  await runUpscale(options, texts, given, async (index, { images, tokens }, { generator }) => {
+    const job = (await jobs())[index]!;
     noteTruncation("the upscaler's", tokens, job.index, report);
-    await finish(stage, job, generators[index]!, denormalize(images), report);
+    await finish(stage, job, generator, denormalize(images), report);
   });
 }
+
+const upscaleJob = (task: StageTask, stage: DiffusionStage, job: TaskJob, report: Report): UpscaleJob => ({
+  imagesPerPrompt: 1,
+  image: () => readTensorFile(job.folder, fileBefore(stage)),
+  generator: generatorOf(job),
+  onStep: stepReport(task, job, report),
+  onDecoded: (step, steps) => report({ type: "progress", job: job.index, step, steps, what: "decoding" }),
+});
 
 /** Writes a job's tensor, and its images where they are wanted. */
 async function finish(

@@ -14,23 +14,27 @@ export const failureMessage = z.strictObject({
 });
 export type FailureMessage = z.infer<typeof failureMessage>;
 
-/**
- * @param work sends what it has to say; what it throws is sent as a {@link FailureMessage}.
- */
-export function serve<Message>(
-  work: (task: unknown, send: (message: Message) => Promise<void>) => Promise<void>,
-): void {
+/** What a child works with. */
+export interface Parent<Message> {
+  readonly send: (message: Message) => Promise<void>;
+  /** @returns what the parent says next. */
+  readonly hear: () => Promise<unknown>;
+}
+
+type Work<Message> = (task: unknown, parent: Parent<Message>) => Promise<void>;
+
+/** @param work what it throws is sent as a {@link FailureMessage}. */
+export function serve<Message>(work: Work<Message>): void {
   process.once("message", (task) => void answer(task, work));
-  process.on("SIGINT", () => {}); // Ctrl-C reaches the whole group; the parent decides what becomes of it
+  // these reach the whole group; the parent decides what becomes of its children
+  for (const signal of ["SIGINT", "SIGHUP", "SIGQUIT"] as const) process.on(signal, () => {});
   process.once("disconnect", () => process.exit()); // the parent is gone: nobody waits for the result
 }
 
-async function answer<Message>(
-  task: unknown,
-  work: (task: unknown, send: (message: Message) => Promise<void>) => Promise<void>,
-): Promise<void> {
+async function answer<Message>(task: unknown, work: Work<Message>): Promise<void> {
+  const heard: Promise<unknown> = new Promise((resolve) => process.once("message", resolve)); // it may come early
   try {
-    await work(task, send);
+    await work(task, { send, hear: () => heard });
   } catch (error) {
     process.exitCode = error instanceof IfGenError ? error.exitCode : exitCodes.STAGE;
     await send({ type: "error", ...describe(error) });

@@ -3,10 +3,9 @@
  * The tensors between the stages: safetensors files in a job's folder, each under its own name.
  */
 
-import { randomUUID } from "node:crypto";
-import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { OutputError, whyNotWritten } from "../errors.ts";
+import { replaceFile } from "../files/replace-file.ts";
 import type { Tensor } from "../math/tensor.ts";
 import { readSafetensorsHeader, readTensorAsFloat32, writeSafetensors } from "../weights/safetensors.ts";
 import type { StageFile } from "../plan/stages.ts";
@@ -30,12 +29,9 @@ export async function writeTensorFile(folder: string, name: StageFile, { data, s
 
 /** Appears whole or not at all. @throws {OutputError} it cannot be written. */
 export async function writeBytes(path: string, content: Uint8Array | string): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.tmp`;
   try {
-    await writeFile(temporary, content, { flag: "wx" });
-    await rename(temporary, path);
+    await replaceFile(path, content);
   } catch (cause) {
-    await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to tell
     throw new OutputError(`${path} cannot be written: ${whyNotWritten(cause)}.`, { cause });
   }
 }

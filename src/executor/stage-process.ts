@@ -12,7 +12,14 @@ import { type ChildEnd, startChild, wordsOf } from "./child.ts";
 import { errorOf } from "./failure.ts";
 import { guardGpu } from "./gpu-guard.ts";
 import { type MemoryPeaks, guardMemory } from "./memory-guard.ts";
-import { type Preview, type StageMessage, type StageTask, stageMessage } from "./protocol.ts";
+import {
+  type GoMessage,
+  type Preview,
+  type StageMessage,
+  type StageTask,
+  type TaskJob,
+  stageMessage,
+} from "./protocol.ts";
 
 /** Ctrl-C reaches the whole group; it may end a child that cannot listen yet before this process has heard of it. */
 const INTERRUPT_MS = 100;
@@ -53,14 +60,23 @@ export interface StagePeaks extends MemoryPeaks {
   readonly gpuBytes?: number;
 }
 
-/**
- * @returns the most that it took.
- * @throws {StageError} the process ended badly: which stage, which signal or exit code.
- * @throws {IfGenError} what the stage itself threw; MEMORY_BUDGET when it took more than its budget; INTERRUPTED.
- */
-export async function runStageProcess(task: StageTask, options: StageProcessOptions): Promise<StagePeaks> {
+/** A stage's process. */
+export interface StageProcess {
+  /** Tells a stage that was started ahead of its turn that the turn has come. */
+  readonly go: (jobs: readonly TaskJob[], options: StageProcessOptions) => void;
+  /**
+   * Resolves with the most that it took.
+   * @throws {StageError} the process ended badly: which stage, which signal or exit code.
+   * @throws {IfGenError} what the stage itself threw; MEMORY_BUDGET when it took more than its budget; INTERRUPTED.
+   */
+  readonly ended: Promise<StagePeaks>;
+  /** Ends it: it is not needed. */
+  readonly stop: () => void;
+}
+
+export function startStageProcess(task: StageTask, options: StageProcessOptions): StageProcess {
   const stage = task.stage.name;
-  const heard = listenTo(task, options);
+  const heard = listenTo(stage, options);
   const child = startChild({
     entry: options.worker ?? new URL("./worker.js", import.meta.url),
     task,
@@ -83,28 +99,42 @@ export async function runStageProcess(task: StageTask, options: StageProcessOpti
         onExceeded: (bytes) => child.kill(tooMuchOfGpu(stage, bytes, options.gpuBudgetBytes ?? 0)),
       })
     : undefined;
-  const end = await child.ended;
-  const gpuBytes = gpu?.stop();
-  const peaks = { ...guard.stop(), ...(gpuBytes === undefined ? {} : { gpuBytes }) };
-  await heard.finished();
-  const failure =
-    (child.pid === 0 ? startFailure(stage, end) : end.reason) ??
-    heard.failure() ??
-    (await failureOf(stage, end, heard.isDone(), options.signal));
-  if (failure) throw failure;
-  return peaks;
+  const untilEnd = async (): Promise<StagePeaks> => {
+    const end = await child.ended;
+    const gpuBytes = gpu?.stop();
+    const peaks = { ...guard.stop(), ...(gpuBytes === undefined ? {} : { gpuBytes }) };
+    await heard.finished();
+    const failure =
+      (child.pid === 0 ? startFailure(stage, end) : end.reason) ??
+      heard.failure() ??
+      (await failureOf(stage, end, heard.isDone(), options.signal));
+    if (failure) throw failure;
+    return peaks;
+  };
+  const ended = untilEnd();
+  ended.catch(() => undefined); // heard of when it is awaited, which may be later
+  return {
+    ended,
+    go(jobs, current) {
+      heard.tellTo(current);
+      const message: GoMessage = { type: "go", jobs: [...jobs] };
+      child.tell(message);
+    },
+    stop: () => child.stop(new Error(`${stage} is not needed any more`)),
+  };
 }
 
 const isOnGpu = ({ executionProvider }: StageTask): boolean =>
   executionProvider !== undefined && !providers[executionProvider].isCpu;
 
 /** What the child says, in order; jobs that it has finished are recorded one after the other. */
-function listenTo(task: StageTask, options: StageProcessOptions) {
-  const stage = task.stage.name;
+function listenTo(stage: StageName, first: StageProcessOptions) {
+  let options = first;
   let failure: Error | undefined;
   let isDone = false;
   let recorded = Promise.resolve();
   return {
+    tellTo: (current: StageProcessOptions) => (options = current),
     failure: () => failure,
     isDone: () => isDone,
     finished: () => recorded,

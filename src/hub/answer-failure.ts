@@ -4,7 +4,7 @@
  */
 
 import { HubError, type HubErrorReason } from "../errors.ts";
-import { quoted } from "./names.ts";
+import { quote } from "../text.ts";
 import { endpointOf, type Answer } from "./request.ts";
 import { TransientFailure, readRetryAfterMs } from "./retry.ts";
 import type { HubSettings } from "./types.ts";
@@ -40,13 +40,13 @@ function explain(settings: HubSettings, status: number, headers: Headers, subjec
   if (code === "RevisionNotFound") {
     return [
       "revision-not-found",
-      `${repo} has no revision ${quoted(revision)}; look at ${page(settings, repo)}/tree/main.`,
+      `${repo} has no revision ${quote(revision)}; look at ${page(settings, repo)}/tree/main.`,
     ];
   }
   if (code === "EntryNotFound") {
     return [
       "entry-not-found",
-      `${repo} has no file ${quoted(path)} at ${revision}; look at ${page(settings, repo)}/tree/${revision}.`,
+      `${repo} has no file ${quote(path)} at ${revision}; look at ${page(settings, repo)}/tree/${revision}.`,
     ];
   }
   if (isRefusal && (/invalid credentials/i.test(said) || subject.repo === undefined)) {
@@ -100,5 +100,5 @@ function page(settings: HubSettings, repo: string): string {
 function serverWords(settings: HubSettings, headers: Headers): string {
   const words = headers.get("x-error-message") ?? "";
   const clean = settings.token === undefined ? words : words.replaceAll(settings.token, "***");
-  return clean === "" ? "" : `: ${quoted(clean)}`;
+  return clean === "" ? "" : `: ${quote(clean, 200)}`;
 }

@@ -11,6 +11,7 @@ import { withCacheErrors } from "./cache-failure.ts";
 import { locksFolder, repoFolder, repoOfFolder } from "./layout.ts";
 import { isLocked } from "./lock.ts";
 import { isCommit } from "./names.ts";
+import { payloadBytes, payloadsOf, removeUnusedPayloads } from "./shared-payloads.ts";
 import type { CachedRepo, HubSettings } from "./types.ts";
 
 /**
@@ -21,12 +22,12 @@ export async function listCachedRepos(settings: HubSettings): Promise<CachedRepo
   return withCacheErrors(settings, async () => {
     const folders = (await readFolder(settings.cacheFolder)).filter((entry) => entry.isDirectory());
     const repos = folders.map(({ name }) => repoOfFolder(name)).filter((repo) => repo !== undefined);
-    return Promise.all(repos.toSorted().map((repo) => readRepo(repoFolder(settings, repo), repo)));
+    return Promise.all(repos.toSorted().map((repo) => readRepo(settings, repo)));
   });
 }
 
 /**
- * Removes every revision of a repository. Nothing there: 0 bytes.
+ * Removes every revision of a repository, and what it shares with no other. Nothing there: 0 bytes.
  * @throws {HubError} locked: it is being downloaded; cache: it cannot be removed.
  */
 export async function removeRepo(settings: HubSettings, repo: string): Promise<{ readonly freedBytes: number }> {
@@ -34,23 +35,27 @@ export async function removeRepo(settings: HubSettings, repo: string): Promise<{
   const locks = locksFolder(settings, repo);
   return withCacheErrors(settings, async () => {
     for (const { name } of await readFolder(locks)) {
-      if (await isLocked(join(locks, name)))
+      if (name.endsWith(".lock") && (await isLocked(join(locks, name))))
         throw new HubError("locked", `${repo} is being downloaded; wait, or end that first.`);
     }
-    const { bytes: freedBytes } = await measure(folder);
+    const [{ ownBytes }, payloads] = [await measure(folder), await payloadsOf(settings, folder)];
     await rm(folder, { recursive: true, force: true });
     await rm(locks, { recursive: true, force: true });
-    return { freedBytes };
+    return { freedBytes: ownBytes + (await removeUnusedPayloads(settings, payloads)) };
   });
 }
 
-async function readRepo(folder: string, repo: string): Promise<CachedRepo> {
+async function readRepo(settings: HubSettings, repo: string): Promise<CachedRepo> {
+  const folder = repoFolder(settings, repo);
   const snapshots = await readFolder(join(folder, "snapshots"));
   const commits = snapshots
     .map(({ name }) => name)
     .filter(isCommit)
     .toSorted();
-  return { repo, folder, ...(await measure(folder)), commits, refs: await readRefs(join(folder, "refs")) };
+  const { bytes, incompleteBytes } = await measure(folder);
+  const sharedBytes = await payloadBytes(await payloadsOf(settings, folder));
+  const refs = await readRefs(join(folder, "refs"));
+  return { repo, folder, bytes: bytes + sharedBytes, incompleteBytes, commits, refs };
 }
 
 async function readRefs(folder: string): Promise<Record<string, string>> {
@@ -62,20 +67,23 @@ async function readRefs(folder: string): Promise<Record<string, string>> {
   return Object.fromEntries((await Promise.all(refs)).filter(([, commit]) => isCommit(commit)));
 }
 
-/** Links weigh nothing; content with two names counts once. */
-async function measure(folder: string): Promise<{ bytes: number; incompleteBytes: number }> {
-  const seen = new Set<string>();
-  let [bytes, incompleteBytes] = [0, 0];
+/** Links weigh nothing; content with two names counts once. `ownBytes`: of content without a name outside the folder. */
+async function measure(folder: string): Promise<{ bytes: number; incompleteBytes: number; ownBytes: number }> {
+  const seen = new Map<string, number>(); // names found so far
+  let [bytes, incompleteBytes, ownBytes] = [0, 0, 0];
   for (const entry of await readFolder(folder, true)) {
     if (!entry.isFile()) continue;
     const status = await lstat(join(entry.parentPath, entry.name)).catch(() => undefined); // renamed by a running download
     const inode = `${status?.dev}:${status?.ino}`;
-    if (status === undefined || seen.has(inode)) continue;
-    seen.add(inode);
+    if (status === undefined) continue;
+    const names = (seen.get(inode) ?? 0) + 1;
+    seen.set(inode, names);
+    if (names === status.nlink) ownBytes += status.size;
+    if (names > 1) continue;
     bytes += status.size;
     if (entry.name.endsWith(".incomplete")) incompleteBytes += status.size;
   }
-  return { bytes, incompleteBytes };
+  return { bytes, incompleteBytes, ownBytes };
 }
 
 async function readFolder(folder: string, recursive = false): Promise<Dirent[]> {

@@ -4,19 +4,23 @@
  * file that can be found is right and whole.
  */
 
-import { randomUUID } from "node:crypto";
+import { constants } from "node:fs";
 import { copyFile, link, mkdir, rename, rm, symlink } from "node:fs/promises";
 import { dirname, relative } from "node:path";
+import { draftBeside } from "../files/draft.ts";
 import { withCacheErrors } from "./cache-failure.ts";
+import { isRightContent, rememberChecked } from "./checked-content.ts";
 import { checkDiskSpace } from "./disk-space.ts";
 import { fetchBlob } from "./fetch-blob.ts";
 import { createRepoFolders, isWhole, placeOf, type FilePlace } from "./layout.ts";
 import { withLock } from "./lock.ts";
 import { missingBytesOf } from "./missing-bytes.ts";
-import { isCommit, quoted } from "./names.ts";
+import { isCommit } from "./names.ts";
+import { removeContent } from "./remove-content.ts";
 import { checkOnline } from "./request.ts";
 import { timeoutsOf } from "./retry.ts";
 import { HubError } from "../errors.ts";
+import { quote } from "../text.ts";
 import type { DownloadFileOptions, HubSettings, RepoFile } from "./types.ts";
 
 /**
@@ -32,11 +36,12 @@ export async function downloadFile(
   options: DownloadFileOptions = {},
 ): Promise<string> {
   if (!isCommit(commit))
-    throw new HubError("revision-not-found", `${quoted(commit)} is not a commit of ${repo}; list it first.`);
+    throw new HubError("revision-not-found", `${quote(commit)} is not a commit of ${repo}; list it first.`);
   const place = placeOf(settings, repo, commit, file);
   return withCacheErrors(settings, async () => {
-    if (isWhole(place.snapshot, file.bytes)) return place.snapshot;
-    if (!isWhole(place.blob, file.bytes)) checkOnline(settings, `${quoted(file.path)} of ${repo}`);
+    if (await isSound(settings, place, file, place.snapshot, options)) return place.snapshot;
+    if (!(await isSound(settings, place, file, place.blob, options)))
+      checkOnline(settings, `${quote(file.path)} of ${repo}`);
     await createRepoFolders(settings, repo, commit);
     const lockOptions = { ...options, watchedPath: place.incomplete, lockMs: timeoutsOf(settings).lockMs };
     await withLock(place.lock, lockOptions, async () => {
@@ -48,6 +53,27 @@ export async function downloadFile(
   });
 }
 
+/**
+ * Is the file at `path` there, whole and right? One of the right size and other bytes is removed, so that it is fetched anew.
+ * @throws {HubError} checksum: it is damaged, and must not be fetched now.
+ */
+async function isSound(
+  settings: HubSettings,
+  place: FilePlace,
+  file: RepoFile,
+  path: string,
+  options: DownloadFileOptions,
+): Promise<boolean> {
+  if (!isWhole(path, file.bytes)) return false;
+  if (await isRightContent(path, place, file, options)) return true;
+  if (settings.offline) {
+    const text = `${path} is damaged: its hash is not the one the Hub lists, and HF_HUB_OFFLINE forbids fetching it anew.`;
+    throw new HubError("checksum", text);
+  }
+  await removeContent(settings, place);
+  return false;
+}
+
 async function fetchInto(
   settings: HubSettings,
   wanted: { repo: string; commit: string; file: RepoFile; place: FilePlace },
@@ -55,6 +81,7 @@ async function fetchInto(
 ): Promise<void> {
   await checkDiskSpace(settings, missingBytesOf(wanted.place, wanted.file));
   await fetchBlob(settings, wanted, options);
+  await rememberChecked(wanted.place.blob, wanted.place.checked);
 }
 
 /** Relative link; where links are not allowed (Windows without developer mode) a hard link, else a copy. */
@@ -68,9 +95,9 @@ async function linkSnapshot({ blob, snapshot }: FilePlace, file: RepoFile): Prom
 }
 
 async function copyWhole(blob: string, snapshot: string): Promise<void> {
-  const draft = `${blob}.${randomUUID()}.tmp`;
+  const draft = draftBeside(blob);
   try {
-    await copyFile(blob, draft);
+    await copyFile(blob, draft, constants.COPYFILE_EXCL);
     await rename(draft, snapshot);
   } finally {
     await rm(draft, { force: true });

@@ -5,9 +5,9 @@
  */
 
 import { HubError } from "../errors.ts";
+import { quote } from "../text.ts";
 import { answerFailure, type Subject } from "./answer-failure.ts";
 import { etagOf, isWhole, type FilePlace } from "./layout.ts";
-import { quoted } from "./names.ts";
 import { PartialFile } from "./partial-file.ts";
 import { readBody } from "./read-body.ts";
 import { endpointOf, request, type Answer } from "./request.ts";
@@ -58,10 +58,10 @@ async function receiveRest(
   partial: PartialFile,
   options: DownloadFileOptions,
 ): Promise<void> {
-  let mark = partial.doneBytes;
+  let highest = partial.doneBytes; // not the last one: a server that makes us start over and over has brought nothing
   const hasProgressed = (): boolean => {
-    const hasMoved = partial.doneBytes - mark >= progressBytes;
-    mark = partial.doneBytes;
+    const hasMoved = partial.doneBytes - highest >= progressBytes;
+    if (hasMoved) highest = partial.doneBytes;
     return hasMoved;
   };
   options.onProgress?.(partial.doneBytes, wanted.file.bytes);
@@ -156,11 +156,11 @@ function resolveUrl(settings: HubSettings, { repo, commit, file }: WantedFile): 
 }
 
 function changedError(repo: string, file: RepoFile): HubError {
-  const text = `${repo} now serves another ${quoted(file.path)} than it listed; run the pull again to take the new list.`;
+  const text = `${repo} now serves another ${quote(file.path)} than it listed; run the pull again to take the new list.`;
   return new HubError("changed", text);
 }
 
 function checksumError({ repo, file }: WantedFile): HubError {
-  const text = `${quoted(file.path)} of ${repo} arrived with another hash than the Hub lists, and was thrown away; try again later.`;
+  const text = `${quote(file.path)} of ${repo} arrived with another hash than the Hub lists, and was thrown away; try again later.`;
   return new HubError("checksum", text);
 }

@@ -4,6 +4,8 @@
  *
  *   <cache>/CACHEDIR.TAG
  *   <cache>/.locks/models--org--name/<etag>.lock
+ *   <cache>/.locks/models--org--name/<etag>.checked      ours: when the content was hashed
+ *   <cache>/blobs/<xx>/<hash>                            content that several repositories share (newer Python), linked to
  *   <cache>/models--org--name/blobs/<etag>               content; etag = sha256 (LFS) or git's blob hash
  *   <cache>/models--org--name/blobs/<etag>.incomplete    what has arrived of it so far
  *   <cache>/models--org--name/refs/<revision>            the commit, 40 hex digits without a newline
@@ -12,9 +14,10 @@
 
 import { randomUUID } from "node:crypto";
 import { statSync } from "node:fs";
-import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { checkRepoFile, checkRepoName, checkRevision } from "./names.ts";
+import { replaceFile } from "../files/replace-file.ts";
+import { checkRepoFile, checkRepoName, checkRevision, isRepoName } from "./names.ts";
 import type { HubSettings, RepoFile } from "./types.ts";
 
 /** Every path of one file of one commit. */
@@ -22,6 +25,8 @@ export interface FilePlace {
   readonly blob: string;
   readonly incomplete: string;
   readonly lock: string;
+  /** What says that the content was hashed: see hub/checked-content. */
+  readonly checked: string;
   readonly snapshot: string;
 }
 
@@ -56,6 +61,7 @@ export function placeOf(settings: HubSettings, repo: string, commit: string, fil
     blob,
     incomplete: `${blob}.incomplete`,
     lock: join(locksFolder(settings, repo), `${etag}.lock`),
+    checked: join(locksFolder(settings, repo), `${etag}.checked`),
     snapshot: join(snapshotFolder(settings, repo, commit), ...file.path.split("/")),
   };
 }
@@ -65,10 +71,11 @@ export function etagOf(file: RepoFile): string {
   return file.sha256 ?? file.gitOid ?? "";
 }
 
-/** `org/name` of a folder in the cache; undefined: not a model's. */
+/** `org/name` of a folder in the cache; undefined: not a model's, or of a name that no repository can have. */
 export function repoOfFolder(folder: string): string | undefined {
   const [kind, ...names] = folder.split("--");
-  return kind === "models" && (names.length === 1 || names.length === 2) ? names.join("/") : undefined;
+  if (kind !== "models" || names.length < 1 || names.length > 2) return undefined;
+  return isRepoName(names.join("/")) ? names.join("/") : undefined;
 }
 
 /**
@@ -94,15 +101,11 @@ export async function writeRef(settings: HubSettings, repo: string, revision: st
   checkRevision(revision);
   const path = join(repoFolder(settings, repo), "refs", ...revision.split("/"));
   const drafts = join(repoFolder(settings, repo), "blobs"); // in refs/ a scanner would read it
+  await mkdir(drafts, { recursive: true }); // a cache without links may have none
   await removeLeftDrafts(drafts);
   const draft = join(drafts, `ref-${process.pid}-${randomUUID()}.tmp`);
   await mkdir(dirname(path), { recursive: true });
-  try {
-    await writeFile(draft, commit, { flush: true });
-    await rename(draft, path);
-  } finally {
-    await rm(draft, { force: true });
-  }
+  await replaceFile(path, commit, draft);
 }
 
 /** Of processes that were killed while they wrote one. */

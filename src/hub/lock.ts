@@ -10,7 +10,8 @@
 
 import { randomUUID } from "node:crypto";
 import { readFileSync, readlinkSync, statSync } from "node:fs";
-import { readFile, rename, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, utimes, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { HubError } from "../errors.ts";
 import { pause } from "./retry.ts";
 
@@ -74,7 +75,12 @@ async function tryAcquire(path: string, owner: string): Promise<boolean> {
     await writeFile(path, owner, { flag: "wx" });
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "EEXIST" && code !== "ENOENT") throw error;
+    if (code === "ENOENT") {
+      await mkdir(dirname(path), { recursive: true }); // its folder was removed with the repository
+      return false; // the next round tries again
+    }
   }
   const found = await readFile(path, "utf8").catch(() => undefined);
   return found !== undefined && isAbandoned(path, found) && takeOver(path, owner);

@@ -5,6 +5,7 @@
  */
 
 import { HubError } from "../errors.ts";
+import { quote } from "../text.ts";
 import type { RepoFile } from "./types.ts";
 
 const repoName = /^(?:[A-Za-z0-9_][\w.-]{0,95}\/)?[A-Za-z0-9_][\w.-]{0,95}$/;
@@ -18,22 +19,26 @@ const drive = /^[A-Za-z]:/;
  * @throws {HubError} hostile-name.
  */
 export function checkRepoName(repo: string): void {
-  if (repoName.test(repo) && !repo.includes("--") && !repo.includes("..")) return;
-  throw new HubError("hostile-name", `${quoted(repo)} is not the name of a repository; write it as org/name.`);
+  if (isRepoName(repo)) return;
+  throw new HubError("hostile-name", `${quote(repo)} is not the name of a repository; write it as org/name.`);
+}
+
+export function isRepoName(repo: string): boolean {
+  return repoName.test(repo) && !repo.includes("--") && !repo.includes("..");
 }
 
 /** @throws {HubError} hostile-name: a revision that could not be a file under `refs/`. */
 export function checkRevision(revision: string): void {
   const fault = pathFault(revision) ?? (/[\s~^:?*[%#]/.test(revision) ? "holds a character git allows in no name" : "");
   if (fault === "") return;
-  throw new HubError("hostile-name", `The revision ${quoted(revision)} ${fault}; use a branch, a tag or a commit.`);
+  throw new HubError("hostile-name", `The revision ${quote(revision)} ${fault}; use a branch, a tag or a commit.`);
 }
 
 /** @throws {HubError} hostile-name: the path would leave the folder it is joined to, or cannot be shown. */
 export function checkRepoPath(repo: string, path: string): void {
   const fault = pathFault(path);
   if (fault === undefined) return;
-  throw new HubError("hostile-name", `${repo} lists a file named ${quoted(path)}, which ${fault}; it was not touched.`);
+  throw new HubError("hostile-name", `${repo} lists a file named ${quote(path)}, which ${fault}; it was not touched.`);
 }
 
 /**
@@ -44,7 +49,7 @@ export function checkRepoFile(repo: string, file: RepoFile): void {
   checkRepoPath(repo, file.path);
   const hashFits = file.sha256 !== undefined ? sha256Name.test(file.sha256) : isCommit(file.gitOid ?? "");
   if (hashFits && Number.isSafeInteger(file.bytes) && file.bytes >= 0) return;
-  throw new HubError("hostile-name", `${repo} lists ${quoted(file.path)} with a hash or a size that cannot be one.`);
+  throw new HubError("hostile-name", `${repo} lists ${quote(file.path)} with a hash or a size that cannot be one.`);
 }
 
 /**
@@ -60,7 +65,7 @@ export function checkCollisions(repo: string, files: readonly RepoFile[]): void 
     const rival =
       taken.get(own) ?? taken.get(`${own}/`) ?? folders.map((name) => taken.get(name.slice(0, -1))).find(Boolean);
     if (rival !== undefined && rival !== path) {
-      const both = `${quoted(rival)} and ${quoted(path)}`;
+      const both = `${quote(rival)} and ${quote(path)}`;
       throw new HubError(
         "hostile-name",
         `${repo} lists ${both}, which are one file on some disks; nothing was written.`,
@@ -73,16 +78,6 @@ export function checkCollisions(repo: string, files: readonly RepoFile[]): void 
 
 export function isCommit(revision: string): boolean {
   return commitName.test(revision);
-}
-
-/** For error texts: control characters as escapes, so that a name cannot paint on the terminal; at most 200 long. */
-export function quoted(name: string): string {
-  const visible = Array.from(name.slice(0, 200), (sign) => (printable.test(sign) ? sign : escapeOf(sign))).join("");
-  return `"${visible}${name.length > 200 ? "…" : ""}"`;
-}
-
-function escapeOf(sign: string): string {
-  return `\\u{${(sign.codePointAt(0) ?? 0).toString(16)}}`;
 }
 
 function fold(path: string): string {

@@ -106,8 +106,22 @@ export class PartialFile {
   }
 }
 
+/** Windows has no such flags, and no links without rights. */
+const withoutLinks = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+
+/**
+ * What an earlier run has left or a new file. Never another file under that name: a link (hard or symbolic) that somebody has
+ * put there, a pipe or a device is replaced.
+ */
 async function openWritable(path: string): Promise<FileHandle> {
-  return open(path, constants.O_RDWR | constants.O_CREAT);
+  const left = await open(path, constants.O_RDWR | withoutLinks).catch(() => undefined);
+  if (left !== undefined) {
+    const found = await left.stat();
+    if (found.isFile() && found.nlink === 1) return left;
+    await left.close();
+  }
+  await rm(path, { force: true });
+  return open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | withoutLinks);
 }
 
 /** So that the rename outlives a power cut. Windows opens no folders. */

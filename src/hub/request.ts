@@ -103,7 +103,11 @@ export function transportFailure(error: unknown, url: URL): Error {
   if (error instanceof TransientFailure || error instanceof HubError) return error;
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? "the connection broke";
-  if (/CERT|SELF_SIGNED|UNABLE_TO|ERR_TLS|ERR_SSL/.test(code)) {
+  if (/^ERR_SSL|^EPROTO$/.test(code)) {
+    const text = `${url.host} does not speak TLS as expected (${code}); check whether HF_ENDPOINT should begin with http://, and whether a proxy stands between.`;
+    return new HubError("network", text, { cause: error });
+  }
+  if (/CERT|SELF_SIGNED|UNABLE_TO|ERR_TLS/.test(code)) {
     const text = `The certificate of ${url.host} is not trusted (${code}); name your own authority in NODE_EXTRA_CA_CERTS.`;
     return new HubError("network", text, { cause: error });
   }

@@ -12,6 +12,8 @@ const defaults: HubTimeouts = {
   headersMs: 20_000,
   stallMs: 30_000,
   stallBytes: 16 * 1024,
+  answerMs: 60_000,
+  listingMs: 5 * 60_000,
   attempts: 6,
   backoffMs: 500,
   maxBackoffMs: 20_000,

@@ -28,6 +28,10 @@ export interface HubTimeouts {
   /** A body that brings fewer than `stallBytes` in this time has stalled. */
   readonly stallMs: number;
   readonly stallBytes: number;
+  /** One whole answer of the API, from its headers to its last byte: some hundred KB. */
+  readonly answerMs: number;
+  /** All answers of one question, such as the pages of a listing, pauses between tries included. */
+  readonly listingMs: number;
   /** Tries in a row that bring nothing new, before the pull gives up. */
   readonly attempts: number;
   /** Pause before the second try; doubled for each one after it, with jitter, up to `maxBackoffMs`. */

@@ -3,10 +3,12 @@
  * Every byte of downloaded files read again: finds one flipped bit.
  */
 
-import { rm, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { withCacheErrors } from "./cache-failure.ts";
+import { rememberChecked } from "./checked-content.ts";
 import { hasContentOf } from "./content-hash.ts";
 import { placeOf } from "./layout.ts";
+import { removeContent } from "./remove-content.ts";
 import type { HubSettings, RepoFile, VerifiedFile } from "./types.ts";
 
 export interface VerifyOptions {
@@ -29,8 +31,9 @@ export async function verifyFiles(
 ): Promise<VerifiedFile[]> {
   const verified: VerifiedFile[] = [];
   for (const file of files) {
-    const { snapshot } = placeOf(settings, repo, commit, file);
+    const { snapshot, checked } = placeOf(settings, repo, commit, file);
     const reason = await withCacheErrors(settings, () => findFault(snapshot, file, options));
+    if (reason === undefined) await rememberChecked(snapshot, checked);
     verified.push({ path: file.path, ok: reason === undefined, ...(reason !== undefined && { reason }) });
   }
   return verified;
@@ -41,11 +44,8 @@ export async function verifyFiles(
  * @throws {HubError} hostile-name; cache.
  */
 export async function removeFile(settings: HubSettings, repo: string, commit: string, file: RepoFile): Promise<void> {
-  const { snapshot, blob } = placeOf(settings, repo, commit, file);
-  await withCacheErrors(settings, async () => {
-    await rm(snapshot, { force: true });
-    await rm(blob, { force: true });
-  });
+  const place = placeOf(settings, repo, commit, file);
+  await withCacheErrors(settings, () => removeContent(settings, place));
 }
 
 async function findFault(path: string, file: RepoFile, options: VerifyOptions): Promise<string | undefined> {

@@ -5,8 +5,8 @@
 
 import { whoAmI as askHub } from "@huggingface/hub";
 import { HubError } from "../errors.ts";
+import { quote } from "../text.ts";
 import { callLibrary, createApiFetch } from "./api-fetch.ts";
-import { quoted } from "./names.ts";
 import { checkOnline, endpointOf } from "./request.ts";
 import type { HubSettings } from "./types.ts";
 
@@ -22,6 +22,6 @@ export async function whoAmI(settings: HubSettings, signal?: AbortSignal): Promi
   // Our fetch sets the header itself. The library only wants to see the form of a token, which not every Hub's have.
   const hub = { hubUrl: endpointOf(settings), fetch: createApiFetch(settings, {}, signal), accessToken: "hf_" };
   const { name } = await callLibrary(settings, () => askHub(hub), signal);
-  if (typeof name === "string" && name !== "") return { name: quoted(name).slice(1, -1) };
+  if (typeof name === "string" && name !== "") return { name: quote(name).slice(1, -1) };
   throw new HubError("network", "The Hub names no account for this token; check HF_ENDPOINT.");
 }

@@ -5,21 +5,28 @@
  * Colour profiles, gamma and resolution are ignored, as Pillow ignores them. Of an animation the first frame is taken.
  */
 
-import type { Sharp, SharpInput, SharpOptions } from "sharp";
+import type { Metadata, Sharp, SharpInput, SharpOptions } from "sharp";
 import { InputImageError } from "../errors.ts";
+import { printable } from "../text.ts";
+import { allowedBytes, decodeBytes } from "./decode-memory.ts";
 import { readPictureFile } from "./picture-file.ts";
+import { unreadableKind } from "./picture-kind.ts";
 import { pixelLimit } from "./pixels.ts";
+import { countTiffPages } from "./tiff-pages.ts";
 
 /** What a file held: `gray16` (W·H values 0..65535), `cmyk` (4 channels of ink), or `bytes` (gray or RGB, maybe with alpha). */
-export type Decoded =
-  | { readonly kind: "gray16"; readonly data: Uint16Array; readonly width: number; readonly height: number }
-  | {
-      readonly kind: "cmyk" | "bytes";
-      readonly data: Uint8Array;
-      readonly width: number;
-      readonly height: number;
-      readonly channels: number;
-    };
+export type Decoded = (
+  | { readonly kind: "gray16"; readonly data: Uint16Array }
+  | { readonly kind: "cmyk" | "bytes"; readonly data: Uint8Array; readonly channels: number }
+) & {
+  readonly width: number;
+  readonly height: number;
+  /** Pictures in the file, of which this is the first. */
+  readonly pages: number;
+};
+
+/** Walking over more takes the decoder seconds. */
+const maxTiffPages = 1000;
 
 type OpenPicture = (input: SharpInput, options: SharpOptions) => Sharp;
 
@@ -42,22 +49,28 @@ async function importSharp(): Promise<OpenPicture> {
 }
 
 /**
- * @param orient turn and mirror the picture as its EXIF data say.
- * @throws {InputImageError} no such file, not a picture, damaged, cut short, or too big.
+ * @param orient   turn and mirror the picture as its EXIF data say.
+ * @param makesRgb it will become RGB if it is gray; that counts as memory.
+ * @throws {InputImageError} no such file, not a picture, damaged, cut short, or too big to be decoded in bounded memory.
  */
-export async function decodePicture(path: string, orient: boolean): Promise<Decoded> {
-  const file = await readPictureFile(path);
+export async function decodePicture(path: string, orient: boolean, makesRgb = true): Promise<Decoded> {
+  const file = await readPictureFile(path, unreadableKind);
+  if (countTiffPages(file, maxTiffPages) > maxTiffPages) {
+    throw new InputImageError(`${path} has more than ${maxTiffPages} pages; save the one you mean as a picture.`);
+  }
   try {
-    return await decodeBytes(file, orient);
+    return await decode(file, orient, makesRgb);
   } catch (error) {
     throw new InputImageError(`${path} ${describeFailure(error)}`, { cause: error });
   }
 }
 
-async function decodeBytes(file: Uint8Array, orient: boolean): Promise<Decoded> {
+async function decode(file: Uint8Array, orient: boolean, makesRgb: boolean): Promise<Decoded> {
   const sharp = await loadSharp();
   const options = { failOn: "error", ignoreIcc: true, limitInputPixels: pixelLimit } as const;
-  const { space, channels } = await sharp(file, options).metadata();
+  const metadata = await sharp(file, options).metadata();
+  checkMemory(metadata, makesRgb, file.length);
+  const { space, channels, pages = 1 } = metadata;
   const isGray16 = space === "grey16" && channels === 1;
   let picture = sharp(file, options);
   if (orient) picture = picture.autoOrient();
@@ -68,14 +81,36 @@ async function decodeBytes(file: Uint8Array, orient: boolean): Promise<Decoded> 
     .toBuffer({ resolveWithObject: true });
   const { width, height } = info;
   if (isGray16) {
-    return { kind: "gray16", data: new Uint16Array(data.buffer, data.byteOffset, width * height), width, height };
+    return {
+      kind: "gray16",
+      data: new Uint16Array(data.buffer, data.byteOffset, width * height),
+      width,
+      height,
+      pages,
+    };
   }
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.length);
-  return { kind: space === "cmyk" ? "cmyk" : "bytes", data: bytes, width, height, channels: info.channels };
+  return { kind: space === "cmyk" ? "cmyk" : "bytes", data: bytes, width, height, channels: info.channels, pages };
+}
+
+/** It takes more memory than a picture file of its size may. */
+class TooBig extends Error {}
+
+function checkMemory(metadata: Metadata, makesRgb: boolean, fileBytes: number): void {
+  const needed = decodeBytes(metadata, makesRgb);
+  const allowed = allowedBytes(fileBytes);
+  if (needed <= allowed) return;
+  const { width, height } = metadata;
+  const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`;
+  throw new TooBig(
+    `has ${width}x${height} pixels in ${megabytes(fileBytes)}: decoding it takes ${megabytes(needed)} of memory, ` +
+      `of which it may take ${megabytes(allowed)}; make it smaller, or save it as a JPEG that is not progressive.`,
+  );
 }
 
 /** What went wrong, for a sentence that starts with the file's name. */
 function describeFailure(error: unknown): string {
+  if (error instanceof TooBig) return error.message;
   const message = error instanceof Error ? error.message : String(error);
   if (/unsupported image format|buffer is empty/i.test(message)) {
     return "is not a picture that can be read, or is cut short; use a JPEG, PNG, WebP, AVIF, TIFF or GIF file.";
@@ -83,5 +118,5 @@ function describeFailure(error: unknown): string {
   if (/exceeds pixel limit/i.test(message)) {
     return `has more than ${pixelLimit} pixels; use a smaller picture.`;
   }
-  return `is damaged or cut short (${message.split("\n", 1)[0]}); save it again or use another picture.`;
+  return `is damaged or cut short (${printable(message.split("\n", 1)[0] ?? "", 120)}); save it again or use another picture.`;
 }

@@ -3,21 +3,40 @@
  * Reads a picture's file whole, within limits: pictures come from anywhere.
  */
 
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { InputImageError } from "../errors.ts";
+import { readRange, withRegularFile } from "../files/regular-file.ts";
 
-/** More than an uncompressed TIFF of the largest picture that is decoded needs (see `pixelLimit`). */
-const pictureFileLimitBytes = 1024 * 1024 * 1024;
+/** An uncompressed TIFF of 85 megapixels. Photographs of 200 megapixels have 60 MB. */
+const pictureFileLimitBytes = 256 * 1024 * 1024;
+const sniffedBytes = 4096;
 
-/** @throws {InputImageError} the file cannot be read, is a device or pipe (these may never end), or larger than 1 GiB. */
-export async function readPictureFile(path: string): Promise<Buffer> {
+/**
+ * @param refuse says what is wrong with the file by its first 4096 bytes; undefined: nothing is.
+ * @throws {InputImageError} the file cannot be read, is a device or pipe (these may never end), larger than 256 MiB, or refused.
+ */
+export async function readPictureFile(
+  path: string,
+  refuse: (start: Uint8Array) => string | undefined = () => undefined,
+): Promise<Buffer> {
+  await checkKind(path);
+  return withRegularFile(path, InputImageError, async (handle, fileBytes) => {
+    const start = { offset: 0, byteLength: Math.min(fileBytes, sniffedBytes) };
+    const fault = refuse(await readRange(handle, path, start, InputImageError));
+    if (fault !== undefined) throw new InputImageError(`${path} ${fault}.`);
+    if (fileBytes > pictureFileLimitBytes) {
+      throw new InputImageError(`${path} is larger than 256 MiB; save it as PNG or JPEG, or make it smaller.`);
+    }
+    return Buffer.from((await readRange(handle, path, { offset: 0, byteLength: fileBytes }, InputImageError)).buffer);
+  });
+}
+
+/** The frequent mistakes in words of their own. */
+async function checkKind(path: string): Promise<void> {
   try {
     const found = await stat(path);
     if (found.isDirectory()) throw new InputImageError(`${path} is a folder; give a picture.`);
     if (!found.isFile()) throw new InputImageError(`${path} is a device or a pipe; save the picture to a file first.`);
-    if (found.size > pictureFileLimitBytes)
-      throw new InputImageError(`${path} is larger than 1 GiB; use a smaller picture.`);
-    return await readFile(path);
   } catch (error) {
     if (error instanceof InputImageError) throw error;
     throw new InputImageError(`${path} cannot be read: ${describeSystemError(error)}.`, { cause: error });
@@ -25,10 +44,13 @@ export async function readPictureFile(path: string): Promise<Buffer> {
 }
 
 function describeSystemError(error: unknown): string {
-  const code = (error as NodeJS.ErrnoException).code ?? "";
+  const { code = "", message } = error as NodeJS.ErrnoException;
   const sentences: Readonly<Record<string, string>> = {
     ENOENT: "there is no such file",
     EACCES: "permission denied",
+    ELOOP: "it is a link that leads to itself",
+    ENAMETOOLONG: "its name is too long",
+    ERR_INVALID_ARG_VALUE: "its name holds a null character",
   };
-  return sentences[code] ?? String(error);
+  return sentences[code] ?? (code === "" ? message : code);
 }

@@ -27,12 +27,25 @@ export function multiplyBytes(a: number, b: number): number {
   return ((product >> 8) + product) >> 8;
 }
 
+/**
+ * Where a conversion writes. `inPlace` takes the picture's own memory, which it then is no longer: a large picture is not held
+ * twice. Only where the result has no more channels; the others take new memory.
+ */
+export type Placement = "new" | "inPlace";
+
+function placeFor(image: Pixels, channels: number, placement: Placement): Uint8Array {
+  const length = image.width * image.height * channels;
+  return placement === "inPlace" && channels <= image.channels
+    ? image.data.subarray(0, length)
+    : new Uint8Array(length);
+}
+
 /** @returns red, green and blue of a picture of 1 (gray), 2 (gray, alpha), 3 or 4 channels; alpha is dropped, not blended. */
-export function rgbFromPixels(image: Pixels): RgbImage {
+export function rgbFromPixels(image: Pixels, placement: Placement = "new"): RgbImage {
   const { data, width, height, channels } = image;
   if (channels === 3) return { data, width, height, channels: 3 };
   const isGray = channels < 3;
-  const rgb = new Uint8Array(width * height * 3);
+  const rgb = placeFor(image, 3, placement);
   for (let from = 0, to = 0; to < rgb.length; from += channels, to += 3) {
     rgb[to] = data[from]!;
     rgb[to + 1] = data[isGray ? from : from + 1]!;
@@ -42,9 +55,9 @@ export function rgbFromPixels(image: Pixels): RgbImage {
 }
 
 /** @returns (1 - c)(1 - k) for each ink c, as Pillow computes it; inks are 255 where they cover the paper. */
-export function rgbFromCmyk(image: Pixels<4>): RgbImage {
+export function rgbFromCmyk(image: Pixels<4>, placement: Placement = "new"): RgbImage {
   const { data, width, height } = image;
-  const rgb = new Uint8Array(width * height * 3);
+  const rgb = placeFor(image, 3, placement);
   for (let from = 0, to = 0; to < rgb.length; from += 4, to += 3) {
     const white = 255 - data[from + 3]!;
     for (let ink = 0; ink < 3; ink++) {
@@ -55,9 +68,9 @@ export function rgbFromCmyk(image: Pixels<4>): RgbImage {
 }
 
 /** @returns the brightness of each pixel: 0.299 R + 0.587 G + 0.114 B in 16-bit fixed point, rounded. */
-export function grayFromRgb(image: RgbImage): GrayImage {
+export function grayFromRgb(image: RgbImage, placement: Placement = "new"): GrayImage {
   const { data, width, height } = image;
-  const gray = new Uint8Array(width * height);
+  const gray = placeFor(image, 1, placement);
   for (let to = 0, from = 0; to < gray.length; to++, from += 3) {
     gray[to] = (data[from]! * 19595 + data[from + 1]! * 38470 + data[from + 2]! * 7471 + 0x8000) >> 16;
   }

@@ -11,7 +11,7 @@ import { InputImageError } from "../errors.ts";
 import { readPictureFile } from "./picture-file.ts";
 
 const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
-/** Bytes that a compressed text may grow to; longer ones are left out. */
+/** Bytes that all compressed texts of a file may grow to together; what is beyond is left out. */
 const textLimitBytes = 16 * 1024 * 1024;
 
 interface Chunk {
@@ -49,8 +49,15 @@ export async function readPngText(path: string): Promise<Map<string, string>> {
 /** @returns the texts of a PNG file, in order; of equal keywords the last one. Chunks that cannot be understood are left out. */
 export function parsePngText(png: Buffer): Map<string, string> {
   const text = new Map<string, string>();
+  let leftBytes = textLimitBytes;
+  const inflate = (stored: Buffer): Buffer | undefined => {
+    const inflated = inflateText(stored, leftBytes);
+    leftBytes -= inflated?.length ?? leftBytes; // one that does not fit ends it: each try costs as much as a text that does
+    return inflated;
+  };
   for (const { type, data } of chunksOf(png)) {
-    const entry = type === "iTXt" ? parseInternationalText(data) : type === "tEXt" ? parseLatinText(data) : undefined;
+    const entry =
+      type === "iTXt" ? parseInternationalText(data, inflate) : type === "tEXt" ? parseLatinText(data) : undefined;
     if (entry) text.set(...entry);
   }
   return text;
@@ -88,19 +95,23 @@ function parseLatinText(data: Buffer): [string, string] | undefined {
   return split < 1 ? undefined : [data.toString("latin1", 0, split), data.toString("latin1", split + 1)];
 }
 
-function parseInternationalText(data: Buffer): [string, string] | undefined {
+function parseInternationalText(
+  data: Buffer,
+  inflate: (stored: Buffer) => Buffer | undefined,
+): [string, string] | undefined {
   const keywordEnd = data.indexOf(0);
   const languageEnd = data.indexOf(0, keywordEnd + 3);
   const translatedEnd = data.indexOf(0, languageEnd + 1);
   if (keywordEnd < 1 || languageEnd < 0 || translatedEnd < 0) return undefined;
   const stored = data.subarray(translatedEnd + 1);
-  const text = data[keywordEnd + 1] === 1 ? inflateText(stored) : stored;
+  const text = data[keywordEnd + 1] === 1 ? inflate(stored) : stored;
   return text && [data.toString("latin1", 0, keywordEnd), text.toString("utf8")];
 }
 
-function inflateText(stored: Buffer): Buffer | undefined {
+function inflateText(stored: Buffer, limitBytes: number): Buffer | undefined {
+  if (limitBytes < 1) return undefined;
   try {
-    return inflateSync(stored, { maxOutputLength: textLimitBytes });
+    return inflateSync(stored, { maxOutputLength: limitBytes });
   } catch {
     return undefined;
   }

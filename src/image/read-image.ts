@@ -1,46 +1,124 @@
 /**
  * @module image/read-image
- * Picture files -> RGB or gray bytes, as `PIL.Image.open(path).convert("RGB" | "L")` gives them.
+ * Picture files -> RGB or gray bytes, as `PIL.Image.open(path).convert("RGB" | "L")` gives them, and sentences about what in
+ * the file did not count.
  *
  * Alpha is dropped, not blended; 16-bit gray is cut off at 255 as Pillow cuts it (other 16-bit pictures keep their upper byte).
  * Two things differ from Pillow: AVIF with halved chroma (decoders interpolate it differently) and
  * the colour under the transparent pixels of a GIF (black here).
  */
 
+import { stat } from "node:fs/promises";
+import { InputImageError } from "../errors.ts";
+import { type AlphaMask, type AlphaSummary, maskFromAlpha, summarizeAlpha } from "./alpha.ts";
 import { type Decoded, decodePicture } from "./decode.ts";
-import { type GrayImage, grayFromRgb, type Pixels, rgbFromCmyk, rgbFromPixels, type RgbImage } from "./pixels.ts";
+import { grayFromDecoded, rgbFromDecoded } from "./decoded-pixels.ts";
+import type { GrayImage, RgbImage } from "./pixels.ts";
 
 export interface ReadOptions {
   /** Turn and mirror the picture as its EXIF data say, as diffusers' `load_image` does. Default true. */
   readonly orient?: boolean;
 }
 
+export interface MaskOptions extends ReadOptions {
+  /**
+   * Take the mask from the alpha channel: what is transparent or what is opaque is repainted. "auto": what is opaque, if that is
+   * all white, as a brush paints it; else what is transparent, as a picture with a hole has it. Absent: from the brightness.
+   */
+  readonly fromAlpha?: AlphaMask | "auto" | undefined;
+  /** The picture that is repainted: the same file for both is refused, unless the mask is taken from its alpha. */
+  readonly imagePath?: string | undefined;
+}
+
+/** A picture, and sentences for the user about it. */
+export type Noted<T> = T & { readonly notes: readonly string[] };
+
 /**
  * @returns the picture in RGB.
  * @throws {InputImageError} no such file, not a picture, damaged, cut short, or too big.
  */
-export async function readImage(path: string, { orient = true }: ReadOptions = {}): Promise<RgbImage> {
-  return rgbFromDecoded(await decodePicture(path, orient));
+export async function readImage(path: string, { orient = true }: ReadOptions = {}): Promise<Noted<RgbImage>> {
+  const decoded = await decodePicture(path, orient);
+  const notes = [...fileNotes(path, decoded), ...transparencyNotes(path, summaryOf(decoded))];
+  return { ...rgbFromDecoded(decoded), notes };
 }
 
 /**
- * @returns the picture in gray: white is painted anew, black is kept.
- * @throws {InputImageError} no such file, not a picture, damaged, cut short, or too big.
+ * @returns the mask in gray: white is painted anew, black is kept.
+ * @throws {InputImageError} no such file, not a picture, damaged, cut short, too big; its brightness is no mask (white
+ *                           everywhere beside an alpha channel that draws something; the picture itself); no alpha to take.
  */
-export async function readMask(path: string, options: ReadOptions = {}): Promise<GrayImage> {
-  return grayFromRgb(await readImage(path, options));
+export async function readMask(
+  path: string,
+  { orient = true, fromAlpha, imagePath }: MaskOptions = {},
+): Promise<Noted<GrayImage>> {
+  if (fromAlpha === undefined && imagePath !== undefined && (await isSameFile(path, imagePath))) {
+    throw new InputImageError(
+      `${path} is the picture itself, whose brightness is no mask; give a mask of its own, or ${askForAlpha}.`,
+    );
+  }
+  const decoded = await decodePicture(path, orient, false);
+  const alpha = summaryOf(decoded);
+  if (fromAlpha !== undefined) return readAlphaMask(path, decoded, alpha, fromAlpha);
+  const notes = fileNotes(path, decoded);
+  const gray = grayFromDecoded(decoded);
+  if (alpha?.varies === true && !alpha.isBright) {
+    if (gray.data.every((value) => value > 127)) {
+      throw new InputImageError(
+        `${path} is white everywhere, which would repaint all; its shape lies in its alpha channel: ${askForAlpha}.`,
+      );
+    }
+    notes.push(`${path} has an alpha channel, which does not count: what is white is repainted; ${askForAlpha}.`);
+  }
+  return { ...gray, notes };
 }
 
-function rgbFromDecoded(decoded: Decoded): RgbImage {
-  const { width, height } = decoded;
-  if (decoded.kind === "gray16") {
-    return rgbFromPixels({
-      data: Uint8Array.from(decoded.data, (value) => Math.min(value, 255)),
-      width,
-      height,
-      channels: 1,
-    });
+const askForAlpha = "--mask-from-alpha takes the mask from its alpha channel";
+
+function readAlphaMask(
+  path: string,
+  decoded: Decoded,
+  alpha: AlphaSummary | undefined,
+  wanted: AlphaMask | "auto",
+): Noted<GrayImage> {
+  if (decoded.kind !== "bytes" || alpha === undefined) {
+    throw new InputImageError(
+      `${path} has no alpha channel to take the mask from; without that option white is repainted.`,
+    );
   }
-  if (decoded.kind === "cmyk") return rgbFromCmyk(decoded as Pixels<4>);
-  return rgbFromPixels(decoded);
+  if (!alpha.varies)
+    throw new InputImageError(`${path} has an alpha channel that is the same everywhere: it marks nothing.`);
+  const repaints = wanted === "auto" ? (alpha.isWhereSeenWhite ? "opaque" : "transparent") : wanted;
+  const notes = wanted === "auto" ? [`${path}: what is ${repaints} is repainted.`] : [];
+  return { ...maskFromAlpha(decoded, repaints), notes };
+}
+
+const summaryOf = (decoded: Decoded): AlphaSummary | undefined =>
+  decoded.kind === "bytes" ? summarizeAlpha(decoded) : undefined;
+
+/** What is true of a picture's file whatever it is read for. */
+function fileNotes(path: string, decoded: Decoded): string[] {
+  const notes = [];
+  if (decoded.pages > 1) notes.push(`${path} holds ${decoded.pages} pictures; the first is used.`);
+  if (decoded.kind === "gray16" && decoded.data.some((value) => value > 255 && value < 65535)) {
+    notes.push(
+      `${path} is gray with 16 bits: as in Pillow, all but its darkest 256 shades are white; save it with 8 bits to keep them.`,
+    );
+  }
+  return notes;
+}
+
+function transparencyNotes(path: string, alpha: AlphaSummary | undefined): string[] {
+  if (alpha === undefined || alpha.transparentShare === 0) return [];
+  const share = alpha.transparentShare < 0.01 ? "less than 1" : String(Math.round(100 * alpha.transparentShare));
+  const beneath = alpha.hidesBlack ? "mostly black" : "whatever colour the file keeps there";
+  return [
+    `${path} is transparent in ${share} % of its pixels; as in diffusers, what lies beneath is used: ${beneath}. ` +
+      "Put it on a background of your own to decide that.",
+  ];
+}
+
+async function isSameFile(a: string, b: string): Promise<boolean> {
+  const [first, second] = await Promise.all([a, b].map((path) => stat(path, { bigint: true }).catch(() => undefined)));
+  return first !== undefined && first.ino === second?.ino && first.dev === second.dev;
 }

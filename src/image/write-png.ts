@@ -3,10 +3,8 @@
  * Pictures -> PNG files with our own text in them.
  */
 
-import { randomUUID } from "node:crypto";
-import { open, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
 import { OutputError, whyNotWritten } from "../errors.ts";
+import { replaceFile } from "../files/replace-file.ts";
 import type { RgbImage } from "./pixels.ts";
 import { insertPngText } from "./png-text.ts";
 
@@ -30,19 +28,9 @@ export async function writePng(
   image: RgbImage,
   text: ReadonlyMap<string, string> = new Map(),
 ): Promise<void> {
-  const png = await encodePng(image, text);
-  const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.incomplete`);
   try {
-    const file = await open(temporary, "wx");
-    try {
-      await file.writeFile(png);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
+    await replaceFile(path, await encodePng(image, text));
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to tell
     throw new OutputError(`${path} cannot be written: ${whyNotWritten(error)}.`, { cause: error });
   }
 }

@@ -9,7 +9,7 @@
  */
 
 import { IfGenError } from "../errors.ts";
-import type { LowMemory } from "../plan/plan.ts";
+import type { LowMemory, PlannedRun } from "../plan/plan.ts";
 import type { StageName } from "../plan/stages.ts";
 import { gigabytes } from "./bytes.ts";
 import { budgetTable } from "./budget-table.ts";
@@ -65,25 +65,39 @@ export function judge(
   return privateBytes <= ramBytes ? "from disk" : "too large";
 }
 
+/** What of a plan decides which advice applies. */
+type Advised = Pick<PlannedRun, "numImages" | "variant" | "textEncoder" | "unet" | "stages">;
+
 /** @throws {IfGenError} MEMORY_BUDGET, with the table, when a stage is too large whatever is tried. */
-export function checkBudget(needs: readonly StageNeed[], limits: Limits): void {
-  const worst = needs.filter(({ verdict }) => verdict === "too large");
-  const [first] = worst;
+export function checkBudget(needs: readonly StageNeed[], limits: Limits, plan: Advised): void {
+  const first = needs.find(({ verdict }) => verdict === "too large");
   if (!first) return;
-  if (overruns(first, limits)) {
-    throw new IfGenError(
-      "MEMORY_BUDGET",
-      `${first.stage} needs ${gigabytes(first.gpuBytes ?? 0)} GB of GPU memory (predicted) but the budget ` +
-        `is ${gigabytes(limits.vramBytes)} GB; ask for fewer --num-images, give a larger --vram-budget, or run it on ` +
-        `the CPU (--execution-provider cpu).\n${budgetTable(needs, limits)}`,
-    );
-  }
-  throw new IfGenError(
-    "MEMORY_BUDGET",
-    `${first.stage} needs ${gigabytes(first.privateBytes)} GB of memory but the budget is ` +
-      `${gigabytes(limits.ramBytes)} GB (${limits.ramSource}); ask for fewer --num-images, smaller weights ` +
-      `(--variant fp16, --text-encoder-bits 8), free memory, or give a larger --ram-budget.\n${budgetTable(needs, limits)}`,
-  );
+  const smaller = [
+    ...(plan.numImages > 1 ? ["ask for fewer --num-images"] : []),
+    ...(plan.variant === "fp32" ? ["leave out --variant fp32"] : []),
+    ...smallerBits(first, plan),
+  ];
+  const [amount, rest] = overruns(first, limits)
+    ? [
+        `${gigabytes(first.gpuBytes ?? 0)} GB of GPU memory (predicted) but the budget is ${gigabytes(limits.vramBytes)} GB`,
+        ["give a larger --vram-budget", "or run it on the CPU (--execution-provider cpu)"],
+      ]
+    : [
+        `${gigabytes(first.privateBytes)} GB of memory but the budget is ${gigabytes(limits.ramBytes)} GB (${limits.ramSource})`,
+        ["free memory", "or give a larger --ram-budget"],
+      ];
+  const advice = [...smaller, ...rest].join(", ");
+  throw new IfGenError("MEMORY_BUDGET", `${first.stage} needs ${amount}; ${advice}.\n${budgetTable(needs, limits)}`);
+}
+
+/** A network that is large enough for fewer bits to matter. */
+const LARGE_BYTES = 1e9;
+
+function smallerBits({ stage, networks }: StageNeed, { stages, textEncoder, unet }: Advised): string[] {
+  if (networks.every(({ weightBytes }) => weightBytes < LARGE_BYTES)) return [];
+  const kind = stages.find(({ name }) => name === stage)?.kind;
+  if (kind === "text" && textEncoder?.bits !== 4) return [`add --text-encoder-bits ${textEncoder ? 4 : 8}`];
+  return kind === "diffusion" && !unet ? ["add --unet-bits 8"] : [];
 }
 
 /** Is it the GPU's memory that does not do? */

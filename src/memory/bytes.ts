@@ -23,5 +23,7 @@ export function parseBytes(text: string): number {
   const factor = units[unit.toUpperCase()];
   const bytes = Math.round(Number(number) * (factor ?? Number.NaN));
   if (!(bytes > 0)) throw new UsageError(`${text} is no amount of memory; write it as 13GB, 800MB or 12GiB.`);
+  if (bytes < 1e6)
+    throw new UsageError(`${text} is ${bytes} bytes, in which nothing runs; write it as 13GB, 800MB or 12GiB.`);
   return bytes;
 }

@@ -7,8 +7,8 @@
 import { sum } from "../math/statistics.ts";
 import { inBlockedLayout } from "../onnx/blocked-layout.ts";
 import type { Graph } from "../onnx/graph.ts";
-import { cpu } from "../onnx/lower/cpu.ts";
-import { lower } from "../onnx/lower/lowering.ts";
+import { cpu } from "../onnx/lower/cpu/cpu.ts";
+import { lower } from "../onnx/lower/lower.ts";
 import { lowerFor, providers } from "../onnx/lower/providers.ts";
 import type { StoredTensor, WeightLookup } from "../onnx/lower/rewriting.ts";
 import { type GraphMemory, graphMemory, valueBytes } from "../onnx/memory.ts";

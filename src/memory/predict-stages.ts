@@ -7,7 +7,7 @@ import type { StageNetwork } from "../networks/stage-networks.ts";
 import { stageNetworks } from "../networks/stage-networks.ts";
 import { expectedWeights } from "../networks/network-weights.ts";
 import { providers } from "../onnx/lower/providers.ts";
-import { inStrips } from "../onnx/strips.ts";
+import { inTiles } from "../onnx/tiles.ts";
 import { weightModeFor } from "../onnx/weight-mode.ts";
 import type { LowMemory, PlacedRun, Stage } from "../plan/plan.ts";
 import type { WeightTable } from "../weights/checkpoint.ts";
@@ -77,7 +77,7 @@ const judgeNetwork = (need: NetworkNeed, limits: Limits): StageNeed["verdict"] =
 function modesOf({ batch, canTile, build }: StageNetwork, provider: ExecutionProvider): LowMemory[] {
   const graph = build(1);
   const isSmall = canTile && providers[provider].isCpu && weightModeFor(graph) === "expanded";
-  if (isSmall && inStrips(graph, SMALL_TILE_BYTES) !== graph) return [{ tileBytes: SMALL_TILE_BYTES }];
+  if (isSmall && inTiles(graph, SMALL_TILE_BYTES) !== graph) return [{ tileBytes: SMALL_TILE_BYTES }];
   const divisors = Array.from({ length: batch - 1 }, (_, index) => batch - 1 - index).filter((d) => batch % d === 0);
   return [
     {},

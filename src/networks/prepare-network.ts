@@ -7,7 +7,7 @@
 import type { Graph } from "../onnx/graph.ts";
 import { type HoistedGraph, hoist } from "../onnx/hoist.ts";
 import { type LoweringSettings, computeTypeOf, providers } from "../onnx/lower/providers.ts";
-import { inStrips } from "../onnx/strips.ts";
+import { inTiles } from "../onnx/tiles.ts";
 import { type WeightMode, weightModeFor } from "../onnx/weight-mode.ts";
 import type { LowMemory } from "../plan/plan.ts";
 import type { WeightTable } from "../weights/checkpoint.ts";
@@ -43,7 +43,7 @@ export function prepareNetwork(
   const samples = microBatchOf(batch, microBatch);
   const whole = build(samples);
   const tiled = canTile && tileBytes !== undefined;
-  const graph = tiled ? inStrips(whole, tileBytes) : whole;
+  const graph = tiled ? inTiles(whole, tileBytes) : whole;
   const computeType = computeTypeOf(description.fitsFloat16, weights.variant);
   const lowering: LoweringSettings = { computeType, weightFormat: hasBlocks(weights) ? "blocks" : "stored" };
   const { hoistedForm } = providers[provider];

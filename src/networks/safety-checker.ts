@@ -5,7 +5,10 @@
  */
 
 import { join } from "node:path";
+import { CheckpointError } from "../errors.ts";
+import { type ClipFeatureConfig, parseClipFeatureConfig } from "../image/clip-features.ts";
 import { buildSafetyChecker, readSafetyCheckerConfig } from "../models/clip-vision.ts";
+import { readJson } from "../weights/file.ts";
 import { type NetworkDescription, storedVariants } from "./description.ts";
 
 export async function describeSafetyChecker(checkpoint: string): Promise<NetworkDescription> {
@@ -21,4 +24,19 @@ export async function describeSafetyChecker(checkpoint: string): Promise<Network
     fitsFloat16: false,
     canTile: false,
   };
+}
+
+/**
+ * What `feature_extractor/` makes of an image for the checker.
+ * @throws {CheckpointError} it is missing or not understood, or gives another size than the checker takes.
+ */
+export async function readClipFeatures(checkpoint: string): Promise<ClipFeatureConfig> {
+  const file = join(checkpoint, "feature_extractor", "preprocessor_config.json");
+  const features = parseClipFeatureConfig(await readJson(file));
+  const { cropWidth, cropHeight } = features;
+  const { vision_config: config } = await readSafetyCheckerConfig(join(checkpoint, "safety_checker"));
+  if (config.image_size === cropWidth && config.image_size === cropHeight) return features;
+  throw new CheckpointError(
+    `${checkpoint}: feature_extractor gives ${cropWidth}x${cropHeight} pixels but safety_checker takes ${config.image_size}.`,
+  );
 }

@@ -1,10 +1,10 @@
 /**
  * @module onnx/blocked-layout
- * What onnxruntime makes of a graph's convolutions when it optimises it for the processor: they work on maps whose
+ * What onnxruntime makes of a graph's convolutions when it optimises it for the CPU: they work on maps whose
  * channels lie in blocks of 16 (NCHWc). Maps are reordered where other operations meet them, and a sum is taken into the
  * convolution before it, which writes over the other summand. Only for planning memory: nothing here is run.
  * Source: onnxruntime, `NchwcTransformerImpl`; compared with the graphs it saves of the demo's networks. Blocks are of 16
- * channels with AVX-512 and of 8 with AVX; a processor without either keeps its maps as they are.
+ * channels with AVX-512 and of 8 with AVX; a CPU without either keeps its maps as they are.
  */
 
 import { executionOrder } from "./execution-order.ts";

@@ -9,7 +9,12 @@ import type { Attribute, Constant, FileWeight, Graph, Node, Value } from "./grap
 import { dataTypeNumber, onnxForm, operationOf } from "./opset.ts";
 
 const IR_VERSION = 10;
-const MICROSOFT = "com.microsoft.";
+/** Domains of onnxruntime's own operations. The second holds ONNX's convolutions and pools, channels-last. */
+const DOMAINS = ["com.microsoft", "com.ms.internal.nhwc"] as const;
+
+/** @returns the domain that an operation's name begins with; undefined: ONNX's own. */
+const domainOf = (op: string): (typeof DOMAINS)[number] | undefined =>
+  DOMAINS.find((domain) => op.startsWith(`${domain}.`));
 
 /** The messages written here, each with its fields' numbers. */
 const fields = {
@@ -39,9 +44,11 @@ export function encodeModel(graph: Graph, opset: number, location: (file: string
   writer.tag(model.irVersion, WireType.Varint).int64(IR_VERSION);
   writer.tag(model.producerName, WireType.LengthDelimited).string("if-gen");
   message(writer, model.graph, () => writeGraph(writer, graph, location));
+  const hasInternal = graph.nodes.some(({ op }) => domainOf(op) === "com.ms.internal.nhwc");
   for (const [domain, version] of [
     ["", opset],
     ["com.microsoft", 1],
+    ...(hasInternal ? [["com.ms.internal.nhwc", opset] as const] : []),
   ] as const) {
     message(writer, model.opsetImport, () => {
       writer.tag(fields.OperatorSetIdProto.domain, WireType.LengthDelimited).string(domain);
@@ -102,7 +109,8 @@ function writeNode(
 ): void {
   const proto = fields.NodeProto;
   const form = onnxForm(node, others);
-  const inputs = node.inputs.map((value) => value?.name ?? "");
+  const given = form.inputs?.map((place) => node.inputs[place] ?? null) ?? node.inputs;
+  const inputs = given.map((value) => value?.name ?? "");
   for (const [index, numbers] of form.extraInputs.entries()) {
     const name = numbers ? `${node.name}/static_${index}` : "";
     if (numbers) extra.set(name, numbers);
@@ -114,13 +122,14 @@ function writeNode(
   const outputs = [node.output.name, ...gaps, ...others.map(({ output }) => output.name)];
   for (const output of outputs) writer.tag(proto.output, WireType.LengthDelimited).string(output);
   writer.tag(proto.name, WireType.LengthDelimited).string(node.name);
-  const foreign = node.op.startsWith(MICROSOFT);
-  const opType = form.opType ?? (foreign ? node.op.slice(MICROSOFT.length) : node.op);
+  const named = form.opType ?? node.op;
+  const domain = domainOf(named);
+  const opType = domain ? named.slice(domain.length + 1) : named;
   writer.tag(proto.opType, WireType.LengthDelimited).string(opType);
   for (const [name, attribute] of Object.entries(form.attributes)) {
     message(writer, proto.attribute, () => writeAttribute(writer, name, attribute));
   }
-  if (foreign) writer.tag(proto.domain, WireType.LengthDelimited).string("com.microsoft");
+  if (domain) writer.tag(proto.domain, WireType.LengthDelimited).string(domain);
 }
 
 function writeAttribute(writer: BinaryWriter, name: string, attribute: Attribute): void {

@@ -3,7 +3,7 @@
  * A network as a graph of operations over values with static shapes, and the builder that writes one down.
  *
  * The operations (onnx/ops.ts) are the networks' own vocabulary: what ONNX has, with every static argument as an
- * attribute, and a few larger ones (Linear, GroupNorm, Attention, ...) that onnx/lower/* spells out for a device.
+ * attribute, and a few larger ones (Linear, GroupNorm, Attention, ...) that onnx/lower/* decomposes for a device.
  * Names come from scopes: weights are called as in the checkpoint, joined by dots
  * (`encoder.block.3.layer.0.SelfAttention.q.weight`), nodes after the scope and the operation (`encoder.block.3/Linear_41`).
  */

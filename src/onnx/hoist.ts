@@ -16,8 +16,8 @@ export interface HoistedGraph {
 /** How results lie between the two parts. */
 export interface HoistedForm {
   readonly dtype: "float32" | "float16";
-  /** Tokens (B, L, C) as (L, B, C): for lowerings that take them in rows (onnx/lower/pixel-rows). */
-  readonly inRows: boolean;
+  /** Tokens (B, L, C) as (L, B, C): for lowerings that take them in rows (onnx/lower/webgpu/channels-last). */
+  readonly tokensFirst: boolean;
 }
 
 /**
@@ -27,7 +27,7 @@ export interface HoistedForm {
 export function hoist(
   graph: Graph,
   varying: readonly string[],
-  form: HoistedForm = { dtype: "float32", inRows: false },
+  form: HoistedForm = { dtype: "float32", tokensFirst: false },
 ): HoistedGraph | undefined {
   const changing = new Set(varying);
   const isChanging = (value: Value | null): boolean => value !== null && changing.has(value.name);
@@ -80,8 +80,8 @@ interface Tap {
   readonly reads: readonly Node[];
 }
 
-function tap(of: Value, name: string, { dtype, inRows }: HoistedForm): Tap {
-  const swap = inRows && of.shape.length === 3;
+function tap(of: Value, name: string, { dtype, tokensFirst }: HoistedForm): Tap {
+  const swap = tokensFirst && of.shape.length === 3;
   const [batch = 0, length = 0, ...features] = of.shape;
   const shape = swap ? [length, batch, ...features] : of.shape;
   const swapped = { perm: ops.ints([1, 0, 2]) };

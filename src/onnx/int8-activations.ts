@@ -7,7 +7,7 @@
 import type { Graph } from "./graph.ts";
 import { int } from "./ops.ts";
 
-/** 7 for processors that cannot sum products of 8 bits exactly (runtime/int8-products). */
+/** 7 for CPUs that cannot sum products of 8 bits exactly (runtime/int8-products). */
 export type ActivationBits = 7 | 8;
 
 export const withInt8Activations =

@@ -9,8 +9,10 @@ import type { Attribute, Node } from "./graph.ts";
 import { intOf, intsOf, textOf } from "./shapes.ts";
 
 export interface OnnxForm {
-  /** ONNX's name for the operation, where it is not the node's own. */
+  /** ONNX's name for the operation, where it is not the node's own; with its domain, where that is not ONNX's. */
   readonly opType?: string;
+  /** Of the node's inputs, by their places; all of them if absent. */
+  readonly inputs?: readonly number[];
   /** Appended to the node's inputs: int64 vectors, or null for an input left out. */
   readonly extraInputs: readonly (readonly number[] | null)[];
   readonly attributes: Readonly<Record<string, Attribute>>;
@@ -56,6 +58,7 @@ const forms: Readonly<Record<string, (node: Node, others: readonly Node[]) => On
     extraInputs: [[node, ...others].map(({ attributes }) => intOf(attributes, "end") - intOf(attributes, "start"))],
     attributes: { axis: int(intOf(node.attributes, "axis")) },
   }),
+  "com.microsoft.FusedMatMul": () => ({ extraInputs: [], attributes: { transB: int(1) } }),
   "com.microsoft.SkipLayerNormalization": ({ attributes }) => ({ extraInputs: [], attributes, outputGap: 2 }),
   Cast: ({ attributes }) => ({ extraInputs: [], attributes: { to: int(dataTypeNumber(textOf(attributes, "to"))) } }),
   ReduceMean: reduce,
@@ -64,6 +67,12 @@ const forms: Readonly<Record<string, (node: Node, others: readonly Node[]) => On
   ReduceSumSquare: reduce,
   ReduceMax: () => ({ extraInputs: [[-1]], attributes: { keepdims: int(0) } }),
   Gemm: () => ({ extraInputs: [], attributes: { transB: int(1) } }),
+  GramMatrix: ({ attributes }) => ({
+    opType: "com.microsoft.FusedMatMul",
+    inputs: [0, 0],
+    extraInputs: [],
+    attributes: { transA: int(1), alpha: attributes["alpha"]! },
+  }),
   ToChannelsFirst: () => turn(0, 3, 1, 2),
   ToChannelsLast: () => turn(0, 2, 3, 1),
   Resize: (node) => ({
@@ -79,6 +88,7 @@ const forms: Readonly<Record<string, (node: Node, others: readonly Node[]) => On
 /** Nodes of one key are results of one operation; undefined: a node is an operation of its own. */
 export function operationOf({ op, inputs: [first, second] }: Node): string | undefined {
   if (op === "Part") return `parts of ${first?.name}`;
+  if (op === "com.microsoft.SkipGroupNorm" || op === "SkipGroupSum") return `group sum of ${first?.name}`;
   const isSkip = op === "com.microsoft.SkipLayerNormalization" || op === "SkipSum";
   return isSkip ? `sum of ${first?.name} and ${second?.name}` : undefined;
 }

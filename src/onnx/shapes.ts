@@ -223,6 +223,68 @@ const groupNorm: Rule = (inputs, attributes) => {
   return { dtype: x.dtype, shape: x.shape };
 };
 
+const channelsFirst = ({ name, dtype, shape: [batch = 0, ...rest] }: Value): Value => ({
+  name,
+  dtype,
+  shape: [batch, rest.at(-1) ?? 0, ...rest.slice(0, -1)],
+});
+
+/** The same rule for (B, H, W, C), or (B, N, C): the first input and the output lie channels-last. */
+const channelsLast =
+  (rule: Rule): Rule =>
+  (inputs, attributes, optional) => {
+    const [x, ...others] = [input(inputs, 0), ...inputs.slice(1)];
+    if (x.shape.length < 3) throw new ShapeError(`${show(x.shape)} is no feature map`);
+    const first = channelsFirst(x);
+    const { dtype, shape } = rule([first, ...others], attributes, [first, ...optional.slice(1)]);
+    const [batch = 0, channels = 0, ...sides] = shape;
+    return { dtype, shape: [batch, ...sides, channels] };
+  };
+
+/** Feature map (B, ..., C), weight and bias (C) float32, then what is added first: a map or (B, C), and a bias (C). */
+const skipGroupNorm: Rule = (inputs, attributes, optional) => {
+  const [x, skip, bias] = [input(inputs, 0), optional[3], optional[4]];
+  const [batch = 0, channels = 0] = [x.shape[0], x.shape.at(-1)];
+  if (skip) expectShape(skip, x.shape, [batch, channels]);
+  if (bias) expectShape(bias, [channels]);
+  return channelsLast(groupNorm)(inputs.slice(0, 3), attributes, optional.slice(0, 3));
+};
+
+/** a + b or, of the weights of a convolution, a + b + bias, in the shape of the first. */
+const sumWithBias: Rule = (inputs) => {
+  const [x, ...others] = [input(inputs, 0), ...inputs.slice(1)];
+  for (const other of others) broadcast(x.shape, other.shape);
+  return { dtype: x.dtype, shape: x.shape };
+};
+
+/** a · bᵀ where the second one's axes are exchanged: (..., K), (N, K) -> (..., N). */
+const fusedMatMul: Rule = (inputs) => {
+  const [a, b] = [input(inputs, 0), input(inputs, 1)];
+  if (b.shape.length !== 2 || b.shape[1] !== a.shape.at(-1)) {
+    throw new ShapeError(`${show(a.shape)} does not fit the weight ${b.name} ${show(b.shape)}`);
+  }
+  return { dtype: a.dtype, shape: [...a.shape.slice(0, -1), b.shape[0] ?? 0] };
+};
+
+/** xᵀ·x of each matrix of a batch: (B, L, C) -> (B, C, C). */
+const gramMatrix: Rule = (inputs) => {
+  const { dtype, shape } = input(inputs, 0);
+  const [batch = 0, , channels = 0] = shape;
+  return { dtype, shape: [batch, channels, channels] };
+};
+
+/** Some rows of a linear layer's weight: its features from one to before another. */
+const linearRows: Rule = (inputs, attributes, optional) => {
+  const { dtype, shape } = linear(inputs, attributes, optional);
+  return { dtype, shape: [...shape.slice(0, -1), intOf(attributes, "to") - intOf(attributes, "from")] };
+};
+
+/** The kernel too lies channels-last: (O, h, w, C). */
+const convOfKernelChannelsLast: Rule = (inputs, attributes, optional) => {
+  const [x, kernel, ...others] = [input(inputs, 0), channelsFirst(input(inputs, 1)), ...inputs.slice(2)];
+  return channelsLast(conv)([x, kernel, ...others], attributes, [x, kernel, ...optional.slice(2)]);
+};
+
 const instanceNormalization: Rule = (inputs) => {
   const x = input(inputs, 0);
   expectShape(input(inputs, 1), [x.shape[1] ?? 0]);
@@ -356,6 +418,14 @@ const rules: Readonly<Record<string, Rule>> = {
   LayerNorm: lastAxisNorm,
   RmsNorm: lastAxisNorm,
   Attention: attention("heads", 3),
+  // feature maps channels-last, and operations taken together: between a lowering's passes
+  ConvNhwc: channelsLast(conv),
+  AveragePoolNhwc: channelsLast(averagePool),
+  UpsampleNearestNhwc: channelsLast(upsample),
+  GroupNormNhwc: skipGroupNorm,
+  SkipGroupSum: same, // the former's other result
+  SumWithBias: sumWithBias,
+  LinearRows: linearRows,
   // what lowering makes of the larger ones
   Gemm: gemm,
   InstanceNormalization: instanceNormalization,
@@ -375,5 +445,14 @@ const rules: Readonly<Record<string, Rule>> = {
   "com.microsoft.SkipLayerNormalization": same,
   SkipSum: elementwise, // the former's other result
   "com.microsoft.MatMulNBits": matMulNBits,
+  "com.microsoft.FusedMatMul": fusedMatMul,
+  GramMatrix: gramMatrix,
+  "com.microsoft.BiasAdd": sumWithBias,
+  "com.microsoft.BiasGelu": sumWithBias,
+  "com.microsoft.GroupNorm": skipGroupNorm,
+  "com.microsoft.SkipGroupNorm": skipGroupNorm,
+  "com.microsoft.NhwcConv": convOfKernelChannelsLast,
+  "com.ms.internal.nhwc.Conv": channelsLast(conv),
+  "com.ms.internal.nhwc.AveragePool": channelsLast(averagePool),
   "com.microsoft.MultiHeadAttention": attention("num_heads", 5),
 };

@@ -1,17 +1,17 @@
 /**
  * @module onnx/webgpu-memory
- * How much of a card's memory the buffers of a lowered graph take on onnxruntime's WebGPU provider, weights apart, in either
+ * How much of a GPU's memory the buffers of a lowered graph take on onnxruntime's WebGPU provider, weights apart, in either
  * of the ways in which it is told to keep dead ones (`storageBufferCacheMode`):
  *
- * - bucket: buffers are rounded up to a table of sizes and kept for later; larger ones go back, free when the card is done
+ * - bucket: buffers are rounded up to a table of sizes and kept for later; larger ones go back, free when the GPU is done
  *   with them. It is the provider's own way.
  * - simple: buffers keep their sizes, and all are kept for later ones of the same size. So what is taken is all that was ever
- *   taken. Small ones are parts of larger ones, halved until they fit; large ones are whole pages of the card.
+ *   taken. Small ones are parts of larger ones, halved until they fit; large ones are whole pages of the GPU.
  *
  * In both a dead buffer can be had again only after the next submission, and a submission is made every 16 dispatches: until
  * then its successor stands beside it.
  * Source: onnxruntime, `core/providers/webgpu/buffer_manager.cc` and `webgpu_context.cc`; Dawn's allocation of memory. Which
- * kernels make a copy for themselves, and how late the card is, is fitted to runs at full size (docs/memory.md).
+ * kernels make a copy for themselves, and how late the GPU is, is fitted to runs at full size (docs/memory.md).
  */
 
 import { sum } from "../math/statistics.ts";
@@ -124,7 +124,7 @@ function copiesOf(
 interface Sizes {
   /** Of a buffer that is asked for. */
   readonly of: (asked: number) => number;
-  /** What it takes of the card. */
+  /** What it takes of the GPU. */
   readonly taken: (size: number) => number;
   /** How many dead ones of a size are kept. */
   readonly kept: (size: number) => number;
@@ -167,7 +167,7 @@ const bucketSizes: Sizes = {
   kept: (size) => buckets.get(size) ?? 0,
 };
 
-/** Submissions that the card is behind: what went back is free only then. Of 0 to 3, 2 comes nearest. */
+/** Submissions that the GPU is behind: what went back is free only then. Of 0 to 3, 2 comes nearest. */
 const LATE_SUBMISSIONS = 2;
 
 /** The provider's store of buffers; all sizes in bytes. */
@@ -177,7 +177,7 @@ class BufferCache {
   private dispatches = 0;
   /** Dead, but not yet submitted. */
   private dead: number[] = [];
-  /** Given back, but the card may still use them; by submission, the oldest first. */
+  /** Given back, but the GPU may still use them; by submission, the oldest first. */
   private leaving: number[] = [];
   private readonly free = new Map<number, number>();
   private readonly sizes: Sizes;
@@ -203,7 +203,7 @@ class BufferCache {
     if (++this.dispatches === DISPATCHES_PER_SUBMISSION) this.submit();
   }
 
-  /** Submits, and waits for the card. */
+  /** Submits, and waits for the GPU. */
   finish(): void {
     this.submit();
     for (const bytes of this.leaving) this.bytes -= bytes;

@@ -5,15 +5,11 @@
  * repository does it (modules/base.py).
  */
 
-import { join } from "node:path";
-import { CheckpointError } from "../errors.ts";
-import { type ClipFeatureConfig, extractClipFeatures, parseClipFeatureConfig } from "../image/clip-features.ts";
+import { extractClipFeatures } from "../image/clip-features.ts";
 import { blurBeyondRecognition } from "../image/gaussian-blur.ts";
 import type { RgbImage } from "../image/pixels.ts";
-import { readSafetyCheckerConfig } from "../models/clip-vision.ts";
-import { readJson } from "../weights/file.ts";
 import { type NetworkSettings, withNetworkOutputs } from "../networks/open-network.ts";
-import { describeSafetyChecker } from "../networks/safety-checker.ts";
+import { describeSafetyChecker, readClipFeatures } from "../networks/safety-checker.ts";
 
 /** Raw outputs of the two heads: no sigmoid comes in between. */
 export interface SafetyScore {
@@ -44,9 +40,7 @@ export async function withSafetyChecker<T>(
   { checkpoint, settings }: SafetyOptions,
   use: (score: ScoreImages) => Promise<T>,
 ): Promise<T> {
-  const file = join(checkpoint, "feature_extractor", "preprocessor_config.json");
-  const features = parseClipFeatureConfig(await readJson(file));
-  await checkSides(checkpoint, features);
+  const features = await readClipFeatures(checkpoint);
   return withNetworkOutputs(await describeSafetyChecker(checkpoint), settings, (network) =>
     use(async (images, onScored) => {
       const scores: SafetyScore[] = [];
@@ -64,14 +58,6 @@ export async function withSafetyChecker<T>(
 /** A score that is no number flags nothing, as in the reference. */
 function judge(unsafe: number, watermark: number): SafetyScore {
   return { unsafe, watermark, flagged: unsafe > SCORE_LIMIT || watermark > SCORE_LIMIT };
-}
-
-async function checkSides(checkpoint: string, { cropWidth, cropHeight }: ClipFeatureConfig): Promise<void> {
-  const { vision_config: config } = await readSafetyCheckerConfig(join(checkpoint, "safety_checker"));
-  if (config.image_size === cropWidth && config.image_size === cropHeight) return;
-  throw new CheckpointError(
-    `${checkpoint}: feature_extractor gives ${cropWidth}x${cropHeight} pixels but safety_checker takes ${config.image_size}.`,
-  );
 }
 
 /** @returns an image of the same size in which nothing can be made out. */

@@ -13,11 +13,12 @@ import { readIfUnetConfig } from "../models/if-unet-config.ts";
 import { checkSameWidth } from "../networks/description.ts";
 import { describeIfUnet } from "../networks/if-unet.ts";
 import { type NetworkSettings, withNetwork } from "../networks/open-network.ts";
+import { warmUp } from "../networks/warm-up.ts";
 import { isGuided } from "../plan/plan.ts";
 import type { CreateSchedulerOptions } from "../schedulers/create-scheduler.ts";
 import type { TimestepSelection } from "../schedulers/scheduler.ts";
 import { type StepEvent, denoise } from "./denoise.ts";
-import { openScheduler } from "./open-scheduler.ts";
+import { openScheduler } from "../networks/open-scheduler.ts";
 import { type Start, startSample } from "./start.ts";
 
 /** What all jobs of an IF stage share. */
@@ -34,6 +35,8 @@ export interface IfStageOptions {
   readonly eta: number;
   readonly scheduler?: CreateSchedulerOptions;
   readonly settings: NetworkSettings;
+  /** Run the network once on zeros before `use`: a GPU's kernels are chosen at the first step. @default false */
+  readonly warmUp?: boolean;
 }
 
 export interface IfJob {
@@ -54,8 +57,9 @@ export async function withStage1<T>(options: IfStageOptions, use: (draw: Draw<If
   const { checkpoint, guidanceScale, eta, selection } = options;
   const config = await readIfUnetConfig(join(checkpoint, "unet"));
   const description = await describeIfUnet(checkpoint, options);
-  return withNetwork(description, options.settings, (network) =>
-    use(async ({ generator, onStep, ...job }) => {
+  return withNetwork(description, options.settings, async (network) => {
+    if (options.warmUp) await warmUp(network, description);
+    return use(async ({ generator, onStep, ...job }) => {
       const scheduler = await openScheduler(checkpoint, "scheduler", options.scheduler);
       const embeds = networkEmbeds(checkpoint, guidanceScale, job, config.encoder_hid_dim);
       const started = startSample(job.start, {
@@ -80,8 +84,8 @@ export async function withStage1<T>(options: IfStageOptions, use: (draw: Draw<If
           }),
         ...(onStep ? { onStep } : {}),
       });
-    }),
-  );
+    });
+  });
 }
 
 /** The embeddings of the network's batch: one per image and, guided, the negative ones before them. */

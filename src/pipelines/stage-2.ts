@@ -14,9 +14,10 @@ import type { Tensor } from "../math/tensor.ts";
 import { readIfUnetConfig } from "../models/if-unet-config.ts";
 import { describeIfUnet } from "../networks/if-unet.ts";
 import { withNetwork } from "../networks/open-network.ts";
+import { warmUp } from "../networks/warm-up.ts";
 import { drawNoise } from "../schedulers/noise.ts";
 import { denoise } from "./denoise.ts";
-import { openScheduler } from "./open-scheduler.ts";
+import { openScheduler } from "../networks/open-scheduler.ts";
 import { type Draw, type IfJob, type IfStageOptions, networkEmbeds } from "./stage-1.ts";
 import { startSample } from "./start.ts";
 
@@ -36,8 +37,9 @@ export async function withStage2<T>(options: Stage2Options, use: (draw: Draw<Sta
   const config = await readIfUnetConfig(join(checkpoint, "unet"));
   const noising = await openScheduler(checkpoint, "image_noising_scheduler");
   const description = await describeIfUnet(checkpoint, options);
-  return withNetwork(description, options.settings, (network) =>
-    use(async ({ generator, onStep, image, ...job }) => {
+  return withNetwork(description, options.settings, async (network) => {
+    if (options.warmUp) await warmUp(network, description);
+    return use(async ({ generator, onStep, image, ...job }) => {
       const scheduler = await openScheduler(checkpoint, "scheduler", options.scheduler);
       const embeds = networkEmbeds(checkpoint, guidanceScale, job, config.encoder_hid_dim);
       const started = startSample(job.start, {
@@ -67,6 +69,6 @@ export async function withStage2<T>(options: Stage2Options, use: (draw: Draw<Sta
           }),
         ...(onStep ? { onStep } : {}),
       });
-    }),
-  );
+    });
+  });
 }

@@ -9,8 +9,9 @@ import { ShapeError, UsageError } from "../errors.ts";
 import { blend, repeatInterleave } from "../math/layout.ts";
 import type { Generator } from "../math/random.ts";
 import type { Tensor } from "../math/tensor.ts";
-import type { Scheduler, TimestepSelection } from "../schedulers/scheduler.ts";
 import { drawNoise } from "../schedulers/noise.ts";
+import type { Scheduler, TimestepSelection } from "../schedulers/scheduler.ts";
+import { selectedSteps, startIndex } from "../schedulers/start-index.ts";
 
 export type Start =
   | { readonly kind: "noise"; readonly height: number; readonly width: number }
@@ -18,7 +19,7 @@ export type Start =
       readonly kind: "picture";
       /** (prompts or 1, 3, H, W) in [-1, 1]. */
       readonly picture: Tensor;
-      /** How much of the way is run, in [0, 1]: 1 keeps nothing of the picture but, inpainting, what the mask keeps. */
+      /** The share of the steps that is run, in [0, 1]: 1 keeps nothing of the picture but, inpainting, what the mask keeps. */
       readonly strength: number;
       /** (1 or prompts, 1, H, W): 1 where it is repainted. */
       readonly mask?: Tensor;
@@ -51,7 +52,7 @@ export function startSample(start: Start, options: StartOptions): Started {
     const noise = drawNoise([batch, channels, start.height, start.width], generator);
     return { timesteps: scheduler.timesteps, sample: scaleBy(noise, scheduler.initNoiseSigma) };
   }
-  const timesteps = timestepsFrom(scheduler, start.strength);
+  const timesteps = timestepsFrom(scheduler, selection, start.strength);
   const [pictures = 0, , height = 0, width = 0] = start.picture.shape;
   if (pictures !== prompts && pictures !== 1) throw new ShapeError(`${pictures} pictures for ${prompts} prompts`);
   const noise = drawNoise([batch, channels, height, width], generator);
@@ -66,17 +67,17 @@ export function startSample(start: Start, options: StartOptions): Started {
   return { timesteps, sample: blend(mask, picture, noised), mask };
 }
 
-/** The last `strength` share of the timesteps. */
-function timestepsFrom(scheduler: Scheduler, strength: number): readonly number[] {
-  const all = scheduler.timesteps;
-  const kept = Math.min(Math.trunc(all.length * strength), all.length);
-  if (kept < 1) {
+/** Tells the scheduler where the run begins. Returns the timesteps from there: the last `strength` share of the steps. */
+function timestepsFrom(scheduler: Scheduler, selection: TimestepSelection, strength: number): readonly number[] {
+  const begin = startIndex(scheduler, selection, strength);
+  const timesteps = scheduler.timesteps.slice(begin);
+  if (timesteps.length === 0) {
     throw new UsageError(
-      `a strength of ${strength} leaves none of ${all.length} steps to run; raise the strength or the steps.`,
+      `a strength of ${strength} leaves none of ${selectedSteps(selection)} steps to run; raise the strength or the steps.`,
     );
   }
-  scheduler.setBeginIndex(all.length - kept);
-  return all.slice(all.length - kept);
+  scheduler.setBeginIndex(begin);
+  return timesteps;
 }
 
 function scaleBy(x: Tensor, factor: number): Tensor {

@@ -5,16 +5,14 @@
  * Letters: P prompts, L tokens (77: what IF was trained with), D width of T5.
  */
 
-import { join } from "node:path";
 import { sliceBatch } from "../math/layout.ts";
 import type { Tensor } from "../math/tensor.ts";
-import { readT5EncoderConfig } from "../models/t5-encoder.ts";
-import { TEXT_LENGTH, checkSameWidth } from "../networks/description.ts";
+import { TEXT_LENGTH } from "../networks/description.ts";
 import { type Network, type NetworkSettings, withNetwork } from "../networks/open-network.ts";
+import { openT5Tokenizer } from "../networks/open-tokenizer.ts";
 import { describeT5Encoder } from "../networks/text-encoder.ts";
 import { exactActivationBits } from "../runtime/int8-products.ts";
 import { preprocessCaption } from "../tokenizers/clean-caption.ts";
-import { createT5Tokenizer } from "../tokenizers/t5-tokenizer.ts";
 import type { Tokenized } from "../tokenizers/text-tokenizer.ts";
 
 export interface TextEncodingOptions {
@@ -47,10 +45,7 @@ export async function withTextEncoder<T>(
   { checkpoint, prompts: count, cleanCaption, settings }: TextEncodingOptions,
   use: (encode: EncodeText) => Promise<T>,
 ): Promise<T> {
-  const folder = join(checkpoint, "tokenizer");
-  const tokenizer = await createT5Tokenizer(folder);
-  const { vocab_size: rows } = await readT5EncoderConfig(join(checkpoint, "text_encoder"));
-  if (tokenizer.vocabSize > rows) checkSameWidth(folder, tokenizer.vocabSize, "the text encoder's table", rows);
+  const tokenizer = await openT5Tokenizer(checkpoint);
   const activationBits = settings.textEncoder?.activations === "int8" ? await exactActivationBits() : undefined;
   const description = await describeT5Encoder(checkpoint, 2 * count, activationBits);
   const tokenize = (text: string): EncodedPrompt => {

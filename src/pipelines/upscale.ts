@@ -11,19 +11,19 @@ import { preprocessUpscalerTensor } from "../image/preprocess-upscaler.ts";
 import { concatBatch, repeatInterleave, sliceBatch, tileBatch } from "../math/layout.ts";
 import type { Generator } from "../math/random.ts";
 import type { Tensor } from "../math/tensor.ts";
-import { readClipTextConfig } from "../models/clip-text.ts";
 import { readSdUnetConfig } from "../models/sd-unet-config.ts";
 import { readVaeConfig } from "../models/vae.ts";
 import { type NetworkDescription, TEXT_LENGTH, checkSameWidth } from "../networks/description.ts";
 import { type NetworkSettings, withNetwork } from "../networks/open-network.ts";
+import { openClipTokenizer } from "../networks/open-tokenizer.ts";
+import { warmUp } from "../networks/warm-up.ts";
 import { type UpscalerNetworks, describeUpscaler } from "../networks/upscaler.ts";
 import { isGuided } from "../plan/plan.ts";
 import { drawNoise } from "../schedulers/noise.ts";
 import type { TimestepSelection } from "../schedulers/scheduler.ts";
-import { createClipTokenizer } from "../tokenizers/clip-tokenizer.ts";
 import type { Tokenized } from "../tokenizers/text-tokenizer.ts";
 import { type StepEvent, denoise } from "./denoise.ts";
-import { openScheduler } from "./open-scheduler.ts";
+import { openScheduler } from "../networks/open-scheduler.ts";
 
 /** What all jobs share. */
 export interface UpscaleOptions {
@@ -39,12 +39,17 @@ export interface UpscaleOptions {
   /** A timestep of the low_res_scheduler; the pipeline's limit is 350. */
   readonly noiseLevel: number;
   readonly settings: NetworkSettings;
+  /** Run the UNet once on zeros before it is a job's turn. @default false */
+  readonly warmUp?: boolean;
 }
 
-export interface UpscaleJob {
+export interface UpscaleTexts {
   readonly prompts: readonly string[];
   /** One per prompt. */
   readonly negativePrompts: readonly string[];
+}
+
+export interface UpscaleJob {
   readonly imagesPerPrompt: number;
   /** (P, 3, h, w): in [-1, 1] if any number is negative, else in [0, 1]. Read when it is needed. */
   readonly image: () => Promise<Tensor>;
@@ -66,32 +71,36 @@ export interface Upscaled {
 
 type Text = Omit<Upscaled, "images">;
 
-/** @param done called with each job's images, in order, as they are finished. */
+/**
+ * @param texts of each job, which are encoded at once.
+ * @param jobs  asked for when the UNet is loaded.
+ * @param done  called with each job's images, in order, as they are finished.
+ */
 export async function runUpscale(
   options: UpscaleOptions,
-  jobs: readonly UpscaleJob[],
-  done: (job: number, result: Upscaled) => Promise<void>,
+  texts: readonly UpscaleTexts[],
+  jobs: () => Promise<readonly UpscaleJob[]>,
+  done: (index: number, result: Upscaled, job: UpscaleJob) => Promise<void>,
 ): Promise<void> {
   const networks = await describeUpscaler(options.checkpoint, options);
-  const texts = await encodeClip(options, networks.text, jobs);
-  const latents = await denoiseLatents(options, networks, jobs, texts);
-  await decodeLatents(options, networks.decoder, latents, jobs, (job, images) => done(job, { ...texts[job]!, images }));
+  const encoded = await encodeClip(options, networks.text, texts);
+  const { given, latents } = await denoiseLatents(options, networks, jobs, encoded);
+  await decodeLatents(options, networks.decoder, latents, given, (index, images, job) =>
+    done(index, { ...encoded[index]!, images }, job),
+  );
 }
 
 async function encodeClip(
   { checkpoint, guidanceScale, settings }: UpscaleOptions,
   description: NetworkDescription,
-  jobs: readonly UpscaleJob[],
+  given: readonly UpscaleTexts[],
 ): Promise<Text[]> {
-  const folder = join(checkpoint, "tokenizer");
-  const tokenizer = await createClipTokenizer(folder);
-  const { vocab_size: rows } = await readClipTextConfig(join(checkpoint, "text_encoder"));
-  if (tokenizer.vocabSize > rows) checkSameWidth(folder, tokenizer.vocabSize, "the text encoder's table", rows);
+  const tokenizer = await openClipTokenizer(checkpoint);
   const texts: Text[] = [];
   const samples = isGuided(guidanceScale) ? 2 : 1;
-  const prompts = jobs[0]?.prompts.length ?? 0;
+  const prompts = given[0]?.prompts.length ?? 0;
   await withNetwork({ ...description, batch: samples * prompts }, settings, async (network) => {
-    for (const job of jobs) {
+    for (const job of given) {
       const all = isGuided(guidanceScale) ? [...job.prompts, ...job.negativePrompts] : job.prompts;
       const tokens = all.map((text) => tokenizer.encode(text, TEXT_LENGTH));
       const ids = BigInt64Array.from(tokens.flatMap(({ inputIds }) => inputIds.map(BigInt)));
@@ -106,20 +115,22 @@ async function encodeClip(
   return texts;
 }
 
-/** @returns x_0 of each job's latents, (N, C, h, w). */
+/** @returns the jobs, and x_0 of each one's latents, (N, C, h, w). */
 async function denoiseLatents(
   options: UpscaleOptions,
   { unet: description }: UpscalerNetworks,
-  jobs: readonly UpscaleJob[],
+  jobs: () => Promise<readonly UpscaleJob[]>,
   texts: readonly Text[],
-): Promise<Tensor[]> {
+): Promise<{ given: readonly UpscaleJob[]; latents: readonly Tensor[] }> {
   const { checkpoint, noiseLevel, guidanceScale, eta } = options;
   const config = await readSdUnetConfig(join(checkpoint, "unet"));
   const vae = await readVaeConfig(join(checkpoint, "vae"));
   const lowRes = await openScheduler(checkpoint, "low_res_scheduler");
   const latents: Tensor[] = [];
-  await withNetwork(description, options.settings, async (network) => {
-    for (const [index, { generator, imagesPerPrompt, onStep, ...job }] of jobs.entries()) {
+  return withNetwork(description, options.settings, async (network) => {
+    if (options.warmUp) await warmUp(network, description);
+    const given = await jobs();
+    for (const [index, { generator, imagesPerPrompt, onStep, ...job }] of given.entries()) {
       const embeds = networkEmbeds(texts[index]!, imagesPerPrompt);
       checkSameWidth(`${checkpoint}'s CLIP embedding`, embeds.shape[2] ?? 0, "its UNet", config.cross_attention_dim);
       const scheduler = await openScheduler(checkpoint, "scheduler");
@@ -149,8 +160,8 @@ async function denoiseLatents(
         }),
       );
     }
+    return { given, latents };
   });
-  return latents;
 }
 
 function networkEmbeds({ promptEmbeds, negativePromptEmbeds }: Text, imagesPerPrompt: number): Tensor {
@@ -166,19 +177,20 @@ async function decodeLatents(
   description: NetworkDescription,
   latents: readonly Tensor[],
   jobs: readonly UpscaleJob[],
-  done: (job: number, images: Tensor) => Promise<void>,
+  done: (index: number, images: Tensor, job: UpscaleJob) => Promise<void>,
 ): Promise<void> {
   const { scaling_factor: factor } = await readVaeConfig(join(checkpoint, "vae"));
   await withNetwork(description, settings, async (network) => {
-    for (const [job, sample] of latents.entries()) {
+    for (const [index, sample] of latents.entries()) {
+      const job = jobs[index]!;
       const [images = 0] = sample.shape;
       const decoded: Tensor[] = [];
       for (let image = 0; image < images; image++) {
         const { data } = sliceBatch(sample, image, image + 1);
         decoded.push(await network({ latents: data.map((value) => value / factor) }));
-        jobs[job]?.onDecoded?.(image + 1, images);
+        job.onDecoded?.(image + 1, images);
       }
-      await done(job, concatBatch(decoded));
+      await done(index, concatBatch(decoded), job);
     }
   });
 }

@@ -55,7 +55,7 @@ export function makePlan(
       ...diffusion,
       ...(safety ? [safety] : []),
     ],
-    notes: planNotes(request, model, checkpoints, image),
+    notes: planNotes(request, model, checkpoints, diffusion, image),
   };
 }
 

@@ -138,6 +138,8 @@ export const planSchema = z.strictObject({
   provider: providerChoice,
   /** Stages that do not run on the CPU. */
   gpuStages: z.partialRecord(stageName, providerName),
+  /** Stages on a GPU whose process is started, loaded and warmed up while the stage before still runs: both fit. */
+  ahead: z.array(stageName),
   /** What stages do to need less memory, where they have to. */
   lowMemory: z.partialRecord(stageName, lowMemorySchema),
   /** Sentences for the user about what was decided. */
@@ -146,7 +148,7 @@ export const planSchema = z.strictObject({
 export type Plan = z.infer<typeof planSchema>;
 
 /** A plan before it is known where its stages run and how they fit. */
-export type PlannedRun = Omit<Plan, "provider" | "gpuStages" | "lowMemory">;
+export type PlannedRun = Omit<Plan, "provider" | "gpuStages" | "lowMemory" | "ahead">;
 
 /** What memory is predicted from: the stages at their places. */
 export type PlacedRun = Pick<

@@ -29,6 +29,8 @@ export interface Checkpoints {
   readonly hasWatermark: boolean;
   /** The first checkpoint that holds a safety checker: IF-I and IF-II carry the same one. */
   readonly checker?: string;
+  /** Sentences about what it lacks. */
+  readonly notes: readonly string[];
 }
 
 /** @throws {CheckpointError} a checkpoint is missing, or a config of it is missing or not understood. */
@@ -38,12 +40,19 @@ export async function readCheckpoints({ checkpoints }: Model, until: Side): Prom
   const folders = [...new Set([text, ...stages.map(({ repository }) => checkpoints[repository])])];
   folders.forEach(checkFolder);
   const diffusion = await Promise.all(stages.map((stage) => readDiffusion(stage, checkpoints[stage.repository])));
-  const checker = folders.find((folder) => existsSync(join(folder, "safety_checker")));
+  const withChecker = folders.filter((folder) => existsSync(join(folder, "safety_checker")));
+  const checker = withChecker.find((folder) => existsSync(join(folder, "feature_extractor")));
+  const [incomplete] = withChecker;
+  const notes =
+    checker === undefined && incomplete !== undefined
+      ? [`${incomplete} has a safety checker but no feature_extractor, which it needs; images are not looked at.`]
+      : [];
   return {
     diffusion,
     text,
     hasWatermark: existsSync(join(text, "watermarker")),
     ...(checker === undefined ? {} : { checker }),
+    notes,
   };
 }
 

@@ -1,20 +1,23 @@
 /**
  * @module run/complete-plans
  * Requests -> plans with every decision made. This is the one place where a plan is put together: the model is found, its
- * checkpoints read, start images looked at, the stages planned, placed on a device and fitted into memory, in this order.
+ * checkpoints read, start images looked at, the stages planned and their files checked, then placed on a device and fitted into memory, in this order.
  */
 
 import { join } from "node:path";
 import { UsageError } from "../errors.ts";
 import { inspectImage } from "../executor/inspect-image.ts";
 import { cacheFolder } from "../machine/folders.ts";
+import { readHardware } from "../machine/hardware.ts";
+import { providers } from "../onnx/lower/providers.ts";
 import { makePlan } from "../plan/make-plan.ts";
 import type { Model } from "../plan/model.ts";
-import type { TextEncoderChoice, UnetChoice } from "../plan/plan.ts";
+import type { ProviderChoice, TextEncoderChoice, UnetChoice } from "../plan/plan.ts";
 import { gpuStagesOf } from "../plan/provider.ts";
 import { type Checkpoints, readCheckpoints } from "../plan/read-checkpoints.ts";
 import type { Request } from "../plan/request.ts";
 import type { Size } from "../plan/stage-size.ts";
+import { checkFiles } from "./check-files.ts";
 import { chooseProvider } from "./choose-provider.ts";
 import { findRequestedModel } from "./find-requested-model.ts";
 import { type FittedPlan, fitMemory } from "./fit-memory.ts";
@@ -82,8 +85,11 @@ async function completePlan(
   const [{ request, image }] = group;
   const requests = group.map((one) => one.request) as [Request, ...Request[]];
   const planned = makePlan(requests, model, checkpoints, image);
+  await checkFiles(planned);
   const provider = await chooseProvider(request.executionProvider, request.deviceId);
-  const notes = [...new Set([...group.flatMap((one) => one.notes), ...planned.notes])];
+  const notes = [
+    ...new Set([...group.flatMap((one) => one.notes), ...planned.notes, ...hardwareNotes(request, provider)]),
+  ];
   const placed = {
     ...planned,
     ...smallerWeights(request),
@@ -93,6 +99,17 @@ async function completePlan(
   };
   const fitted = await fitMemory(placed, settings);
   return { ...fitted, requests, jobs: group.map(({ job }) => job) };
+}
+
+/** What was asked of the machine and it does not have. */
+function hardwareNotes({ threads = 0, deviceId }: Request, { name }: ProviderChoice): string[] {
+  const { cores } = readHardware();
+  return [
+    ...(threads > cores
+      ? [`--threads ${threads} is more than the ${cores} hardware threads here: it makes nothing faster.`]
+      : []),
+    ...(deviceId !== undefined && !providers[name].takesDeviceId ? [`--device-id has no effect on ${name}.`] : []),
+  ];
 }
 
 /** @throws {UsageError} int8 activations with 4-bit weights. */

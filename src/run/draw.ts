@@ -3,13 +3,13 @@
  * Requests -> images: plan them, run each plan in a folder of its own, bring the results where they belong. Prints nothing.
  */
 
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { OutputError, whyNotWritten } from "../errors.ts";
 import { runPlan } from "../executor/executor.ts";
 import type { SafetyReport } from "../executor/protocol.ts";
 import { createReadAhead, createReadOwn } from "../executor/read-ahead.ts";
 import { RunFolder, jobFolder } from "../executor/run-folder.ts";
+import { draftFolderIn, sweepDrafts } from "../files/draft.ts";
 import { temporaryFolder } from "../machine/folders.ts";
 import { checkBudget } from "../memory/budget.ts";
 import { type Plan, type Stage, lastDiffusionStage } from "../plan/plan.ts";
@@ -18,11 +18,14 @@ import type { StageName } from "../plan/stages.ts";
 import { type CompletePlan, completePlans } from "./complete-plans.ts";
 import type { RunEvent } from "./events.ts";
 import type { RunSettings } from "./settings.ts";
-import { type JobOutputs, imagesOf, readSafetyReport, saveStages } from "./stage-images.ts";
+import { placeOutput } from "./outputs.ts";
+import { imageFile, imagesOf, pixelFile, readSafetyReport, saveStages } from "./stage-images.ts";
 
 export interface DrawSettings extends RunSettings {
-  /** Where each request's images go; absent: they are returned as bytes. */
+  /** Where each request's images go, checked by run/outputs; absent: they are returned as bytes. */
   readonly outputs?: readonly (readonly string[])[] | undefined;
+  /** Replace files that exist? @default false */
+  readonly overwrite?: boolean | undefined;
   /** Keep finished stages there, so that the run can go on after any end. For requests that share one plan. */
   readonly runDir?: string | undefined;
   /** Go on with what is in `runDir`. */
@@ -64,7 +67,7 @@ export interface DrawnJob {
  */
 export async function drawRequests(requests: readonly Request[], settings: DrawSettings): Promise<DrawnJob[]> {
   const plans = await completePlans(requests, settings);
-  for (const { needs, limits } of plans) checkBudget(needs, limits);
+  for (const { plan, needs, limits } of plans) checkBudget(needs, limits, plan);
   const drawn: DrawnJob[] = [];
   for (const complete of plans) {
     const jobs = await withRunFolder(complete, settings, (folder, runFolder) =>
@@ -86,7 +89,12 @@ async function drawPlan(
   const notes = createNotes(plan, jobs, onEvent);
   onEvent({ type: "plan", plan, needs, limits, jobs });
   notes.announce();
-  const outputs = jobs.map((job, index) => outputsOf(job, plan, jobFolder(folder, index), settings));
+  const { saveStages: saved, pixels = false, overwrite = false } = settings;
+  const outputs = jobs.map((job, index) => ({
+    folder: jobFolder(folder, index),
+    pixels,
+    allStages: job === 0 && saved !== undefined,
+  }));
   const stageMs = await runPlan(plan, {
     folder,
     runFolder,
@@ -106,13 +114,15 @@ async function drawPlan(
   const drawn: DrawnJob[] = [];
   for (const [index, request] of requests.entries()) {
     const own = jobFolder(folder, index);
-    const { images, pixels, stages } = outputs[index]!;
-    if (stages !== undefined) await saveStages(own, stages, plan, images);
+    const job = jobs[index] ?? 0;
+    const paths = settings.outputs?.[job];
+    for (const [image, path] of (paths ?? []).entries()) await placeOutput(imageFile(own, image), path, overwrite);
+    if (job === 0 && saved !== undefined) await saveStages(own, saved, plan, overwrite);
     const safety = await readSafetyReport(own, plan);
     drawn.push({
       request,
       plan,
-      images: await readImages(images, pixels, plan, settings.outputs !== undefined),
+      images: await readImages(own, plan, paths, pixels),
       ...(safety ? { safety } : {}),
       stageMs,
       notes: notes.of(index),
@@ -121,31 +131,21 @@ async function drawPlan(
   return drawn;
 }
 
-/** Places in the job's own folder are taken where none is given. */
-function outputsOf(job: number, plan: Plan, folder: string, settings: DrawSettings): JobOutputs {
-  const numbers = Array.from({ length: plan.numImages }, (_, index) => index + 1);
-  return {
-    images: settings.outputs?.[job] ?? numbers.map((number) => join(folder, `image-${number}.png`)),
-    ...(settings.pixels ? { pixels: numbers.map((number) => join(folder, `image-${number}.rgb`)) } : {}),
-    ...(job === 0 ? { stages: settings.saveStages } : {}),
-  };
-}
-
 async function readImages(
-  paths: readonly string[],
-  pixels: readonly string[] | undefined,
+  folder: string,
   plan: Plan,
-  hasPlace: boolean,
+  paths: readonly string[] | undefined,
+  pixels: boolean,
 ): Promise<DrawnImage[]> {
   const { width, height } = lastDiffusionStage(plan);
   const images: DrawnImage[] = [];
-  for (const [index, path] of paths.entries()) {
-    const raw = pixels?.[index];
+  for (let index = 0; index < plan.numImages; index++) {
+    const path = paths?.[index];
     images.push({
       width,
       height,
-      ...(hasPlace ? { path } : { png: await readFile(path) }),
-      ...(raw === undefined ? {} : { pixels: await readFile(raw) }),
+      ...(path === undefined ? { png: await readFile(imageFile(folder, index)) } : { path }),
+      ...(pixels ? { pixels: await readFile(pixelFile(folder, index)) } : {}),
     });
   }
   return images;
@@ -176,7 +176,12 @@ async function withRunFolder<T>(
 ): Promise<T> {
   if (runDir !== undefined) {
     const runFolder = await RunFolder.open(runDir, plan, requests, { resume });
-    return use(runFolder.path, runFolder);
+    try {
+      await sweepDrafts(runFolder.path);
+      return await use(runFolder.path, runFolder);
+    } finally {
+      await runFolder.close();
+    }
   }
   const folder = await makeTemporaryFolder();
   try {
@@ -186,10 +191,14 @@ async function withRunFolder<T>(
   }
 }
 
+/** What killed runs have left there is swept first. */
 async function makeTemporaryFolder(): Promise<string> {
   const parent = temporaryFolder();
+  await sweepDrafts(parent);
+  const folder = draftFolderIn(parent);
   try {
-    return await mkdtemp(join(parent, "if-gen-"));
+    await mkdir(folder, { mode: 0o700 });
+    return folder;
   } catch (cause) {
     throw new OutputError(
       `no folder for intermediate files can be made in ${parent} (${whyNotWritten(cause)}): set TMPDIR to a writable one.`,

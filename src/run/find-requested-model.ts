@@ -19,6 +19,7 @@ export function findRequestedModel(
   { modelsFile, token, download, signal, onEvent }: RunSettings,
 ): Promise<Model> {
   const { manifest, environment, settings } = readHubContext(modelsFile, token);
+  for (const text of manifest.problems) onEvent?.({ type: "note", text });
   const replaced = diffusionNames.flatMap((name): [RepositoryKey, string][] => {
     const folder = stageModels[name];
     return folder === undefined ? [] : [[describeDiffusion(name).repository, folder]];

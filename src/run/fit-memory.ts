@@ -18,7 +18,7 @@ export interface FittedPlan {
   readonly limits: Limits;
 }
 
-type PlacedPlan = Omit<Plan, "lowMemory">;
+type PlacedPlan = Omit<Plan, "lowMemory" | "ahead">;
 
 /** Does not throw when a stage is too large: memory/budget's checkBudget does. */
 export async function fitMemory(
@@ -31,7 +31,7 @@ export async function fitMemory(
   const lowMemory = resumed ?? Object.fromEntries(chosen.map((need) => [need.stage, need.lowMemory]));
   const slower = resumed ? [] : needs.filter((need) => isSlower(need.lowMemory));
   const notes = [...plan.notes, ...(slower.length > 0 ? [describeModes(slower)] : [])];
-  return { plan: { ...plan, lowMemory, notes }, needs, limits };
+  return { plan: { ...plan, lowMemory, ahead: stagesAhead(plan, needs, limits), notes }, needs, limits };
 }
 
 /** What is free now, on the chosen GPU too where that can be asked and nothing else was said. */
@@ -56,6 +56,20 @@ async function offTooSmallGpu(
   const note = `${gigabytes(limits.vramBytes)} GB of GPU memory are too little, so these stages run on the CPU: ${names}.`;
   const moved = { ...placed, gpuStages: Object.fromEntries(left), notes: [...placed.notes, note] };
   return { plan: moved, needs: await predictStages(moved, limits) };
+}
+
+/**
+ * A GPU stage is there sooner if its process, its kernels and its weights are ready when the stage before ends. On the CPU
+ * the two would only take each other's time.
+ */
+function stagesAhead({ gpuStages }: PlacedPlan, needs: readonly StageNeed[], limits: Limits): Plan["ahead"] {
+  return needs.flatMap(({ stage, peakBytes, privateBytes, gpuBytes = 0 }, index) => {
+    const before = needs[index - 1];
+    if (!before || gpuStages[stage] === undefined) return [];
+    const ram = Math.max(before.peakBytes + privateBytes, before.privateBytes + peakBytes);
+    const fits = ram <= limits.ramBytes && (before.gpuBytes ?? 0) + gpuBytes <= limits.vramBytes;
+    return fits ? [stage] : [];
+  });
 }
 
 function describeModes(needs: readonly StageNeed[]): string {

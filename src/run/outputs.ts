@@ -1,35 +1,28 @@
 /**
  * @module run/outputs
- * Where images go: names for one and for many, checked before anything is computed.
+ * Where results go: names for one and for many, checked before anything is computed, and given at the end without ever
+ * writing over a file that was not to be replaced.
  */
 
-import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
-import { dirname, extname, join } from "node:path";
-import { OutputError, UsageError } from "../errors.ts";
+import { createReadStream } from "node:fs";
+import { mkdir, rm, stat, writeFile } from "node:fs/promises";
+import { basename, dirname, extname, join, resolve } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { createHash } from "node:crypto";
+import { OutputError, UsageError, whyNotWritten } from "../errors.ts";
+import { draftBeside } from "../files/draft.ts";
+import { isTaken, placeBeside, placeFile, targetOf } from "../files/place-file.ts";
+
+/** The longest file name of common disks. */
+const MAX_NAME_BYTES = 255;
 
 /**
  * @returns one path per image: `car.png`, or `car-1.png`, `car-2.png`, ... when there are several.
  * @throws {UsageError} a name that does not end in .png.
- * @throws {OutputError} a file exists, or its folder is missing or not writable.
  */
-export function outputPaths(output: string, count: number, overwrite: boolean): string[] {
-  if (extname(output).toLowerCase() !== ".png") {
-    throw new UsageError(`--output ${output}: images are written as PNG; give a name that ends in .png.`);
-  }
-  const paths = numbered(output, count);
-  const folder = dirname(output);
-  if (!existsSync(folder) || !statSync(folder).isDirectory()) {
-    throw new OutputError(`${folder}, the folder of ${output}, does not exist; create it first.`);
-  }
-  checkWritable(folder);
-  for (const path of paths) {
-    if (existsSync(path) && !overwrite) {
-      throw new OutputError(`${path} exists; give another --output, or --overwrite to replace it.`);
-    }
-    if (existsSync(path) && statSync(path).isDirectory())
-      throw new OutputError(`${path} is a folder; give a file's name.`);
-  }
-  return paths;
+export function imagePaths(output: string, count: number): string[] {
+  if (extname(output).toLowerCase() === ".png") return numbered(output, count);
+  throw new UsageError(`--output ${output}: images are written as PNG; give a name that ends in .png.`);
 }
 
 /** @returns `name.png`, or `name-1.png`, ... for several. */
@@ -39,27 +32,94 @@ export function numbered(path: string, count: number): string[] {
   return Array.from({ length: count }, (_, index) => `${stem}-${index + 1}${extname(path)}`);
 }
 
-/** Creates the folder of --save-stages. @throws {OutputError} it cannot be created or written to. */
-export function prepareFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { recursive: true });
-  } catch (cause) {
-    throw new OutputError(`the folder ${folder} cannot be created: ${(cause as Error).message}.`, { cause });
+/**
+ * Looks at every file that a run will write, by writing beside it.
+ * @param overwrite files that exist may be replaced.
+ * @throws {OutputError} a file exists, is no regular file, has too long a name, or its folder is missing or not writable.
+ * @throws {UsageError} two of them are the same file.
+ */
+export async function checkOutputs(paths: readonly string[], overwrite: boolean): Promise<void> {
+  const targets = new Map<string, string>();
+  for (const path of paths) {
+    await checkFolder(path);
+    await checkName(path, overwrite);
+    const target = await targetOf(path);
+    const twin = targets.get(target);
+    if (twin !== undefined) throw new UsageError(`${path} and ${twin} are one file; give them different names.`);
+    targets.set(target, path);
   }
-  checkWritable(folder);
 }
 
-/** Where a stage's images go among the saved stages. */
-export function stageImagePaths(folder: string, stage: string, count: number): string[] {
-  return numbered(join(folder, `${stage}.png`), count);
+async function checkName(path: string, overwrite: boolean): Promise<void> {
+  if (Buffer.byteLength(basename(path)) > MAX_NAME_BYTES) {
+    throw new OutputError(
+      `the name of ${basename(path).slice(0, 40)}... is too long: ${MAX_NAME_BYTES} bytes at most.`,
+    );
+  }
+  if (!(await isTaken(path))) return;
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory()) throw new OutputError(`${path} is a folder; give a file's name.`);
+  if (found && !found.isFile()) {
+    throw new OutputError(`${path} is a device or a pipe; give a file's name, or - for standard output.`);
+  }
+  if (!overwrite) throw new OutputError(`${path} exists; give another name, or --overwrite to replace it.`);
 }
 
-function checkWritable(folder: string): void {
+/** Whether a folder can be written to is told by the system alone, when something is written. */
+async function checkFolder(path: string): Promise<void> {
+  const folder = dirname(path);
+  const found = await stat(folder).catch(() => undefined);
+  if (!found?.isDirectory())
+    throw new OutputError(`${folder}, the folder of ${path}, does not exist; create it first.`);
+  const target = dirname(await targetOf(path));
+  const draft = draftBeside(join(target, "x"));
   try {
-    accessSync(folder, constants.W_OK | constants.X_OK);
+    await writeFile(draft, "", { flag: "wx" });
   } catch (cause) {
-    throw new OutputError(`the folder ${folder} cannot be written to; choose another or change its permissions.`, {
-      cause,
-    });
+    const isThere = (cause as NodeJS.ErrnoException).code === "ENOENT"; // /proc and its like
+    const reason = isThere ? "its system takes no files; choose another folder" : whyNotWritten(cause);
+    throw new OutputError(`nothing can be written in ${target}: ${reason}.`, { cause });
+  } finally {
+    await rm(draft, { force: true }).catch(() => undefined);
   }
+}
+
+/** Creates the folder of --save-stages. @throws {OutputError} it cannot be created. */
+export async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (cause) {
+    throw new OutputError(`the folder ${folder} cannot be created: ${whyNotWritten(cause)}.`, { cause });
+  }
+}
+
+/**
+ * Copies a result to its place.
+ * @throws {OutputError} it cannot be written; or another file appeared there: then the result lies beside it, which is said.
+ */
+export async function placeOutput(source: string, path: string, overwrite: boolean): Promise<void> {
+  try {
+    if (await placeFile(source, path, { replace: overwrite })) return;
+    if (await isSameFile(source, path)) return; // an earlier attempt of the same run put it there
+    const other = await placeBeside(source, path);
+    throw new OutputError(`${path} appeared while the run drew and was left as it is; the result is in ${other}.`);
+  } catch (cause) {
+    if (cause instanceof OutputError) throw cause;
+    throw new OutputError(`${path} cannot be written: ${whyNotWritten(cause)}.`, { cause });
+  }
+}
+
+async function isSameFile(a: string, b: string): Promise<boolean> {
+  const [one, other] = await Promise.all([a, b].map(contentHash));
+  return one !== undefined && one === other;
+}
+
+async function contentHash(path: string): Promise<string | undefined> {
+  const hash = createHash("sha256");
+  try {
+    await pipeline(createReadStream(resolve(path)), hash);
+  } catch {
+    return undefined;
+  }
+  return hash.digest("hex");
 }

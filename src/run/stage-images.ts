@@ -3,55 +3,69 @@
  * Which stage draws which images of a job, and what is kept of a job's stages.
  */
 
-import { copyFile, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { OutputError, whyNotWritten } from "../errors.ts";
 import { type JobImages, SAFETY_REPORT_FILE, type SafetyReport, safetyReport } from "../executor/protocol.ts";
 import { type Plan, type Stage, diffusionStages, lastDiffusionStage, watermarkCheckpoint } from "../plan/plan.ts";
-import { describeStage } from "../plan/stages.ts";
-import { stageImagePaths } from "./outputs.ts";
+import { type Side, describeStage, diffusionUntil, stageOfKind } from "../plan/stages.ts";
+import { numbered, placeOutput } from "./outputs.ts";
 import { imageParameters } from "./parameters.ts";
 
-/** Where a job's results go. */
+/** What is drawn of a job, in the job's own folder. */
 export interface JobOutputs {
-  /** One path per image. */
-  readonly images: readonly string[];
-  /** Where each image's pixels go as they are; absent: nowhere. */
-  readonly pixels?: readonly string[];
-  /** The folder of the saved stages; absent: they are not saved. */
-  readonly stages?: string | undefined;
+  readonly folder: string;
+  /** Keep each image's pixels as they are too? */
+  readonly pixels: boolean;
+  /** Draw the images of every stage? */
+  readonly allStages: boolean;
 }
 
-/** The run's last stage draws the result; the others draw only when the stages are saved. */
+/** @returns the file of a job's image, in the job's folder. */
+export const imageFile = (folder: string, index: number): string => join(folder, `image-${index + 1}.png`);
+export const pixelFile = (folder: string, index: number): string => join(folder, `image-${index + 1}.rgb`);
+
+const indices = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
+
+/** The run's last stage draws the result; the others draw only when all stages are wanted. */
 export function imagesOf(stage: Stage, plan: Plan, job: number, outputs: JobOutputs): JobImages | undefined {
+  const { folder, pixels, allStages } = outputs;
   const isLast = plan.stages.at(-1) === stage;
   const last = lastDiffusionStage(plan);
   const drawn = isLast ? last : diffusionStages(plan).find(({ name }) => name === stage.name);
-  if (!drawn || (!isLast && (outputs.stages === undefined || drawn === last))) return undefined; // a safety stage draws for the last one
-  const paths = isLast ? outputs.images : stageImagePaths(outputs.stages ?? "", drawn.name, plan.numImages);
+  if (!drawn || (!isLast && (!allStages || drawn === last))) return undefined; // a safety stage draws for the last one
+  const stageFiles = numbered(join(folder, `${drawn.name}.png`), plan.numImages);
   const watermarker = watermarkCheckpoint(plan);
   return {
-    files: paths.map((path, index) => {
-      const pixels = isLast ? outputs.pixels?.[index] : undefined;
-      return { path, parameters: imageParameters(plan, job, drawn, index), ...(pixels ? { pixels } : {}) };
-    }),
+    files: indices(plan.numImages).map((index) => ({
+      path: isLast ? imageFile(folder, index) : (stageFiles[index] ?? ""),
+      parameters: imageParameters(plan, job, drawn, index),
+      ...(isLast && pixels ? { pixels: pixelFile(folder, index) } : {}),
+    })),
     ...(watermarker === undefined ? {} : { watermarker }),
     pasteBack: isLast && plan.jobs[job]?.start?.pasteBack === true,
   };
 }
 
-/** Copies a job's files, and the result as the image of the stage that drew it. */
-export async function saveStages(folder: string, target: string, plan: Plan, images: readonly string[]): Promise<void> {
-  try {
-    for (const name of plan.stages.flatMap((stage) => describeStage(stage.name).files)) {
-      await copyFile(join(folder, `${name}.safetensors`), join(target, `${name}.safetensors`));
+/** @returns the names of the files that saving the stages of a run up to `until` writes. */
+export function savedStageFiles(until: Side, numImages: number): string[] {
+  const stages = diffusionUntil(until);
+  return [
+    ...[stageOfKind("text"), ...stages].flatMap(({ files }) => files.map((file) => `${file}.safetensors`)),
+    ...stages.flatMap(({ name }) => numbered(`${name}.png`, numImages)),
+  ];
+}
+
+/** Copies a job's tensors and images, its result as the image of the stage that drew it. */
+export async function saveStages(folder: string, target: string, plan: Plan, overwrite: boolean): Promise<void> {
+  const last = lastDiffusionStage(plan);
+  for (const name of plan.stages.flatMap((stage) => describeStage(stage.name).files)) {
+    await placeOutput(join(folder, `${name}.safetensors`), join(target, `${name}.safetensors`), overwrite);
+  }
+  for (const stage of diffusionStages(plan)) {
+    for (const [index, name] of numbered(`${stage.name}.png`, plan.numImages).entries()) {
+      const source = stage === last ? imageFile(folder, index) : join(folder, name);
+      await placeOutput(source, join(target, name), overwrite);
     }
-    const { name } = lastDiffusionStage(plan);
-    for (const [index, path] of stageImagePaths(target, name, plan.numImages).entries()) {
-      await copyFile(images[index] ?? "", path);
-    }
-  } catch (cause) {
-    throw new OutputError(`the stages cannot be saved in ${target}: ${whyNotWritten(cause)}.`, { cause });
   }
 }
 

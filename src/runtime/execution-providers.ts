@@ -5,7 +5,7 @@
 
 import type { InferenceSession } from "onnxruntime-node";
 import type { WeightFormat } from "../onnx/lower/providers.ts";
-import { webgpuDefaults } from "../onnx/lower/webgpu-choices.ts";
+import { webgpuDefaults } from "../onnx/lower/webgpu/variants.ts";
 import type { BufferCacheMode } from "../onnx/webgpu-memory.ts";
 import type { WeightMode } from "../onnx/weight-mode.ts";
 import type { ExecutionProvider } from "../onnx/lower/provider-names.ts";

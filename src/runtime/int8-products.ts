@@ -8,7 +8,7 @@ import * as ort from "onnxruntime-node";
 import { encodeModel } from "../onnx/encode.ts";
 import { GraphBuilder } from "../onnx/graph.ts";
 import type { ActivationBits } from "../onnx/int8-activations.ts";
-import { cpu } from "../onnx/lower/cpu.ts";
+import { cpu } from "../onnx/lower/cpu/cpu.ts";
 import * as ops from "../onnx/ops.ts";
 import { externalLocation, sessionOptions } from "./execution-providers.ts";
 

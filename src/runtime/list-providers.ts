@@ -6,7 +6,7 @@
 import * as ort from "onnxruntime-node";
 import { encodeModel } from "../onnx/encode.ts";
 import { GraphBuilder } from "../onnx/graph.ts";
-import { cpu } from "../onnx/lower/cpu.ts";
+import { cpu } from "../onnx/lower/cpu/cpu.ts";
 import { providers } from "../onnx/lower/providers.ts";
 import { add } from "../onnx/ops.ts";
 import type { ExecutionProvider } from "../onnx/lower/provider-names.ts";

@@ -4,12 +4,12 @@
  */
 
 import * as ort from "onnxruntime-node";
-import { ShapeError } from "../errors.ts";
+import { CheckpointError, ShapeError } from "../errors.ts";
 import { elementCount, type Tensor } from "../math/tensor.ts";
 import { encodeModel } from "../onnx/encode.ts";
 import type { Graph, Value } from "../onnx/graph.ts";
 import { type WeightFormat, lowerFor, providers } from "../onnx/lower/providers.ts";
-import type { ComputeType } from "../onnx/lower/spellings.ts";
+import type { ComputeType } from "../onnx/lower/decompositions.ts";
 import { type WeightMode, weightModeFor } from "../onnx/weight-mode.ts";
 import type { WeightTable } from "../weights/checkpoint.ts";
 import { bindWeights } from "./bind-weights.ts";
@@ -94,7 +94,22 @@ const namingFailure = <T>(
   { name }: Graph,
   { executionProvider: provider }: SessionSettings,
   work: Promise<T>,
-): Promise<T> => (!providers[provider].isCpu ? nameGpuFailure(`${name} on ${provider}`, work) : work);
+): Promise<T> =>
+  providers[provider].isCpu ? nameLostWeights(name, work) : nameGpuFailure(`${name} on ${provider}`, work);
+
+/** onnxruntime maps the files of weights: one that is removed or cut short while it is loaded is no mistake of ours. */
+async function nameLostWeights<T>(name: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    const isLost = cause instanceof Error && /external data|external initializer/i.test(cause.message);
+    if (!isLost) throw cause;
+    throw new CheckpointError(
+      `the weights of ${name} were removed or cut short while they were loaded; fetch or copy them again.`,
+      { cause },
+    );
+  }
+}
 
 /** @throws {StageError} a GPU gave what is no number. */
 export function numbersOf(
@@ -113,6 +128,17 @@ export function numbersOf(
   return named;
 }
 
+/**
+ * Where Node has Float16Array (24 and newer), onnxruntime makes one of each float16 result, but its binding reads zero bytes
+ * of such a class when it is fed (onnxruntime pull request 32323): what it reads is the same bytes as Uint16Array.
+ */
+function asUint16(tensor: ort.Tensor): ort.Tensor {
+  const { type, dims, location } = tensor;
+  if (type !== "float16" || location !== "cpu") return tensor;
+  const { buffer, byteOffset, length } = tensor.data as Uint16Array;
+  return { type, dims, location, data: new Uint16Array(buffer, byteOffset, length) } as unknown as ort.Tensor;
+}
+
 function feedTensor(
   graph: Graph,
   { name, dtype, shape }: Value,
@@ -120,7 +146,7 @@ function feedTensor(
 ): ort.Tensor {
   const data = feeds[name];
   if (!data) throw new ShapeError(`${graph.name}: the input ${name} is not fed`);
-  if ("dims" in data) return data;
+  if ("dims" in data) return asUint16(data);
   if (data.length !== elementCount(shape)) {
     throw new ShapeError(`${graph.name}: ${data.length} numbers fed to ${name} [${shape.join(", ")}]`);
   }

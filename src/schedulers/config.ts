@@ -12,7 +12,9 @@ export const schedulerClassNames = [
   "DDIMScheduler",
   "DPMSolverMultistepScheduler",
   "EulerDiscreteScheduler",
+  "EulerAncestralDiscreteScheduler",
   "HeunDiscreteScheduler",
+  "UniPCMultistepScheduler",
 ] as const;
 
 export type SchedulerClassName = (typeof schedulerClassNames)[number];
@@ -41,8 +43,12 @@ const fileKeys = z.strictObject({
   solver_order: z.union([z.literal(1), z.literal(2)]),
   lower_order_final: z.boolean(),
   euler_at_final: z.boolean(),
-  solver_type: z.literal("midpoint"),
-  algorithm_type: z.literal("dpmsolver++"),
+  solver_type: z.enum(["midpoint", "bh1", "bh2"]),
+  algorithm_type: z.enum(["dpmsolver++", "sde-dpmsolver++"]),
+  disable_corrector: z.array(z.int().nonnegative()),
+  predict_x0: z.literal(true),
+  solver_p: z.null(),
+  shift_terminal: z.null(),
   interpolation_type: z.literal("linear"),
   timestep_type: z.literal("discrete"),
   rescale_betas_zero_snr: z.literal(false),
@@ -89,6 +95,9 @@ export type SchedulerConfig = Pick<
   | "solverOrder"
   | "lowerOrderFinal"
   | "eulerAtFinal"
+  | "solverType"
+  | "algorithmType"
+  | "disableCorrector"
 >;
 
 /** A file as read: only the keys it has, so that another class can fill the gaps with its own defaults. */
@@ -118,6 +127,9 @@ const commonDefaults: SchedulerConfig = {
   solverOrder: 2,
   lowerOrderFinal: true,
   eulerAtFinal: false,
+  solverType: "midpoint",
+  algorithmType: "dpmsolver++",
+  disableCorrector: [],
 };
 
 /** Where a class departs from the common defaults. Source: the constructors of diffusers 0.40 (58eb52c). */
@@ -126,7 +138,9 @@ const classDefaults: Readonly<Record<SchedulerClassName, Partial<SchedulerConfig
   DDIMScheduler: { timestepSpacing: "leading" },
   DPMSolverMultistepScheduler: {},
   EulerDiscreteScheduler: {},
+  EulerAncestralDiscreteScheduler: {},
   HeunDiscreteScheduler: { betaStart: 0.00085, betaEnd: 0.012, clipSample: false },
+  UniPCMultistepScheduler: { solverType: "bh2" },
 };
 
 /**
@@ -162,8 +176,18 @@ export function resolveConfig(
   overrides: Partial<SchedulerConfig>,
 ): SchedulerConfig {
   const all = { ...commonDefaults, ...classDefaults[className], ...file.keys, ...overrides };
+  all.solverType = solverTypeFor(className, all.solverType);
   const keys = Object.keys(commonDefaults) as (keyof SchedulerConfig)[];
   return Object.fromEntries(keys.map((key) => [key, all[key]])) as unknown as SchedulerConfig;
+}
+
+/** The two multistep solvers know each other's types by this one of their own. */
+function solverTypeFor(
+  className: SchedulerClassName,
+  solverType: SchedulerConfig["solverType"],
+): SchedulerConfig["solverType"] {
+  if (className !== "UniPCMultistepScheduler") return "midpoint";
+  return solverType === "midpoint" ? "bh2" : solverType;
 }
 
 function describe(error: z.ZodError): string {

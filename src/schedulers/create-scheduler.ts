@@ -7,9 +7,11 @@ import { resolveConfig, type SchedulerClassName, type SchedulerConfig, type Sche
 import { createDdimScheduler } from "./ddim.ts";
 import { createDdpmScheduler } from "./ddpm.ts";
 import { createDpmSolverMultistepScheduler } from "./dpm-solver-multistep.ts";
+import { createEulerAncestralDiscreteScheduler } from "./euler-ancestral-discrete.ts";
 import { createEulerDiscreteScheduler } from "./euler-discrete.ts";
 import { createHeunDiscreteScheduler } from "./heun-discrete.ts";
 import type { Scheduler } from "./scheduler.ts";
+import { createUniPcMultistepScheduler } from "./unipc-multistep.ts";
 
 export interface CreateSchedulerOptions {
   /** Another scheduler than the file's: it takes over the keys the file has, all others get its own defaults. */
@@ -23,7 +25,9 @@ const creators: Readonly<Record<SchedulerClassName, (config: SchedulerConfig) =>
   DDIMScheduler: createDdimScheduler,
   DPMSolverMultistepScheduler: createDpmSolverMultistepScheduler,
   EulerDiscreteScheduler: createEulerDiscreteScheduler,
+  EulerAncestralDiscreteScheduler: createEulerAncestralDiscreteScheduler,
   HeunDiscreteScheduler: createHeunDiscreteScheduler,
+  UniPCMultistepScheduler: createUniPcMultistepScheduler,
 };
 
 export function createScheduler(file: SchedulerFile, options: CreateSchedulerOptions = {}): Scheduler {

@@ -27,7 +27,6 @@ export function createDdimScheduler(config: SchedulerConfig): Scheduler {
     config,
     order: 1,
     initNoiseSigma: 1,
-    acceptsEta: true,
     takesLearnedVariance: false,
     get timesteps() {
       return timesteps;

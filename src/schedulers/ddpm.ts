@@ -28,7 +28,6 @@ export function createDdpmScheduler(config: SchedulerConfig): Scheduler {
     config,
     order: 1,
     initNoiseSigma: 1,
-    acceptsEta: false,
     takesLearnedVariance,
     get timesteps() {
       return timesteps;

@@ -1,20 +1,22 @@
 /**
  * @module schedulers/dpm-solver-multistep
- * DPM-Solver++: solves the diffusion ODE with a second-order multistep method; 15 to 25 steps do.
+ * DPM-Solver++: solves the diffusion ODE, or the SDE with fresh noise in each step, with a second-order multistep method;
+ * 15 to 25 steps do.
  *
- * Source: Lu et al. 2022 (arXiv 2211.01095), algorithm 2 (2M, midpoint); numbers are rounded to float32 where diffusers'
- * DPMSolverMultistepScheduler holds a float32 tensor.
- * Letters: α_t, σ_t with x_t = α_t · x_0 + σ_t · noise; λ_t = log(α_t / σ_t), half the log signal-to-noise ratio.
+ * Source: Lu et al. 2022 (arXiv 2211.01095), algorithm 2 (2M, midpoint) and §5 (SDE); numbers are rounded to float32 where
+ * diffusers' DPMSolverMultistepScheduler holds a float32 tensor.
+ * Letters: α, σ, λ as in noise-levels; h = λ_next - λ_now.
  */
 
 import type { Tensor } from "../math/tensor.ts";
 import { createBetas, cumulateAlphas, noiseSigmas } from "./betas.ts";
 import type { SchedulerConfig } from "./config.ts";
-import { mix } from "./noise.ts";
+import { drawNoise, mix } from "./noise.ts";
+import { levelOf, type NoiseLevel, spacedBeforeEnd } from "./noise-levels.ts";
 import { predictOriginalSample, splitVariance, threshold } from "./original-sample.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { createStepIndex } from "./step-index.ts";
-import { linspace, roundHalfEven, selectTimesteps, trailing } from "./timesteps.ts";
+import { selectTimesteps } from "./timesteps.ts";
 
 const fround = Math.fround;
 
@@ -24,6 +26,7 @@ const fewSteps = 15;
 export function createDpmSolverMultistepScheduler(config: SchedulerConfig): Scheduler {
   const alphasCumprod = cumulateAlphas(createBetas(config));
   const trainSigmas = noiseSigmas(alphasCumprod);
+  const end = usableTimesteps(config, alphasCumprod);
   const takesLearnedVariance = config.varianceType === "learned" || config.varianceType === "learned_range";
   const position = createStepIndex();
   let timesteps: readonly number[] = [];
@@ -45,22 +48,20 @@ export function createDpmSolverMultistepScheduler(config: SchedulerConfig): Sche
     config,
     order: 1,
     initNoiseSigma: 1,
-    acceptsEta: false,
     takesLearnedVariance,
     get timesteps() {
       return timesteps;
     },
     setTimesteps(selection) {
-      timesteps = selectTimesteps(selection, config, (count) => spaced(config, alphasCumprod, count));
-      const end = config.finalSigmasType === "sigma_min" ? trainSigmas[0]! : 0;
-      sigmas = [...timesteps.map((t) => trainSigmas[t]!), end];
+      timesteps = selectTimesteps(selection, config, (count) => spacedBeforeEnd(config, end, count));
+      sigmas = [...timesteps.map((t) => trainSigmas[t]!), config.finalSigmasType === "sigma_min" ? trainSigmas[0]! : 0];
       lastOriginal = undefined;
       position.reset(timesteps);
     },
     setBeginIndex: (index) => position.begin(index),
     scaleModelInput: (sample) => sample,
 
-    step(modelOutput, timestep, sample) {
+    step(modelOutput, timestep, sample, { generator }) {
       const index = position.current(timestep);
       const now = levelOf(sigmas[index]!);
       const next = levelOf(sigmas[index + 1]!);
@@ -72,8 +73,7 @@ export function createDpmSolverMultistepScheduler(config: SchedulerConfig): Sche
 
       // 2. the exact solution for a constant x_0, Lu et al. eq. 9 with k = 1
       const h = fround(next.lambda - now.lambda);
-      const sampleShare = fround(next.sigma / now.sigma);
-      const originalShare = fround(next.alpha * fround(fround(Math.exp(-h)) - 1));
+      const { sampleShare, originalShare, noiseShare } = sharesOf(config, now, next, h);
       const data = new Float32Array(sample.data.length);
       for (let i = 0; i < data.length; i++) {
         data[i] = fround(sampleShare * sample.data[i]!) - fround(originalShare * original.data[i]!);
@@ -84,6 +84,12 @@ export function createDpmSolverMultistepScheduler(config: SchedulerConfig): Sche
         const last = levelOf(sigmas[index - 1]!);
         const r = fround(fround(now.lambda - last.lambda) / h);
         addSlope(data, original, lastOriginal!, fround(1 / r), fround(0.5 * originalShare));
+      }
+
+      // 4. fresh noise, drawn in the last step too, where its share is 0
+      if (noiseShare !== undefined) {
+        const noise = drawNoise(sample.shape, generator).data;
+        for (let i = 0; i < data.length; i++) data[i] = data[i]! + fround(noiseShare * noise[i]!);
       }
       lastOriginal = original;
       position.advance();
@@ -110,29 +116,27 @@ function addSlope(data: Float32Array, original: Tensor, last: Tensor, inverseR: 
   }
 }
 
-/** α, σ and λ from σ/α, each in float32. */
-function levelOf(ratio: number): { alpha: number; sigma: number; lambda: number } {
-  const alpha = fround(1 / fround(Math.sqrt(fround(fround(ratio * ratio) + 1))));
-  const sigma = fround(ratio * alpha);
-  return { alpha, sigma, lambda: fround(fround(Math.log(alpha)) - fround(Math.log(sigma))) };
+interface Shares {
+  readonly sampleShare: number;
+  /** Negative: it is subtracted. */
+  readonly originalShare: number;
+  /** Of the SDE only. */
+  readonly noiseShare?: number;
 }
 
-/** Evenly spaced like the other schedulers', but over one step more, whose end is the finished picture. */
-function spaced(config: SchedulerConfig, alphasCumprod: Float32Array, count: number): number[] {
-  const end = usableTimesteps(config, alphasCumprod);
-  switch (config.timestepSpacing) {
-    case "linspace":
-      return linspace(end - 1, count + 1)
-        .map(roundHalfEven)
-        .toReversed()
-        .slice(0, -1);
-    case "leading": {
-      const ratio = Math.floor(end / (count + 1));
-      return Array.from({ length: count }, (_, i) => (count - i) * ratio + config.stepsOffset);
-    }
-    case "trailing":
-      return trailing(end, config.numTrainTimesteps / count, count);
+/** What of sample, x_0 and fresh noise goes into the next sample; h is infinite where no noise is left. */
+function sharesOf({ algorithmType }: SchedulerConfig, now: NoiseLevel, next: NoiseLevel, h: number): Shares {
+  const kept = fround(next.sigma / now.sigma);
+  const decay = fround(Math.exp(-h));
+  if (algorithmType === "dpmsolver++") {
+    return { sampleShare: kept, originalShare: fround(next.alpha * fround(decay - 1)) };
   }
+  const gain = fround(1 - fround(Math.exp(-2 * h)));
+  return {
+    sampleShare: fround(kept * decay),
+    originalShare: -fround(next.alpha * gain),
+    noiseShare: fround(next.sigma * fround(Math.sqrt(gain))),
+  };
 }
 
 /** How many timesteps have λ ≥ lambda_min_clipped: the noisiest of a cosine schedule carry nothing but rounding errors. */

@@ -28,7 +28,6 @@ export function createEulerDiscreteScheduler(config: SchedulerConfig): Scheduler
     get initNoiseSigma() {
       return initialSigma(config, sigmas);
     },
-    acceptsEta: false,
     takesLearnedVariance: false,
     get timesteps() {
       return timesteps;

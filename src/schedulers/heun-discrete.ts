@@ -39,7 +39,6 @@ export function createHeunDiscreteScheduler(config: SchedulerConfig): Scheduler 
     get initNoiseSigma() {
       return initialSigma(config, sigmas);
     },
-    acceptsEta: false,
     takesLearnedVariance: false,
     get timesteps() {
       return timesteps;

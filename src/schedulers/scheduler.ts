@@ -32,11 +32,10 @@ export interface StepResult {
 export interface Scheduler {
   /** Every key with its value, defaults included. */
   readonly config: SchedulerConfig;
-  /** The model runs this many times for each timestep that was asked for: 1, or 2 for Heun. */
+  /** Entries of `timesteps` that make up a step: 1, or 2 for Heun. Where a step begins, their index is a multiple of it. */
   readonly order: number;
   /** The first sample is noise times this; read it after `setTimesteps`. */
   readonly initNoiseSigma: number;
-  readonly acceptsEta: boolean;
   /** `step` wants 2C channels, the predicted variance in the second half; otherwise C: drop the variance before. */
   readonly takesLearnedVariance: boolean;
   /** From noisy to clean; empty before `setTimesteps`. */

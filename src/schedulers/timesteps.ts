@@ -26,18 +26,28 @@ export type TimestepPreset = keyof typeof presetSections;
 
 export const timestepPresets = Object.keys(presetSections) as readonly TimestepPreset[];
 
-const presetTrainTimesteps = 1000;
+/** The timesteps that IF's networks were trained on, which presets and respacing texts divide into sections. */
+export const respacedTrainTimesteps = 1000;
 
 /** @returns the preset's timesteps, from 999 down to 0. */
 export function presetTimesteps(preset: TimestepPreset): number[] {
-  const sections: readonly number[] = presetSections[preset];
+  return sectionTimesteps(presetSections[preset]);
+}
+
+/**
+ * @param counts steps in each of equally long sections, from clean to noisy; whole numbers from 0 on.
+ * @returns the timesteps, descending; each section's steps reach both of its ends.
+ * @throws {UsageError} more steps than a section has timesteps.
+ */
+export function sectionTimesteps(counts: readonly number[]): number[] {
   const timesteps: number[] = [];
+  const remainder = respacedTrainTimesteps % counts.length;
   let start = 0;
-  sections.forEach((count, index) => {
+  counts.forEach((count, index) => {
     // The remainder goes to the first sections, one each.
-    const length =
-      Math.floor(presetTrainTimesteps / sections.length) + (index < presetTrainTimesteps % sections.length ? 1 : 0);
-    const stride = count === 1 ? 1 : (length - 1) / (count - 1);
+    const length = Math.floor(respacedTrainTimesteps / counts.length) + (index < remainder ? 1 : 0);
+    if (count > length) throw new UsageError(`A section of ${length} timesteps cannot give ${count} steps.`);
+    const stride = count <= 1 ? 1 : (length - 1) / (count - 1);
     let offset = 0; // summed up, not multiplied: the rounding of the sum is part of the rule
     for (let i = 0; i < count; i++, offset += stride) timesteps.push(start + roundHalfEven(offset));
     start += length;

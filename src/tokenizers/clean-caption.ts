@@ -9,10 +9,12 @@
 import { unescapeHtml } from "./html-entities.ts";
 import { extractHtmlText } from "./html-text.ts";
 import { fixText } from "./fix-text.ts";
+import { checkPromptLength } from "./prompt-length.ts";
 import { pythonRegExp, pythonStrip, toWellFormed } from "./python-text.ts";
 
-/** @throws {UsageError} cleaning was asked for and the text holds markup that the reference's parser refuses. */
+/** @throws {UsageError} the text is too long; cleaning was asked for and the text holds markup that the reference's parser refuses. */
 export function preprocessCaption(text: string, options: { cleanCaption: boolean }): string {
+  checkPromptLength(text);
   const caption = toWellFormed(text);
   return options.cleanCaption ? cleanCaption(cleanCaption(caption)) : pythonStrip(caption.toLowerCase());
 }
@@ -29,6 +31,7 @@ export function cleanCaption(text: string): string {
 
 type Rule = readonly [pattern: RegExp, replacement: string];
 
+/** Some patterns start where a run starts: the same matches as without, but a long run is not tried from each of its places. */
 function applyRules(caption: string, rules: readonly Rule[]): string {
   return rules.reduce((text, [pattern, replacement]) => text.replace(pattern, replacement), caption);
 }
@@ -58,11 +61,11 @@ const characterRules: readonly Rule[] = [
   [pythonRegExp`#\d{1,3}\b`, ""], // numbers of articles; four digits pass
   [pythonRegExp`#\d{5,}\b`, ""],
   [pythonRegExp`\b\d{6,}\b`, ""],
-  [pythonRegExp`\S+\.(?:png|jpg|jpeg|bmp|webp|eps|pdf|apk|mp4)`, ""],
+  [pythonRegExp`(?<!\S)\S+\.(?:png|jpg|jpeg|bmp|webp|eps|pdf|apk|mp4)`, ""],
   [/["']{2,}/gu, '"'],
   [/\.{2,}/gu, " "],
   [/[#®•©™&@·º½¾¿¡§~()[\]{}|\\/*]+/gu, " "],
-  [pythonRegExp`\s+\.\s+`, " "],
+  [pythonRegExp`(?<!\s)\s+\.\s+`, " "],
 ];
 
 const phraseRules: readonly Rule[] = [

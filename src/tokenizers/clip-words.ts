@@ -26,6 +26,18 @@ export function splitClipWords(text: string): string[] {
   return pythonSplit(spaced.toLowerCase()).join(" ").match(word) ?? [];
 }
 
+/** White space as the reference's regular expressions mean it. */
+const fastWord =
+  /<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\p{White_Space}\p{L}\p{N}]+/gu;
+
+/**
+ * The words of transformers 5's CLIPTokenizer (tokenizers 0.23): NFC, then every character's own lower case, nothing dropped.
+ */
+export function splitFastClipWords(text: string): string[] {
+  const lower = Array.from(toWellFormed(text).normalize("NFC"), (char) => char.toLowerCase()).join(""); // final sigma is none
+  return lower.match(fastWord) ?? [];
+}
+
 /**
  * CLIP's alphabet of bytes: printable Latin-1 stands for itself, the other 68 bytes follow from U+0100 on.
  * Source: bytes_to_unicode of GPT-2 (Radford et al. 2019).

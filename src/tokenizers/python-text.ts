@@ -42,7 +42,7 @@ function compilePython(source: string, flags: string): RegExp {
 }
 
 const leading = pythonRegExp`^\s+`;
-const trailing = pythonRegExp`\s+$`;
+const trailing = pythonRegExp`(?<!\s)\s+$`;
 
 /** str.strip(). */
 export function pythonStrip(text: string): string {

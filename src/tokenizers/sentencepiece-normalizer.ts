@@ -20,9 +20,9 @@ interface Rule {
 }
 
 export function createNormalizer(model: SpieceModel): Normalize {
-  const { addDummyPrefix, removeExtraSpaces, escapeSpaces } = model.normalizer;
+  const { addDummyPrefix, removeExtraSpaces, escapeSpaces, splitsWhiteSpace } = model.normalizer;
   const space = escapeSpaces ? spaceSymbol : " ";
-  const findRule = createRuleFinder(model);
+  const findRule = splitsWhiteSpace ? withSpaces(createRuleFinder(model)) : createRuleFinder(model);
 
   return (text) => {
     const chars = Array.from(toWellFormed(text));
@@ -43,25 +43,46 @@ export function createNormalizer(model: SpieceModel): Normalize {
       if (added !== "") afterSpace = removeExtraSpaces && added.endsWith(" ");
       start += rule.length;
     }
-    while (removeExtraSpaces && result.endsWith(space)) result = result.slice(0, -1);
+    let end = result.length;
+    while (removeExtraSpaces && result.startsWith(space, end - 1)) end--;
+    result = result.slice(0, end);
     return addDummyPrefix && model.spaceAsSuffix ? result + space : result;
   };
 }
 
 /** User-defined symbols stand as they are; else the longest rule; else the character itself. */
 function createRuleFinder(model: SpieceModel): (chars: readonly string[], start: number) => Rule {
-  const symbols = model.pieces
-    .filter((piece) => piece.type === "user-defined")
-    .map((piece) => Array.from(piece.text))
-    .sort((a, b) => b.length - a.length);
+  const symbols = new Map<string, string[][]>(); // by their first characters
+  for (const { text, type } of model.pieces) {
+    if (type !== "user-defined") continue;
+    const chars = Array.from(text);
+    const others = symbols.get(chars[0] ?? "") ?? [];
+    symbols.set(
+      chars[0] ?? "",
+      [...others, chars].sort((a, b) => b.length - a.length),
+    );
+  }
   const findMapped = createCharsMap(model.normalizer.charsMap);
 
   return (chars, start) => {
-    const symbol = symbols.find((candidate) => candidate.every((char, i) => chars[start + i] === char));
+    const symbol = symbols
+      .get(chars[start] ?? "")
+      ?.find((candidate) => candidate.every((char, i) => chars[start + i] === char));
     if (symbol !== undefined) return { text: symbol.join(""), length: symbol.length };
     return findMapped(chars, start) ?? { text: chars[start] ?? "", length: 1 };
   };
 }
+
+/** Of Unicode's white space. */
+function withSpaces(findRule: (chars: readonly string[], start: number) => Rule): typeof findRule {
+  return (chars, start) => {
+    const rule = findRule(chars, start);
+    return { ...rule, text: rule.text.replace(/\p{White_Space}/gu, " ") };
+  };
+}
+
+/** No rule of Unicode's NFKC replaces more characters than this. */
+const maxRuleLength = 64;
 
 /**
  * A Darts double array: unit = label (8 bits), leaf flag (bit 8), offset (the rest). From a node, byte b leads to
@@ -80,7 +101,7 @@ function createCharsMap(bytes: Uint8Array): (chars: readonly string[], start: nu
   return (chars, start) => {
     let node = offsetOf(units[0] ?? 0);
     let longest: Rule | undefined;
-    for (let i = start; i < chars.length; i++) {
+    for (let i = start; i < Math.min(chars.length, start + maxRuleLength); i++) {
       for (const byte of encoder.encode(chars[i])) {
         const unit = units[node ^ byte] ?? 0;
         if (labelOf(unit) !== byte) return longest;

@@ -76,12 +76,13 @@ function backtrack(chars: readonly string[], best: readonly BestPath[], byteFall
   const spans: { text: string; unknown: boolean }[] = [];
   for (let end = chars.length; end > 0;) {
     const { start, unknown } = best[end] ?? { start: 0, unknown: true };
-    spans.unshift({ text: chars.slice(start, end).join(""), unknown });
+    spans.push({ text: chars.slice(start, end).join(""), unknown });
     end = start;
   }
+  spans.reverse();
   const pieces: string[] = [];
   spans.forEach(({ text, unknown }, i) => {
-    if (unknown && byteFallback) pieces.push(...bytePieces(text));
+    if (unknown && byteFallback) for (const piece of bytePieces(text)) pieces.push(piece);
     else if (unknown && spans[i - 1]?.unknown === true) pieces.push(`${pieces.pop() ?? ""}${text}`);
     else pieces.push(text);
   });

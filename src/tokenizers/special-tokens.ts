@@ -32,6 +32,12 @@ export interface SpecialTokens {
   readonly cleanUpSpaces: boolean | undefined;
 }
 
+/** T5 has 103. Each is looked for in every text. */
+const maxTokens = 4096;
+const maxTokenLength = 256;
+/** An embedding has a row per id. */
+const maxId = 10_000_000;
+
 const roles: readonly SpecialRole[] = ["bos_token", "eos_token", "unk_token", "pad_token"];
 
 /**
@@ -50,7 +56,13 @@ export async function readSpecialTokens(
   const decoder = config["added_tokens_decoder"];
   const merged: JsonObject = isObject(decoder) ? { ...defaults, ...config } : { ...defaults, ...config, ...map };
   const { extra_ids: extraIds, clean_up_tokenization_spaces: cleanUp } = merged;
-  const additional = merged["additional_special_tokens"];
+  const additional = listOf(merged["additional_special_tokens"]);
+  const added = Object.entries(isObject(decoder) ? decoder : addedTokens);
+  const count = Math.max(additional.length, added.length, typeof extraIds === "number" ? extraIds : 0);
+  if (typeof extraIds === "number" && !(Number.isInteger(extraIds) && extraIds >= 0)) {
+    throw new CheckpointError(`The tokenizer in ${folder} gives extra_ids that are no whole number.`);
+  }
+  if (count > maxTokens) throw tooMany(folder, count);
   return {
     roles: new Map(
       roles.flatMap((role) => {
@@ -58,16 +70,29 @@ export async function readSpecialTokens(
         return spec === undefined || spec === null ? [] : [[role, parseSpec(folder, role, spec)] as const];
       }),
     ),
-    additional: Array.isArray(additional)
-      ? additional.map((spec: unknown) => parseSpec(folder, "additional_special_tokens", spec))
-      : [],
-    added: isObject(decoder)
-      ? Object.entries(decoder).map(([id, spec]) => parseAdded(folder, Number(id), spec))
-      : Object.entries(addedTokens).map(([content, id]) => parseAdded(folder, Number(id), content)),
+    additional: additional.map((spec) => parseSpec(folder, "additional_special_tokens", spec)),
+    added: added.map(([key, value]) =>
+      isObject(decoder) ? parseAdded(folder, Number(key), value) : parseAdded(folder, Number(value), key),
+    ),
     extraIds: typeof extraIds === "number" ? extraIds : undefined,
     cleanUpSpaces: typeof cleanUp === "boolean" ? cleanUp : undefined,
   };
 }
+
+const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+
+/**
+ * @param list `added_tokens` of a tokenizer.json: tokens with their ids.
+ * @throws {CheckpointError} it is no such list, or too long.
+ */
+export function readAddedTokens(folder: string, list: unknown): AddedToken[] {
+  const tokens = listOf(list);
+  if (tokens.length > maxTokens) throw tooMany(folder, tokens.length);
+  return tokens.map((token) => parseAdded(folder, isObject(token) ? Number(token["id"]) : NaN, token));
+}
+
+const tooMany = (folder: string, count: number): CheckpointError =>
+  new CheckpointError(`The tokenizer in ${folder} adds ${count} tokens of its own; ${maxTokens} are allowed.`);
 
 /** A vocabulary, as far as declared tokens ask it. */
 export interface Vocabulary {
@@ -92,18 +117,23 @@ export function assignIds(
   return [...tokens.values()];
 }
 
+/** @throws {CheckpointError} the id is no row of an embedding, or the token is none. */
 function parseAdded(folder: string, id: number, spec: unknown): AddedToken {
-  if (!Number.isInteger(id) || id < 0) {
-    throw new CheckpointError(`The tokenizer in ${folder} gives an added token an id that is no whole number.`);
+  if (!Number.isInteger(id) || id < 0 || id > maxId) {
+    throw new CheckpointError(
+      `The tokenizer in ${folder} gives an added token an id that is no whole number up to ${maxId}.`,
+    );
   }
   return { ...parseSpec(folder, "added tokens", spec), id };
 }
 
 function parseSpec(folder: string, key: string, spec: unknown): TokenSpec {
-  if (typeof spec === "string") return { content: spec, lstrip: false, rstrip: false };
-  if (isObject(spec) && typeof spec["content"] === "string") {
+  if (typeof spec === "string" && isToken(spec)) return { content: spec, lstrip: false, rstrip: false };
+  if (isObject(spec) && typeof spec["content"] === "string" && isToken(spec["content"])) {
     return { content: spec["content"], lstrip: spec["lstrip"] === true, rstrip: spec["rstrip"] === true };
   }
   const file = join(folder, "tokenizer_config.json");
   throw new CheckpointError(`"${key}" in ${file} or special_tokens_map.json is neither a string nor a token.`);
 }
+
+const isToken = (content: string): boolean => content !== "" && content.length <= maxTokenLength;

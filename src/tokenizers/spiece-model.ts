@@ -9,7 +9,7 @@ import { CheckpointError } from "../errors.ts";
 
 type PieceType = "normal" | "unknown" | "control" | "user-defined" | "unused" | "byte";
 
-interface Piece {
+export interface Piece {
   readonly text: string;
   /** Log probability, a float32. */
   readonly score: number;
@@ -32,7 +32,15 @@ interface NormalizerSpec {
   readonly addDummyPrefix: boolean;
   readonly removeExtraSpaces: boolean;
   readonly escapeSpaces: boolean;
+  /** Other white space than the space is one too, as in tokenizer.json's WhitespaceSplit. */
+  readonly splitsWhiteSpace: boolean;
 }
+
+/** T5 has 32,000 pieces of at most 16 characters; the largest multilingual ones 256,000. */
+export const maxPieces = 300_000;
+const maxPieceLength = 256;
+/** What a character may become. The longest that Unicode's NFKC gives has 33 bytes. */
+const maxRuleBytes = 256;
 
 const pieceTypes: readonly PieceType[] = ["normal", "unknown", "control", "user-defined", "unused", "byte"];
 const unigram = 1;
@@ -51,14 +59,22 @@ export function parseSpieceModel(bytes: Uint8Array, path: string): SpieceModel {
   } catch (error) {
     return fail("its protobuf is damaged", error);
   }
-  if (model.pieces.length === 0) fail("it holds no pieces");
   if (model.modelType !== unigram) fail("it is not a unigram model");
-  if (model.unknownId < 0) fail("it has no unknown piece");
-  if (model.pieces.some((piece) => piece.text === "")) fail("it has an empty piece");
-  if (model.byteFallback && model.pieces.filter((piece) => piece.type === "byte").length !== 256) {
-    fail("it falls back to bytes but has not 256 byte pieces");
+  const fault = spieceFault(model);
+  return fault === undefined ? model : fail(fault);
+}
+
+/** @returns why no text can be cut with it, as the end of a sentence; undefined: it can. */
+export function spieceFault({ pieces, unknownId, byteFallback }: SpieceModel): string | undefined {
+  if (pieces.length === 0) return "it holds no pieces";
+  if (pieces.length > maxPieces) return `it holds more than ${maxPieces} pieces`;
+  if (unknownId < 0) return "it has no unknown piece";
+  if (pieces.some((piece) => piece.text === "")) return "it has an empty piece";
+  if (pieces.some((piece) => piece.text.length > maxPieceLength)) return "it has a piece that is no part of a word";
+  if (byteFallback && pieces.filter((piece) => piece.type === "byte").length !== 256) {
+    return "it falls back to bytes but has not 256 byte pieces";
   }
-  return model;
+  return undefined;
 }
 
 function readModel(bytes: Uint8Array): SpieceModel & { modelType: number } {
@@ -66,7 +82,9 @@ function readModel(bytes: Uint8Array): SpieceModel & { modelType: number } {
   let trainer = { modelType: unigram, spaceAsSuffix: false, byteFallback: false };
   let normalizer = readNormalizer(new Uint8Array());
   readFields(bytes, {
-    1: (reader) => pieces.push(readPiece(reader.bytes())),
+    1: (reader) => {
+      if (pieces.push(readPiece(reader.bytes())) > maxPieces) throw new RangeError("too many pieces");
+    },
     2: (reader) => (trainer = readTrainer(reader.bytes())),
     3: (reader) => (normalizer = readNormalizer(reader.bytes())),
   });
@@ -94,7 +112,13 @@ function readTrainer(bytes: Uint8Array): { modelType: number; spaceAsSuffix: boo
 }
 
 function readNormalizer(bytes: Uint8Array): NormalizerSpec {
-  const spec = { charsMap: new Uint8Array(), addDummyPrefix: true, removeExtraSpaces: true, escapeSpaces: true };
+  const spec = {
+    charsMap: new Uint8Array(),
+    addDummyPrefix: true,
+    removeExtraSpaces: true,
+    escapeSpaces: true,
+    splitsWhiteSpace: false,
+  };
   readFields(bytes, {
     2: (reader) => (spec.charsMap = parseCharsMap(reader.bytes())),
     3: (reader) => (spec.addDummyPrefix = reader.bool()),
@@ -104,12 +128,21 @@ function readNormalizer(bytes: Uint8Array): NormalizerSpec {
   return spec;
 }
 
-/** The map is: bytes of the trie (uint32), the trie, the normalized strings. */
-function parseCharsMap(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+/**
+ * The map is: bytes of the trie (uint32), the trie, the normalized strings, each with a null behind.
+ * @throws {RangeError} it is damaged, or maps a character to a whole text.
+ */
+export function parseCharsMap(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const copy = new Uint8Array(bytes); // aligned, for a Uint32Array over it
   if (copy.length === 0) return copy;
   const trieBytes = new DataView(copy.buffer).getUint32(0, true);
   if (trieBytes % 4 !== 0 || 4 + trieBytes >= copy.length) throw new RangeError("the characters map is damaged");
+  for (let start = 4 + trieBytes; start < copy.length;) {
+    const end = copy.indexOf(0, start);
+    if ((end < 0 ? copy.length : end) - start > maxRuleBytes)
+      throw new RangeError("a rule of the characters map is too long");
+    start = end < 0 ? copy.length : end + 1;
+  }
   return copy;
 }
 

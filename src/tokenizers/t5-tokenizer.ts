@@ -1,35 +1,36 @@
 /**
  * @module tokenizers/t5-tokenizer
  * T5's tokenizer from spiece.model, with the ids of transformers 4's T5Tokenizer(legacy=True), which IF's published
- * pipelines used. A tokenizer.json in the same folder is not read: it gives other ids (U+0085, a trailing "</s>").
+ * pipelines used. A tokenizer.json in the same folder is not read: it gives other ids (U+0085, a trailing "</s>"). Where it is
+ * alone, as transformers 5 saves it, it is read, with the ids of that version.
  */
 
 import { join } from "node:path";
+import { listLimits } from "../files/json.ts";
 import { createNormalizer } from "./sentencepiece-normalizer.ts";
 import { createUnigram } from "./sentencepiece-unigram.ts";
 import { parseSpieceModel, type SpieceModel } from "./spiece-model.ts";
+import { checkPromptLength } from "./prompt-length.ts";
 import { pythonRegExp } from "./python-text.ts";
 import { assignIds, readSpecialTokens, type AddedToken, type SpecialTokens } from "./special-tokens.ts";
 import { createT5Decoder } from "./t5-decoder.ts";
 import { padTokens, type TextTokenizer } from "./text-tokenizer.ts";
-import { readTokenizerFile } from "./tokenizer-files.ts";
+import { hasTokenizerFile, readTokenizerFile, readTokenizerJson } from "./tokenizer-files.ts";
 import { createLibraryTokenizer, type UnigramModel } from "./tokenizer-library.ts";
+import { parseUnigramJson } from "./unigram-json.ts";
 
 const defaults = { eos_token: "</s>", unk_token: "<unk>", pad_token: "<pad>" };
 const defaultExtraIds = 100;
 
 /**
- * @param folder holds spiece.model, and tokenizer_config.json and special_tokens_map.json if they differ from T5's own.
+ * @param folder holds spiece.model or tokenizer.json, and tokenizer_config.json and special_tokens_map.json if they differ from T5's own.
  * @throws {CheckpointError} a file is missing or broken; the message names it.
  */
 export async function createT5Tokenizer(folder: string): Promise<TextTokenizer> {
-  const [bytes, special] = await Promise.all([
-    readTokenizerFile(folder, "spiece.model"),
-    readSpecialTokens(folder, defaults),
-  ]);
-  const model = parseSpieceModel(bytes, join(folder, "spiece.model"));
+  const special = await readSpecialTokens(folder, defaults);
+  const { model, added: listed } = await readModel(folder);
   const ids = new Map(model.pieces.map((piece, id) => [piece.text, id]));
-  const added = listAddedTokens(model, ids, special);
+  const added = listed ?? listAddedTokens(model, ids, special);
   const tokenizer = await createLibraryTokenizer<UnigramModel>(tokenizerJson(added));
   useSentencePiece(tokenizer.model, model, ids);
 
@@ -37,19 +38,30 @@ export async function createT5Tokenizer(folder: string): Promise<TextTokenizer> 
   const roleId = (role: "eos_token" | "pad_token"): number =>
     idOf.get(special.roles.get(role)?.content ?? defaults[role]) ?? model.unknownId;
   const eosId = roleId("eos_token");
-  const addEos = (list: readonly number[]): number[] => (list.at(-1) === eosId ? [...list] : [...list, eosId]);
+  const addEos = (list: readonly number[]): number[] =>
+    list.at(-1) === eosId && listed === undefined ? [...list] : [...list, eosId]; // tokenizer.json: once more
   const stripAround = createStripper(added);
   const decode = createT5Decoder(model, added, special);
 
   return {
-    vocabSize: Math.max(model.pieces.length, ...added.map((token) => token.id + 1)),
+    vocabSize: added.reduce((size, token) => Math.max(size, token.id + 1), model.pieces.length),
     encode(text, maxLength) {
+      checkPromptLength(text);
       const { ids } = tokenizer.encode(stripAround(text), { add_special_tokens: false });
       const all = addEos(ids);
       const truncated = all.length > maxLength ? decode(all.slice(maxLength - 1, -1)) : "";
       return padTokens(addEos(ids.slice(0, maxLength - 1)), maxLength, roleId("pad_token"), truncated);
     },
   };
+}
+
+/** `added` only where the file lists the added tokens with their ids. */
+async function readModel(folder: string): Promise<{ model: SpieceModel; added?: AddedToken[] }> {
+  const isAlone =
+    !(await hasTokenizerFile(folder, "spiece.model")) && (await hasTokenizerFile(folder, "tokenizer.json"));
+  if (isAlone) return parseUnigramJson(await readTokenizerJson(folder, "tokenizer.json", listLimits), folder);
+  const bytes = await readTokenizerFile(folder, "spiece.model");
+  return { model: parseSpieceModel(bytes, join(folder, "spiece.model")) };
 }
 
 /** The sentinels count down from the top: <extra_id_0> has the largest id. */
@@ -99,7 +111,7 @@ function useSentencePiece(library: UnigramModel, model: SpieceModel, ids: Readon
 function createStripper(added: readonly AddedToken[]): (text: string) => string {
   const alternatives = (tokens: readonly AddedToken[]): string =>
     tokens.map(({ content }) => content.replace(/[\\^$.*+?()[\]{}|/]/gu, "\\$&")).join("|") || "(?!)";
-  const before = pythonRegExp`\s+(?=${alternatives(added.filter((token) => token.lstrip))})`;
-  const after = pythonRegExp`(?<=${alternatives(added.filter((token) => token.rstrip))})\s+`;
+  const before = pythonRegExp`(?<!\s)\s+(?=${alternatives(added.filter((token) => token.lstrip))})`;
+  const after = pythonRegExp`(?=\s)(?<=${alternatives(added.filter((token) => token.rstrip))})\s+`;
   return (text) => text.replace(before, "").replace(after, "");
 }

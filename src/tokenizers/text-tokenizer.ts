@@ -16,6 +16,7 @@ export interface TextTokenizer {
   /**
    * @param maxLength the length of the result, at least 2 (77 in IF and Stable Diffusion).
    * @returns the ids a slow tokenizer of transformers 4 gives for padding="max_length", truncation=True.
+   * @throws {UsageError} the text is longer than any prompt.
    */
   encode(text: string, maxLength: number): Tokenized;
   /** One more than the largest id: the rows an embedding must have. */

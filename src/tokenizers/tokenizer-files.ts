@@ -3,55 +3,53 @@
  * Reads a checkpoint's tokenizer folder; every failure is a CheckpointError that names the file.
  */
 
-import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { stat } from "node:fs/promises";
 import { CheckpointError } from "../errors.ts";
+import { configLimits, type JsonLimits, parseJson } from "../files/json.ts";
+import { readWhole } from "../files/regular-file.ts";
 
-/** The largest real one (CLIP's vocab.json) is 1 MB; beyond this it is some other file under that name. */
-const maxFileBytes = 64 * 2 ** 20;
+/** The largest of this cascade (CLIP's tokenizer.json) is 3 MB; beyond this it is some other file under that name. */
+const maxFileBytes = 32_000_000;
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** @throws {CheckpointError} missing, unreadable, or larger than any tokenizer file. */
-export async function readTokenizerFile(folder: string, name: string): Promise<Uint8Array> {
+/** @throws {CheckpointError} missing, unreadable, a device or a pipe, or larger than any tokenizer file. */
+export async function readTokenizerFile(folder: string, name: string): Promise<Uint8Array<ArrayBuffer>> {
   const path = join(folder, name);
   try {
-    if ((await stat(path)).size > maxFileBytes) {
-      throw new CheckpointError(`${path} is too large for a tokenizer file; download the checkpoint again.`);
-    }
-    return await readFile(path);
+    return await readWhole(path, maxFileBytes, CheckpointError);
   } catch (error) {
-    if (error instanceof CheckpointError) throw error;
-    const what = isMissing(error) ? "does not exist" : "cannot be read";
-    throw new CheckpointError(`${path} ${what}; the checkpoint needs its tokenizer, download it again.`, {
-      cause: error,
+    if (!isMissing(error)) throw error;
+    throw new CheckpointError(`${path} does not exist; the checkpoint needs its tokenizer, download it again.`, {
+      cause: (error as Error).cause,
     });
   }
 }
 
-/** @throws {CheckpointError} missing, or no JSON object. */
-export async function readTokenizerJson(folder: string, name: string): Promise<JsonObject> {
-  const bytes = await readTokenizerFile(folder, name);
-  let value: unknown;
-  try {
-    value = JSON.parse(Buffer.from(bytes).toString("utf8"));
-  } catch (error) {
-    throw new CheckpointError(`${join(folder, name)} is not valid JSON; download the checkpoint again.`, {
-      cause: error,
-    });
-  }
-  if (!isObject(value)) throw new CheckpointError(`${join(folder, name)} must hold a JSON object.`);
+/** Is there anything under that name, also what cannot be read? */
+export async function hasTokenizerFile(folder: string, name: string): Promise<boolean> {
+  return stat(join(folder, name)).then(
+    () => true,
+    (error: unknown) => (error as NodeJS.ErrnoException).code !== "ENOENT",
+  );
+}
+
+/** @throws {CheckpointError} missing, beyond the limits (those of a config if absent), or no JSON object. */
+export async function readTokenizerJson(
+  folder: string,
+  name: string,
+  limits: JsonLimits = configLimits,
+): Promise<JsonObject> {
+  const path = join(folder, name);
+  const value = parseJson(await readTokenizerFile(folder, name), limits, path, CheckpointError);
+  if (!isObject(value)) throw new CheckpointError(`${path} must hold a JSON object.`);
   return value;
 }
 
 /** As readTokenizerJson, but {} where there is no such file. */
 export async function readOptionalTokenizerJson(folder: string, name: string): Promise<JsonObject> {
-  try {
-    return await readTokenizerJson(folder, name);
-  } catch (error) {
-    if (error instanceof CheckpointError && isMissing(error.cause)) return {};
-    throw error;
-  }
+  return (await hasTokenizerFile(folder, name)) ? readTokenizerJson(folder, name) : {};
 }
 
 export function isObject(value: unknown): value is JsonObject {
@@ -59,5 +57,6 @@ export function isObject(value: unknown): value is JsonObject {
 }
 
 function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
+  const cause = error instanceof CheckpointError ? error.cause : undefined;
+  return cause instanceof Error && "code" in cause && cause.code === "ENOENT";
 }

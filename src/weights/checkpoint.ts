@@ -9,7 +9,9 @@
 
 import { realpath } from "node:fs/promises";
 import { CheckpointError } from "../errors.ts";
-import { readSafetensorsHeader, readTensor } from "./safetensors.ts";
+import { reasonOf } from "../files/regular-file.ts";
+import { quote } from "../text.ts";
+import { type SafetensorsFile, readSafetensorsHeader, readTensor } from "./safetensors.ts";
 import type { TensorEntry } from "./safetensors-header.ts";
 import { checkShards, readShardIndex, shardFiles } from "./shard-index.ts";
 import { chooseSource, type Variant } from "./variants.ts";
@@ -39,12 +41,13 @@ export async function openWeights(folder: string, variant?: Variant): Promise<We
   const source = await chooseSource(folder, variant);
   const index = source.kind === "sharded" ? await readShardIndex(source.path) : undefined;
   const paths = index === undefined ? [source.path] : shardFiles(index);
-  const files = await Promise.all(paths.map(readSafetensorsHeader));
+  const files: SafetensorsFile[] = [];
+  for (const path of paths) files.push(await readSafetensorsHeader(path)); // one at a time: a process may open few files
   if (index !== undefined) checkShards(index, files);
   const tensors = new Map<string, WeightEntry>();
   let totalBytes = 0;
   for (const { path, tensors: entries } of files) {
-    const file = await realpath(path);
+    const file = await realFile(path);
     for (const entry of entries.values()) {
       tensors.set(entry.name, { ...entry, file });
       totalBytes += entry.byteLength;
@@ -52,6 +55,14 @@ export async function openWeights(folder: string, variant?: Variant): Promise<We
   }
   await checkWeightFormats(tensors);
   return { folder, variant: source.variant, files: paths, tensors, totalBytes };
+}
+
+async function realFile(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (cause) {
+    throw new CheckpointError(`${path} cannot be read (${reasonOf(cause)}); was it removed meanwhile?`, { cause });
+  }
 }
 
 /**
@@ -64,7 +75,7 @@ async function checkWeightFormats(tensors: ReadonlyMap<string, WeightEntry>): Pr
     const data = await readTensor(entry.file, entry);
     if (entry.dtype !== "U8" || data.length !== 1 || data[0] !== 0) {
       throw new CheckpointError(
-        `${entry.file}: "${entry.name}" is not 0 (row by row), the only 8-bit layout if-gen reads.`,
+        `${entry.file}: ${quote(entry.name)} is not 0 (row by row), the only 8-bit layout if-gen reads.`,
       );
     }
   }

@@ -7,6 +7,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { CheckpointError } from "../errors.ts";
+import { printable } from "../text.ts";
 import { readJson } from "./file.ts";
 
 /** Made by z.strictObject(): names every key the network knows, with the defaults of those that may be absent. */
@@ -46,16 +47,16 @@ function configError(path: string, error: z.ZodError, settings: unknown): Checkp
   if (unknown !== undefined) {
     const key = [...unknown.path, unknown.keys[0]].join(".");
     return new CheckpointError(
-      `Unknown key \`${key}\` in ${path}: this version of if-gen does not know what it means.`,
+      `Unknown key \`${printable(key)}\` in ${path}: this version of if-gen does not know what it means.`,
     );
   }
   const issue = error.issues[0]!; // a failed parse has at least one
-  const key = issue.path.join(".");
+  const key = printable(issue.path.join("."));
   const value = valueAt(settings, issue.path);
   if (value === undefined && issue.code !== "custom")
     return new CheckpointError(`Key \`${key}\` is missing in ${path}.`);
   return new CheckpointError(
-    `Key \`${key}\` is ${shortJson(value)} in ${path}, which if-gen cannot use: ${issue.message}.`,
+    `Key \`${key}\` is ${shortJson(value)} in ${path}, which if-gen cannot use: ${printable(issue.message, 120)}.`,
   );
 }
 
@@ -65,5 +66,5 @@ function valueAt(settings: unknown, path: readonly PropertyKey[]): unknown {
 
 function shortJson(value: unknown): string {
   const text = value === undefined ? "absent" : JSON.stringify(value);
-  return text.length <= 60 ? text : `${text.slice(0, 57)}...`;
+  return printable(text.length <= 60 ? text : `${text.slice(0, 57)}...`);
 }

@@ -5,6 +5,7 @@
 
 import { basename } from "node:path";
 import { CheckpointError } from "../errors.ts";
+import { quote } from "../text.ts";
 import type { WeightEntry, WeightTable } from "./checkpoint.ts";
 import { nearestName } from "./nearest-name.ts";
 import { BLOCK, blockScalesName, blockShapes } from "./quantize-blocks.ts";
@@ -23,14 +24,14 @@ export function findWeight(table: WeightTable, name: string, shape: readonly num
   const files = table.files.map((file) => basename(file)).join(", ");
   if (entry === undefined) {
     const near = nearestName(name, table.tensors.keys());
-    const hint = near === undefined ? "" : ` (the nearest name there is "${near}")`;
+    const hint = near === undefined ? "" : ` (the nearest name there is ${quote(near)})`;
     throw new CheckpointError(
-      `${table.folder}: tensor "${name}" is missing from ${files}${hint}; are these the weights of another network?`,
+      `${table.folder}: tensor ${quote(name)} is missing from ${files}${hint}; are these the weights of another network?`,
     );
   }
   if (entry.shape.length !== shape.length || entry.shape.some((side, axis) => side !== shape[axis])) {
     throw new CheckpointError(
-      `${table.folder}: tensor "${name}" has the shape [${entry.shape.join(", ")}] in ${files}, ` +
+      `${table.folder}: tensor ${quote(name)} has the shape [${entry.shape.join(", ")}] in ${files}, ` +
         `but the config asks for [${shape.join(", ")}]; they belong to different networks.`,
     );
   }
@@ -46,7 +47,7 @@ export function findRowMaxima(table: WeightTable, weight: WeightEntry): WeightEn
   const entry = findWeight(table, weight.name.replace(/weight$/, "SCB"), weight.shape.slice(0, 1));
   if (entry.dtype !== "F32") {
     throw new CheckpointError(
-      `${table.folder}: tensor "${entry.name}" is ${entry.dtype}, but the 8-bit layout has F32 there; download it again.`,
+      `${table.folder}: tensor ${quote(entry.name)} is ${entry.dtype}, but the 8-bit layout has F32 there; download it again.`,
     );
   }
   return entry;

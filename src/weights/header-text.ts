@@ -4,6 +4,8 @@
  * silently), numbers that are not plain digits, and strings that are not Unicode.
  */
 
+import { quote } from "../text.ts";
+
 /**
  * @param text valid JSON, i.e. JSON.parse took it.
  * @returns what is wrong as the end of a sentence, or undefined when nothing is.
@@ -24,7 +26,7 @@ export function headerTextFault(text: string): string | undefined {
       objects.pop();
     } else if (char === ":") {
       const keys = objects.at(-1);
-      if (keys?.has(lastString)) return `gives the key "${lastString}" twice`;
+      if (keys?.has(lastString)) return `gives the key ${quote(lastString)} twice`;
       keys?.add(lastString);
     } else if (char === "." || char === "-" || char === "e" || char === "E") {
       return "has a value that is neither a string nor a whole number";
@@ -40,6 +42,6 @@ function stringEnd(text: string, start: number): number {
   return at + 1;
 }
 
-function decode(quoted: string): string {
-  return quoted.includes("\\") ? (JSON.parse(quoted) as string) : quoted.slice(1, -1);
+function decode(literal: string): string {
+  return literal.includes("\\") ? (JSON.parse(literal) as string) : literal.slice(1, -1);
 }

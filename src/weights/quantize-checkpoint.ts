@@ -4,14 +4,14 @@
  * UNet's to 8-bit blocks. Read and written in pieces, a few megabytes at a time.
  */
 
-import { createHash } from "node:crypto";
-import { copyFile, mkdir, readFile, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { createHash, randomUUID } from "node:crypto";
+import { copyFile, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
 import { OutputError, whyNotWritten } from "../errors.ts";
 import { float32ToFloat16 } from "../math/half.ts";
 import { elementCount } from "../math/tensor.ts";
 import { type WeightEntry, type WeightTable, openWeights } from "./checkpoint.ts";
+import { derivedFault, describeFile, hashFile, readReceipt, writeReceipt } from "./derived-receipt.ts";
 import {
   type QuantizedBits,
   type QuantizedKind,
@@ -33,8 +33,7 @@ const FORMAT = 3;
 /** An attempt at which nobody has written for so long is that of a process that was killed. */
 const ABANDONED_MS = 600_000;
 
-const RECEIPT = "quantized.json";
-const receipt = z.strictObject({ format: z.literal(FORMAT), bytes: z.int(), sha256: z.string() });
+const CONFIG = "config.json";
 
 /**
  * Where T5's weights in so many bits come from: the checkpoint's own 8-bit file as it lies, else weights that are to be
@@ -70,20 +69,23 @@ export async function quantizeIntoCache(
   onStart?: () => void,
 ): Promise<string> {
   const folder = join(cache, await sourceKey(source, kind));
-  if (await isWhole(folder, kind)) return folder;
+  if (await isUsable(folder, source, kind)) return folder;
   onStart?.();
   await removeAbandoned(cache).catch(() => {}); // takes room on the disk, and does no other harm
-  const temporary = `${folder}.${process.pid}.tmp`;
+  const temporary = `${folder}.${randomUUID()}.tmp`;
   try {
-    await mkdir(temporary, { recursive: true });
-    await copyFile(join(source.folder, "config.json"), join(temporary, "config.json"));
-    const written = await quantizeTo(source, kind, join(temporary, quantizedLayouts[kind].file));
-    await writeFile(join(temporary, RECEIPT), JSON.stringify({ format: FORMAT, ...written }));
+    await mkdir(cache, { recursive: true });
+    await mkdir(temporary, { mode: 0o700 }); // new: nothing that was put there is written into
+    const { file } = quantizedLayouts[kind];
+    await copyFile(join(source.folder, CONFIG), join(temporary, CONFIG));
+    const written = await quantizeTo(source, kind, join(temporary, file));
+    const files = { [CONFIG]: await describeFile(join(temporary, CONFIG)), [file]: written };
+    await writeReceipt(temporary, { kind, source: source.folder, files });
     await rm(folder, { recursive: true, force: true }); // what is there is not whole
     await rename(temporary, folder);
   } catch (cause) {
     await rm(temporary, { recursive: true, force: true }).catch(() => {});
-    if (await isWhole(folder, kind)) return folder; // another process was faster
+    if (await isUsable(folder, source, kind)) return folder; // another process was faster
     const refused = cause instanceof OutputError ? cause.cause : cause; // its file is gone: the cache is what counts
     if (!(refused instanceof Error && "syscall" in refused)) throw cause;
     throw new OutputError(
@@ -101,7 +103,7 @@ export async function findQuantized(
   kind: QuantizedKind,
 ): Promise<string | undefined> {
   const folder = join(cache, await sourceKey(source, kind));
-  return (await isWhole(folder, kind)) ? folder : undefined;
+  return (await isUsable(folder, source, kind)) ? folder : undefined;
 }
 
 /** Gigabytes may lie there, which no later attempt would go on with. */
@@ -125,14 +127,14 @@ async function sourceKey({ files }: WeightTable, kind: QuantizedKind): Promise<s
   return hash.digest("hex").slice(0, 32);
 }
 
-/** Written to its end: the receipt comes last. */
-async function isWhole(folder: string, kind: QuantizedKind): Promise<boolean> {
-  const { file, variant } = quantizedLayouts[kind];
+/** Written to its end, unchanged since then, of a network whose config is still the same, and readable. */
+async function isUsable(folder: string, source: WeightTable, kind: QuantizedKind): Promise<boolean> {
   try {
-    const { bytes } = receipt.parse(JSON.parse(await readFile(join(folder, RECEIPT), "utf8")));
-    const { size } = await stat(join(folder, file));
-    await openWeights(folder, variant);
-    return size === bytes;
+    if ((await derivedFault(folder)) !== undefined) return false;
+    const receipt = await readReceipt(folder);
+    if (receipt?.files[CONFIG]?.sha256 !== (await hashFile(join(source.folder, CONFIG)))) return false;
+    await openWeights(folder, quantizedLayouts[kind].variant);
+    return true;
   } catch {
     return false;
   }

@@ -6,6 +6,7 @@
 import { CheckpointError } from "../errors.ts";
 import { bfloat16ToFloat32, float16ToFloat32 } from "../math/half.ts";
 import { elementCount } from "../math/tensor.ts";
+import { quote } from "../text.ts";
 import type { WeightEntry, WeightTable } from "./checkpoint.ts";
 import { type Dtype, dtypeBytes, typedArray } from "./dtype.ts";
 import { readRange, withFile } from "./file.ts";
@@ -34,7 +35,8 @@ const floatTypes: readonly Dtype[] = ["F32", "F16", "BF16"];
 /** Elements `start` to `start + count` of a tensor of F32, F16 or BF16. @throws {CheckpointError} of another type. */
 export async function readFloats(entry: WeightEntry, start: number, count: number): Promise<Float32Array> {
   const { file, name, dtype } = entry;
-  if (!floatTypes.includes(dtype)) throw new CheckpointError(`${file}: tensor "${name}" holds ${dtype}, not floats.`);
+  if (!floatTypes.includes(dtype))
+    throw new CheckpointError(`${file}: tensor ${quote(name)} holds ${dtype}, not floats.`);
   const data = typedArray(dtype, (await readElements(entry, start, count)).buffer);
   if (data instanceof Float32Array) return data;
   return dtype === "F16" ? float16ToFloat32(data as Uint16Array) : bfloat16ToFloat32(data as Uint16Array);

@@ -6,11 +6,16 @@
  *   N bytes  JSON, "{" first: name -> { dtype, shape, data_offsets: [begin, end) }, and __metadata__: string -> string
  *   rest     the tensors, row-major; data_offsets count from here, leave no hole and end with the file
  *
- * Source: the safetensors format description (huggingface/safetensors README, "Format"), with the same limits.
+ * The header is measured before it is parsed: length, depth, elements of a list, number of values. The largest published one
+ * of this cascade has less than 1 MB.
+ *
+ * Source: the safetensors format description (huggingface/safetensors README, "Format").
  */
 
 import { z } from "zod";
 import { CheckpointError } from "../errors.ts";
+import { type JsonLimits, parseJson } from "../files/json.ts";
+import { printable, quote } from "../text.ts";
 import { type Dtype, dtypeBytes, isDtype } from "./dtype.ts";
 import { headerTextFault } from "./header-text.ts";
 
@@ -33,8 +38,11 @@ export interface SafetensorsHeader {
 /** The header's own length, before it. */
 export const prefixBytes = 8;
 
-/** The reference library's cap: a length beyond it is garbage, and must not be allocated. */
-const maxHeaderBytes = 100_000_000;
+/** A tensor's sides. torch has no more than 64, no network here more than 4. */
+const maxSides = 64;
+
+/** A tensor takes about twelve values and a hundred bytes; the largest file of this cascade has some 2,000 tensors. */
+const headerLimits: JsonLimits = { maxBytes: 10_000_000, maxDepth: 3, maxValues: 200_000, maxItems: maxSides };
 
 const lfsPointerStart = "version https://git-lfs";
 
@@ -44,8 +52,6 @@ const entrySchema = z.strictObject({
   data_offsets: z.tuple([z.int().nonnegative(), z.int().nonnegative()]),
 });
 
-const metadataSchema = z.record(z.string(), z.string());
-
 /**
  * @param bytes     the file's first bytes, the whole header among them.
  * @param fileBytes size of the whole file.
@@ -54,12 +60,12 @@ const metadataSchema = z.record(z.string(), z.string());
  */
 export function parseHeader(bytes: Uint8Array, fileBytes: number, path: string): SafetensorsHeader {
   const dataOffset = prefixBytes + headerBytes(bytes, fileBytes, path);
-  const json = parseJson(bytes.subarray(prefixBytes, dataOffset), path);
+  const json = parseHeaderText(bytes.subarray(prefixBytes, dataOffset), path);
   const metadata = new Map<string, string>();
   const entries: TensorEntry[] = [];
   for (const [name, value] of Object.entries(json)) {
     if (name === "__metadata__") {
-      for (const [key, text] of Object.entries(parseMetadata(value, path))) metadata.set(key, text);
+      for (const [key, text] of Object.entries(checkMetadata(value, path))) metadata.set(key, text);
     } else {
       entries.push(parseEntry(name, value, dataOffset, path));
     }
@@ -84,9 +90,9 @@ export function headerBytes(bytes: Uint8Array, fileBytes: number, path: string):
     );
   }
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
-  if (length > maxHeaderBytes) {
+  if (length > headerLimits.maxBytes) {
     throw new CheckpointError(
-      `${path} is not a safetensors file: its first bytes give a header of ${length} bytes, ${maxHeaderBytes} are allowed.`,
+      `${path} is not a safetensors file: its first bytes give a header of ${length} bytes, ${headerLimits.maxBytes} are allowed.`,
     );
   }
   const end = prefixBytes + Number(length);
@@ -98,42 +104,41 @@ export function headerBytes(bytes: Uint8Array, fileBytes: number, path: string):
   return Number(length);
 }
 
-function parseJson(bytes: Uint8Array, path: string): object {
+function parseHeaderText(bytes: Uint8Array, path: string): object {
   if (bytes[0] !== 0x7b) throw new CheckpointError(`${path} is not a safetensors file: its header starts without "{".`);
-  let text: string;
-  let json: object;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-    json = JSON.parse(text) as object; // an object: it starts with "{"
-  } catch (cause) {
-    throw new CheckpointError(`${path} has a header that is not valid JSON; download it again.`, { cause });
-  }
-  const fault = headerTextFault(text);
+  const json = parseJson(bytes, headerLimits, `${path}: its header`, CheckpointError) as object; // an object: it starts with "{"
+  const fault = headerTextFault(new TextDecoder().decode(bytes));
   if (fault !== undefined) throw new CheckpointError(`${path} has a broken header: it ${fault}.`);
   return json;
 }
 
-function parseMetadata(value: unknown, path: string): Record<string, string> {
-  const result = metadataSchema.safeParse(value);
-  if (!result.success) throw new CheckpointError(`${path} has a __metadata__ that does not map strings to strings.`);
-  return result.data;
+function checkMetadata(value: unknown, path: string): Record<string, string> {
+  const isMap = typeof value === "object" && value !== null && !Array.isArray(value);
+  if (!isMap || !Object.values(value).every((text) => typeof text === "string")) {
+    throw new CheckpointError(`${path} has a __metadata__ that does not map strings to strings.`);
+  }
+  return value as Record<string, string>;
 }
 
 function parseEntry(name: string, value: unknown, dataOffset: number, path: string): TensorEntry {
   const result = entrySchema.safeParse(value);
   if (!result.success) {
     const issue = result.error.issues[0];
-    const where = issue === undefined || issue.path.length === 0 ? "" : ` in "${issue.path.join(".")}"`;
-    throw new CheckpointError(`${path}: the header's entry for tensor "${name}" is broken${where}: ${issue?.message}.`);
+    const where = issue === undefined || issue.path.length === 0 ? "" : ` in ${quote(issue.path.join("."))}`;
+    throw new CheckpointError(
+      `${path}: the header's entry for tensor ${quote(name)} is broken${where}: ${printable(issue?.message ?? "", 120)}.`,
+    );
   }
   const { dtype, shape, data_offsets: [begin, end] } = result.data; // prettier-ignore
   if (!isDtype(dtype)) {
-    throw new CheckpointError(`${path}: tensor "${name}" has the type "${dtype}", which if-gen does not read.`);
+    throw new CheckpointError(
+      `${path}: tensor ${quote(name)} has the type ${quote(dtype)}, which if-gen does not read.`,
+    );
   }
   const byteLength = shape.reduce((product, side) => product * side, dtypeBytes(dtype));
   if (!Number.isSafeInteger(byteLength) || begin + byteLength !== end) {
     throw new CheckpointError(
-      `${path}: tensor "${name}" lies at bytes ${begin} to ${end}, but ${dtype} [${shape.join(", ")}] takes ${byteLength} bytes.`,
+      `${path}: tensor ${quote(name)} lies at bytes ${begin} to ${end}, but ${dtype} [${shape.join(", ")}] takes ${byteLength} bytes.`,
     );
   }
   return { name, dtype, shape, offset: dataOffset + begin, byteLength };
@@ -147,12 +152,12 @@ function checkLayout(entries: readonly TensorEntry[], dataOffset: number, fileBy
     if (offset !== end) {
       const fault =
         offset < end ? "overlaps the one before it, which ends" : "leaves a hole after the one before it, which ends";
-      throw new CheckpointError(`${path}: tensor "${name}" starts at byte ${offset} and ${fault} at ${end}.`);
+      throw new CheckpointError(`${path}: tensor ${quote(name)} starts at byte ${offset} and ${fault} at ${end}.`);
     }
     end = offset + byteLength;
     if (end > fileBytes) {
       throw new CheckpointError(
-        `${path} is cut short: tensor "${name}" ends at byte ${end} and the file at ${fileBytes}; download it again.`,
+        `${path} is cut short: tensor ${quote(name)} ends at byte ${end} and the file at ${fileBytes}; download it again.`,
       );
     }
   }

@@ -9,6 +9,7 @@ import { open, rename, rm } from "node:fs/promises";
 import { CheckpointError, OutputError, ShapeError, whyNotWritten } from "../errors.ts";
 import { bfloat16ToFloat32, float16ToFloat32 } from "../math/half.ts";
 import { elementCount } from "../math/tensor.ts";
+import { quote } from "../text.ts";
 import { type Dtype, type TensorData, compareDtypes, dtypeBytes, holdsDtype, typedArray } from "./dtype.ts";
 import { readRange, withFile } from "./file.ts";
 import {
@@ -68,7 +69,7 @@ export async function readTensorAsFloat32(path: string, entry: TensorEntry): Pro
   if (data instanceof Float64Array) return Float32Array.from(data);
   if (data instanceof Uint16Array && entry.dtype === "F16") return float16ToFloat32(data);
   if (data instanceof Uint16Array && entry.dtype === "BF16") return bfloat16ToFloat32(data);
-  throw new CheckpointError(`${path}: tensor "${entry.name}" holds ${entry.dtype}, not floats.`);
+  throw new CheckpointError(`${path}: tensor ${quote(entry.name)} holds ${entry.dtype}, not floats.`);
 }
 
 /**

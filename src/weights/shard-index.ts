@@ -7,6 +7,8 @@
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { CheckpointError } from "../errors.ts";
+import { listLimits } from "../files/json.ts";
+import { isPrintable, printable, quote } from "../text.ts";
 import { readJson } from "./file.ts";
 import type { SafetensorsFile } from "./safetensors.ts";
 import { getTied } from "./tied-names.ts";
@@ -21,26 +23,44 @@ export interface ShardIndex {
 
 const indexSchema = z.object({
   metadata: z.object({ total_size: z.number().nonnegative().optional() }).optional(),
-  weight_map: z.record(z.string(), z.string()),
+  weight_map: z.custom<Readonly<Record<string, string>>>(isMapOfStrings, "expected a map of names to files"),
 });
+
+/** More shards than any network has; each is opened. */
+const maxShards = 1000;
 
 /** @throws {CheckpointError} the index is missing, broken, empty, or points out of its folder. */
 export async function readShardIndex(path: string): Promise<ShardIndex> {
-  const result = indexSchema.safeParse(await readJson(path));
+  const result = indexSchema.safeParse(await readJson(path, listLimits));
   if (!result.success) {
     const issue = result.error.issues[0];
-    throw new CheckpointError(`${path} is not an index of shards: ${issue?.path.join(".")}: ${issue?.message}.`);
+    throw new CheckpointError(
+      `${path} is not an index of shards: ${printable(issue?.path.join(".") ?? "")}: ${printable(issue?.message ?? "", 120)}.`,
+    );
   }
   const weightMap = new Map(Object.entries(result.data.weight_map));
   if (weightMap.size === 0) throw new CheckpointError(`${path} names no tensors; download it again.`);
   for (const [name, file] of weightMap) {
-    if (!/^[^/\\]+\.safetensors$/.test(file)) {
+    if (!isFileName(file)) {
       throw new CheckpointError(
-        `${path} puts tensor "${name}" into "${file}", which is no .safetensors file beside it.`,
+        `${path} puts tensor ${quote(name)} into ${quote(file)}, which is no .safetensors file beside it.`,
       );
     }
   }
+  const shards = new Set(weightMap.values()).size;
+  if (shards > maxShards) throw new CheckpointError(`${path} names ${shards} files; ${maxShards} are allowed.`);
   return { path, weightMap, totalBytes: result.data.metadata?.total_size };
+}
+
+/** Every value is looked at here: a schema would keep one issue for each that is wrong. */
+function isMapOfStrings(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.values(value).every((file) => typeof file === "string");
+}
+
+/** Of a file in the same folder, on every system. */
+function isFileName(name: string): boolean {
+  return /^[^/\\]+\.safetensors$/.test(name) && isPrintable(name) && Buffer.byteLength(name) <= 255;
 }
 
 /** @returns the paths of all shards, sorted. */
@@ -57,7 +77,9 @@ export function checkShards(index: ShardIndex, shards: readonly SafetensorsFile[
     for (const name of shard.tensors.keys()) {
       const other = shardOf.get(name);
       if (other !== undefined) {
-        throw new CheckpointError(`${path}: tensor "${name}" is stored twice, in ${other} and ${file}; remove one.`);
+        throw new CheckpointError(
+          `${path}: tensor ${quote(name)} is stored twice, in ${other} and ${file}; remove one.`,
+        );
       }
       shardOf.set(name, file);
     }
@@ -67,7 +89,7 @@ export function checkShards(index: ShardIndex, shards: readonly SafetensorsFile[
     if (named === stored || (stored === undefined && getTied(shardOf, name) !== undefined)) continue;
     const where = stored === undefined ? "no shard holds it" : `it is in ${stored}`;
     throw new CheckpointError(
-      `${path} places tensor "${name}" in ${named ?? "no shard"}, but ${where}; download the index and its shards again.`,
+      `${path} places tensor ${quote(name)} in ${named ?? "no shard"}, but ${where}; download the index and its shards again.`,
     );
   }
   checkTotal(index, shards);

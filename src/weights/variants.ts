@@ -13,7 +13,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError } from "../errors.ts";
-import { reasonOf } from "./file.ts";
+import { reasonOf } from "../files/regular-file.ts";
 import { readShardIndex, shardFiles } from "./shard-index.ts";
 
 /** "fp32" is the file without a suffix, whatever types it holds. */

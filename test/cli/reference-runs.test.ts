@@ -6,7 +6,7 @@ import { readImage } from "../../src/image/read-image.ts";
 import type { Tensor } from "../../src/math/tensor.ts";
 import { readSafetensorsHeader, readTensorAsFloat32 } from "../../src/weights/safetensors.ts";
 import { goldenPath } from "../golden.ts";
-import { type ReferenceCase, maxDifference, readCases, readResults, shareOfDifferent, toleranceOf } from "../pipelines/reference-case.ts";
+import { type ReferenceCase, expectNear, readCases, readResults, shareOfDifferent, stageLimits } from "../pipelines/reference-case.ts";
 import { commandLineOf, isSayable } from "./command-line.ts";
 import { runCli, temporaryFolder } from "./run-cli.ts";
 
@@ -32,14 +32,12 @@ async function compare(stored: ReferenceCase): Promise<void> {
   expect(stderr).toBe("");
   expect(code).toBe(0);
   const results = await readResults(stored.name);
-  const stages = stored.stages ?? [{ images: stored.images ?? {} }];
-  const tolerance = toleranceOf(stages.at(-1)?.images);
-  for (const index of stages.keys()) {
+  for (const [index, limits] of stageLimits(stored).entries()) {
     const expected = await results(stored.stages ? `stage${index + 1}.images` : "images");
     if (!expected) throw new Error(`${stored.name}: no images of stage ${index + 1} are stored`);
     const made = await readStageFile(folder, `stage-${index + 1}`);
     expect(made.shape).toEqual(expected.shape);
-    expect(maxDifference(made, expected), `stage ${index + 1}`).toBeLessThanOrEqual(tolerance);
+    expectNear(made, expected, limits, `stage ${index + 1}`);
   }
   for (const [index, file] of (stored.pil?.files ?? []).entries()) {
     const path = stored.pil?.files.length === 1 ? output : join(folder, `out-${index + 1}.png`);

@@ -16,6 +16,7 @@ const task: StageTask = {
   numImages: 1,
   eta: 0,
   lowMemory: {},
+  isAhead: false,
   jobs,
 };
 const onGpu: StageTask = { ...task, executionProvider: "cuda", deviceId: 1 };

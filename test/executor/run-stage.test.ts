@@ -31,6 +31,7 @@ const safetyTask = (
   eta: 0,
   variant: "fp32",
   lowMemory: {},
+  isAhead: false,
   jobs: [
     {
       index: 0,
@@ -56,7 +57,7 @@ test.skipIf(!stored)(
     await writeTensorFile(folder, "stage-1", images);
     const messages: StageMessage[] = [];
     const task = safetyTask(folder, stored.pil.files.length, { action: "black", watermarker: checkpoint });
-    await runStageTask(task, (message) => messages.push(message));
+    await runStageTask(task, { jobs: () => Promise.resolve(task.jobs), report: (message) => messages.push(message) });
     expect(messages.at(-1)).toEqual({ type: "finished", job: 0 }); // it draws no random number
     for (const [index, file] of stored.pil.files.entries()) {
       const expected = await readImage(goldenPath("e2e", file));
@@ -90,7 +91,8 @@ test.skipIf(!stored)("blurred, a flagged image keeps its size and loses its deta
   const images = await (await readResults("if_safety"))("images");
   if (!images) throw new Error("the images are not stored");
   await writeTensorFile(folder, "stage-1", sliceBatch(images, 1, 2));
-  await runStageTask(safetyTask(folder, 1, { action: "blur" }), () => undefined);
+  const task = safetyTask(folder, 1, { action: "blur" });
+  await runStageTask(task, { jobs: () => Promise.resolve(task.jobs), report: () => undefined });
   const { data, width, height } = await readImage(join(folder, "0.png"));
   expect([width, height]).toEqual([24, 24]);
   const reds = data.filter((_, at) => at % 3 === 0);

@@ -16,6 +16,8 @@ export const timeouts: HubTimeouts = {
   headersMs: 2_000,
   stallMs: 2_000,
   stallBytes: 64,
+  answerMs: 2_000,
+  listingMs: 4_000,
   attempts: 3,
   backoffMs: 1,
   maxBackoffMs: 5,

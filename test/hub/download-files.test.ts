@@ -26,6 +26,8 @@ test("only what was chosen arrives, in the layout every Hub client shares", asyn
   for (const { file, path } of files) expectContent(path, file.path === config.path ? config : weights);
   expect(filesBelow(settings.cacheFolder)).toEqual(
     [
+      `.locks/${root}/${etagOf(config)}.checked`,
+      `.locks/${root}/${etagOf(weights)}.checked`,
       "CACHEDIR.TAG",
       `${root}/blobs/${etagOf(config)}`,
       `${root}/blobs/${etagOf(weights)}`,

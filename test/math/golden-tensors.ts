@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { float16ToFloat32 } from "../../src/math/half.ts";
-import { goldenPath } from "../golden.ts";
+import { availablePath } from "../golden.ts";
 
 interface Entry {
   dtype: string;
@@ -20,7 +20,7 @@ export interface GoldenTensors {
 }
 
 export function readGoldenTensors(...path: string[]): GoldenTensors {
-  const file = readFileSync(goldenPath(...path));
+  const file = readFileSync(availablePath(...path));
   const headerBytes = Number(file.readBigUInt64LE(0));
   const header = JSON.parse(file.subarray(8, 8 + headerBytes).toString("utf8")) as Record<string, Entry>;
   const names = Object.keys(header).filter((name) => name !== "__metadata__");

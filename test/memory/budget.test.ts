@@ -27,6 +27,9 @@ function need(stage: StageNeed["stage"], privateBytes: number, mappedBytes: numb
   };
 }
 
+/** What decides which advice applies. */
+const plan = { numImages: 2, stages: [] };
+
 test("both kinds of memory fit, only the private one does, or not even that", () => {
   expect([need("stage-1", 1e9, 2e9), need("stage-1", 3e9, 2e9), need("stage-1", 5e9, 0)].map((n) => n.verdict)).toEqual(
     ["fits", "from disk", "too large"],
@@ -36,9 +39,9 @@ test("both kinds of memory fit, only the private one does, or not even that", ()
 test("stages that fit one after the other are accepted whatever their sum; one that does not is named, with the table", () => {
   const fitting = [need("stage-1", 1e9, 2.5e9), need("stage-2", 3.9e9, 0)];
   expect(fitting.reduce((sum, { peakBytes }) => sum + peakBytes, 0)).toBeGreaterThan(limits.ramBytes);
-  expect(() => checkBudget(fitting, limits)).not.toThrow();
+  expect(() => checkBudget(fitting, limits, plan)).not.toThrow();
   const failing = [...fitting, need("stage-3", 5e9, 1e9)];
-  expect(() => checkBudget(failing, limits)).toThrow(
+  expect(() => checkBudget(failing, limits, plan)).toThrow(
     expect.objectContaining({
       code: "MEMORY_BUDGET",
       exitCode: 3,

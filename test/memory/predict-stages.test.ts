@@ -198,7 +198,7 @@ describe("on a GPU", () => {
     const small = { ...colab, vramBytes: 1000 };
     const needs = await predictStages(many, small);
     expect(needs.map(({ verdict }) => verdict)).toEqual(["fits", "too large", "too large", "too large"]);
-    expect(() => checkBudget(needs, small)).toThrow(/stage-1 needs .* GB of GPU memory \(predicted\)/);
+    expect(() => checkBudget(needs, small, many)).toThrow(/stage-1 needs .* GB of GPU memory \(predicted\)/);
     expect(budgetTable(needs, small)).toMatch(/GPU: predicted; webgpu as measured on NVIDIA .*, cuda .* not measured/);
   });
 });

@@ -4,8 +4,8 @@ import { describe, expect, test } from "vitest";
 import { inBlockedLayout } from "../../src/onnx/blocked-layout.ts";
 import { executionOrder } from "../../src/onnx/execution-order.ts";
 import { type Graph, GraphBuilder, type Value } from "../../src/onnx/graph.ts";
-import { cpu } from "../../src/onnx/lower/cpu.ts";
-import { lower } from "../../src/onnx/lower/lowering.ts";
+import { cpu } from "../../src/onnx/lower/cpu/cpu.ts";
+import { lower } from "../../src/onnx/lower/lower.ts";
 import { graphMemory } from "../../src/onnx/memory.ts";
 import * as ops from "../../src/onnx/ops.ts";
 

@@ -38,7 +38,7 @@ describe.each((await tinyNetworks()).filter(({ name }) => name.startsWith("unet"
     });
 
     test("passes on float16, tokens before samples, where it is told to", async () => {
-      const parts = hoist(graph, varying, { dtype: "float16", inRows: true });
+      const parts = hoist(graph, varying, { dtype: "float16", tokensFirst: true });
       expect(parts?.once.outputs.every(({ dtype }) => dtype === "float16")).toBe(true);
       const swapped = parts?.once.outputs.filter(({ shape }) => shape.length === 3) ?? [];
       const plain = once.outputs.filter(({ shape }) => shape.length === 3);

@@ -12,7 +12,7 @@ import { SCORE_LIMIT, hideImage, withSafetyChecker } from "../../src/pipelines/s
 import type { CreateSchedulerOptions } from "../../src/schedulers/create-scheduler.ts";
 import { readSafetensorsHeader, readTensorAsFloat32 } from "../../src/weights/safetensors.ts";
 import { goldenPath } from "../golden.ts";
-import { type Call, type ReferenceCase, maxDifference, readCases, readResults, recordDraws, shareOfDifferent, toleranceOf } from "./reference-case.ts";
+import { type Call, type Limits, type ReferenceCase, expectNear, readCases, readResults, recordDraws, shareOfDifferent, stageLimits } from "./reference-case.ts";
 import { type ReferenceRun, checkpointOf, encodeText, runReferenceCall, sampleSizeOf, settingsFor } from "./reference-run.ts";
 
 const cases = readCases();
@@ -34,7 +34,7 @@ describe("single calls", () => {
       ...(scheduler ? { scheduler: overrideOf(scheduler) } : {}),
     });
     const draws = seeds ? [] : (recorded[0]?.draws ?? []);
-    await compare(stored.name, "", pipe, run, draws, toleranceOf(stored.images));
+    await compare(stored.name, "", pipe, run, draws, stageLimits(stored)[0]);
     if (stored.pil) await comparePictures(stored, stored.case, run.images);
   });
 });
@@ -53,12 +53,12 @@ describe("chains with one generator", () => {
       settings: await settingsFor(goldenPath("checkpoints", "if-i", "text_encoder")),
     });
     const { generator, draws } = recordDraws(createGenerator(stored.case.seed ?? 0));
-    const tolerance = toleranceOf(stored.stages?.at(-1)?.images);
+    const limits = stageLimits(stored);
     let previous: Tensor | undefined;
     for (const [index, { pipe, args }] of stages.entries()) {
       draws.length = 0;
       const run = await runReferenceCall({ pipe, args, generator, encoded, ...(previous ? { previous } : {}) });
-      await compare(stored.name, `stage${index + 1}.`, pipe, run, draws, tolerance);
+      await compare(stored.name, `stage${index + 1}.`, pipe, run, draws, limits[index]);
       previous = run.images;
     }
     const next = await (await readResults(stored.name))("generator_next4");
@@ -90,28 +90,32 @@ async function compare(
   pipe: string,
   run: ReferenceRun,
   draws: readonly Tensor[],
-  tolerance: number,
+  limits: Limits | undefined,
 ): Promise<void> {
+  if (!limits) throw new Error(`${name}: a stage of its results is not stored`);
   const stored = await readResults(name);
-  const expectNear = async (key: string, actual: Tensor | null | undefined, limit: number): Promise<void> => {
+  const compareStored = async (key: string, actual: Tensor | null | undefined, near: Limits): Promise<void> => {
     const expected = await stored(key);
     if (expected === undefined) return;
     if (!actual) throw new Error(`${name}: ${key} is stored but was not made`);
-    expect(maxDifference(actual, expected), `${name}: ${key}`).toBeLessThanOrEqual(limit);
+    expectNear(actual, expected, near, `${name}: ${key}`);
   };
   const ids = (await stored(`${prefix}prompt_input_ids`)) ?? (await stored("prompt_input_ids"));
   expect(run.inputIds.flat()).toEqual(Array.from(ids?.data ?? []));
-  await expectNear(`${prefix}prompt_embeds`, run.promptEmbeds, 5e-5);
-  await expectNear(`${prefix}negative_embeds`, run.negativePromptEmbeds, 5e-5);
-  for (const [index, draw] of draws.entries()) await expectNear(`${prefix}draw${index}`, draw, 4e-6);
+  await compareStored(`${prefix}prompt_embeds`, run.promptEmbeds, EMBEDDING_LIMITS);
+  await compareStored(`${prefix}negative_embeds`, run.negativePromptEmbeds, EMBEDDING_LIMITS);
+  for (const [index, draw] of draws.entries()) await compareStored(`${prefix}draw${index}`, draw, NOISE_LIMITS);
   for (const [index, { sample }] of run.steps.entries())
-    await expectNear(`${prefix}step${index}.latents`, sample, tolerance);
-  await expectNear(`${prefix}vae_output`, run.images, tolerance);
+    await compareStored(`${prefix}step${index}.latents`, sample, limits);
+  await compareStored(`${prefix}vae_output`, run.images, limits);
   const images = await stored(`${prefix}images`);
   if (!images) throw new Error(`${name}: ${prefix}images is not stored`);
   const made = isUpscaler(pipe) ? denormalize(run.images) : run.images;
-  expect(maxDifference(made, images), `${name}: ${prefix}images`).toBeLessThanOrEqual(tolerance);
+  expectNear(made, images, limits, `${name}: ${prefix}images`);
 }
+
+const EMBEDDING_LIMITS: Limits = { max: 5e-5, mean: 5e-5 };
+const NOISE_LIMITS: Limits = { max: 4e-6, mean: 4e-6 };
 
 /** The pictures as the reference draws them: checked, hidden, signed. 1 level, on at least 99.5 % of the values. */
 async function comparePictures(stored: ReferenceCase, call: Call, images: Tensor): Promise<void> {

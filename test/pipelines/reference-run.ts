@@ -174,16 +174,16 @@ async function upscale({ pipe, args, generator, previous }: RunContext): Promise
       noiseLevel: args.noise_level ?? usual.noiseLevel,
       settings: await settingsFor(join(checkpointOf(pipe), "unet")),
     },
-    [
-      {
-        prompts,
-        negativePrompts: prompts.map((_, index) => negative[index] ?? negative[0] ?? ""),
-        imagesPerPrompt,
-        image: () => Promise.resolve(image),
-        generator: generator as Generator,
-        onStep: (event) => steps.push(event),
-      },
-    ],
+    [{ prompts, negativePrompts: prompts.map((_, index) => negative[index] ?? negative[0] ?? "") }],
+    () =>
+      Promise.resolve([
+        {
+          imagesPerPrompt,
+          image: () => Promise.resolve(image),
+          generator: generator as Generator,
+          onStep: (event: StepEvent) => steps.push(event),
+        },
+      ]),
     (_, upscaled) => Promise.resolve(void results.push(upscaled)),
   );
   const [result] = results;

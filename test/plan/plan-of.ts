@@ -49,6 +49,7 @@ export function planOf({ image, mask }: PlanShape): Plan {
     ],
     provider: { requested: "cpu", name: "cpu", passedOver: [] },
     gpuStages: {},
+    ahead: [],
     lowMemory: {},
     notes: ["this is a note"],
   };

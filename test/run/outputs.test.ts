@@ -1,38 +1,100 @@
-import { writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { numbered, outputPaths, prepareFolder, stagePicturePaths } from "../../src/run/outputs.ts";
+import { OutputError, UsageError } from "../../src/errors.ts";
+import { checkOutputs, imagePaths, placeOutput } from "../../src/run/outputs.ts";
+import { savedStageFiles } from "../../src/run/stage-images.ts";
 import { temporaryFolder } from "../cli/run-cli.ts";
 
-describe("outputPaths", () => {
-  test("one name as it is, several numbered from 1", () => {
+test("one image has the name that was given, several are numbered; other endings are refused", () => {
+  expect(imagePaths("a/car.png", 1)).toEqual(["a/car.png"]);
+  expect(imagePaths("a/car.png", 3)).toEqual(["a/car-1.png", "a/car-2.png", "a/car-3.png"]);
+  expect(imagePaths("car.PNG", 1)).toEqual(["car.PNG"]);
+  expect(() => imagePaths("car.jpg", 1)).toThrow(UsageError);
+  expect(savedStageFiles(256, 2)).toEqual([
+    "prompt_embeds.safetensors",
+    "negative_prompt_embeds.safetensors",
+    "stage-1.safetensors",
+    "stage-2.safetensors",
+    "stage-1-1.png",
+    "stage-1-2.png",
+    "stage-2-1.png",
+    "stage-2-2.png",
+  ]);
+});
+
+describe("before a run", () => {
+  test("names of any length that disks take, and nothing is left of the looking", async () => {
     const folder = temporaryFolder();
-    expect(outputPaths(join(folder, "a.png"), 1, false)).toEqual([join(folder, "a.png")]);
-    expect(outputPaths(join(folder, "a.b.PNG"), 2, false)).toEqual([
-      join(folder, "a.b-1.PNG"),
-      join(folder, "a.b-2.PNG"),
+    await checkOutputs([join(folder, `${"x".repeat(251)}.png`), join(folder, "b.json")], false);
+    expect(readdirSync(folder)).toEqual([]);
+    const longer = checkOutputs([join(folder, `${"x".repeat(252)}.png`)], false);
+    await expect(longer).rejects.toThrow(/the name of x+\.\.\. is too long: 255 bytes/);
+  });
+
+  test("what is in the way: a file, a folder, a link to nothing, a pipe, a device, a missing folder, /proc", async () => {
+    const folder = temporaryFolder();
+    const at = (name: string): string => join(folder, name);
+    writeFileSync(at("file.png"), "");
+    mkdirSync(at("folder.png"));
+    symlinkSync("nowhere.png", at("dangling.png"));
+    spawnSync("mkfifo", [at("pipe.png")]);
+    const refusals = [
+      [at("file.png"), false, /exists; give another name, or --overwrite/],
+      [at("dangling.png"), false, /exists; give another name/],
+      [at("folder.png"), true, /is a folder/],
+      [at("pipe.png"), true, /is a device or a pipe/],
+      ["/dev/null", true, /is a device or a pipe|nothing can be written/],
+      [at("none/a.png"), false, /none, the folder of .*, does not exist/],
+      ["/proc/x.png", false, /nothing can be written in \/proc/],
+    ] as const;
+    for (const [path, overwrite, says] of refusals) {
+      const refused = checkOutputs([path], overwrite);
+      await expect(refused, path).rejects.toThrow(says);
+      await expect(refused, path).rejects.toBeInstanceOf(OutputError);
+    }
+    await checkOutputs([at("file.png"), at("dangling.png")], true);
+  });
+
+  test("no two are one file, also through links", async () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, "real"));
+    symlinkSync("real", join(folder, "other"));
+    const twice = [join(folder, "real", "a.png"), join(folder, "other", "a.png")];
+    await expect(checkOutputs(twice, false)).rejects.toThrow(/are one file/);
+    await expect(
+      checkOutputs(
+        ["a.png", "./a.png"].map((name) => `${folder}/${name}`),
+        true,
+      ),
+    ).rejects.toThrow(UsageError);
+  });
+});
+
+describe("after a run", () => {
+  test("a file that appeared meanwhile stays, the result lies beside it, and it is said", async () => {
+    const folder = temporaryFolder();
+    const [source, path] = [join(folder, "source"), join(folder, "cat.png")];
+    writeFileSync(source, "result");
+    writeFileSync(path, "somebody's");
+    const placed = placeOutput(source, path, false);
+    await expect(placed).rejects.toThrow(/cat\.png appeared while the run drew .*; the result is in .*cat\.2\.png\./);
+    expect([path, join(folder, "cat.2.png")].map((file) => readFileSync(file, "utf8"))).toEqual([
+      "somebody's",
+      "result",
     ]);
-    expect(outputPaths("-", 1, false)).toEqual(["-"]);
   });
 
-  test("each numbered name must be free, unless it may be replaced", () => {
+  test("the same result from an earlier attempt is no obstacle; --overwrite replaces", async () => {
     const folder = temporaryFolder();
-    writeFileSync(join(folder, "a-2.png"), "");
-    expect(() => outputPaths(join(folder, "a.png"), 3, false)).toThrow(/a-2\.png exists/);
-    expect(outputPaths(join(folder, "a.png"), 3, true)).toHaveLength(3);
-    expect(outputPaths(join(folder, "a.png"), 1, false)).toHaveLength(1);
+    const [source, path] = [join(folder, "source"), join(folder, "cat.png")];
+    writeFileSync(source, "result");
+    writeFileSync(path, "result");
+    await placeOutput(source, path, false);
+    writeFileSync(path, "older");
+    await placeOutput(source, path, true);
+    expect(readFileSync(path, "utf8")).toBe("result");
+    expect(readdirSync(folder).sort()).toEqual(["cat.png", "source"]);
   });
-});
-
-test("numbered keeps folders and endings", () => {
-  expect(numbered("x.y/a.png", 2)).toEqual(["x.y/a-1.png", "x.y/a-2.png"]);
-  expect(stagePicturePaths("f", "stage-1", 1)).toEqual([join("f", "stage-1.png")]);
-});
-
-test("prepareFolder makes folders on the way and accepts one that is there", () => {
-  const folder = join(temporaryFolder(), "a", "b");
-  prepareFolder(folder);
-  prepareFolder(folder);
-  writeFileSync(join(folder, "file"), "");
-  expect(() => prepareFolder(join(folder, "file", "c"))).toThrow(/cannot be created/);
 });

@@ -4,15 +4,10 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { createGenerator, type Generator } from "../../src/math/random.ts";
 import { tensor, type Tensor } from "../../src/math/tensor.ts";
-import {
-  parseSchedulerConfig,
-  resolveConfig,
-  type SchedulerClassName,
-  type SchedulerConfig,
-} from "../../src/schedulers/config.ts";
-import { createScheduler } from "../../src/schedulers/create-scheduler.ts";
+import { parseSchedulerConfig, resolveConfig, type SchedulerClassName, type SchedulerConfig, type SchedulerFile } from "../../src/schedulers/config.ts";
+import { type CreateSchedulerOptions, createScheduler } from "../../src/schedulers/create-scheduler.ts";
 import type { Scheduler } from "../../src/schedulers/scheduler.ts";
-import { goldenPath } from "../golden.ts";
+import { bundledPath, goldenPath } from "../golden.ts";
 import { maxDifference, readGoldenTensors, type GoldenTensors } from "../math/golden-tensors.ts";
 
 interface Trace {
@@ -24,9 +19,15 @@ interface Trace {
   eta: number;
   learned_variance_channels: boolean;
 }
+/** A scheduler as the profile writes it: a class, the checkpoint's folder whose config it takes over, and what wins over that. */
+export interface SchedulerSpec {
+  class: SchedulerClassName;
+  from: string;
+  kwargs?: Record<string, unknown>;
+}
 interface Entry {
   class: SchedulerClassName;
-  spec: { from: string; kwargs?: Record<string, unknown> };
+  spec: Omit<SchedulerSpec, "class">;
   config: Record<string, unknown>;
   order: number;
   set_timesteps: { num_inference_steps: number; timesteps: number[]; init_noise_sigma: number; sigmas?: number[] }[];
@@ -39,7 +40,13 @@ interface Entry {
 const tolerance = 2e-5;
 const relativeToOne = (expected: number): number => Math.max(1, Math.abs(expected));
 
-const index = JSON.parse(readFileSync(goldenPath("scheduler", "schedulers.json"), "utf8")) as Record<string, Entry>;
+const readIndex = (path: string): Record<string, Entry> =>
+  JSON.parse(readFileSync(path, "utf8")) as Record<string, Entry>;
+/** Those of the set in use, and what test/golden has besides. */
+const index = {
+  ...readIndex(bundledPath("scheduler", "schedulers.json")),
+  ...readIndex(goldenPath("scheduler", "schedulers.json")),
+};
 
 export const customTimesteps = JSON.parse(
   readFileSync(goldenPath("scheduler", "custom_timesteps.json"), "utf8"),
@@ -49,6 +56,13 @@ export const customTimesteps = JSON.parse(
 export function goldenConfig(folder: string): { json: Record<string, unknown>; file: string } {
   const file = `${folder}/scheduler_config.json`;
   return { json: JSON.parse(readFileSync(goldenPath("checkpoints", file), "utf8")) as Record<string, unknown>, file };
+}
+
+/** @returns what `createScheduler` takes. */
+export function goldenOptions(spec: SchedulerSpec): [SchedulerFile, Required<CreateSchedulerOptions>] {
+  const { json, file } = goldenConfig(spec.from);
+  const overrides = camelCased(spec.kwargs ?? {}) as Partial<SchedulerConfig>;
+  return [parseSchedulerConfig(json, file), { className: spec.class, overrides }];
 }
 
 /** The golden schedulers whose tables were recorded, each with the config that made them. */
@@ -69,10 +83,8 @@ export function goldenSchedulers(className: SchedulerClassName): void {
     expect(entries.flatMap(([, entry]) => entry.traces).length).toBeGreaterThan(0);
   });
   describe.each(entries)("golden %s", (name, entry) => {
-    const { json, file } = goldenConfig(entry.spec.from);
-    const schedulerFile = parseSchedulerConfig(json, file);
-    const overrides = camelCased(entry.spec.kwargs ?? {}) as Partial<SchedulerConfig>;
-    const create = (): Scheduler => createScheduler(schedulerFile, { className, overrides });
+    const [schedulerFile, options] = goldenOptions({ ...entry.spec, class: className });
+    const create = (): Scheduler => createScheduler(schedulerFile, options);
     const golden = readGoldenTensors("scheduler", `${name}.safetensors`);
 
     test("every key has the reference's value", () => {

@@ -129,9 +129,8 @@ function run(scheduler: Scheduler, generators = [createGenerator(7), createGener
   };
   let sample = pick(noise(1));
   scheduler.timesteps.forEach((timestep, i) => {
-    const eta = scheduler.acceptsEta ? 0.5 : 0;
     const output = pick(modelOutput(scheduler, 10 + i));
-    sample = scheduler.step(output, timestep, sample, { generator: generators, eta }).prevSample;
+    sample = scheduler.step(output, timestep, sample, { generator: generators, eta: 0.5 }).prevSample;
   });
   return sample;
 }

@@ -5,11 +5,11 @@ import { readFileSync } from "node:fs";
 import * as ort from "onnxruntime-node";
 import { encodeModel } from "../../../src/onnx/encode.ts";
 import { hoist } from "../../../src/onnx/hoist.ts";
-import { cpu } from "../../../src/onnx/lower/cpu.ts";
-import { lower } from "../../../src/onnx/lower/lowering.ts";
-import { hoistedForm } from "../../../src/onnx/lower/providers.ts";
-import type { ComputeType } from "../../../src/onnx/lower/spellings.ts";
-import { webgpuVariants } from "../../../src/onnx/lower/webgpu-choices.ts";
+import { cpu } from "../../../src/onnx/lower/cpu/cpu.ts";
+import { lower } from "../../../src/onnx/lower/lower.ts";
+import { providers } from "../../../src/onnx/lower/providers.ts";
+import type { ComputeType } from "../../../src/onnx/lower/decompositions.ts";
+import { webgpuVariants } from "../../../src/onnx/lower/webgpu/variants.ts";
 import { bindWeights } from "../../../src/runtime/bind-weights.ts";
 import { copyName, copyOf } from "../../../src/runtime/hoisted-session.ts";
 import { externalLocation, sessionOptions } from "../../../src/runtime/execution-providers.ts";
@@ -19,7 +19,7 @@ import type { Graph } from "../../../src/onnx/graph.ts";
 import type { Feed } from "../../../src/runtime/session.ts";
 import { type StepShape, openUnet, plainCase, readCase, relativeError } from "./open-unet.ts";
 import type { Profile } from "./read-profile.ts";
-import { onProcessor, runAll, runOnce, traceRuns } from "./run-step.ts";
+import { onCpu, runAll, runOnce, traceRuns } from "./run-step.ts";
 import { takesBlocks, variantLowering } from "./variants.ts";
 import type { ExecutionProvider } from "../../../src/onnx/lower/provider-names.ts";
 
@@ -43,6 +43,8 @@ export interface MeasureOptions {
   readonly hoisted: boolean;
   /** That on the processor, so that its weights do not come to the card. */
   readonly sparesCard: boolean;
+  /** `on` or `off`: whether onnxruntime plans its buffers as one; as the program does if absent. */
+  readonly memoryPattern?: string;
   /** Where a trace is written; one more session is made for it. */
   readonly profile?: string;
 }
@@ -79,11 +81,12 @@ export async function measureVariant(folder: string, options: MeasureOptions): P
   const graph = await openUnet(folder, shape);
   const weights = await openWeights(weightsFolder);
   const provider = options.provider as ExecutionProvider;
-  const lowering = provider === "cpu" ? cpu : variantLowering(variant, options.type as ComputeType);
-  const form = hoistedForm(provider, options.type as ComputeType, {
-    weights: takesBlocks(variant) ? "blocks" : "stored",
+  const lowering = provider === "cpu" ? cpu : variantLowering(provider, variant, options.type as ComputeType);
+  const form = providers[provider].hoistedForm?.({
+    computeType: options.type as ComputeType,
+    weightFormat: takesBlocks(variant) ? "blocks" : "stored",
   });
-  const parts = options.hoisted ? hoist(graph, ["sample", "timestep"], form) : undefined;
+  const parts = options.hoisted && form ? hoist(graph, ["sample", "timestep"], form) : undefined;
   const [whole, once] = parts ? [parts.rest, parts.once] : [graph, undefined];
   const look = await bindWeights(weights);
   const lowered = lower(whole, look, lowering);
@@ -102,8 +105,12 @@ export async function measureVariant(folder: string, options: MeasureOptions): P
     withoutOptimizers(sessionOptions[provider]("mapped", webgpuVariants[variant] ?? {}), options.without),
     options.settings,
   );
+  const optionsOfSession = {
+    ...sessionSettings,
+    ...(options.memoryPattern === undefined ? {} : { enableMemPattern: options.memoryPattern === "on" }),
+  };
   const began = usage();
-  const session = await ort.InferenceSession.create(model, sessionSettings);
+  const session = await ort.InferenceSession.create(model, optionsOfSession);
   const loading = usageSince(began);
   const loadedMiB = gpuMemoryMiB();
   const times: number[] = [];
@@ -128,7 +135,7 @@ export async function measureVariant(folder: string, options: MeasureOptions): P
     await session.release();
   }
   const [firstMs = 0, ...stepsMs] = times;
-  const expected = step.expected ?? (options.alone ? undefined : await onProcessor(graph, folder, step.feeds));
+  const expected = step.expected ?? (options.alone ? undefined : await onCpu(graph, folder, step.feeds));
   return {
     nodes: lowered.nodes.length,
     weightBytes: weights.totalBytes,

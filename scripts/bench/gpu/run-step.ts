@@ -5,8 +5,8 @@ import { join } from "node:path";
 import * as ort from "onnxruntime-node";
 import { encodeModel } from "../../../src/onnx/encode.ts";
 import type { Graph } from "../../../src/onnx/graph.ts";
-import { cpu } from "../../../src/onnx/lower/cpu.ts";
-import { lower } from "../../../src/onnx/lower/lowering.ts";
+import { cpu } from "../../../src/onnx/lower/cpu/cpu.ts";
+import { lower } from "../../../src/onnx/lower/lower.ts";
 import { bindWeights } from "../../../src/runtime/bind-weights.ts";
 import { externalLocation, sessionOptions } from "../../../src/runtime/execution-providers.ts";
 import type { Feed } from "../../../src/runtime/session.ts";
@@ -38,7 +38,7 @@ export async function runAll(
 }
 
 /** What the lowering for the processor gives, in float32. */
-export async function onProcessor(
+export async function onCpu(
   graph: Graph,
   folder: string,
   feeds: Readonly<Record<string, Feed>>,

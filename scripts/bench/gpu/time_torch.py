@@ -3,7 +3,7 @@
     python time_torch.py UNET_FOLDER --case OUT.safetensors [--side 64] [--batch 2] [--runs 10] [--device cuda]
 
 Draws the inputs, computes the step in float32 (the case's `expected`, TF32 off), then times it in float16 eager mode, and
-prints a line of JSON: milliseconds of each run, the error of float16 against float32, the card's memory. Needs torch,
+prints a line of JSON: milliseconds of each run, the same with channels_last, the error of float16 against float32, the card's memory. Needs torch,
 safetensors and diffusers; diffusers' UNet2DConditionModel is built from config.json and filled from the weight file.
 """
 
@@ -92,6 +92,14 @@ def main():
             times.append((time.perf_counter() - start) * 1000)
         peak = torch.cuda.max_memory_reserved() if on_card else 0
         measured = result.float()
+        unet = unet.to(memory_format=torch.channels_last)
+        last = []
+        for _ in range(args.runs + 3 if on_card else 1):
+            start = time.perf_counter()
+            half()
+            sync()
+            last.append((time.perf_counter() - start) * 1000)
+        last = last[3:] or last
         del half
         unet = unet.float()
         expected = step(unet, inputs, torch.float32, device)()
@@ -104,6 +112,7 @@ def main():
         "variant": "torch-eager",
         "stepMs": statistics.median(times),
         "stepsMs": times,
+        "channelsLastMs": statistics.median(last),
         "error": error,
         "rms": expected.square().mean().sqrt().item(),
         "finite": bool(expected.isfinite().all() and measured.isfinite().all()),
@@ -116,8 +125,8 @@ def main():
     if args.json:
         with open(args.json, "a") as file:
             file.write(json.dumps(line) + "\n")
-    print("%-10s torch eager fp16   %.1f ms a step, error %.2e, rms %.3g, GPU %d MiB reserved, weights loaded in %.1f s"
-          % (line["network"], line["stepMs"], error, line["rms"], line["gpuMiB"], load_seconds))
+    print("%-10s torch eager fp16   %.1f ms a step, channels_last %.1f, error %.2e, rms %.3g, GPU %d MiB reserved, weights loaded in %.1f s"
+          % (line["network"], line["stepMs"], line["channelsLastMs"], error, line["rms"], line["gpuMiB"], load_seconds))
 
 
 if __name__ == "__main__":

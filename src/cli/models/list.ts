@@ -4,11 +4,12 @@
  */
 
 import { readCascadeStatus } from "../../catalog/cascade-status.ts";
-import { formatJson, formatTable } from "../format.ts";
+import { formatTable } from "../format.ts";
 import { readHubContext } from "../../catalog/hub-context.ts";
 import type { ModelsOptions } from "../models.ts";
 import { diskWords, memoryWords, presenceWords, sizeWords } from "./status.ts";
 import { readStatusSources, modelStatus } from "../../catalog/model-status.ts";
+import { print, printJson } from "../terminal.ts";
 
 export async function listModels({ modelsFile, json, variant }: ModelsOptions): Promise<void> {
   const context = readHubContext(modelsFile);
@@ -16,7 +17,7 @@ export async function listModels({ modelsFile, json, variant }: ModelsOptions): 
   const cascades = [...context.manifest.cascades.values()];
   const statuses = await Promise.all(cascades.map((cascade) => readCascadeStatus(cascade, sources, variant)));
   if (json) {
-    process.stdout.write(formatJson(statuses.map(modelStatus)));
+    printJson(statuses.map(modelStatus));
     return;
   }
   const rows = statuses.map((status) => [
@@ -27,5 +28,5 @@ export async function listModels({ modelsFile, json, variant }: ModelsOptions): 
     diskWords(status, sources),
     status.cascade.description,
   ]);
-  process.stdout.write(formatTable([["NAME", "SIZE", "HERE", "MEMORY", "DISK", "WHAT"], ...rows]));
+  print(formatTable([["NAME", "SIZE", "HERE", "MEMORY", "DISK", "WHAT"], ...rows]));
 }

@@ -6,10 +6,10 @@
 import { CheckpointError, HubError } from "../../errors.ts";
 import { readCascadeStatus } from "../../catalog/cascade-status.ts";
 import { findCascade } from "../../catalog/find-model.ts";
-import { formatJson } from "../format.ts";
 import { readHubContext } from "../../catalog/hub-context.ts";
 import type { ModelsOptions } from "../models.ts";
 import { readStatusSources } from "../../catalog/model-status.ts";
+import { print, printJson } from "../terminal.ts";
 
 /**
  * One line per stage, from the first to the last.
@@ -28,5 +28,6 @@ export async function printPaths(name: string, { modelsFile, json, variant }: Mo
     throw new HubError("entry-not-found", `${source.repo} ${state}; run if-gen models pull ${name} first.`);
   }
   const folders = Object.fromEntries(stages.map(({ stage, folder }) => [stage, folder]));
-  process.stdout.write(json ? formatJson(folders) : `${Object.values(folders).join("\n")}\n`);
+  if (json) printJson(folders);
+  else print(`${Object.values(folders).join("\n")}\n`);
 }

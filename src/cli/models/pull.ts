@@ -11,10 +11,11 @@ import type { PlannedPull } from "../../catalog/pull.ts";
 import { formatBytes } from "../../machine/bytes.ts";
 import { freeDiskBytes } from "../../machine/folders.ts";
 import { createDownloadView } from "../download-view.ts";
-import { formatJson, formatTable } from "../format.ts";
+import { formatTable } from "../format.ts";
 import { listenForInterrupt } from "../interrupt.ts";
 import type { PullCommandOptions } from "../models.ts";
 import { readTokenFromStdin } from "../read-token.ts";
+import { print, printJson, say } from "../terminal.ts";
 
 /**
  * Lists all repositories first: what cannot be had, or has no room, is known before the first byte.
@@ -33,20 +34,18 @@ export async function pullModel(name: string, options: PullCommandOptions): Prom
     const pull = await planModelPull(name, context, { ...options, signal });
     const { pulls, sources, cascade } = pull;
     if (sources.length === 0) {
-      if (!quiet) process.stderr.write(`${name} lies in a folder of this machine: there is nothing to fetch.\n`);
+      if (!quiet) say(`${name} lies in a folder of this machine: there is nothing to fetch.\n`);
       return;
     }
     if (dryRun) {
-      const text = json
-        ? formatJson(pulls.map(pullJson))
-        : describePulls(pulls, await freeDiskBytes(settings.cacheFolder));
-      process.stdout.write(text);
+      if (json) printJson(pulls.map(pullJson));
+      else print(describePulls(pulls, await freeDiskBytes(settings.cacheFolder)));
       return;
     }
     const folders = await pullModelFiles(pull, context, view?.update, signal);
     view?.close();
-    if (json) process.stdout.write(formatJson(pulls.map((one, i) => ({ ...pullJson(one), folder: folders[i] }))));
-    if (!quiet) process.stderr.write(describeResult(name, pulls) + describeRevisions(sources, cascade));
+    if (json) printJson(pulls.map((one, i) => ({ ...pullJson(one), folder: folders[i] })));
+    if (!quiet) say(describeResult(name, pulls) + describeRevisions(sources, cascade));
   } finally {
     view?.close();
     interrupt.release();

@@ -14,6 +14,7 @@ import { readHubContext } from "../../catalog/hub-context.ts";
 import type { ModelsOptions } from "../models.ts";
 import { repositoryKeys } from "../../plan/stages.ts";
 import { formatBytes } from "../../machine/bytes.ts";
+import { say } from "../terminal.ts";
 
 /**
  * @param name a model, or `organisation/name` of a repository in the cache.
@@ -24,17 +25,17 @@ export async function removeModel(name: string, { modelsFile, yes }: ModelsOptio
   const { manifest, environment, settings } = readHubContext(modelsFile);
   const cached = new Map((await listCachedRepos(settings)).map((repo) => [repo.repo, repo]));
   const { remove, keep } = cached.has(name) ? { remove: [name], keep: [] } : chooseRepos(name, manifest, cached);
-  for (const [repo, user] of keep) process.stderr.write(`${repo} stays: ${user} uses it.\n`);
+  for (const [repo, user] of keep) say(`${repo} stays: ${user} uses it.\n`);
   const there = remove.flatMap((repo) => cached.get(repo) ?? []);
   if (there.length === 0) {
-    process.stderr.write(`nothing of ${name} is in ${settings.cacheFolder} that could be removed.\n`);
+    say(`nothing of ${name} is in ${settings.cacheFolder} that could be removed.\n`);
     return;
   }
   if (!yes && !(await isConfirmed(there))) return;
   for (const { repo } of there) {
     const { freedBytes } = await removeRepo(settings, repo);
     await removePins(environment.home, repo);
-    process.stderr.write(`removed ${repo}, ${formatBytes(freedBytes)}\n`);
+    say(`removed ${repo}, ${formatBytes(freedBytes)}\n`);
   }
 }
 
@@ -72,7 +73,7 @@ function reposOf({ stages }: Cascade): string[] {
 async function isConfirmed(repos: readonly CachedRepo[]): Promise<boolean> {
   if (!process.stdin.isTTY)
     throw new UsageError("models rm asks before it removes; add --yes where nobody can answer.");
-  for (const { repo, bytes } of repos) process.stderr.write(`${repo}  ${formatBytes(bytes)}\n`);
+  for (const { repo, bytes } of repos) say(`${repo}  ${formatBytes(bytes)}\n`);
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
   try {
     const answer = await prompt.question("Remove them, for every program that uses this cache? [y/N] ");

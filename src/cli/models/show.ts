@@ -8,12 +8,13 @@ import type { HubSettings } from "../../hub/types.ts";
 import type { Manifest } from "../../catalog/manifest.ts";
 import { findCascade } from "../../catalog/find-model.ts";
 import { type Pins, pinKey } from "../../catalog/pins.ts";
-import { formatJson, formatTable } from "../format.ts";
+import { formatTable } from "../format.ts";
 import { readHubContext } from "../../catalog/hub-context.ts";
 import type { ModelsOptions } from "../models.ts";
 import { diskWords, memoryWords, sizeWords } from "./status.ts";
 import { formatBytes } from "../../machine/bytes.ts";
 import { readStatusSources, modelStatus } from "../../catalog/model-status.ts";
+import { print, printJson } from "../terminal.ts";
 
 /** @throws {CheckpointError} there is no such model. */
 export async function showModel(name: string, { modelsFile, json, variant }: ModelsOptions): Promise<void> {
@@ -23,7 +24,7 @@ export async function showModel(name: string, { modelsFile, json, variant }: Mod
   const status = await readCascadeStatus(findCascade(name, manifest), sources, variant);
   if (json) {
     const files = status.stages.map((stage) => ({ stage: stage.stage, files: pinnedFiles(stage, sources.pins) }));
-    process.stdout.write(formatJson({ ...modelStatus(status), pinned: files }));
+    printJson({ ...modelStatus(status), pinned: files });
     return;
   }
   const { description, license } = status.cascade;
@@ -36,7 +37,7 @@ export async function showModel(name: string, { modelsFile, json, variant }: Mod
     ["disk", diskWords(status, sources)],
   ];
   const stages = status.stages.map((stage) => describeStage(stage, manifest, settings, sources.pins));
-  process.stdout.write(`${formatTable(facts)}\n${stages.join("\n")}`);
+  print(`${formatTable(facts)}\n${stages.join("\n")}`);
 }
 
 function describeStage(status: StageStatus, manifest: Manifest, settings: HubSettings, pins: Pins): string {

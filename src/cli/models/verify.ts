@@ -11,12 +11,12 @@ import { type HubSource, locateStage } from "../../catalog/locate.ts";
 import { findCascade } from "../../catalog/find-model.ts";
 import { type Pins, pinKey, readPins } from "../../catalog/pins.ts";
 import { totalBytes } from "../../catalog/select-files.ts";
-import { formatJson } from "../format.ts";
 import { readHubContext } from "../../catalog/hub-context.ts";
 import { listenForInterrupt } from "../interrupt.ts";
 import type { ModelsOptions } from "../models.ts";
 import { repositoryKeys } from "../../plan/stages.ts";
 import { formatBytes } from "../../machine/bytes.ts";
+import { print, printJson, redraw, say } from "../terminal.ts";
 
 export interface VerifyOptions extends ModelsOptions {
   removeDamaged?: boolean;
@@ -51,7 +51,7 @@ export async function verifyModel(name: string, options: VerifyOptions): Promise
       `${name} lies in a folder and not in the Hub's cache: there are no hashes to compare it with.`,
     );
   }
-  if (options.json) process.stdout.write(formatJson({ repositories: checked, absent }));
+  if (options.json) printJson({ repositories: checked, absent });
   const damaged = checked.flatMap(({ files }) => files.filter(({ ok }) => !ok));
   if (damaged.length > 0) {
     const next = options.removeDamaged
@@ -79,16 +79,15 @@ async function verifyRepo(
       signal: interrupt.signal,
       ...(progress ? { onProgress: progress } : {}),
     });
-    if (progress) process.stderr.write("\r\u001b[K");
+    if (progress) redraw("");
     const bad = results.filter(({ ok }) => !ok);
-    for (const { path, reason } of bad) process.stderr.write(`${repo}: ${path}: ${reason}\n`);
+    for (const { path, reason } of bad) say(`${repo}: ${path}: ${reason}\n`);
     if (options.removeDamaged) {
       for (const file of files)
         if (bad.some(({ path }) => path === file.path)) await removeFile(settings, repo, commit, file);
     }
     const bytes = totalBytes(files);
-    if (bad.length === 0 && !options.json)
-      process.stdout.write(`${repo}: ${files.length} files, ${formatBytes(bytes)}, all right\n`);
+    if (bad.length === 0 && !options.json) print(`${repo}: ${files.length} files, ${formatBytes(bytes)}, all right\n`);
     return { repo, commit, files: results, bytes };
   } finally {
     interrupt.release();
@@ -107,9 +106,7 @@ async function expectedFiles(
   for (const file of pin?.commit === commit ? pin.files : []) expected.set(file.path, file);
   const unknown = unnamed.filter((path) => !expected.has(path));
   if (unknown.length > 0) {
-    process.stderr.write(
-      `${repo}: ${unknown.length} files are copies that this program did not fetch; they cannot be checked.\n`,
-    );
+    say(`${repo}: ${unknown.length} files are copies that this program did not fetch; they cannot be checked.\n`);
   }
   return [...expected.values()];
 }
@@ -118,7 +115,7 @@ function showReading(repo: string): (path: string, doneBytes: number, fileBytes:
   let shown = "";
   return (path, doneBytes, fileBytes) => {
     const line = `${repo}: ${path} ${Math.floor((100 * doneBytes) / Math.max(1, fileBytes))} %`;
-    if (line !== shown) process.stderr.write(`\r\u001b[K${line.slice(0, (process.stderr.columns ?? 80) - 1)}`);
+    if (line !== shown) redraw(line);
     shown = line;
   };
 }

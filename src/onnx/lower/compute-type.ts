@@ -7,21 +7,29 @@
 
 import type { Value } from "../graph.ts";
 import * as ops from "../ops.ts";
-import { inBlocks, unpackBlocks } from "./blocks.ts";
-import type { Lowering } from "./lowering.ts";
-import type { Rewrite } from "./rewriting.ts";
-import { type ComputeType, castTo, inputsOf } from "./spellings.ts";
+import { inBlocks, unpackBlocks } from "./block-weights.ts";
+import type { Rewrite, UnpackWeight } from "./rewriting.ts";
+import { type ComputeType, castTo, inputsOf } from "./decompositions.ts";
+import { once } from "./shared-constants.ts";
 
-/** The rewrites, each given all its floating-point inputs in `type`. */
-export function computedIn(type: ComputeType, rewrites: Readonly<Record<string, Rewrite>>): Record<string, Rewrite> {
-  return Object.fromEntries(Object.entries(rewrites).map(([op, rewrite]) => [op, inType(type, rewrite)]));
+/** The rewrites, each given all its floating-point inputs in `type`. @param cast how a value gets another type. */
+export function computedIn(
+  type: ComputeType,
+  rewrites: Readonly<Record<string, Rewrite>>,
+  cast: typeof castTo = castTo,
+): Record<string, Rewrite> {
+  return Object.fromEntries(Object.entries(rewrites).map(([op, rewrite]) => [op, inType(type, rewrite, cast)]));
 }
 
+/** One cast for all that take a value in a type. */
+export const castOnce: typeof castTo = (g, value, to) =>
+  value.dtype === to ? value : once(g, `${value.name} in ${to}`, () => castTo(g, value, to));
+
 export const inType =
-  (type: ComputeType, rewrite: Rewrite): Rewrite =>
+  (type: ComputeType, rewrite: Rewrite, cast: typeof castTo = castTo): Rewrite =>
   (context, node) => {
-    const lowered = (value: Value): Value => castTo(context.g, context.lowered(value), type);
-    const rows: typeof context.rows = (value, of) => castTo(context.g, context.rows(value, of), type);
+    const lowered = (value: Value): Value => cast(context.g, context.lowered(value), type);
+    const rows: typeof context.rows = (value, kind) => cast(context.g, context.rows(value, kind), type);
     return rewrite({ ...context, lowered, rows }, node);
   };
 
@@ -43,14 +51,14 @@ export const mixedTypes: Readonly<Record<string, Rewrite>> = {
 };
 
 /** What was computed in float16 is not cast to the network's own type. */
-export const notBack: Rewrite = (context, node) => {
+export const keepFloat16: Rewrite = (context, node) => {
   const [x] = inputsOf(context, node);
   return x?.dtype === "float16" ? x : context.g.op(node.op, [x ?? null], node.attributes);
 };
 
 /** A stored weight -> `type`, by nodes that run just before it is used. */
 export const unpackTo =
-  (type: ComputeType): Lowering["unpackWeight"] =>
+  (type: ComputeType): UnpackWeight =>
   (g, bound, shape) => {
     const { value, weight } = bound;
     const cast = (x: Value): Value => (x.dtype === type ? x : g.weightOp("Cast", [x], { to: ops.text(type) }));

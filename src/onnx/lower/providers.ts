@@ -8,14 +8,14 @@ import type { Graph } from "../graph.ts";
 import type { HoistedForm } from "../hoist.ts";
 import { cudaMemory } from "../cuda-memory.ts";
 import { type DeviceMemory, webgpuMemory } from "../webgpu-memory.ts";
-import { cpu } from "./cpu.ts";
-import { cuda } from "./cuda.ts";
-import { type Lowering, lower } from "./lowering.ts";
+import { cpu } from "./cpu/cpu.ts";
+import { cuda } from "./cuda/cuda.ts";
+import { type Lowering, lower } from "./lower.ts";
 import type { ExecutionProvider } from "./provider-names.ts";
 import type { WeightLookup } from "./rewriting.ts";
-import type { ComputeType } from "./spellings.ts";
-import { webgpuDefaults } from "./webgpu-choices.ts";
-import { webgpu } from "./webgpu.ts";
+import type { ComputeType } from "./decompositions.ts";
+import { webgpuDefaults } from "./webgpu/variants.ts";
+import { webgpu } from "./webgpu/webgpu.ts";
 
 /** How a checkpoint holds its matrices and kernels: each as it was published, or in 8-bit blocks with one scale each. */
 export type WeightFormat = "stored" | "blocks";
@@ -70,7 +70,7 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
     computeTypes: ["float32"],
     lowering: () => cpu,
     keepsResults: true, // the process's memory is the device's
-    hoistedForm: () => ({ dtype: "float32", inRows: false }),
+    hoistedForm: () => ({ dtype: "float32", tokensFirst: false }),
     deviceMemory: null,
     loading: { bytes: 0, largestWeights: 0 },
     auto: { rank: 2, onlyNvidia: false },
@@ -111,7 +111,7 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
     computeTypes: ["float16", "float32"],
     lowering: ({ computeType, weightFormat }) => webgpu(computeType, webgpuDefaults[weightFormat]),
     keepsResults: true,
-    hoistedForm: ({ computeType, weightFormat }) => ({ dtype: computeType, inRows: weightFormat === "blocks" }),
+    hoistedForm: ({ computeType, weightFormat }) => ({ dtype: computeType, tokensFirst: weightFormat === "blocks" }),
     deviceMemory: (graphs, { weightFormat }) => webgpuMemory(graphs, webgpuDefaults[weightFormat].bufferCache),
     loading: { bytes: 0.12e9, largestWeights: 2 },
     auto: { rank: 1, onlyNvidia: true }, // measured on NVIDIA's GPUs alone: on others it has to be named

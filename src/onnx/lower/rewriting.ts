@@ -28,12 +28,12 @@ export interface BoundWeight {
 }
 
 /** What lies in rows: a map (B, C, ...), or tokens (B, N, C). */
-export type Rowed = "map" | "tokens";
+export type ChannelsLastKind = "map" | "tokens";
 
 /** A map or tokens as (N·B, C): a row for each pixel or token and sample, the samples of a pixel one after the other. */
-export interface PixelRows {
+export interface ChannelsLast {
   readonly rows: Value;
-  readonly of: Rowed;
+  readonly kind: ChannelsLastKind;
 }
 
 /** Finds a weight by its name or one of its older names. @throws {CheckpointError} missing or of another shape. */
@@ -49,9 +49,9 @@ export interface Rewriting {
   /** The lowered counterpart of one of the node's inputs: for a weight, unpacked whatever the file holds. */
   readonly lowered: (value: Value) => Value;
   /** The same in rows, (N·B, C); rearranged, as a map or as tokens, unless it was made so. */
-  readonly rows: (value: Value, of?: Rowed) => Value;
-  /** Was it made in rows, and of what? */
-  readonly rowsOf: (value: Value) => Rowed | undefined;
+  readonly rows: (value: Value, kind?: ChannelsLastKind) => Value;
+  /** Was it made channels-last, and of what? */
+  readonly kindOf: (value: Value) => ChannelsLastKind | undefined;
   /** The weight as it lies; undefined if `value` is no parameter of the network. */
   readonly stored: (value: Value) => BoundWeight | undefined;
   /** The same, without entering it into the lowered graph. */
@@ -61,4 +61,10 @@ export interface Rewriting {
 export type Rewrite = (context: Rewriting, node: Node) => Lowered;
 
 /** A node's result, or how to make it once it is asked for: never, where all its consumers do without. */
-export type Lowered = Value | PixelRows | { readonly later: () => Value | PixelRows };
+export type Lowered = Value | ChannelsLast | { readonly later: () => Value | ChannelsLast };
+
+/**
+ * stored -> the type it is computed in, in the network's shape; the nodes it adds come first in the graph
+ * (GraphBuilder.weightOp).
+ */
+export type UnpackWeight = (g: GraphBuilder, bound: BoundWeight, shape: readonly number[]) => Value;

@@ -6,7 +6,7 @@
 import { float32ToFloat16 } from "../../math/half.ts";
 import { elementCount } from "../../math/tensor.ts";
 import type { ConstantData, GraphBuilder, Value } from "../graph.ts";
-import type { ComputeType } from "./spellings.ts";
+import type { ComputeType } from "./decompositions.ts";
 
 const shared = new WeakMap<GraphBuilder, Map<string, readonly Value[]>>();
 

@@ -5,7 +5,7 @@
 
 import { describe, expect, test, vi } from "vitest";
 import { lowerings } from "../../../src/onnx/lower/providers.ts";
-import { webgpuVariants } from "../../../src/onnx/lower/webgpu-choices.ts";
+import { webgpuVariants } from "../../../src/onnx/lower/webgpu/variants.ts";
 import { tinyNetworks } from "./networks.ts";
 import { relativeError, runLowered } from "./run-lowered.ts";
 import { wideNetworks } from "./wide-networks.ts";

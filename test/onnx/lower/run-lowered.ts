@@ -3,7 +3,7 @@
 import * as ort from "onnxruntime-node";
 import { encodeModel } from "../../../src/onnx/encode.ts";
 import type { Graph } from "../../../src/onnx/graph.ts";
-import { lower, type Lowering } from "../../../src/onnx/lower/lowering.ts";
+import { lower, type Lowering } from "../../../src/onnx/lower/lower.ts";
 import { bindWeights } from "../../../src/runtime/bind-weights.ts";
 import { externalLocation, sessionOptions } from "../../../src/runtime/execution-providers.ts";
 import type { Feed } from "../../../src/runtime/session.ts";
@@ -11,16 +11,21 @@ import { openWeights } from "../../../src/weights/checkpoint.ts";
 import { referenceVariant } from "../../golden.ts";
 import type { ExecutionProvider } from "../../../src/onnx/lower/provider-names.ts";
 
-/** @returns the first output's numbers. @param folder null: the network has no weights. */
+/**
+ * @returns the first output's numbers.
+ * @param folder  null: the network has no weights.
+ * @param rewrite of the lowered graph, before it runs.
+ */
 export async function runLowered(
   graph: Graph,
   folder: string | null,
   lowering: Lowering,
   feeds: Readonly<Record<string, Feed>>,
   executionProvider: ExecutionProvider = "cpu",
+  rewrite: (lowered: Graph) => Graph = (lowered) => lowered,
 ): Promise<Float32Array> {
   const weights = folder === null ? null : await openWeights(folder, await referenceVariant(folder));
-  const lowered = lower(graph, await bindWeights(weights), lowering);
+  const lowered = rewrite(lower(graph, await bindWeights(weights), lowering));
   const session = await ort.InferenceSession.create(encodeModel(lowered, lowering.opset, externalLocation), {
     ...sessionOptions[executionProvider]("mapped"),
     logSeverityLevel: 3,

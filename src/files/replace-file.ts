@@ -1,0 +1,28 @@
+/**
+ * @module files/replace-file
+ * Writing beside and renaming: what is read under a name is whole or what was there before. The draft has a name that
+ * nobody can foresee and is made new (O_EXCL), so a link that was planted for it is never followed.
+ */
+
+import { open, rename, rm } from "node:fs/promises";
+import { draftBeside } from "./draft.ts";
+
+/** Puts `content` at `path`, durably; a link there is replaced, not followed. System errors as they are. */
+export async function replaceFile(
+  path: string,
+  content: string | Uint8Array,
+  draft = draftBeside(path),
+): Promise<void> {
+  try {
+    const handle = await open(draft, "wx");
+    try {
+      await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(draft, path);
+  } finally {
+    await rm(draft, { force: true }); // gone after the rename
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * @module onnx/lower/cuda/fuse
+ * The fusing pass: passes over feature maps that the provider makes at once are taken together. A map of 256 pixels a side is
+ * some 70 MB, and each pass reads and writes all of it.
+ *
+ * - A group norm takes the SiLU that follows it, and the sum before it with the biases of what is summed (SkipGroupNorm).
+ * - Any other sum takes the biases of what is summed (BiasAdd).
+ * - A layer norm takes the sum before it likewise (SkipLayerNormalization).
+ * - Half of a linear layer's features, cut out, is a layer of half its weight (GEGLU); with a GELU behind it, BiasGelu.
+ *
+ * Two steps: what goes with what is decided on the network as it stands (FusionPlan), then it is written down.
+ */
+
+import type { GraphBuilder, Node, Value } from "../../graph.ts";
+import * as ops from "../../ops.ts";
+import { rebuild } from "../../rebuild.ts";
+import { floatOf } from "../../shapes.ts";
+import type { Pass } from "../lower.ts";
+import { type BiasSource, FusionPlan } from "./fusion-plan.ts";
+
+export interface FuseOptions {
+  /** Sums that no norm follows take the biases of what is summed. */
+  readonly biasAdd: boolean;
+}
+
+export const fusePasses = (options: FuseOptions): Pass => ({
+  name: "fuse",
+  run: (graph) => {
+    const plan = new FusionPlan(graph, options);
+    return rebuild(graph, (g, values) => {
+      const writer = new FusedWriter(g, values, plan);
+      return { visit: (node) => writer.visit(node), result: (value) => writer.valueOf(value) };
+    });
+  },
+});
+
+class FusedWriter {
+  readonly #g: GraphBuilder;
+  readonly #values: Map<string, Value>;
+  readonly #plan: FusionPlan;
+
+  constructor(g: GraphBuilder, values: ReadonlyMap<string, Value>, plan: FusionPlan) {
+    this.#g = g;
+    this.#values = new Map(values);
+    this.#plan = plan;
+  }
+
+  valueOf(value: Value): Value {
+    const made = this.#values.get(value.name);
+    if (!made) throw new Error(`${value.name} is not made yet`);
+    return made;
+  }
+
+  visit(node: Node): void {
+    const { output } = node;
+    if (this.#values.has(output.name) || this.#plan.replaced.has(node)) return; // made with another node, or in parts
+    this.#values.set(output.name, this.#write(node));
+  }
+
+  #write(node: Node): Value {
+    const sum = this.#plan.sums.get(node);
+    if (sum?.norm) return this.#sumAndNorm(node, sum.norm, sum);
+    if (sum) return this.#biasAdd(node, sum.biases);
+    if (node.op === "GroupNormNhwc") return this.#groupNorm(node);
+    const rows = this.#plan.rows.get(node);
+    if (rows) return this.#linearRows(rows);
+    const inputs = node.inputs.map((value) => value && this.valueOf(value));
+    if (this.#plan.withoutBias.has(node)) return this.#g.op(node.op, [inputs[0]!, inputs[1]!, null], node.attributes);
+    return this.#g.op(this.#plan.parts.has(node) ? "Part" : node.op, inputs, node.attributes);
+  }
+
+  /** The sum is the node's own value; the norm, and the SiLU behind it, are made with it. */
+  #sumAndNorm(
+    node: Node,
+    norm: Node,
+    { isRead, biases }: { readonly isRead: boolean; readonly biases: readonly BiasSource[] },
+  ): Value {
+    const [x, skip] = this.#operands(node);
+    const [weight, shift] = norm.inputs.slice(1).map((value) => this.valueOf(value!));
+    const bias = this.#sumOf(biases);
+    if (norm.op === "LayerNorm") {
+      const normed = this.#g.op("com.microsoft.SkipLayerNormalization", [x, skip, weight!, shift!, bias], {
+        epsilon: ops.float(floatOf(norm.attributes, "epsilon")),
+      });
+      this.#values.set(norm.output.name, normed);
+      return isRead ? this.#g.op("SkipSum", [x, skip]) : normed;
+    }
+    const perSample = skip.shape.join() === x.shape.join() ? skip : this.#perSample(skip, x);
+    const inputs = [x, weight!, shift!, perSample, bias];
+    const normed = this.#g.op("GroupNormNhwc", inputs, this.#normAttributes(norm));
+    this.#finishNorm(norm, normed);
+    if (!isRead) return normed; // nobody asks for the sum
+    return this.#g.op("SkipGroupSum", [x, perSample, bias], this.#normAttributes(norm));
+  }
+
+  /** Sum's operands, the larger one first. */
+  #operands({ inputs }: Node): [Value, Value] {
+    const [a, b] = inputs.map((value) => this.valueOf(value!));
+    return count(a!) >= count(b!) ? [a!, b!] : [b!, a!];
+  }
+
+  /** (1 or B, 1, 1, C) -> (B, C). */
+  #perSample(skip: Value, { shape: [batch = 0, , , channels = 0] }: Value): Value {
+    const flat = ops.reshape(this.#g, skip, [skip.shape[0] ?? 1, channels]);
+    return flat.shape[0] === batch ? flat : ops.expand(this.#g, flat, [batch, channels]);
+  }
+
+  #groupNorm(node: Node): Value {
+    const [x, weight, shift] = node.inputs.map((value) => value && this.valueOf(value));
+    const source = this.#plan.normBiases.get(node);
+    const bias = source ? this.valueOf(source.bias) : null;
+    const [batch = 0, channels = 0] = [x!.shape[0], x!.shape.at(-1)];
+    const skip = bias && ops.expand(this.#g, ops.reshape(this.#g, bias, [1, channels]), [batch, channels]);
+    const normed = this.#g.op("GroupNormNhwc", [x!, weight!, shift!, skip], this.#normAttributes(node));
+    this.#finishNorm(node, normed);
+    return normed;
+  }
+
+  #normAttributes(norm: Node): Node["attributes"] {
+    return { ...norm.attributes, activation: ops.int(this.#plan.activations.has(norm) ? 1 : 0) };
+  }
+
+  /** The norm's value and that of the SiLU that it takes are one. */
+  #finishNorm(norm: Node, normed: Value): void {
+    this.#values.set(norm.output.name, normed);
+    const silu = this.#plan.activations.get(norm);
+    if (silu) this.#values.set(silu.output.name, normed);
+  }
+
+  #biasAdd(node: Node, biases: readonly BiasSource[]): Value {
+    const [x, skip] = this.#operands(node);
+    return this.#g.op("SumWithBias", [x, skip, this.#sumOf(biases)!]);
+  }
+
+  #sumOf(biases: readonly BiasSource[]): Value | null {
+    const values = biases.map(({ bias }) => this.valueOf(bias));
+    return values.length === 0 ? null : values.reduce((sum, bias) => ops.add(this.#g, sum, bias));
+  }
+
+  #linearRows({ layer, from, to, gelu }: { layer: Node; from: number; to: number; gelu?: Node }): Value {
+    const inputs = layer.inputs.map((value) => value && this.valueOf(value));
+    const attributes = { from: ops.int(from), to: ops.int(to), gelu: ops.int(gelu ? 1 : 0) };
+    const made = this.#g.op("LinearRows", inputs, attributes);
+    if (gelu) this.#values.set(gelu.output.name, made);
+    return made;
+  }
+}
+
+const count = ({ shape }: Value): number => shape.reduce((product, side) => product * side, 1);

@@ -1,0 +1,167 @@
+/**
+ * @module onnx/lower/cuda/group-norm
+ * Group norms of channels-last feature maps: onnxruntime's GroupNorm and SkipGroupNorm, which add what is added before and
+ * apply a SiLU behind, or plain operations where those do not take the number of channels.
+ *
+ * Letters: B batch, H and W sides, C channels, G groups.
+ */
+
+import type { GraphBuilder, Node, Value } from "../../graph.ts";
+import * as ops from "../../ops.ts";
+import { floatOf, intOf } from "../../shapes.ts";
+import { type ComputeType, castTo, normalizeGroups } from "../decompositions.ts";
+import type { Rewrite } from "../rewriting.ts";
+import { sharedOnes, sharedZeros } from "../shared-constants.ts";
+import { scaledByStatistics } from "./statistics.ts";
+import type { CudaChoices } from "./variants.ts";
+
+/** Channels that a block of the kernel takes at most; each thread takes two. Source: onnxruntime, group_norm_impl.cu. */
+const [MOST_CHANNELS, PER_THREAD] = [512, 2];
+
+/** Does the kernel take so many channels? */
+export function isSupported(channels: number, groups: number): boolean {
+  const perGroup = channels / groups;
+  return perGroup % PER_THREAD === 0 && perGroup <= MOST_CHANNELS;
+}
+
+/** A norm, all operands lowered. */
+interface Norm {
+  /** (B, H, W, C) */
+  readonly x: Value;
+  /** (C), or (B, C). */
+  readonly weight: Value;
+  readonly shift: Value;
+  /** (B, H, W, C) or (B, C), added first. */
+  readonly skip: Value | null;
+  /** (C), added first. */
+  readonly bias: Value | null;
+  readonly groups: number;
+  readonly epsilon: number;
+  readonly activation: boolean;
+}
+
+export const groupNorm =
+  (choices: CudaChoices): Rewrite =>
+  ({ g, lowered }, node) => {
+    const [x, weight, shift, skip = null, bias = null] = node.inputs.map((value) => value && lowered(value));
+    if (!x || !weight || !shift) throw new Error(`${node.name}: a group norm takes a feature map, weight and bias`);
+    const [batch = 0, ...rest] = x.shape;
+    const map = rest.length === 3 ? x : ops.reshape(g, x, [batch, rest[0] ?? 0, 1, rest[1] ?? 0]);
+    const normed = normalize(g, { ...normOf(node), x: map, weight, shift, skip, bias }, choices);
+    return map === x ? normed : ops.reshape(g, normed, x.shape);
+  };
+
+/** What was summed before the norm: its other result. */
+export const groupSum: Rewrite = ({ g, lowered }, node) => {
+  const [x, skip, bias = null] = node.inputs.map((value) => value && lowered(value));
+  if (!x || !skip) throw new Error(`${node.name}: a sum takes two values`);
+  if (isSupported(x.shape.at(-1) ?? 0, intOf(node.attributes, "groups"))) return g.op("SkipGroupSum", [x, skip]);
+  return summed(g, x, skip, bias);
+};
+
+const normOf = ({ attributes }: Node): Pick<Norm, "groups" | "epsilon" | "activation"> => ({
+  groups: intOf(attributes, "groups"),
+  epsilon: floatOf(attributes, "epsilon"),
+  activation: attributes["activation"] !== undefined && intOf(attributes, "activation") === 1,
+});
+
+function normalize(g: GraphBuilder, norm: Norm, { timedNorm, oddGroups }: CudaChoices): Value {
+  const { x, weight, groups } = norm;
+  const channels = x.shape.at(-1) ?? 0;
+  if (!isSupported(channels, groups)) {
+    return oddGroups === "instance" ? decomposed(g, norm) : normalizedByStatistics(g, norm, oddGroups);
+  }
+  if (weight.shape.length === 1) return fused(g, norm);
+  return timedNorm === "affine" || x.shape[0] === 1 ? affine(g, norm) : perSample(g, norm);
+}
+
+/** Weight and bias (C). */
+function fused(g: GraphBuilder, { x, weight, shift, skip, bias, groups, epsilon, activation }: Norm): Value {
+  const attributes = {
+    groups: ops.int(groups),
+    epsilon: ops.float(epsilon),
+    activation: ops.int(activation ? 1 : 0),
+    channels_last: ops.int(1),
+  };
+  const inputs = [x, inFloat32(g, weight), inFloat32(g, shift)];
+  if (!skip) return g.op("com.microsoft.GroupNorm", inputs, attributes);
+  return g.op("com.microsoft.SkipGroupNorm", [...inputs, skip, bias], attributes);
+}
+
+/** Of weights, the cast is done once, when the session is made. */
+function inFloat32(g: GraphBuilder, value: Value): Value {
+  return value.dtype === "float32" ? value : g.weightOp("Cast", [value], { to: ops.text("float32") });
+}
+
+/** Weight and bias (B, C): normalised for all samples, then a product, a sum and the activation. */
+function affine(g: GraphBuilder, norm: Norm): Value {
+  const { x, weight, shift } = norm;
+  const [batch = 0, , , channels = 0] = x.shape;
+  if (batch === 1) {
+    const flat = (value: Value): Value => ops.reshape(g, castTo(g, value, "float32"), [channels]);
+    return fused(g, { ...norm, weight: flat(weight), shift: flat(shift) });
+  }
+  const plain = { weight: sharedOnes(g, [channels], "float32"), shift: sharedZeros(g, [channels], "float32") };
+  const normal = fused(g, { ...norm, ...plain, activation: false });
+  const spread = (value: Value): Value =>
+    ops.reshape(g, castTo(g, value, x.dtype as ComputeType), [batch, 1, 1, channels]);
+  return activated(g, ops.add(g, ops.mul(g, normal, spread(weight)), spread(shift)), norm.activation);
+}
+
+/** Weight and bias (B, C): each sample with its own, then all together again. */
+function perSample(g: GraphBuilder, norm: Norm): Value {
+  const { x, weight, shift, skip } = norm;
+  const [batch = 0, , , channels = 0] = x.shape;
+  const split = (value: Value): Value[] =>
+    ops.parts(
+      g,
+      value,
+      0,
+      Array.from({ length: batch }, () => 1),
+    );
+  const [maps, weights, shifts] = [split(x), split(castTo(g, weight, "float32")), split(castTo(g, shift, "float32"))];
+  const skips = skip && split(skip);
+  const normed = maps.map((map, at) =>
+    fused(g, {
+      ...norm,
+      x: map,
+      weight: ops.reshape(g, weights[at]!, [channels]),
+      shift: ops.reshape(g, shifts[at]!, [channels]),
+      skip: skips?.[at] ?? null,
+    }),
+  );
+  return ops.concat(g, normed, 0);
+}
+
+function normalizedByStatistics(g: GraphBuilder, norm: Norm, way: "products" | "reductions"): Value {
+  const { x, skip, bias, weight, shift, groups, epsilon } = norm;
+  const whole = skip ? summed(g, x, skip, bias) : x;
+  const scaled = scaledByStatistics(g, whole, { weight, shift, groups, epsilon, way });
+  return activated(g, scaled, norm.activation);
+}
+
+/** Plain operations, on the feature map turned. */
+function decomposed(g: GraphBuilder, { x, weight, shift, skip, bias, groups, epsilon, activation }: Norm): Value {
+  const whole = skip ? summed(g, x, skip, bias) : x;
+  const first = ops.transpose(g, whole, [0, 3, 1, 2]);
+  const normal = ops.transpose(g, normalizeGroups(g, first, groups, epsilon), [0, 2, 3, 1]);
+  const spread = (value: Value): Value => {
+    const inType = castTo(g, value, x.dtype as ComputeType);
+    return ops.reshape(g, inType, [
+      value.shape.length === 2 ? (value.shape[0] ?? 0) : 1,
+      1,
+      1,
+      value.shape.at(-1) ?? 0,
+    ]);
+  };
+  return activated(g, ops.add(g, ops.mul(g, normal, spread(weight)), spread(shift)), activation);
+}
+
+function summed(g: GraphBuilder, x: Value, skip: Value, bias: Value | null): Value {
+  const [batch = 0, channels = 0] = skip.shape;
+  const whole = ops.add(g, x, skip.shape.length === 2 ? ops.reshape(g, skip, [batch, 1, 1, channels]) : skip);
+  return bias ? ops.add(g, whole, bias) : whole;
+}
+
+const activated = (g: GraphBuilder, x: Value, activation: boolean): Value =>
+  activation ? g.op("com.microsoft.QuickGelu", [x], { alpha: ops.float(1) }) : x;

@@ -1,0 +1,134 @@
+/**
+ * @module onnx/lower/cuda/layers
+ * Convolutions, linear layers and sums on CUDA.
+ *
+ * A convolution of a weight that lies in its file as it is computed with is onnxruntime's own channels-last Conv: the provider
+ * turns the kernel once, on the GPU, when the session is made. A weight that is unpacked as it is used is turned then, for
+ * NhwcConv, which takes a kernel (O, h, w, C) for what it is only if its bias is a constant, and whose shape onnxruntime
+ * would infer wrongly.
+ *
+ * Letters: B batch, H and W sides, C and O channels, h and w of the kernel.
+ */
+
+import type { GraphBuilder, Node, Value } from "../../graph.ts";
+import * as ops from "../../ops.ts";
+import { intOf, intsOf } from "../../shapes.ts";
+import { type BlockWeight, bindRows, inBlocks, multiplyBlocks, unpackKernelChannelsLast } from "../block-weights.ts";
+import { type ComputeType, castTo, inputOf, linearAsGemm } from "../decompositions.ts";
+import type { BoundWeight, Rewrite, Rewriting } from "../rewriting.ts";
+import { sharedZeros } from "../shared-constants.ts";
+import type { CudaChoices } from "./variants.ts";
+
+/** (B, H, W, C) -> (B, H', W', O). */
+export const convolve =
+  (type: ComputeType): Rewrite =>
+  (context, node) => {
+    const { g, lowered } = context;
+    const [x, kernel, bias] = node.inputs;
+    if (!x || !kernel) throw new Error(`${node.name}: a convolution takes a feature map and a kernel`);
+    const stored = context.weight(kernel);
+    const ownBias = bias ? lowered(bias) : null;
+    const isAsStored = stored?.dtype === type && !stored.rowScales && !stored.blockScales;
+    if (isAsStored) return g.op("com.ms.internal.nhwc.Conv", [lowered(x), lowered(kernel), ownBias], node.attributes);
+    const bound = context.stored(kernel);
+    const turned = inBlocks(bound)
+      ? unpackKernelChannelsLast(g, bound, kernel.shape, type)
+      : g.weightOp("Transpose", [lowered(kernel)], { perm: ops.ints([0, 2, 3, 1]) });
+    const constantBias = ownBias ?? sharedZeros(g, [kernel.shape[0] ?? 0], type);
+    const result = g.op("com.microsoft.NhwcConv", [lowered(x), turned, constantBias], node.attributes);
+    return ops.reshape(g, result, node.output.shape);
+  };
+
+/** Means over windows. */
+export const averagePool: Rewrite = ({ g, lowered }, node) =>
+  g.op("com.ms.internal.nhwc.AveragePool", [lowered(node.inputs[0]!)], node.attributes);
+
+/** Nearest neighbours of (B, H, W, C), whole numbers of times in both directions, or by ONNX's Resize between two turns. */
+export const upsample =
+  ({ upsample: way }: CudaChoices): Rewrite =>
+  (context, node) => {
+    const { g } = context;
+    const x = inputOf(context, node, 0);
+    const [batch = 0, height = 0, width = 0, channels = 0] = x.shape;
+    const [outHeight = 0, outWidth = 0] = intsOf(node.attributes, "size");
+    const [down, along] = [outHeight / height, outWidth / width];
+    if (!Number.isInteger(down) || !Number.isInteger(along)) {
+      const first = ops.transpose(g, x, [0, 3, 1, 2]);
+      const resized = g.op("Resize", [first], { size: ops.ints([outHeight, outWidth]) });
+      return ops.transpose(g, resized, [0, 2, 3, 1]);
+    }
+    if (way === "expand") {
+      const pixels = ops.reshape(g, x, [batch * height, 1, width, 1, channels]);
+      const repeated = ops.expand(g, pixels, [batch * height, down, width, along, channels]);
+      return ops.reshape(g, repeated, [batch, outHeight, outWidth, channels]);
+    }
+    const twice = (value: Value, times: number): Value => (times === 1 ? value : repeatBeside(g, value, times));
+    const wide = twice(ops.reshape(g, x, [batch * height * width, channels]), along);
+    const tall = twice(ops.reshape(g, wide, [batch * height, outWidth * channels]), down);
+    return ops.reshape(g, tall, [batch, outHeight, outWidth, channels]);
+  };
+
+const repeatBeside = (g: GraphBuilder, x: Value, times: number): Value =>
+  ops.concat(
+    g,
+    Array.from({ length: times }, () => x),
+    1,
+  );
+
+/** x·weightᵀ + bias. */
+export const linear =
+  ({ linear: way }: CudaChoices): Rewrite =>
+  (context, node) => {
+    const { g } = context;
+    const stored = node.inputs[1] ? context.stored(node.inputs[1]) : undefined;
+    const bias = node.inputs[2] ? context.lowered(node.inputs[2]) : null;
+    if (inBlocks(stored)) return withBias(g, multiplyBlocks(g, inputOf(context, node, 0), stored, null), bias);
+    const isSmall = node.output.shape.length === 2; // a row for each sample: one operation instead of two
+    if (way === "gemm" || isSmall) return linearAsGemm(context, node);
+    return withBias(g, fusedMatMul(g, inputOf(context, node, 0), inputOf(context, node, 1)), bias);
+  };
+
+/** Some of a linear layer's features, by the rows of its weight; with a GELU behind. */
+export const linearRows =
+  (type: ComputeType): Rewrite =>
+  (context, node) => {
+    const { g } = context;
+    const x = inputOf(context, node, 0);
+    const [from, to] = [intOf(node.attributes, "from"), intOf(node.attributes, "to")];
+    const bias = node.inputs[2] ? castRows(g, rowsOf(context, node.inputs[2], from, to), type) : null;
+    const weight = rowsOf(context, node.inputs[1]!, from, to);
+    const product = isBlockWeight(weight)
+      ? multiplyBlocks(g, x, weight, null)
+      : fusedMatMul(g, x, castRows(g, weight, type));
+    if (intOf(node.attributes, "gelu") === 1 && bias) return g.op("com.microsoft.BiasGelu", [product, bias]);
+    return withBias(g, product, bias);
+  };
+
+const isBlockWeight = (rows: BoundWeight | Value): rows is BlockWeight => "value" in rows && inBlocks(rows);
+
+/** Rows of a weight or of a bias: cut out of the file or, of int8 rows with scales, out of what was unpacked. */
+function rowsOf(context: Rewriting, value: Value, from: number, to: number): BoundWeight | Value {
+  const weight = context.weight(value);
+  if (weight && !weight.rowScales) return bindRows(context.g, weight, from, to);
+  const [axis, start, end] = [ops.int(0), ops.int(from), ops.int(to)];
+  return context.g.weightOp("Slice", [context.lowered(value)], { axis, start, end });
+}
+
+function castRows(g: GraphBuilder, rows: BoundWeight | Value, type: ComputeType): Value {
+  const value = "value" in rows ? rows.value : rows;
+  return value.dtype === type ? value : g.weightOp("Cast", [value], { to: ops.text(type) });
+}
+
+const fusedMatMul = (g: GraphBuilder, x: Value, weight: Value): Value => g.op("com.microsoft.FusedMatMul", [x, weight]);
+
+const withBias = (g: GraphBuilder, product: Value, bias: Value | null): Value =>
+  bias ? ops.add(g, product, castTo(g, bias, product.dtype as ComputeType)) : product;
+
+/** Two feature maps and a bias, in one pass: (B, H, W, C) each, and (C). */
+export const sumWithBias: Rewrite = (context, node: Node) => {
+  const { g } = context;
+  const [x, skip, bias] = [inputOf(context, node, 0), inputOf(context, node, 1), inputOf(context, node, 2)];
+  const [batch = 0, height = 0, width = 0, channels = 0] = x.shape;
+  const flat = (value: Value): Value => ops.reshape(g, value, [batch, height * width, channels]);
+  return ops.reshape(g, g.op("com.microsoft.BiasAdd", [flat(x), bias, flat(skip)]), x.shape);
+};

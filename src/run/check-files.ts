@@ -1,0 +1,52 @@
+/**
+ * @module run/check-files
+ * Opens and parses all that a stage, or the last write, will read beside its networks' configs and weights (which memory is
+ * predicted from): what is missing or broken is found before the first stage begins, not after the last.
+ */
+
+import { join } from "node:path";
+import { readClipTextConfig } from "../models/clip-text.ts";
+import { readIfUnetConfig } from "../models/if-unet-config.ts";
+import { readSdUnetConfig } from "../models/sd-unet-config.ts";
+import { readT5EncoderConfig } from "../models/t5-encoder.ts";
+import { checkSameWidth } from "../networks/description.ts";
+import { openScheduler } from "../networks/open-scheduler.ts";
+import { openClipTokenizer, openT5Tokenizer } from "../networks/open-tokenizer.ts";
+import { readClipFeatures } from "../networks/safety-checker.ts";
+import { findWatermark } from "../networks/watermark.ts";
+import { type PlannedRun, type Stage, watermarkCheckpoint } from "../plan/plan.ts";
+import { type PipelineName, describeStage } from "../plan/stages.ts";
+
+type Check = (stage: Stage, text: string) => Promise<unknown>;
+
+const checks: Readonly<Record<PipelineName, Check>> = {
+  "text-encoder": ({ checkpoint }) => openT5Tokenizer(checkpoint),
+  if: ({ checkpoint }, text) => checkEmbeds(checkpoint, text),
+  "if-super-resolution": async ({ checkpoint }, text) => {
+    await checkEmbeds(checkpoint, text);
+    await openScheduler(checkpoint, "image_noising_scheduler");
+  },
+  upscale: async ({ checkpoint }) => {
+    await openClipTokenizer(checkpoint);
+    await openScheduler(checkpoint, "low_res_scheduler");
+    const { hidden_size: width } = await readClipTextConfig(join(checkpoint, "text_encoder"));
+    const { cross_attention_dim: taken } = await readSdUnetConfig(join(checkpoint, "unet"));
+    checkSameWidth(`${checkpoint}'s CLIP embedding`, width, "its UNet", taken);
+  },
+  "safety-checker": ({ checkpoint }) => readClipFeatures(checkpoint),
+};
+
+/** @throws {CheckpointError} a file is missing or not understood, or checkpoints do not belong together. */
+export async function checkFiles(plan: Pick<PlannedRun, "stages" | "watermark">): Promise<void> {
+  const text = plan.stages.find(({ kind }) => kind === "text")?.checkpoint ?? "";
+  for (const stage of plan.stages) await checks[describeStage(stage.name).pipeline](stage, text);
+  const watermark = watermarkCheckpoint(plan);
+  if (watermark !== undefined) await findWatermark(watermark);
+}
+
+/** T5's embeddings are as wide as the UNet takes them. */
+async function checkEmbeds(checkpoint: string, text: string): Promise<void> {
+  const { d_model: width } = await readT5EncoderConfig(join(text, "text_encoder"));
+  const { encoder_hid_dim: taken } = await readIfUnetConfig(join(checkpoint, "unet"));
+  checkSameWidth("the prompt's embedding", width, `what ${checkpoint} takes`, taken);
+}
