@@ -19,7 +19,7 @@ import { type Side, type StageName, sides } from "./plan/stages.ts";
 import { completePlans } from "./run/complete-plans.ts";
 import { type DrawnJob, drawRequests } from "./run/draw.ts";
 import type { RunEvent } from "./run/events.ts";
-import { Handle } from "./run/handle.ts";
+import { type Handle, createHandle } from "./run/handle.ts";
 import { type JobOptions, type MaskOptions, type StartOptions, requestFromOptions } from "./run/job-options.ts";
 import type { RunSettings } from "./run/settings.ts";
 
@@ -165,7 +165,7 @@ export const models = {
   /** Fetches what is missing of a model and checks it; its result are the folders of its repositories. */
   pull(name: string, options: PullOptions = {}): Handle<string[], { repo: string; event: DownloadEvent }> {
     const { modelsFile, token, variant, revision, until = sides.at(-1)!, signal } = options;
-    return new Handle(async (onEvent) => {
+    return createHandle(async (onEvent) => {
       const context = readHubContext(modelsFile, token);
       const pull = await planModelPull(name, context, { variant, revision, until, signal });
       return pullModelFiles(pull, context, (repo, event) => onEvent({ repo, event }), signal);
@@ -190,7 +190,7 @@ function draw(
   options: OneOrMany<Txt2imgOptions>,
   settings: Settings = {},
 ): Run<Drawing | Drawing[]> {
-  return new Handle(async (onEvent) => {
+  return createHandle(async (onEvent) => {
     const requests = listOf(options).map((one) => requestFromOptions(command, one));
     const { runDir, resume, previewEvery } = settings;
     const jobs = await drawRequests(requests, {

@@ -15,8 +15,8 @@ export class Ahead {
   }
 
   /** @param task with `isAhead`. */
-  start(task: StageTask, { onProgress: _, ...options }: StageProcessOptions): void {
-    const process = startStageProcess(task, options);
+  start(task: StageTask, options: StageProcessOptions): void {
+    const process = startStageProcess(task, { ...options, onProgress: () => undefined });
     this.#waiting = { task, process };
     process.ended.catch(() => {
       if (this.#waiting?.process === process) this.#waiting = undefined; // its turn will tell what is wrong

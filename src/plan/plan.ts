@@ -5,8 +5,8 @@
  */
 
 import { z } from "zod";
-import { maskRequest, startImage } from "./request.ts";
-import { type StageName, diffusionNames, stageNames } from "./stages.ts";
+import { startImage } from "./request.ts";
+import { diffusionNames, stageNames } from "./stages.ts";
 import { providerNames } from "../onnx/lower/provider-names.ts";
 import { commandNames, requestedProviders, variants } from "./choices.ts";
 
@@ -184,8 +184,3 @@ export function lastDiffusionStage(plan: Pick<Plan, "stages">): DiffusionStage {
 export function watermarkCheckpoint({ watermark, stages }: Pick<Plan, "watermark" | "stages">): string | undefined {
   return watermark ? stages.find(({ kind }) => kind === "text")?.checkpoint : undefined;
 }
-
-/** Samples per network call and images per job of a stage's UNet. */
-export type StageMap<T> = Readonly<Partial<Record<StageName, T>>>;
-
-export { maskRequest };

@@ -5,7 +5,6 @@
  */
 
 import { z } from "zod";
-import { UsageError } from "../errors.ts";
 import { MAX_SEED, commandNames, requestedProviders, safetyActions, variants } from "./choices.ts";
 import { type Side, diffusionNames, sides } from "./stages.ts";
 
@@ -90,11 +89,3 @@ export const requestSchema = z.strictObject({
   unetBits: z.literal(8).exactOptional(),
 });
 export type Request = z.infer<typeof requestSchema>;
-
-/** @throws {UsageError} names the first field that is wrong, and how. */
-export function parseRequest(value: unknown): Request {
-  const parsed = requestSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new UsageError(`${issue?.path.join(".") || "the request"}: ${issue?.message}.`);
-}

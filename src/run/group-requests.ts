@@ -6,8 +6,10 @@
 import type { Request } from "../plan/request.ts";
 
 /** @returns the same text for requests whose jobs can run one after the other in one process per stage. */
-export function settingsKey({ prompt: _, negativePrompt: _n, seed: _s, start, ...shared }: Request): string {
-  return JSON.stringify([sorted(shared), start !== undefined]);
+export function settingsKey(request: Request): string {
+  const perJob: readonly string[] = ["prompt", "negativePrompt", "seed", "start"] satisfies (keyof Request)[];
+  const shared = Object.entries(request).filter(([key]) => !perJob.includes(key));
+  return JSON.stringify([sorted(Object.fromEntries(shared)), request.start !== undefined]);
 }
 
 const sorted = (value: unknown): unknown =>

@@ -1,43 +1,35 @@
 /**
  * @module run/handle
- * A run that can be awaited for its result and iterated for its events.
+ * Work that can be awaited for its result and iterated for its events.
  */
 
 /**
- * Work that has begun. `await` it for the result; `for await` it for the events, which ends when the work does and throws
- * what the work throws. Events are handed to the iterators that are there when they happen, not kept: begin to iterate in
- * the statement that starts the work.
+ * A promise of the result. `for await` over it gives the events, ends when the work does and throws what the work throws.
+ * Events are handed to the iterators that are there when they happen, not kept: begin to iterate in the statement that
+ * starts the work.
  */
-export class Handle<Result, Event> implements PromiseLike<Result>, AsyncIterable<Event> {
-  readonly #result: Promise<Result>;
-  readonly #queues = new Set<EventQueue<Event>>();
+export type Handle<Result, Event> = Promise<Result> & AsyncIterable<Event>;
 
-  /** @param work begins at once; it is given what hands its events on. */
-  constructor(work: (onEvent: (event: Event) => void) => Promise<Result>) {
-    const onEvent = (event: Event): void => this.#queues.forEach((queue) => queue.push(event));
-    // not in this very tick: who starts the work may still begin to iterate
-    this.#result = Promise.resolve().then(() => work(onEvent));
-    const end = (): void => this.#queues.forEach((queue) => queue.end());
-    this.#result.then(end, end);
-  }
-
-  then<Fulfilled = Result, Rejected = never>(
-    onFulfilled?: ((value: Result) => Fulfilled | PromiseLike<Fulfilled>) | null,
-    onRejected?: ((reason: unknown) => Rejected | PromiseLike<Rejected>) | null,
-  ): Promise<Fulfilled | Rejected> {
-    return this.#result.then(onFulfilled, onRejected);
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Event, void> {
+/** @param work begins in this turn of the event loop; it is given what hands its events on. */
+export function createHandle<Result, Event>(
+  work: (onEvent: (event: Event) => void) => Promise<Result>,
+): Handle<Result, Event> {
+  const queues = new Set<EventQueue<Event>>();
+  const onEvent = (event: Event): void => queues.forEach((queue) => queue.push(event));
+  const result = Promise.resolve().then(() => work(onEvent)); // not at once: who starts it may still begin to iterate
+  const end = (): void => queues.forEach((queue) => queue.end());
+  result.then(end, end);
+  async function* iterate(): AsyncGenerator<Event, void> {
     const queue = new EventQueue<Event>();
-    this.#queues.add(queue);
+    queues.add(queue);
     try {
       yield* queue.drain();
-      await this.#result;
+      await result;
     } finally {
-      this.#queues.delete(queue);
+      queues.delete(queue);
     }
   }
+  return Object.assign(result, { [Symbol.asyncIterator]: iterate });
 }
 
 /** Events that wait to be read. */
