@@ -1,8 +1,10 @@
+import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, onTestFinished, test, vi } from "vitest";
+import { machineMark } from "../../src/files/draft.ts";
 import { runPlan } from "../../src/executor/executor.ts";
 import { RunFolder, readRunRecord } from "../../src/executor/run-folder.ts";
 import type { Plan } from "../../src/plan/plan.ts";
@@ -69,7 +71,11 @@ function runIn(tools: string, folder: string, running = plan): (resume: boolean)
   const worker = fakeWorker(tools);
   return async (resume) => {
     const runFolder = await RunFolder.open(folder, running, requests, { resume });
-    await runPlan(running, { folder, runFolder, worker, imagesOf: () => undefined });
+    try {
+      await runPlan(running, { folder, runFolder, worker, imagesOf: () => undefined });
+    } finally {
+      await runFolder.close();
+    }
   };
 }
 
@@ -117,7 +123,7 @@ test("of several jobs, those that a stage had finished are not run again, nor th
 
 test("another plan, a run that is there, a manifest that is none", async () => {
   const folder = temporaryFolder();
-  await RunFolder.open(folder, plan, requests, { resume: false });
+  await (await RunFolder.open(folder, plan, requests, { resume: false })).close();
   await expect(RunFolder.open(folder, plan, requests, { resume: false })).rejects.toMatchObject({
     code: "USAGE",
     message: expect.stringMatching(/add --resume/) as string,
@@ -128,7 +134,9 @@ test("another plan, a run that is there, a manifest that is none", async () => {
   });
   for (const changes of [{ prompt: "a dog" }, { negativePrompt: "" }, { seed: 6 }]) {
     const jobs = plan.jobs.map((job) => ({ ...job, ...changes }));
-    await expect(RunFolder.open(folder, { ...plan, jobs }, requests, { resume: true })).rejects.toThrow(/other settings/);
+    await expect(RunFolder.open(folder, { ...plan, jobs }, requests, { resume: true })).rejects.toThrow(
+      /other settings/,
+    );
   }
   const same: Plan = {
     ...plan,
@@ -136,7 +144,13 @@ test("another plan, a run that is there, a manifest that is none", async () => {
     lowMemory: { "stage-1": { microBatch: 1 } },
     provider: { requested: "auto", name: "cpu", passedOver: [] },
   };
-  expect(await RunFolder.open(folder, same, requests, { resume: true })).toBeInstanceOf(RunFolder);
+  const again = await RunFolder.open(folder, same, requests, { resume: true });
+  await expect(RunFolder.open(folder, same, requests, { resume: true })).rejects.toThrow(
+    /another process .* is running/,
+  );
+  await again.close();
+  writeFileSync(join(folder, "run.lock"), `${machineMark()} ${spawnSync(process.execPath, ["-e", ""]).pid}\n`);
+  await (await RunFolder.open(folder, same, requests, { resume: true })).close(); // its owner was killed
   expect(await readRunRecord(folder)).toMatchObject({ requests, lowMemory: {} });
   writeFileSync(join(folder, "run.json"), "{");
   await expect(RunFolder.open(folder, plan, requests, { resume: true })).rejects.toMatchObject({ code: "OUTPUT" });
@@ -167,6 +181,7 @@ test.skipIf(process.platform !== "linux" || !existsSync("/dev/full"))("a full di
     code: "OUTPUT",
     message: expect.stringMatching(/the disk is full; free some space/) as string,
   });
+  await runFolder.close();
   expect(readdirSync(folder).sort()).toEqual(["run.json", "stage-1.safetensors"]);
   expect(readFileSync(join(folder, "run.json"), "utf8")).toBe(before);
 });
