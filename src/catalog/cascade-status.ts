@@ -121,13 +121,13 @@ async function readStageStatus(
 function approximateBytes(
   repository: Repository | undefined,
   stage: RepositoryKey,
-  wanted: Variant | undefined,
+  requestedVariant: Variant | undefined,
 ): number | undefined {
   let total = 0;
   for (const [name, { variants, essential }] of Object.entries(repositoryLayouts[stage])) {
     if (variants.length === 0) continue;
     const sizes = repository?.approximateBytes[name];
-    const bytes = (wanted && sizes?.[wanted]) ?? sizes?.["8bit"] ?? sizes?.fp16 ?? sizes?.fp32;
+    const bytes = (requestedVariant && sizes?.[requestedVariant]) ?? sizes?.["8bit"] ?? sizes?.fp16 ?? sizes?.fp32;
     if (bytes === undefined && essential) return undefined;
     total += bytes ?? 0;
   }

@@ -108,8 +108,8 @@ function mergedDefaults(
   { defaults = referenceDefaults }: Cascade,
   replaced: readonly RepositoryKey[],
 ): CascadeDefaults {
-  const merge = <T extends object>(own: T | undefined, reference: T | undefined): T => {
-    const others = Object.entries(own ?? {}).filter(([stage]) => !replaced.includes(stage as RepositoryKey));
+  const merge = <T extends object>(settings: T | undefined, reference: T | undefined): T => {
+    const others = Object.entries(settings ?? {}).filter(([stage]) => !replaced.includes(stage as RepositoryKey));
     const taken = Object.entries(reference ?? {}).filter(([stage]) => replaced.includes(stage as RepositoryKey));
     return Object.fromEntries([...others, ...taken]) as T;
   };

@@ -20,27 +20,33 @@ export interface Inspection {
 
 /**
  * @param folder laid out as the Hub repository; need not exist.
- * @param wanted for the networks that are published in it; absent: any variant will do.
+ * @param requestedVariant for the networks that are published in it; absent: any variant will do.
  */
 export async function inspectCheckpoint(
   folder: string,
   layout: RepositoryLayout,
-  wanted?: Variant,
+  requestedVariant?: Variant,
 ): Promise<Inspection> {
   const indexed = readModelIndex(folder);
   const missing: string[] = [];
   for (const [name, component] of Object.entries(layout)) {
     if (!component.essential && !indexed.has(name)) continue;
-    if (!(await isThere(join(folder, name), component, wanted))) missing.push(name);
+    if (!(await isThere(join(folder, name), component, requestedVariant))) missing.push(name);
   }
   return { missing, usable: missing.every((name) => layout[name]?.essential === false) };
 }
 
-async function isThere(folder: string, { variants }: Component, wanted: Variant | undefined): Promise<boolean> {
+async function isThere(
+  folder: string,
+  { variants }: Component,
+  requestedVariant: Variant | undefined,
+): Promise<boolean> {
   if (variants.length === 0) return hasFile(folder);
   if (!isFile(join(folder, "config.json"))) return false;
   const there = await listVariants(folder);
-  return wanted !== undefined && variants.includes(wanted) ? there.includes(wanted) : there.length > 0;
+  return requestedVariant !== undefined && variants.includes(requestedVariant)
+    ? there.includes(requestedVariant)
+    : there.length > 0;
 }
 
 async function hasFile(folder: string): Promise<boolean> {

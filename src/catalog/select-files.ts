@@ -16,14 +16,14 @@ export interface FileSelection {
 }
 
 /**
- * @param wanted for the networks that are published in it; absent: the fewest bytes.
+ * @param requestedVariant for the networks that are published in it; absent: the fewest bytes.
  * @throws {CheckpointError} the repository lacks a folder or a variant: says which, and what it has.
  */
 export function selectFiles(
   repo: string,
   files: readonly RepoFile[],
   layout: RepositoryLayout,
-  wanted?: Variant,
+  requestedVariant?: Variant,
 ): FileSelection {
   const selected = files.filter(({ path }) => path === "model_index.json");
   const variants = new Map<string, Variant>();
@@ -36,7 +36,7 @@ export function selectFiles(
     }
     selected.push(...inside.filter(({ path }) => isSmallFile(path)));
     if (component.variants.length === 0) continue;
-    const [variant, weights] = chooseWeights(`${repo}: ${folder}`, inside, component, wanted);
+    const [variant, weights] = chooseWeights(`${repo}: ${folder}`, inside, component, requestedVariant);
     variants.set(folder, variant);
     selected.push(...weights);
   }
@@ -51,17 +51,19 @@ function chooseWeights(
   where: string,
   files: readonly RepoFile[],
   { variants: published }: Component,
-  wanted: Variant | undefined,
+  requestedVariant: Variant | undefined,
 ): [Variant, RepoFile[]] {
   const found = smallestFirst.flatMap((variant): [Variant, RepoFile[]][] => {
     const weights = weightsOf(files, variant);
     return weights ? [[variant, weights]] : [];
   });
-  const wish = found.find(([variant]) => variant === wanted);
+  const wish = found.find(([variant]) => variant === requestedVariant);
   if (wish) return wish;
   const there = found.map(([variant]) => variant).join(" and ");
-  if (wanted !== undefined && published.includes(wanted) && found.length > 0) {
-    throw new CheckpointError(`${where} has no ${wanted} weights, only ${there}; ask for --variant ${found[0]?.[0]}.`);
+  if (requestedVariant !== undefined && published.includes(requestedVariant) && found.length > 0) {
+    throw new CheckpointError(
+      `${where} has no ${requestedVariant} weights, only ${there}; ask for --variant ${found[0]?.[0]}.`,
+    );
   }
   const [smallest] = found;
   if (smallest) return smallest;

@@ -27,10 +27,10 @@ type Origin = Pick<DiffusionStage, "name" | "checkpoint">;
 export async function developImages(
   images: Tensor,
   { name }: Origin,
-  { images: wanted, start }: Pick<TaskJob, "images" | "start">,
+  { images: files, start }: Pick<TaskJob, "images" | "start">,
 ): Promise<RgbImage[]> {
   const drawn = describeDiffusion(name).range === "unit" ? imagesFromUnit(images) : imagesFromSample(images);
-  if (!wanted?.pasteBack || !start) return drawn;
+  if (!files?.pasteBack || !start) return drawn;
   const { image, mask } = await readStartFiles(start);
   return mask ? drawn.map((one) => pasteBack(one, image, mask)) : drawn;
 }

@@ -1,6 +1,6 @@
 /**
  * @module executor/executor
- * Runs a plan, stage after stage, each over all jobs in a process of its own: when it ends the operating system has all its
+ * Runs a plan, stage after stage, each over all jobs in a process of its ownFolder: when it ends the operating system has all its
  * memory back, a crash costs one stage, and the parent stays responsive meanwhile.
  */
 
@@ -31,7 +31,7 @@ export interface RunOptions extends Omit<StageProcessOptions, "onFinished"> {
   readonly onJobEnd?: (job: number) => void;
   /** Brings the next stage's weights into the page cache; ended with the stage beside which it reads. */
   readonly readAhead?: ReadAhead;
-  /** Brings a stage's own weights there, for a GPU. */
+  /** Brings a stage's ownFolder weights there, for a GPU. */
   readonly readOwn?: ReadOwn;
   /** Send a preview after every so many steps; absent: none. */
   readonly previewEvery?: number | undefined;
@@ -208,10 +208,10 @@ function taskOf(
 }
 
 function filesWritten(stage: Stage, job: number, { folder, imagesOf }: RunOptions): string[] {
-  const own = jobFolder(folder, job);
+  const ownFolder = jobFolder(folder, job);
   return [
-    ...describeStage(stage.name).files.map((name) => join(own, `${name}.safetensors`)),
-    ...(stage.kind === "safety" ? [join(own, SAFETY_REPORT_FILE)] : []),
+    ...describeStage(stage.name).files.map((name) => join(ownFolder, `${name}.safetensors`)),
+    ...(stage.kind === "safety" ? [join(ownFolder, SAFETY_REPORT_FILE)] : []),
     ...(imagesOf(stage, job)?.files ?? []).map(({ path }) => path),
   ];
 }

@@ -50,11 +50,11 @@ async function encodeTexts(task: StageTask, { jobs, report }: StageContext): Pro
   const { withTextEncoder } = await import("../pipelines/text-encoding.ts");
   const options = { checkpoint, cleanCaption, prompts: 1, settings: settingsOf(task, report) };
   await withTextEncoder(options, async (encode) => {
-    const known = new Map<string, ReturnType<typeof encode>>();
+    const encodedTexts = new Map<string, ReturnType<typeof encode>>();
     for (const { index: job, folder, prompt, negativePrompt } of await jobs()) {
       const key = JSON.stringify([prompt, negativePrompt]); // the same texts are encoded once
-      const encoded = known.get(key) ?? encode([prompt], [negativePrompt]);
-      known.set(key, encoded);
+      const encoded = encodedTexts.get(key) ?? encode([prompt], [negativePrompt]);
+      encodedTexts.set(key, encoded);
       const text = await encoded;
       noteTruncation("T5's", text, job, report);
       await writeTensorFile(folder, "prompt_embeds", text.promptEmbeds);

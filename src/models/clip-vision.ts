@@ -3,8 +3,8 @@
  * IF's safety checker: CLIP's vision tower with its projection, and two linear heads on the image embedding.
  *
  * In:  pixel_values (B, 3, S, S) float32, resized and normalised as CLIP wants it (image/clip-features).
- * Out: image_embeds (B, E); p_score (B) unsafe content and w_score (B) a stock picture's watermark, both raw:
- *      a picture is flagged when a score is > 0.5, and no sigmoid comes in between.
+ * Out: image_embeds (B, E); p_score (B) unsafe content and w_score (B) a stock image's watermark, both raw:
+ *      an image is flagged when a score is > 0.5, and no sigmoid comes in between.
  * Letters: B batch, S image_size (224), P patches (16 x 16), D hidden_size (1024), E projection_dim (768).
  * Source: Radford et al. 2021 (arXiv 2103.00020), Dosovitskiy et al. 2021 (arXiv 2010.11929) §3.1; names as in
  * diffusers' IFSafetyChecker and transformers' CLIPVisionModelWithProjection ("pre_layrnorm" is theirs).
@@ -61,7 +61,7 @@ export function readSafetyCheckerConfig(folder: string): Promise<SafetyCheckerCo
   return readComponentConfig(folder, safetyCheckerConfigSchema, { harmless });
 }
 
-/** Pictures are `image_size` x `image_size`. */
+/** Images are `image_size` x `image_size`. */
 export function buildSafetyChecker({ vision_config: config }: SafetyCheckerConfig, shape: { batch: number }): Graph {
   const g = new GraphBuilder("safety-checker");
   const { num_channels: channels, image_size: side } = config;

@@ -24,7 +24,7 @@ export const ifUnetConfigSchema = z
   .strictObject({
     _class_name: z.literal("UNet2DConditionModel"),
 
-    // pictures
+    // images
     sample_size: count,
     in_channels: count.default(4),
     out_channels: count.default(4),

@@ -1,7 +1,7 @@
 /**
  * @module models/if-unet-time
  * The time side of IF's UNet: what the resnets take from the timestep, the noise level and the text's vector.
- * Small, and independent of the picture.
+ * Small, and independent of the image.
  *
  * Letters: B batch, T width of the time embedding, C channels of a resnet.
  * Source: names as in diffusers' UNet2DConditionModel and ResnetBlock2D; scale and shift: Dhariwal & Nichol 2021
@@ -21,7 +21,7 @@ export const timeDimOf = (config: IfUnetConfig): number =>
 
 /**
  * @param timestep   (B) float32.
- * @param noiseLevel (B) float32, how much noise the low-resolution picture was given; null for stage I.
+ * @param noiseLevel (B) float32, how much noise the low-resolution image was given; null for stage I.
  * @param textVector (B, T), from `textTimeEmbedding`.
  * @returns (B, T), ready for `timeProjection`.
  */

@@ -1,8 +1,8 @@
 /**
  * @module models/if-unet
- * The pixel UNet of IF's stages I and II: noisy picture, timestep and text -> predicted noise and variance.
+ * The pixel UNet of IF's stages I and II: noisy image, timestep and text -> predicted noise and variance.
  *
- * In:  sample (B, C, H, W), stage II: the noisy picture, then the enlarged low-resolution one; timestep (B);
+ * In:  sample (B, C, H, W), stage II: the noisy image, then the enlarged low-resolution one; timestep (B);
  *      encoder_hidden_states (B, L, E); stage II also class_labels (B), the noise level. All float32.
  * Out: out_sample (B, 2·3, H, W): noise, then where the variance lies in [-1, 1].
  * Letters: B batch, H and W sides (64; 256), L tokens (77), E width of T5's embeddings (4096), T of the time embedding.
@@ -50,18 +50,18 @@ export function buildIfUnet(config: IfUnetConfig, shape: IfUnetShape): Graph {
   return g.finish();
 }
 
-/** @returns what both sides of a picture must be a multiple of: each level but the last halves them. */
+/** @returns what both sides of an image must be a multiple of: each level but the last halves them. */
 const sideMultiple = (config: IfUnetConfig): number => 2 ** (config.block_out_channels.length - 1);
 
 function checkSides(config: IfUnetConfig, { height, width }: IfUnetShape): void {
   const multiple = sideMultiple(config);
   if (height % multiple === 0 && width % multiple === 0) return;
   throw new UsageError(
-    `a picture of ${width} x ${height} does not fit this UNet: both sides must be multiples of ${multiple}.`,
+    `an image of ${width} x ${height} does not fit this UNet: both sides must be multiples of ${multiple}.`,
   );
 }
 
-/** All that depends on the picture: sample (B, C, H, W) -> (B, out_channels, H, W). */
+/** All that depends on the image: sample (B, C, H, W) -> (B, out_channels, H, W). */
 function pictureSide(context: Context, sample: Value): Value {
   const { g, config } = context;
   let x = conv2d(g, "conv_in", sample, config.block_out_channels[0]);

@@ -84,5 +84,5 @@ function parameterBeside(
 }
 
 /** As many samples as `like` has: what was the same for several texts is theirs apart from here on. */
-export const asMany = (g: GraphBuilder, x: Value, like: Value): Value =>
+export const repeatToBatch = (g: GraphBuilder, x: Value, like: Value): Value =>
   ops.repeatBatch(g, x, (like.shape[0] ?? 0) / (x.shape[0] ?? 1));

@@ -9,16 +9,16 @@
 import type { GraphBuilder, Value } from "../onnx/graph.ts";
 import { add, concat, repeatBatch, reshape, upsampleNearest } from "../onnx/ops.ts";
 import { activate } from "./activation.ts";
-import { asMany, conv2d, groupNorm, linear } from "./layers.ts";
+import { repeatToBatch, conv2d, groupNorm, linear } from "./layers.ts";
 import type { SdUnetConfig, SdUnetLevel } from "./sd-unet-config.ts";
 import { transformer2d } from "./sd-unet-transformer.ts";
 
-/** What every block sees besides the picture. */
+/** What every block sees besides the image. */
 export interface Conditions {
   readonly config: SdUnetConfig;
-  /** (P, T), a row for each picture: timestep and class, after the activation that each residual block would start with. */
+  /** (P, T), a row for each image: timestep and class, after the activation that each residual block would start with. */
   readonly timeEmbedding: Value;
-  /** (B, L, D): of more samples than pictures come in, where several texts are for the same picture. */
+  /** (B, L, D): of more samples than images come in, where several texts are for the same image. */
   readonly encoderHiddenStates: Value;
 }
 
@@ -53,7 +53,7 @@ export function downBlock(
   });
 }
 
-/** Here the picture always looks at itself first: `only_cross_attention` does not reach the middle. */
+/** Here the image always looks at itself first: `only_cross_attention` does not reach the middle. */
 export function midBlock(g: GraphBuilder, name: string, x: Value, conditions: Conditions, level: SdUnetLevel): Value {
   return g.scope(name, () => {
     x = resnetBlock(g, "resnets.0", x, conditions, level.channels);
@@ -77,7 +77,7 @@ export function upBlock(
   return g.scope(name, () => {
     for (let i = 0; i <= level.layers; i++) {
       const skip = skips.pop();
-      if (skip) x = concat(g, [x, asMany(g, skip, x)], 1); // (B, C' + skip's, H, W)
+      if (skip) x = concat(g, [x, repeatToBatch(g, skip, x)], 1); // (B, C' + skip's, H, W)
       x = resnetBlock(g, `resnets.${i}`, x, conditions, level.channels);
       if (crossAttention) x = attentionLayer(g, `attentions.${i}`, x, conditions, level, level.onlyCrossAttention);
     }
@@ -97,8 +97,8 @@ function resnetBlock(g: GraphBuilder, name: string, x: Value, conditions: Condit
     let h = activate(g, groupNorm(g, "norm1", x, groups, epsilon), act); // (B, C', H, W)
     h = conv2d(g, "conv1", h, outChannels); // (B, C, H, W)
     const shift = linear(g, "time_emb_proj", conditions.timeEmbedding, outChannels); // (P, C)
-    const [pictures = 1] = shift.shape;
-    const shifts = pictures === 1 ? shift : repeatBatch(g, shift, batch / pictures); // of one, the same for all samples
+    const [images = 1] = shift.shape;
+    const shifts = images === 1 ? shift : repeatBatch(g, shift, batch / images); // of one, the same for all samples
     h = add(g, h, reshape(g, shifts, [shifts.shape[0] ?? 0, outChannels, 1, 1]));
     h = activate(g, groupNorm(g, "norm2", h, groups, epsilon), act);
     h = conv2d(g, "conv2", h, outChannels);

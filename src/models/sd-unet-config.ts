@@ -26,7 +26,7 @@ export const sdUnetConfigSchema = z
   .strictObject({
     _class_name: z.literal("UNet2DConditionModel").optional(),
 
-    // pictures
+    // images
     in_channels: count.default(4),
     out_channels: count.default(4),
     center_input_sample: only(false),
@@ -143,7 +143,7 @@ export interface SdUnetLevel {
   readonly layers: number;
   readonly heads: number;
   readonly transformerLayers: number;
-  /** The first attention of each transformer block looks at the text too, not at the picture. */
+  /** The first attention of each transformer block looks at the text too, not at the image. */
   readonly onlyCrossAttention: boolean;
 }
 

@@ -1,6 +1,6 @@
 /**
  * @module models/sd-unet-transformer
- * Where the SD UNet's picture looks at the text: diffusers' Transformer2DModel over BasicTransformerBlock.
+ * Where the SD UNet's image looks at the text: diffusers' Transformer2DModel over BasicTransformerBlock.
  *
  * Letters: B batch, C channels, H and W sides, N = H·W, L text tokens, D width of the text.
  * Source: Rombach et al. 2022 (arXiv 2112.10752) §3.3; GEGLU from Shazeer 2020 (arXiv 2002.05202), with GELU by erf.
@@ -8,7 +8,7 @@
 
 import type { GraphBuilder, Value } from "../onnx/graph.ts";
 import { add, attention, gelu, mul, reshape, slice, transpose } from "../onnx/ops.ts";
-import { asMany, conv2d, groupNorm, layerNorm, linear } from "./layers.ts";
+import { repeatToBatch, conv2d, groupNorm, layerNorm, linear } from "./layers.ts";
 
 /** These two are not read from config.json: norm_eps is for the residual blocks. */
 const groupNormEpsilon = 1e-6;
@@ -41,7 +41,7 @@ export function transformer2d(
     for (let i = 0; i < options.layers; i++) {
       tokens = transformerBlock(g, `transformer_blocks.${i}`, tokens, encoderHiddenStates, options);
     }
-    const whole = asMany(g, x, encoderHiddenStates); // (B, C, H, W)
+    const whole = repeatToBatch(g, x, encoderHiddenStates); // (B, C, H, W)
     return add(g, project.out(g, tokens, whole.shape), whole);
   });
 }
@@ -56,10 +56,10 @@ function transformerBlock(
   return g.scope(name, () => {
     const first = layerNorm(g, "norm1", x, layerNormEpsilon);
     const seen = attend(g, "attn1", first, onlyCrossAttention ? encoderHiddenStates : first, heads);
-    x = add(g, asMany(g, x, seen), seen);
+    x = add(g, repeatToBatch(g, x, seen), seen);
     const second = layerNorm(g, "norm2", x, layerNormEpsilon);
     const read = attend(g, "attn2", second, encoderHiddenStates, heads);
-    x = add(g, asMany(g, x, read), read); // (B, N, C)
+    x = add(g, repeatToBatch(g, x, read), read); // (B, N, C)
     const third = layerNorm(g, "norm3", x, layerNormEpsilon);
     return add(g, x, feedForward(g, "ff", third)); // (B, N, C)
   });
@@ -69,7 +69,7 @@ function transformerBlock(
 function attend(g: GraphBuilder, name: string, x: Value, context: Value, heads: number): Value {
   const channels = x.shape.at(-1) ?? 0;
   return g.scope(name, () => {
-    const q = asMany(g, linear(g, "to_q", x, channels, { bias: false }), context);
+    const q = repeatToBatch(g, linear(g, "to_q", x, channels, { bias: false }), context);
     const k = linear(g, "to_k", context, channels, { bias: false });
     const v = linear(g, "to_v", context, channels, { bias: false });
     const mixed = attention(g, q, k, v, { heads, scale: 1 / Math.sqrt(channels / heads) });
@@ -95,7 +95,7 @@ const projectTokens = {
     toPixels(g, linear(g, "proj_out", tokens, shape[1] ?? 0), shape),
 };
 
-/** The same with a 1x1 convolution on the picture's side: SD 1. */
+/** The same with a 1x1 convolution on the image's side: SD 1. */
 const projectPixels = {
   in: (g: GraphBuilder, x: Value): Value =>
     toTokens(g, conv2d(g, "proj_in", x, x.shape[1] ?? 0, { kernel: 1, padding: 0 })),

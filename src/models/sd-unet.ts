@@ -2,13 +2,13 @@
  * @module models/sd-unet
  * The x4 upscaler's UNet over latents: diffusers' UNet2DConditionModel with Stable Diffusion's blocks.
  *
- * In:  sample (B, C, H, W) float32: latents, then the low-resolution picture, as channels; timestep (B) float32;
- *      encoder_hidden_states (n·B, L, D) float32: CLIP's; class_labels (B) int64: the picture's noise level.
+ * In:  sample (B, C, H, W) float32: latents, then the low-resolution image, as channels; timestep (B) float32;
+ *      encoder_hidden_states (n·B, L, D) float32: CLIP's; class_labels (B) int64: the image's noise level.
  * Out: out_sample (n·B, O, H, W): the noise or v, as the scheduler's prediction_type says.
- * Letters: B batch, n texts per picture, C channels in (7), O channels out (4), H and W sides of the latents, L text tokens (77),
+ * Letters: B batch, n texts per image, C channels in (7), O channels out (4), H and W sides of the latents, L text tokens (77),
  *          D width of the text (1024), T width of the time embedding (1024).
  * Unlike IF's UNet: resolution changes by convolutions of their own, the timestep is added before the second norm, and
- * text reaches the picture through transformer blocks whose attention is split by a head count, not a head size.
+ * text reaches the image through transformer blocks whose attention is split by a head count, not a head size.
  * Source: Rombach et al. 2022 (arXiv 2112.10752); names as in the checkpoints.
  */
 
@@ -16,17 +16,17 @@ import { ShapeError } from "../errors.ts";
 import { GraphBuilder, type Graph, type Value } from "../onnx/graph.ts";
 import { add, embedding } from "../onnx/ops.ts";
 import { activate } from "./activation.ts";
-import { asMany, conv2d, groupNorm } from "./layers.ts";
+import { repeatToBatch, conv2d, groupNorm } from "./layers.ts";
 import { downBlock, midBlock, upBlock, type Conditions } from "./sd-unet-blocks.ts";
 import { sdUnetLevels, type SdUnetConfig } from "./sd-unet-config.ts";
 import { timeEmbeddingMlp, timestepEmbedding } from "./time-embedding.ts";
 
 export interface SdUnetShape {
-  /** Pictures, each with its timestep and class. */
+  /** Images, each with its timestep and class. */
   readonly batch: number;
   /**
-   * Texts for each picture, 1 if absent: first one of each, then the next of each. Up to the first attention, at the
-   * largest maps, the picture is computed once for all of them.
+   * Texts for each image, 1 if absent: first one of each, then the next of each. Up to the first attention, at the
+   * largest maps, the image is computed once for all of them.
    */
   readonly textsPerPicture?: number;
   /** Sides of the latents, any: odd ones are rounded up when halved. */
@@ -36,7 +36,7 @@ export interface SdUnetShape {
 }
 
 /**
- * The network for samples of which each picture has `texts`, one of them at the time if not all samples are taken at once.
+ * The network for samples of which each image has `texts`, one of them at the time if not all samples are taken at once.
  * @param samples those that are there. @param batch those that are taken at once.
  */
 export const buildSdUnetForTexts = (
@@ -63,7 +63,7 @@ export function buildSdUnet(config: SdUnetConfig, shape: SdUnetShape): Graph {
 
   const timeEmbedding = embedTime(g, config, timestep, classLabels); // (B, T)
   const conditions = { config, timeEmbedding, encoderHiddenStates };
-  const x = asMany(g, unetBody(g, config, sample, conditions), encoderHiddenStates); // (B, C0, H, W)
+  const x = repeatToBatch(g, unetBody(g, config, sample, conditions), encoderHiddenStates); // (B, C0, H, W)
   const normed = groupNorm(g, "conv_norm_out", x, config.norm_num_groups, config.norm_eps);
   g.output("out_sample", conv2d(g, "conv_out", activate(g, normed, config.act_fn), config.out_channels));
   return g.finish();

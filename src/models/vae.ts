@@ -5,7 +5,7 @@
  * Decoder in:  latents (B, C, h, w) float32, already divided by scaling_factor.   Out: sample (B, 3, H, W), about [-1, 1].
  * Encoder in:  image (B, 3, H, W) float32, [-1, 1].   Out: moments (B, 2C, h, w): mean, then log variance (not yet
  *              clamped to [-30, 20] as the reference does before it draws a sample).
- * Letters: B batch, C latent_channels (4), H, W sides of the picture, h, w of the latents (H / 4), N = h·w.
+ * Letters: B batch, C latent_channels (4), H, W sides of the image, h, w of the latents (H / 4), N = h·w.
  * Source: Rombach et al. 2022 (arXiv 2112.10752) §3.1; names as in diffusers' AutoencoderKL.
  */
 
@@ -56,7 +56,7 @@ export function readVaeConfig(folder: string): Promise<VaeConfig> {
   });
 }
 
-/** @param shape sides of the latents; the picture's are 2^(blocks - 1) times as long. */
+/** @param shape sides of the latents; the image's are 2^(blocks - 1) times as long. */
 export function buildVaeDecoder(config: VaeConfig, shape: { batch: number; height: number; width: number }): Graph {
   const g = new GraphBuilder("vae-decoder");
   const latents = g.input("latents", "float32", [shape.batch, config.latent_channels, shape.height, shape.width]);
@@ -78,7 +78,7 @@ export function buildVaeDecoder(config: VaeConfig, shape: { batch: number; heigh
   return g.finish();
 }
 
-/** @param shape sides of the picture; a side that does not halve evenly is rounded down. */
+/** @param shape sides of the image; a side that does not halve evenly is rounded down. */
 export function buildVaeEncoder(config: VaeConfig, shape: { batch: number; height: number; width: number }): Graph {
   const g = new GraphBuilder("vae-encoder");
   const image = g.input("image", "float32", [shape.batch, config.in_channels, shape.height, shape.width]);

@@ -1,6 +1,6 @@
 /**
  * @module plan/stage-size
- * The pixels a stage draws: its UNet's own size, or, from a start picture, one of that picture's shape.
+ * The pixels a stage draws: its UNet's own size, or, from a start image, one of that image's shape.
  */
 
 import { join } from "node:path";
@@ -38,24 +38,24 @@ export async function readStageGrid(checkpoint: string): Promise<StageGrid> {
   return { sampleSize: config.data.sample_size, multiple: 2 ** (config.data.block_out_channels.length - 1) };
 }
 
-/** Beyond it the long side would need more memory than any picture is worth. */
+/** Beyond it the long side would need more memory than any image is worth. */
 const MAX_ASPECT_RATIO = 16;
 
-/** @throws {InputImageError} the picture is much longer than it is wide. */
+/** @throws {InputImageError} the image is much longer than it is wide. */
 export function checkAspectRatio({ width, height }: Size): void {
   if (Math.max(width / height, height / width) <= MAX_ASPECT_RATIO) return;
   throw new InputImageError(
-    `a picture of ${width}x${height} is too narrow: the long side may be ${MAX_ASPECT_RATIO} times the short one; crop it.`,
+    `a image of ${width}x${height} is too narrow: the long side may be ${MAX_ASPECT_RATIO} times the short one; crop it.`,
   );
 }
 
 /**
- * The reference's size for a start picture (short side `sampleSize`, long side the nearest multiple of 8) where the
+ * The reference's size for a start image (short side `sampleSize`, long side the nearest multiple of 8) where the
  * stage can draw it, else the nearest one that it can.
  */
-export function stageSize(picture: Size, { sampleSize, multiple }: StageGrid): Size {
-  const size = resizedSize(picture.width, picture.height, sampleSize);
-  const ratio = picture.width / picture.height;
+export function stageSize(image: Size, { sampleSize, multiple }: StageGrid): Size {
+  const size = resizedSize(image.width, image.height, sampleSize);
+  const ratio = image.width / image.height;
   const fit = (side: number, exact: number): number =>
     side % multiple === 0 ? side : Math.max(1, Math.round(exact / multiple)) * multiple;
   return ratio >= 1
@@ -64,12 +64,12 @@ export function stageSize(picture: Size, { sampleSize, multiple }: StageGrid): S
 }
 
 /** @returns a sentence if a stage's size is not the one the reference would take. */
-export function describeSizeChange(stage: string, picture: Size, grid: StageGrid): string | undefined {
-  const usual = resizedSize(picture.width, picture.height, grid.sampleSize);
-  const size = stageSize(picture, grid);
-  if (size.width === usual.width && size.height === usual.height) return undefined;
+export function describeSizeChange(stage: string, image: Size, grid: StageGrid): string | undefined {
+  const reference = resizedSize(image.width, image.height, grid.sampleSize);
+  const size = stageSize(image, grid);
+  if (size.width === reference.width && size.height === reference.height) return undefined;
   return (
-    `${stage} draws ${size.width}x${size.height}, not ${usual.width}x${usual.height}: ` +
+    `${stage} draws ${size.width}x${size.height}, not ${reference.width}x${reference.height}: ` +
     `its network takes sides that are multiples of ${grid.multiple}.`
   );
 }

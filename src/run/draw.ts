@@ -113,16 +113,17 @@ async function drawPlan(
   });
   const drawn: DrawnJob[] = [];
   for (const [index, request] of requests.entries()) {
-    const own = jobFolder(folder, index);
+    const ownFolder = jobFolder(folder, index);
     const job = jobs[index] ?? 0;
     const paths = settings.outputs?.[job];
-    for (const [image, path] of (paths ?? []).entries()) await placeOutput(imageFile(own, image), path, overwrite);
-    if (job === 0 && saved !== undefined) await saveStages(own, saved, plan, overwrite);
-    const safety = await readSafetyReport(own, plan);
+    for (const [image, path] of (paths ?? []).entries())
+      await placeOutput(imageFile(ownFolder, image), path, overwrite);
+    if (job === 0 && saved !== undefined) await saveStages(ownFolder, saved, plan, overwrite);
+    const safety = await readSafetyReport(ownFolder, plan);
     drawn.push({
       request,
       plan,
-      images: await readImages(own, plan, paths, pixels),
+      images: await readImages(ownFolder, plan, paths, pixels),
       ...(safety ? { safety } : {}),
       stageMs,
       notes: notes.of(index),

@@ -184,8 +184,8 @@ function stageOf(
   options: Readonly<Record<string, unknown>>,
 ): StageRequest | undefined {
   const common = stage.startStrengths && command !== "txt2img" ? { strength: options["strength"] } : {};
-  const own = Object.fromEntries(stageKeys.map((key) => [key, options[keyOf(stage, key)]]));
-  const request = withoutAbsent({ ...common, ...withoutAbsent(own) });
+  const settings = Object.fromEntries(stageKeys.map((key) => [key, options[keyOf(stage, key)]]));
+  const request = withoutAbsent({ ...common, ...withoutAbsent(settings) });
   return Object.keys(request).length === 0 ? undefined : request;
 }
 

@@ -22,21 +22,21 @@ export async function bindWeights(weights: WeightTable | null): Promise<WeightLo
     };
   }
   const scales = await readRowScales(weights);
-  return (wanted, wantedShape, aliases) => {
-    const { entry, blockScales } = findStored(weights, wanted, wantedShape, aliases);
+  return (name, shape, aliases) => {
+    const { entry, blockScales } = findStored(weights, name, shape, aliases);
     if (blockScales) return { ...storedTensor(entry, blocks), blockScales: storedTensor(blockScales, blocks) };
     const rowScales = scales.get(entry.name);
     return { ...storedTensor(entry, dtypes), ...(rowScales ? { rowScales } : {}) };
   };
 }
 
-/** @throws {CheckpointError} its type is none of `known`. */
-function storedTensor(entry: WeightEntry, known: Readonly<Record<string, DType>>): StoredTensor {
+/** @throws {CheckpointError} its type is none of `readTypes`. */
+function storedTensor(entry: WeightEntry, readTypes: Readonly<Record<string, DType>>): StoredTensor {
   const { name, shape, file, offset, byteLength } = entry;
-  const dtype = known[entry.dtype];
+  const dtype = readTypes[entry.dtype];
   if (dtype) return { name, dtype, shape, file, offset, byteLength };
   throw new CheckpointError(
-    `${file}: tensor "${name}" is ${entry.dtype}; if-gen reads weights of ${Object.keys(known).join(", ")}.`,
+    `${file}: tensor "${name}" is ${entry.dtype}; if-gen reads weights of ${Object.keys(readTypes).join(", ")}.`,
   );
 }
 

@@ -15,14 +15,14 @@ import { externalLocation, sessionOptions } from "./execution-providers.ts";
 /** The largest of both types: two such products exceed 2^15, which VNNI alone does not mind. */
 const [ACTIVATION, WEIGHT, COUNT] = [255, 127, 64];
 
-let asked: Promise<ActivationBits> | undefined;
+let bits: Promise<ActivationBits> | undefined;
 
 /** @returns 8 where sums of 8-bit products are exact, else 7, of which all are. */
 export function exactActivationBits(): Promise<ActivationBits> {
-  return (asked ??= ask());
+  return (bits ??= measureBits());
 }
 
-async function ask(): Promise<ActivationBits> {
+async function measureBits(): Promise<ActivationBits> {
   const g = new GraphBuilder("sum of 8-bit products");
   const x = g.input("x", "float32", [1, COUNT]);
   const steps = ops.cast(g, x, "uint8");

@@ -45,21 +45,21 @@ function chooseRepos(
   manifest: Manifest,
   cached: ReadonlyMap<string, CachedRepo>,
 ): { remove: string[]; keep: [string, string][] } {
-  const own = new Set(reposOf(findCascade(name, manifest)));
-  if (own.size === 0) {
+  const repos = new Set(reposOf(findCascade(name, manifest)));
+  if (repos.size === 0) {
     throw new UsageError(
       `${name} lies in a folder and not in the Hub's cache; remove the folder yourself if it is yours.`,
     );
   }
   const reposHere = (cascade: Cascade): string[] => reposOf(cascade).filter((repo) => cached.has(repo));
   const others = [...manifest.cascades.values()]
-    .filter((cascade) => cascade.name !== name && reposHere(cascade).some((repo) => !own.has(repo)))
+    .filter((cascade) => cascade.name !== name && reposHere(cascade).some((repo) => !repos.has(repo)))
     .toSorted((a, b) => reposHere(b).length - reposHere(a).length); // the likeliest user is the one to name
   const users = new Map(others.toReversed().flatMap((other) => reposOf(other).map((repo) => [repo, other.name])));
-  const keep = [...own].flatMap((repo): [string, string][] =>
+  const keep = [...repos].flatMap((repo): [string, string][] =>
     [users.get(repo)].flatMap((user) => (user ? [[repo, user]] : [])),
   );
-  return { remove: [...own].filter((repo) => !users.has(repo)), keep };
+  return { remove: [...repos].filter((repo) => !users.has(repo)), keep };
 }
 
 function reposOf({ stages }: Cascade): string[] {
