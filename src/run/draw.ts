@@ -97,7 +97,7 @@ async function drawPlan(
     readAhead: createReadAhead(plan, needs, limits),
     readOwn: createReadOwn(plan, needs, limits),
     previewEvery: settings.previewEvery,
-    onNote: notes.add,
+    onNote: (text, job) => notes.add(text, job),
     onProgress: (progress) => onEvent({ type: "step", ...progress, job: jobs[progress.job] ?? 0 }),
     onStageStart: (stage) => onEvent({ type: "stage", stage }),
     onStageEnd: (end) => onEvent({ type: "stage-end", ...end }),

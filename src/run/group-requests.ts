@@ -6,7 +6,7 @@
 import type { Request } from "../plan/request.ts";
 
 /** @returns the same text for requests whose jobs can run one after the other in one process per stage. */
-export function settingsKey({ prompt: _, negativePrompt: _n, seed: _s, start, ...shared }: Request): string {
+export function settingsKey({ prompt: _p, negativePrompt: _n, seed: _s, start, ...shared }: Request): string {
   return JSON.stringify([sorted(shared), start !== undefined]);
 }
 
