@@ -87,11 +87,15 @@ test("a folder that exists wins over a repository of the same name", () => {
 });
 
 test.each([
-  ["no JSON", "{", /cannot be read/],
+  ["no JSON", "{", /is not valid JSON/],
   ["an unknown field", { cascades: {}, models: {} }, /Unrecognized key.*models/],
-  ["an unknown field of a cascade", { cascades: { a: { ...own, directory: "d", dir: "d" } } }, /cascades\.a: .*"dir"/],
-  ["neither directory nor stages", { cascades: { a: own } }, /cascades\.a: /],
-  ["two stages", { cascades: { a: { ...own, stages: { stage1: "a/b", stage2: "a/c" } } } }, /cascades\.a: /],
+  [
+    "an unknown field of a cascade",
+    { cascades: { a: { ...own, directory: "d", dir: "d" } } },
+    /"cascades\.a": .*"dir"/,
+  ],
+  ["neither directory nor stages", { cascades: { a: own } }, /"cascades\.a": /],
+  ["two stages", { cascades: { a: { ...own, stages: { stage1: "a/b", stage2: "a/c" } } } }, /"cascades\.a": /],
   ["a repository without organisation", { repositories: { a: { license: "" } }, cascades: {} }, /repositories\.a/],
   [
     "a size that is none",
@@ -109,4 +113,21 @@ test.each([
 test("--models-file must be there; the user's own file need not", () => {
   expect(() => readManifest(none, none)).toThrow(/nowhere.*ENOENT/);
   expect(readManifest(undefined, none).cascades.size).toBe(4);
+});
+
+test("a user's own file that is broken is said, and stops nothing that does not need it", () => {
+  const folder = temporaryFolder();
+  const broken = writeModels(folder, "{");
+  const { cascades, problems } = readManifest(undefined, broken);
+  expect([...cascades.keys()]).toEqual(["demo", "if-xl", "if-l", "if-m"]);
+  expect(problems).toEqual([expect.stringMatching(/^your own models are left out: .*models\.json is not valid JSON/)]);
+  expect(() => readManifest(broken, none)).toThrow(CheckpointError);
+});
+
+test("a byte order mark is no part of JSON", () => {
+  const file = writeModels(
+    temporaryFolder(),
+    `\uFEFF${JSON.stringify({ cascades: { first: { ...own, directory: "d" } } })}`,
+  );
+  expect(readManifest(file, none).cascades.has("first")).toBe(true);
 });

@@ -1,15 +1,19 @@
 import { Command } from "commander";
 import { describe, expect, test } from "vitest";
-import { type CommonOptions, addCommonOptions, requestFrom } from "../../src/cli/options.ts";
-import { shape, timesteps } from "../../src/cli/values.ts";
+import { type CommonOptions, addCommonOptions } from "../../src/cli/options.ts";
+import { promptFrom, requestFrom } from "../../src/cli/request.ts";
+import { box, once, seed, timesteps } from "../../src/cli/values.ts";
 import type { Request } from "../../src/plan/request.ts";
 import { plainRequest } from "../plan/plain-request.ts";
 import type { CommandName } from "../../src/plan/choices.ts";
 
 function parse(command: CommandName, ...argv: string[]): Request {
-  const parser = addCommonOptions(new Command().argument("[prompt]"), { startsFromPicture: command !== "txt2img" });
+  const parser = addCommonOptions(new Command().argument("[prompt]"), { startsFromImage: command !== "txt2img" });
+  if (command !== "txt2img") parser.option("--image <file>", "", "car.png");
   parser.exitOverride().parse(argv, { from: "user" });
-  return requestFrom(command, parser.args[0], parser.opts<CommonOptions>());
+  const options = parser.opts<CommonOptions>();
+  const prompt = promptFrom(parser.args[0], options.prompt);
+  return requestFrom(command, prompt === undefined ? options : { ...options, prompt });
 }
 
 test("nothing but a prompt", () => {
@@ -24,7 +28,7 @@ test("everything", () => {
     ..."-p cat -n dog -s 5 --num-images 3 -m folder --variant fp16 --until 256".split(" "),
     ..."--stage-1-timesteps smart50 --stage-1-guidance 1 --stage-2-steps 9 --stage-2-noise-level 0".split(" "),
     ..."--stage-3-timesteps 900,0 --no-clean-caption --no-watermark --safety off --eta 0.5 --threads 2".split(" "),
-    ..."--execution-provider cuda --device-id 1".split(" "),
+    ..."--execution-provider cuda --device-id 1 --stage-2-model a/b --unet-bits 8 --text-encoder-bits 4".split(" "),
   );
   expect(request).toEqual({
     command: "txt2img",
@@ -35,9 +39,12 @@ test("everything", () => {
     model: "folder",
     variant: "fp16",
     until: 256,
-    stage1: { timesteps: "smart50", guidance: 1 },
-    stage2: { steps: 9, noiseLevel: 0 },
-    stage3: { timesteps: [900, 0] },
+    stageModels: { "stage-2": "a/b" },
+    stages: {
+      "stage-1": { timesteps: "smart50", guidance: 1 },
+      "stage-2": { steps: 9, noiseLevel: 0 },
+      "stage-3": { timesteps: [900, 0] },
+    },
     cleanCaption: false,
     watermark: false,
     safety: "off",
@@ -45,13 +52,20 @@ test("everything", () => {
     threads: 2,
     executionProvider: "cuda",
     deviceId: 1,
+    unetBits: 8,
+    textEncoderBits: 4,
   });
 });
 
 test("--strength is for stages 1 and 2, and a stage's own comes before it", () => {
   const request = parse("img2img", "cat", "--strength", "0.3", "--stage-2-strength", "0.9");
-  expect(request).toMatchObject({ stage1: { strength: 0.3 }, stage2: { strength: 0.9 } });
-  expect(request.stage3).toEqual({});
+  expect(request.stages).toEqual({ "stage-1": { strength: 0.3 }, "stage-2": { strength: 0.9 } });
+  expect(request.start).toEqual({ image: "car.png", pasteBack: false });
+});
+
+test("a seed is its low 32 bits, as torch takes it", () => {
+  expect(parse("txt2img", "a cat", "--seed", "-1").seed).toBe(2 ** 32 - 1);
+  expect(parse("txt2img", "a cat", "--seed", "4294967301").seed).toBe(5);
 });
 
 test("seeds that are not given differ", () => {
@@ -65,14 +79,31 @@ describe("values", () => {
     for (const text of ["", "1000,0", "5,5", "5,-1", "5,4.5", "a,b"]) expect(() => timesteps(text)).toThrow(/preset/);
   });
 
-  test("shapes add up, may start outside, and have a size", () => {
-    const first = shape("rectangle")("-3,4,5,6", undefined);
-    expect(shape("ellipse")("1, 2, 3, 4", first)).toEqual([
-      { kind: "rectangle", x: -3, y: 4, width: 5, height: 6 },
-      { kind: "ellipse", x: 1, y: 2, width: 3, height: 4 },
+  test("seeds are torch's: 64 bits, with or without a sign", () => {
+    expect(["0", "-1", "18446744073709551615", "-9223372036854775808"].map(seed)).toEqual([
+      0n,
+      -1n,
+      2n ** 64n - 1n,
+      -(2n ** 63n),
+    ]);
+    for (const text of ["", "1.5", "x", "18446744073709551616", "-9223372036854775809", "1e3"]) {
+      expect(() => seed(text)).toThrow(/whole number/);
+    }
+  });
+
+  test("what makes no sense twice is refused", () => {
+    expect(once("a", undefined)).toBe("a");
+    expect(() => once("b", "a")).toThrow("It is given twice: a and b.");
+  });
+
+  test("boxes add up, may start outside, and have a size", () => {
+    const first = box("-3,4,5,6", undefined);
+    expect(box("1, 2, 3, 4", first)).toEqual([
+      { x: -3, y: 4, width: 5, height: 6 },
+      { x: 1, y: 2, width: 3, height: 4 },
     ]);
     for (const text of ["1,2,3", "1,2,3,4,5", "1,2,3,0", "1,2,-3,4", "1,2,3.5,4", "1,2,3,9999999", ",,,"]) {
-      expect(() => shape("ellipse")(text, undefined)).toThrow(/x,y,width,height/);
+      expect(() => box(text, undefined)).toThrow(/x,y,width,height/);
     }
   });
 });

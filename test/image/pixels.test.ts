@@ -1,5 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { grayFromRgb, multiplyBytes, premultiplyAlpha, rgbFromCmyk, rgbFromPixels, unpremultiplyAlpha } from "../../src/image/pixels.ts";
+import {
+  grayFromRgb,
+  multiplyBytes,
+  premultiplyAlpha,
+  rgbFromCmyk,
+  rgbFromPixels,
+  unpremultiplyAlpha,
+} from "../../src/image/pixels.ts";
 
 function pixels<C extends number>(channels: C, values: readonly number[]) {
   return { data: Uint8Array.from(values), width: values.length / channels, height: 1, channels };

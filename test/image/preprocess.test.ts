@@ -1,9 +1,23 @@
 import { describe, expect, test } from "vitest";
 import { InputImageError } from "../../src/errors.ts";
 import { grayFromRgb } from "../../src/image/pixels.ts";
-import { binarizeMask, preprocessImage, preprocessLowResolution, preprocessMaskImage, resizedSize } from "../../src/image/preprocess.ts";
+import {
+  binarizeMask,
+  preprocessImage,
+  preprocessLowResolution,
+  preprocessMaskImage,
+  resizedSize,
+} from "../../src/image/preprocess.ts";
 import { resizePil } from "../../src/image/resize-pil.ts";
-import { cases, expectedTensor, golden, largestDifference, pictureAsIs, pictureOf, storedTensor } from "./golden-image.ts";
+import {
+  cases,
+  expectedTensor,
+  golden,
+  largestDifference,
+  pictureAsIs,
+  pictureOf,
+  storedTensor,
+} from "./golden-image.ts";
 
 const { fround } = Math;
 const signedUnit = (byte: number) => fround(byte / 127.5) - 1;

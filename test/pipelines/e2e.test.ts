@@ -12,8 +12,25 @@ import { SCORE_LIMIT, hideImage, withSafetyChecker } from "../../src/pipelines/s
 import type { CreateSchedulerOptions } from "../../src/schedulers/create-scheduler.ts";
 import { readSafetensorsHeader, readTensorAsFloat32 } from "../../src/weights/safetensors.ts";
 import { goldenPath } from "../golden.ts";
-import { type Call, type Limits, type ReferenceCase, expectNear, readCases, readResults, recordDraws, shareOfDifferent, stageLimits } from "./reference-case.ts";
-import { type ReferenceRun, checkpointOf, encodeText, runReferenceCall, sampleSizeOf, settingsFor } from "./reference-run.ts";
+import {
+  type Call,
+  type Limits,
+  type ReferenceCase,
+  expectNear,
+  readCases,
+  readResults,
+  recordDraws,
+  shareOfDifferent,
+  stageLimits,
+} from "./reference-case.ts";
+import {
+  type ReferenceRun,
+  checkpointOf,
+  encodeText,
+  runReferenceCall,
+  sampleSizeOf,
+  settingsFor,
+} from "./reference-run.ts";
 
 const cases = readCases();
 const isUpscaler = (pipe: string): boolean => pipe === "StableDiffusionUpscalePipeline";

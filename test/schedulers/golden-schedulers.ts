@@ -4,7 +4,13 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { createGenerator, type Generator } from "../../src/math/random.ts";
 import { tensor, type Tensor } from "../../src/math/tensor.ts";
-import { parseSchedulerConfig, resolveConfig, type SchedulerClassName, type SchedulerConfig, type SchedulerFile } from "../../src/schedulers/config.ts";
+import {
+  parseSchedulerConfig,
+  resolveConfig,
+  type SchedulerClassName,
+  type SchedulerConfig,
+  type SchedulerFile,
+} from "../../src/schedulers/config.ts";
 import { type CreateSchedulerOptions, createScheduler } from "../../src/schedulers/create-scheduler.ts";
 import type { Scheduler } from "../../src/schedulers/scheduler.ts";
 import { bundledPath, goldenPath } from "../golden.ts";

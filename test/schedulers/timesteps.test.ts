@@ -1,7 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { UsageError } from "../../src/errors.ts";
 import { resolveConfig, type SchedulerConfig } from "../../src/schedulers/config.ts";
-import { presetTimesteps, roundHalfEven, selectTimesteps, spacedTimesteps, timestepPresets } from "../../src/schedulers/timesteps.ts";
+import {
+  presetTimesteps,
+  roundHalfEven,
+  selectTimesteps,
+  spacedTimesteps,
+  timestepPresets,
+} from "../../src/schedulers/timesteps.ts";
 import { customTimesteps } from "./golden-schedulers.ts";
 
 describe("respacing presets", () => {

@@ -3,7 +3,13 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { CheckpointError, OutputError, ShapeError } from "../../src/errors.ts";
 import type { TensorData } from "../../src/weights/dtype.ts";
-import { readSafetensorsHeader, readTensor, readTensorAsFloat32, type TensorSource, writeSafetensors } from "../../src/weights/safetensors.ts";
+import {
+  readSafetensorsHeader,
+  readTensor,
+  readTensorAsFloat32,
+  type TensorSource,
+  writeSafetensors,
+} from "../../src/weights/safetensors.ts";
 import { goldenPath } from "../golden.ts";
 import { safetensorsBytes, temporaryFile, temporaryFolder } from "./files.ts";
 

@@ -3,7 +3,11 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildClipText, readClipTextConfig } from "../../../src/models/clip-text.ts";
-import { buildSafetyChecker, readSafetyCheckerConfig, safetyCheckerConfigSchema } from "../../../src/models/clip-vision.ts";
+import {
+  buildSafetyChecker,
+  readSafetyCheckerConfig,
+  safetyCheckerConfigSchema,
+} from "../../../src/models/clip-vision.ts";
 import { readIfUnetConfig } from "../../../src/models/if-unet-config.ts";
 import { buildIfUnet } from "../../../src/models/if-unet.ts";
 import { readSdUnetConfig } from "../../../src/models/sd-unet-config.ts";
