@@ -17,8 +17,8 @@ export interface Format {
   readonly folder?: string;
 }
 
-/** @param root of the project. */
-export async function listFormats(root: string): Promise<Format[]> {
+/** @param root of the project; @param work a folder for what lies beside some samples. */
+export async function listFormats(root: string, work: string): Promise<Format[]> {
   const golden = join(root, "test/golden/checkpoints");
   const saved = join(root, "test/tokenizers/transformers-5");
   const [t5, clip] = [join(golden, "if-i/tokenizer"), join(golden, "x4-upscaler/tokenizer")];
@@ -26,11 +26,23 @@ export async function listFormats(root: string): Promise<Format[]> {
   const inTokenizer =
     (reader: string, folder: string) =>
     (file: string): Format => ({ name: file, reader, file, samples: [read(folder, file)], folder });
+  const shards = join(work, "shards");
+  mkdirSync(shards);
+  for (const name of ["a", "b"]) writeFileSync(join(shards, `${name}.safetensors`), safetensors({ [name]: [1, 2] }));
+  const index = { metadata: { total_size: 16 }, weight_map: { a: "a.safetensors", b: "b.safetensors" } };
+  const own = (name: string, reader: string, file: string, samples: Buffer[], folder?: string): Format => ({
+    name,
+    reader,
+    file,
+    samples,
+    ...(folder && { folder }),
+  });
+  const json = (value: object): Buffer => Buffer.from(JSON.stringify(value));
   return [
-    { name: "safetensors", reader: "weights", file: "model.safetensors", samples: [headOf(read(golden, "if-i/text_encoder/model.safetensors"))] },
-    { name: "index.json", reader: "weights", file: "model.safetensors.index.json", samples: [Buffer.from(JSON.stringify({ metadata: { total_size: 8 }, weight_map: { a: "x-00001-of-00002.safetensors", b: "x-00002-of-00002.safetensors" } }))] },
-    { name: "config.json", reader: "config", file: "config.json", samples: [read(golden, "if-i/unet/config.json"), read(golden, "if-i/text_encoder/config.json")] },
-    { name: "preprocessor_config.json", reader: "preprocessor", file: "preprocessor_config.json", samples: [read(golden, "if-i/feature_extractor/preprocessor_config.json")] },
+    own("safetensors", "weights", "model.safetensors", [safetensors({ a: [2, 3], "layer.0.weight": [1, 4], none: [0, 7] }), safetensors({})]),
+    own("index.json", "weights", "model.safetensors.index.json", [json(index)], shards),
+    own("config.json", "config", "config.json", [json({ sample_size: 64, layers: [1, 2, 3], _class_name: "UNet" }), json({ layers: [] })]),
+    own("preprocessor_config.json", "preprocessor", "preprocessor_config.json", [read(golden, "if-i/feature_extractor/preprocessor_config.json")]),
     ...["spiece.model", "tokenizer_config.json", "special_tokens_map.json"].map(inTokenizer("t5", t5)),
     ...["vocab.json", "merges.txt"].map(inTokenizer("clip", clip)),
     { ...inTokenizer("t5", join(saved, "t5"))("tokenizer.json"), name: "tokenizer.json of T5" },
@@ -60,15 +72,35 @@ async function pictures(): Promise<Format[]> {
   return [...formats, ...masks.slice(0, 1), { name: "text in PNG", reader: "pngText", file: "a.png", samples: [text] }];
 }
 
-/** Its header and some of what follows, with offsets that no longer fit: the length is what a reader meets first. */
-const headOf = (file: Buffer): Buffer => file.subarray(0, 60_000);
+/** Zeros as float32 tensors of these shapes. */
+function safetensors(shapes: Readonly<Record<string, readonly number[]>>): Buffer {
+  let end = 0;
+  const entries = Object.entries(shapes).map(([name, shape]) => {
+    const begin = end;
+    end += 4 * shape.reduce((product, side) => product * side, 1);
+    return [name, { dtype: "F32", shape, data_offsets: [begin, end] }];
+  });
+  const header = Buffer.from(JSON.stringify({ __metadata__: { format: "pt" }, ...Object.fromEntries(entries) }));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(header.length));
+  return Buffer.concat([length, header, Buffer.alloc(end)]);
+}
+
+/** A format's good file: what is not read whole cannot be damaged. */
+export function writeSample(format: Format, index: number, folder: string): CaseJob {
+  return write(format, format.samples[index] ?? Buffer.alloc(0), folder);
+}
 
 /** Case `index` of a format: the same one for the same seed. */
 export function writeCase(format: Format, seed: number, index: number, folder: string): CaseJob {
+  const sample = format.samples[index % format.samples.length] ?? Buffer.alloc(0);
+  return write(format, mutate(sample, createRandom(seed * 1_000_003 + index)), folder);
+}
+
+function write(format: Format, content: Buffer, folder: string): CaseJob {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   if (format.folder) cpSync(format.folder, folder, { recursive: true });
-  const sample = format.samples[index % format.samples.length] ?? Buffer.alloc(0);
-  writeFileSync(join(folder, format.file), mutate(sample, createRandom(seed * 1_000_003 + index)));
+  writeFileSync(join(folder, format.file), content);
   return { reader: format.reader, folder, file: format.file };
 }

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { makeBombs } from "./bombs.ts";
 import { type CaseResult, CaseRunner } from "./cases.ts";
-import { listFormats, writeCase } from "./damage.ts";
+import { listFormats, writeCase, writeSample } from "./damage.ts";
 import { damagedListing, runScenario, scenarios } from "./hub.ts";
 
 const limits = { ms: 2000, bytes: 300e6 };
@@ -46,9 +46,15 @@ process.exitCode = rows.some(({ broken }) => broken > 0) ? 1 : 0;
 
 async function damaged(): Promise<void> {
   const runner = new CaseRunner();
-  for (const format of await listFormats(project)) {
+  for (const format of await listFormats(project, root)) {
     if (!format.name.includes(values.only)) continue;
     const row = addRow(format.name);
+    for (let index = 0; index < format.samples.length; index++) {
+      const { outcome, message } = await runner.run(writeSample(format, index, join(root, "case")));
+      if (outcome === "read") continue;
+      row.broken++;
+      console.error(`${row.name}: the good file ${index} is not read (${outcome}). ${message.slice(0, 300)}`);
+    }
     for (let index = 0; index < cases; index++) {
       const result = await runner.run(writeCase(format, seed, index, join(root, "case")));
       count(row, result, `seed ${seed}, case ${index}`);
