@@ -19,8 +19,8 @@ import type { Pass } from "../lower.ts";
 import { type BiasSource, FusionPlan, type PlannedSum } from "./fusion-plan.ts";
 
 export interface FuseOptions {
-  /** Sums that no norm follows take the biases of what is summed. */
-  readonly biasAdd: boolean;
+  /** Sums that no norm follows take the biases of what is summed, where the feature map has so many numbers. */
+  readonly biasAddFrom: number;
 }
 
 export const fusePasses = (options: FuseOptions): Pass => ({

@@ -3,6 +3,7 @@
  * Decides which of a network's operations are taken together (onnx/lower/cuda/fuse), from who reads what.
  */
 
+import { elementCount } from "../../../math/tensor.ts";
 import type { Graph, Node, Value } from "../../graph.ts";
 import { intOf, textOf } from "../../shapes.ts";
 
@@ -53,7 +54,7 @@ export class FusionPlan {
   /** Constants that are one number. */
   readonly #numbers: ReadonlyMap<string, number>;
 
-  constructor(graph: Graph, { biasAdd }: { biasAdd: boolean }) {
+  constructor(graph: Graph, { biasAddFrom }: { biasAddFrom: number }) {
     this.#producers = new Map(graph.nodes.map((node) => [node.output.name, node]));
     this.#numbers = new Map(
       graph.constants.flatMap(({ value, data }) =>
@@ -74,7 +75,9 @@ export class FusionPlan {
       if (node.op === "LayerNorm") this.#planSum(node);
       if (node.op === "Slice" && !this.#planRows(node)) this.#planParts(node);
     }
-    if (biasAdd) for (const node of graph.nodes) this.#planBiasAdd(node);
+    for (const node of graph.nodes) {
+      if (elementCount(node.output.shape) >= biasAddFrom) this.#planBiasAdd(node);
+    }
   }
 
   #planGroupNorm(norm: Node): void {
