@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { z } from "zod";
 import { startChild } from "./child.ts";
 import type { ProbeQuestion } from "./probe-worker.ts";
-import { failureMessage } from "./serve.ts";
+import { failureMessage } from "./messages.ts";
 
 export type { ProbeQuestion } from "./probe-worker.ts";
 

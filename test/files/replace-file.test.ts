@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { isSameMark, readFileMark } from "../../src/files/file-mark.ts";
-import { draftOf, replaceFile } from "../../src/files/replace-file.ts";
+import { draftBeside } from "../../src/files/draft.ts";
+import { replaceFile } from "../../src/files/replace-file.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "if-gen-replace-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -21,7 +22,7 @@ test("a draft that is there already, planted or not, is not written to", async (
   symlinkSync("mine", at("draft"));
   await expect(replaceFile(at("y"), "new", { draft: at("draft") })).rejects.toMatchObject({ code: "EEXIST" });
   expect(readFileSync(at("mine"), "utf8")).toBe("mine");
-  expect(draftOf("x")).not.toBe(draftOf("x"));
+  expect(draftBeside("x")).not.toBe(draftBeside("x"));
 });
 
 test("a mark changes with the content, also where size and time are put back", async () => {

@@ -149,12 +149,7 @@ function decomposed(g: GraphBuilder, { x, weight, shift, skip, bias, groups, eps
   const normal = ops.transpose(g, normalizeGroups(g, first, groups, epsilon), [0, 2, 3, 1]);
   const spread = (value: Value): Value => {
     const inType = castTo(g, value, x.dtype as ComputeType);
-    return ops.reshape(g, inType, [
-      value.shape.length > 1 ? (value.shape[0] ?? 0) : 1,
-      1,
-      1,
-      value.shape.at(-1) ?? 0,
-    ]);
+    return ops.reshape(g, inType, [value.shape.length > 1 ? (value.shape[0] ?? 0) : 1, 1, 1, value.shape.at(-1) ?? 0]);
   };
   return activated(g, ops.add(g, ops.mul(g, normal, spread(weight)), spread(shift)), activation);
 }
