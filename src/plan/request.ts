@@ -41,6 +41,8 @@ export type MaskShape = z.infer<typeof maskShape>;
 export const maskRequest = z.strictObject({
   /** Path of an image: white is repainted. */
   file: z.string().exactOptional(),
+  /** Take it from the file's alpha channel: what is transparent or what is opaque, or whichever seems meant. */
+  fromAlpha: z.enum(["auto", "transparent", "opaque"]).exactOptional(),
   shapes: z.array(maskShape),
   invert: z.boolean(),
 });

@@ -4,10 +4,9 @@
  * checkpoints read, start images looked at, the stages planned and their files checked, then placed on a device and fitted into memory, in this order.
  */
 
-import { join } from "node:path";
+import { textEncoderCache, unetCache } from "../catalog/derived-caches.ts";
 import { UsageError } from "../errors.ts";
 import { inspectImage } from "../executor/inspect-image.ts";
-import { cacheFolder } from "../machine/folders.ts";
 import { readHardware } from "../machine/hardware.ts";
 import { providers } from "../onnx/lower/providers.ts";
 import { makePlan } from "../plan/make-plan.ts";
@@ -122,11 +121,8 @@ function smallerWeights({ textEncoderBits, textEncoderActivations, unetBits }: R
   if (textEncoderBits === 4 && activations === "int8") {
     throw new UsageError("--text-encoder-activations int8 goes with --text-encoder-bits 8; leave one of them out.");
   }
-  const folder = cacheFolder();
   return {
-    ...(changesText
-      ? { textEncoder: { bits: textEncoderBits ?? 8, cache: join(folder, "text-encoder"), activations } }
-      : {}),
-    ...(unetBits ? { unet: { bits: unetBits, cache: join(folder, "unet") } } : {}),
+    ...(changesText ? { textEncoder: { bits: textEncoderBits ?? 8, cache: textEncoderCache(), activations } } : {}),
+    ...(unetBits ? { unet: { bits: unetBits, cache: unetCache() } } : {}),
   };
 }
