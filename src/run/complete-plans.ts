@@ -17,6 +17,7 @@ import { type Checkpoints, readCheckpoints } from "../plan/read-checkpoints.ts";
 import type { Request } from "../plan/request.ts";
 import type { Size } from "../plan/stage-size.ts";
 import { checkFiles } from "./check-files.ts";
+import { checkPromptLength } from "../tokenizers/prompt-length.ts";
 import { chooseProvider } from "./choose-provider.ts";
 import { findRequestedModel } from "./find-requested-model.ts";
 import { type FittedPlan, fitMemory } from "./fit-memory.ts";
@@ -38,6 +39,7 @@ export interface CompletePlan extends FittedPlan {
  * @throws {IfGenError} PROVIDER: the execution provider that is named does not work here.
  */
 export async function completePlans(requests: readonly Request[], settings: RunSettings): Promise<CompletePlan[]> {
+  for (const { prompt, negativePrompt } of requests) [prompt, negativePrompt].forEach(checkPromptLength);
   const numbered = requests.map((request, job) => ({ request, job }));
   const plans: CompletePlan[] = [];
   for (const group of groupBy(numbered, ({ request }) => settingsKey(request))) {

@@ -46,6 +46,8 @@ export interface JobOptions extends StageOptions {
   readonly numImages?: number;
   /** A name of models.json, or a folder with if-i, if-ii and x4-upscaler. @default "demo" */
   readonly model?: string;
+  /** A folder or repository whose T5 encodes prompts. @default stage 1's or, where that has none, the model's */
+  readonly textEncoderModel?: string;
   /** Which weight files. @default the smallest that each network has */
   readonly variant?: "fp32" | "fp16" | "8bit";
   /** Stop after the stage of so many pixels. @default 1024 */
@@ -118,6 +120,7 @@ export const jobOptionsSchema = z.strictObject({
   seed: shape.seed.optional(),
   numImages: shape.numImages.optional(),
   model: shape.model.optional(),
+  textEncoderModel: z.string().min(1).optional(),
   variant: z.optional(z.enum(["fp32", "fp16", "8bit"])),
   until: shape.until.optional(),
   cleanCaption: shape.cleanCaption.optional(),
@@ -152,7 +155,17 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
   const options = parsed.data as z.infer<typeof jobOptionsSchema> & Readonly<Record<string, unknown>>;
   const start = startOf(command, options);
   const { prompt, variant, safety, threads, deviceId, textEncoderBits, textEncoderActivations, unetBits } = options;
-  const chosen = { variant, safety, threads, deviceId, textEncoderBits, textEncoderActivations, unetBits };
+  const { textEncoderModel } = options;
+  const chosen = {
+    textEncoderModel,
+    variant,
+    safety,
+    threads,
+    deviceId,
+    textEncoderBits,
+    textEncoderActivations,
+    unetBits,
+  };
   return {
     command,
     prompt,
