@@ -4,6 +4,7 @@
  */
 
 import type { InferenceSession } from "onnxruntime-node";
+import { FOLDED_BYTES } from "../onnx/lower/cuda/layers.ts";
 import type { ExecutionProvider } from "../onnx/lower/providers.ts";
 import type { BufferCacheMode } from "../onnx/webgpu-memory.ts";
 import type { WeightMode } from "../onnx/weight-mode.ts";
@@ -57,7 +58,11 @@ function cpuOptions(
  * Weights go to the card without a copy in the process, and stay in their own type there: folded, float16 ones that are
  * computed with in float32 would take twice their size. Where a card's library is missing, making the session throws.
  */
-function gpuOptions(name: "cuda" | "webgpu", leftOut: readonly string[] = []): InferenceSession.SessionOptions {
+function gpuOptions(
+  name: "cuda" | "webgpu",
+  leftOut: readonly string[] = [],
+  foldedBytes = 2 ** 20,
+): InferenceSession.SessionOptions {
   return {
     executionProviders: [name],
     logSeverityLevel: 3,
@@ -68,7 +73,7 @@ function gpuOptions(name: "cuda" | "webgpu", leftOut: readonly string[] = []): I
         use_device_allocator_for_initializers: "1",
       },
       optimization: {
-        constant_folding_max_output_size_in_bytes: String(2 ** 20),
+        constant_folding_max_output_size_in_bytes: String(foldedBytes),
         disable_specified_optimizers: ["FuseFp16InitializerToFp32NodeTransformer", ...leftOut].join(";"),
       },
     },
@@ -89,7 +94,7 @@ function webgpuOptions(storageBufferCacheMode: BufferCacheMode = "bucket"): Infe
 
 /** The arena would grow by doubling; CUDA's own pool does not. Its limit cannot be set from JavaScript. */
 function cudaOptions(deviceId: number | undefined): InferenceSession.SessionOptions {
-  const { extra, ...options } = gpuOptions("cuda");
+  const { extra, ...options } = gpuOptions("cuda", [], FOLDED_BYTES);
   return {
     ...options,
     ...(deviceId === undefined ? {} : { executionProviders: [{ name: "cuda", deviceId }] }),
