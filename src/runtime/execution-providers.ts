@@ -6,6 +6,7 @@
 import type { InferenceSession } from "onnxruntime-node";
 import { FOLDED_BYTES } from "../onnx/lower/cuda/layers.ts";
 import type { ExecutionProvider } from "../onnx/lower/providers.ts";
+import { webgpuDefaults } from "../onnx/lower/webgpu/variants.ts";
 import type { BufferCacheMode } from "../onnx/webgpu-memory.ts";
 import type { WeightMode } from "../onnx/weight-mode.ts";
 
@@ -17,7 +18,9 @@ export interface ProviderChoices {
   readonly keepBuffers?: boolean;
   /** The processor runs the nodes in the graph's own order, on which the memory of a graph in strips depends. */
   readonly inOrder?: boolean;
-  /** How webgpu keeps dead buffers; its own way if absent. */
+  /** How the network's weights lie: webgpu keeps dead buffers accordingly, unless `bufferCache` says how. */
+  readonly weightFormat?: "stored" | "blocks";
+  /** How webgpu keeps dead buffers; its own way if neither is given. */
   readonly bufferCache?: BufferCacheMode;
 }
 
@@ -26,7 +29,8 @@ type SessionOptions = (mode: WeightMode, choices?: ProviderChoices) => Inference
 export const sessionOptions: Readonly<Record<ExecutionProvider, SessionOptions>> = {
   cpu: cpuOptions,
   cuda: (_, choices) => cudaOptions(choices?.deviceId),
-  webgpu: (_, choices) => webgpuOptions(choices?.bufferCache),
+  webgpu: (_, { bufferCache, weightFormat } = {}) =>
+    webgpuOptions(bufferCache ?? (weightFormat && webgpuDefaults[weightFormat].bufferCache)),
 };
 
 /** External data are found by their absolute path: the folder is the root, the location the path without it. */

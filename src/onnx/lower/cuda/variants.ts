@@ -11,7 +11,15 @@ export interface CudaChoices {
 
 const channelsLast: CudaChoices = { layout: "last" };
 
+const plain: CudaChoices = { layout: "first" };
+
 /** By name. */
-export const cudaVariants: Readonly<Record<string, CudaChoices>> = { plain: { layout: "first" }, nhwc: channelsLast };
+export const cudaVariants: Readonly<Record<string, CudaChoices>> = { plain, nhwc: channelsLast };
 
 export const cudaDefault: CudaChoices = channelsLast;
+
+/** By how the weights lie: of 8-bit blocks, kernels are unpacked for NhwcConv, which was not measured at full size. */
+export const cudaDefaults: Readonly<Record<"stored" | "blocks", CudaChoices>> = {
+  stored: channelsLast,
+  blocks: plain,
+};
