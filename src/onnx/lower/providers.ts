@@ -10,6 +10,7 @@ import { cudaMemory } from "../cuda-memory.ts";
 import { type DeviceMemory, webgpuMemory } from "../webgpu-memory.ts";
 import { cpu } from "./cpu/cpu.ts";
 import { cuda } from "./cuda/cuda.ts";
+import { cudaDefaults } from "./cuda/variants.ts";
 import { type Lowering, lower } from "./lower.ts";
 import type { ExecutionProvider } from "./provider-names.ts";
 import type { WeightLookup } from "./rewriting.ts";
@@ -82,11 +83,11 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
     name: "cuda",
     isCpu: false,
     computeTypes: ["float16", "float32"],
-    lowering: ({ computeType }) => cuda(computeType),
+    lowering: ({ computeType, weightFormat }) => cuda(computeType, cudaDefaults[weightFormat]),
     keepsResults: false, // a result's place can be chosen for webgpu alone
     hoistedForm: null, // carrying it to the GPU at each step takes longer than computing it again
     deviceMemory: cudaMemory,
-    loading: { bytes: 2.1e9, largestWeights: 0 },
+    loading: { bytes: 1.55e9, largestWeights: 0 }, // 1.58 to 1.71 GB in all were measured (docs/notebook/cuda.md)
     auto: { rank: 0, onlyNvidia: true },
     needsNvidia: true,
     takesDeviceId: true,
