@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -97,6 +98,7 @@ def main():
     ap.add_argument("--seeds", type=int, default=24)
     ap.add_argument("--out")
     a = ap.parse_args()
+    warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     for library in (diffusers, transformers):
