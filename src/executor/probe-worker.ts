@@ -11,7 +11,11 @@ const question = z.discriminatedUnion("ask", [
   z.strictObject({ ask: z.literal("providers") }),
   z.strictObject({ ask: z.literal("provider"), name: z.enum(providerNames), deviceId: z.int().exactOptional() }),
   /** Can the system's loader find these shared libraries, and all that they need in turn? */
-  z.strictObject({ ask: z.literal("libraries"), names: z.array(z.string()) }),
+  z.strictObject({
+    ask: z.literal("libraries"),
+    names: z.array(z.string()),
+    provider: z.enum(providerNames).exactOptional(), // whose libraries they are
+  }),
   z.strictObject({ ask: z.literal("images") }),
 ]);
 export type ProbeQuestion = z.infer<typeof question>;

@@ -31,7 +31,9 @@ const toolkits = [
  *          environment, the Pythons of PATH, the toolkit, conda's shared folders.
  */
 export function cudaFolders(env: Environment, home: string, root = ""): string[] {
-  const environments = [env["VIRTUAL_ENV"], env["CONDA_PREFIX"]].filter((prefix) => prefix !== undefined && prefix !== "");
+  const environments = [env["VIRTUAL_ENV"], env["CONDA_PREFIX"]].filter(
+    (prefix) => prefix !== undefined && prefix !== "",
+  );
   const pythons = [...environments, ...pythonPrefixes(env), join(home, ".local"), "/usr/local", "/usr", "/opt/conda"];
   const condas = [env["CONDA_PREFIX"], "/opt/conda"].filter((prefix) => prefix !== undefined && prefix !== "");
   const patterns = [

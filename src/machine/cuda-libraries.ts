@@ -87,7 +87,9 @@ export function findCudaLibraries(provider: string, search: LibrarySearch = this
 }
 
 /** @returns the first of the files that is a library of this kind of processor. */
-function readable(paths: readonly (string | undefined)[]): { readonly path: string; readonly elf: ElfFile } | undefined {
+function readable(
+  paths: readonly (string | undefined)[],
+): { readonly path: string; readonly elf: ElfFile } | undefined {
   for (const path of paths) {
     try {
       const elf = path === undefined ? undefined : readElf(path);

@@ -33,7 +33,10 @@ export function proxyFeature(): ProxyFeature {
  * Proxy settings that Node's own `fetch` does not follow: the names of the variables that are set. Once it is told to, it
  * follows HTTPS_PROXY, never ALL_PROXY.
  */
-export function ignoredProxyVariables(env: Environment = process.env, feature: ProxyFeature = proxyFeature()): string[] {
+export function ignoredProxyVariables(
+  env: Environment = process.env,
+  feature: ProxyFeature = proxyFeature(),
+): string[] {
   const https = ["HTTPS_PROXY", "https_proxy"].filter((name) => env[name]);
   const all = ["ALL_PROXY", "all_proxy"].filter((name) => env[name]);
   const isFollowed = feature.isKnown && (feature.isOption || env["NODE_USE_ENV_PROXY"] === "1");
@@ -54,15 +57,12 @@ export function proxyAdvice(names: readonly string[], { isKnown }: ProxyFeature 
  * takes its buffers anew: with pages of 4 kB a sixth of its time went into getting them from the kernel.
  * @param libraryFolders where the provider's libraries are that the loader would not find; see {@link libraryEnvironment}.
  */
-export function stageEnvironment(
-  env: Environment = process.env,
-  libraryFolders: readonly string[] = [],
-): Environment {
+export function stageEnvironment(libraryFolders: readonly string[] = [], env: Environment = process.env): Environment {
   const hugePages = "glibc.malloc.hugetlb=1"; // madvise; where huge pages are off or glibc is older, nothing changes
   const tunables = [hugePages, env["GLIBC_TUNABLES"]].filter(Boolean).join(":");
   return {
     MALLOC_MMAP_THRESHOLD_: String(2 ** 20),
-    ...libraryEnvironment(env, libraryFolders),
+    ...libraryEnvironment(libraryFolders, env),
     GLIBC_TUNABLES: tunables,
   };
 }
@@ -71,7 +71,7 @@ export function stageEnvironment(
  * The environment of a process that loads a GPU's libraries: the loader reads LD_LIBRARY_PATH when a process starts, so
  * that nobody has to set it before. What is in it already comes first. CUDA numbers the GPUs as nvidia-smi does.
  */
-export function libraryEnvironment(env: Environment, libraryFolders: readonly string[]): Environment {
+export function libraryEnvironment(libraryFolders: readonly string[], env: Environment = process.env): Environment {
   const folders = [...new Set([...libraryPath(env), ...libraryFolders])];
   const ordered = { CUDA_DEVICE_ORDER: "PCI_BUS_ID", ...env };
   return libraryFolders.length === 0 ? ordered : { ...ordered, LD_LIBRARY_PATH: folders.join(":") };

@@ -1,12 +1,12 @@
 /**
  * @module cli/doctor/machine
- * Node, processor, memory, disks.
+ * Node, CPU, memory, home folder, disks.
  */
 
 import { accessSync, constants } from "node:fs";
 import type { Manifest } from "../../catalog/manifest.ts";
 import { type Check, note, ok, problem } from "./check.ts";
-import { freeDiskBytes, nearestFolder, temporaryFolder } from "../../machine/folders.ts";
+import { freeDiskBytes, homeNote, nearestFolder, temporaryFolder } from "../../machine/folders.ts";
 import { readHardware, usableMemoryBytes } from "../../machine/hardware.ts";
 import { formatBytes } from "../../machine/bytes.ts";
 
@@ -29,8 +29,9 @@ export async function checkMachine(manifest: Manifest, cacheFolder: string): Pro
           `use one of ${platforms.join(", ")}`,
           "STAGE",
         ),
-    ok("processor", `${hardware.cpu}, ${hardware.cores} threads`),
+    ok("CPU", `${hardware.cpu}, ${hardware.cores} threads`),
     checkMemory(hardware, manifest.cascades.get("demo")?.memoryBytes ?? 0),
+    ...checkHome(),
     await checkTemporaryFolder(),
     await checkCacheDisk(cacheFolder),
   ];
@@ -58,6 +59,11 @@ function checkMemory(hardware: ReturnType<typeof readHardware>, needed: number):
   }
   if (freeMemoryBytes < needed) return problem("memory", text, "end other programs first", "MEMORY_BUDGET");
   return ok("memory", text);
+}
+
+function checkHome(): Check[] {
+  const text = homeNote();
+  return text === undefined ? [] : [note("home folder", text)];
 }
 
 async function checkTemporaryFolder(): Promise<Check> {
