@@ -6,7 +6,7 @@
 
 import { createReadStream, createWriteStream } from "node:fs";
 import { copyFile, readdir, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
@@ -35,8 +35,7 @@ export async function copyLibraries(source: string, names: readonly string[], ta
   };
   const kind = await kindOf(source);
   if (kind === "folder") {
-    for (const path of await filesBelow(source, isWanted)) {
-      if (!isWanted(path)) continue;
+    for (const path of sameFolder(await filesBelow(source, isWanted), names)) {
       found.push(basename(path));
       await copyFile(path, join(target, basename(path)));
     }
@@ -84,4 +83,13 @@ async function filesBelow(root: string, isWanted: (path: string) => boolean): Pr
     }
   }
   return files;
+}
+
+/** Libraries of one version lie together: the first folder that has them all, else the first file of each name. */
+function sameFolder(files: readonly string[], names: readonly string[]): string[] {
+  const whole = files
+    .map((path) => dirname(path))
+    .find((folder) => names.every((name) => files.includes(join(folder, name))));
+  if (whole !== undefined) return names.map((name) => join(whole, name));
+  return names.flatMap((name) => files.find((path) => basename(path) === name) ?? []);
 }

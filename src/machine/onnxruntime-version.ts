@@ -13,7 +13,7 @@ const OVERLAP_BYTES = 64;
 
 /** @returns the version of libonnxruntime.so.1: its symbols are called after it. Undefined: it says none. */
 export function runtimeVersion(library: string): string | undefined {
-  return searchConstants(library, (text) => /\0VERS_(\d+\.\d+\.\d+)\0/.exec(text)?.[1]);
+  return searchConstants(library, (bytes) => /\0VERS_(\d+\.\d+\.\d+)\0/.exec(bytes.toString("latin1"))?.[1]);
 }
 
 /**
@@ -21,22 +21,20 @@ export function runtimeVersion(library: string): string | undefined {
  * @throws {Error} the file is missing or no shared library.
  */
 export function providerVersion(library: string, expected: string): string | undefined {
-  let other: string | undefined;
-  const found = searchConstants(library, (text) => {
-    if (text.includes(`\0${expected}\0`)) return expected;
-    other ??= /\0(1\.\d+\.\d+)\0/.exec(text)?.[1];
-    return undefined;
-  });
-  return found ?? other;
+  const text = Buffer.from(`\0${expected}\0`); // looked for first: searching for one text is quick
+  return (
+    searchConstants(library, (bytes) => (bytes.includes(text) ? expected : undefined)) ??
+    searchConstants(library, (bytes) => /\0(1\.\d+\.\d+)\0/.exec(bytes.toString("latin1"))?.[1])
+  );
 }
 
 /** Reads what is loaded to be read alone, piece by piece, until `find` finds something. */
-function searchConstants(library: string, find: (text: string) => string | undefined): string | undefined {
+function searchConstants(library: string, find: (bytes: Buffer) => string | undefined): string | undefined {
   const { constants } = readElf(library);
   return withFile(library, (file) => {
     for (const part of constants) {
-      for (const text of pieces(file, part)) {
-        const found = find(text);
+      for (const bytes of pieces(file, part)) {
+        const found = find(bytes);
         if (found !== undefined) return found;
       }
     }
@@ -44,10 +42,11 @@ function searchConstants(library: string, find: (text: string) => string | undef
   });
 }
 
-function* pieces(file: number, { offset, bytes }: FilePart): Generator<string> {
+/** Each piece holds until the next one is asked for. */
+function* pieces(file: number, { offset, bytes }: FilePart): Generator<Buffer> {
   const buffer = Buffer.alloc(CHUNK_BYTES + OVERLAP_BYTES);
   for (let at = 0; at < bytes; at += CHUNK_BYTES) {
     const read = readSync(file, buffer, 0, Math.min(buffer.length, bytes - at), offset + at);
-    yield buffer.toString("latin1", 0, read);
+    yield buffer.subarray(0, read);
   }
 }
