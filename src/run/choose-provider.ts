@@ -81,7 +81,7 @@ async function problemOf(
   deviceId: number | undefined,
   machine: MachineProbes,
 ): Promise<string | undefined> {
-  const { name, isCpu, requirements } = traits;
+  const { name, isCpu, takesDeviceId, requirements } = traits;
   if (isCpu) return undefined;
   const elsewhere = wrongPlatform(traits, machine);
   if (elsewhere !== undefined) return elsewhere;
@@ -90,7 +90,7 @@ async function problemOf(
   if (absent.length > 0) return `${absent.join(" and ")} not installed (${installCommand})`;
   const unusable = machine.fileProblem(requirements);
   if (unusable !== undefined) return `${unusable} (${installCommand} installs the right one)`;
-  const words = await machine.tryProvider(name, deviceId);
+  const words = await machine.tryProvider(name, takesDeviceId ? deviceId : undefined);
   if (words === null) return undefined;
   const isLinux = machine.platform.startsWith("linux/");
   return (isLinux ? await machine.missingLibraries(traits) : undefined) ?? oneLine(words);
