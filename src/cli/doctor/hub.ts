@@ -11,6 +11,7 @@ import type { HubContext } from "../../catalog/hub-context.ts";
 import { type Check, note, ok, problem } from "./check.ts";
 import { ignoredProxyVariables, proxyAdvice } from "../../machine/environment.ts";
 import { formatBytes } from "../../machine/bytes.ts";
+import { canFetch } from "../../machine/limits.ts";
 
 const TIMEOUT_MS = 10_000;
 
@@ -37,6 +38,7 @@ async function checkCached({ settings }: Pick<HubContext, "environment" | "setti
 /** Any answer will do: only the way is looked at. No token is sent. */
 async function checkEndpoint(endpoint: string, offline: boolean): Promise<Check> {
   if (offline) return note("Hub", "HF_HUB_OFFLINE is set: it is not asked");
+  if (!canFetch()) return note("Hub", "not asked: this shell's limit of addresses (ulimit -v) keeps Node from it");
   try {
     const response = await fetch(endpoint, {
       method: "HEAD",

@@ -9,6 +9,7 @@ import { type Check, note, ok, problem } from "./check.ts";
 import { freeDiskBytes, homeNote, nearestFolder, temporaryFolder } from "../../machine/folders.ts";
 import { readHardware, usableMemoryBytes } from "../../machine/hardware.ts";
 import { formatBytes } from "../../machine/bytes.ts";
+import { canFetch, readProcessLimits } from "../../machine/limits.ts";
 
 /** engines of package.json. */
 const leastNode = [20, 19];
@@ -31,6 +32,7 @@ export async function checkMachine(manifest: Manifest, cacheFolder: string): Pro
         ),
     ok("CPU", `${hardware.cpu}, ${hardware.cores} threads`),
     checkMemory(hardware, manifest.cascades.get("demo")?.memoryBytes ?? 0),
+    ...checkLimits(),
     ...checkHome(),
     await checkTemporaryFolder(),
     await checkCacheDisk(cacheFolder),
@@ -59,6 +61,27 @@ function checkMemory(hardware: ReturnType<typeof readHardware>, needed: number):
   }
   if (freeMemoryBytes < needed) return problem("memory", text, "end other programs first", "MEMORY_BUDGET");
   return ok("memory", text);
+}
+
+/** Processes, their channels and the files of weights: a run has some 60 open at once. */
+const LEAST_OPEN_FILES = 256;
+
+/** Only said where a limit is too low. */
+export function checkLimits({ openFiles, addressBytes } = readProcessLimits(), isFetchable = canFetch()): Check[] {
+  return [
+    ...(openFiles !== undefined && openFiles < LEAST_OPEN_FILES
+      ? [problem("open files", `limited to ${openFiles}`, "raise the limit: ulimit -n 1024")]
+      : []),
+    ...(addressBytes !== undefined && !isFetchable
+      ? [
+          problem(
+            "address space",
+            `limited to ${formatBytes(addressBytes)}: Node reserves more than it uses, and cannot ask the Hub`,
+            "lift the limit (ulimit -v unlimited) and limit memory by a control group or --ram-budget instead",
+          ),
+        ]
+      : []),
+  ];
 }
 
 function checkHome(): Check[] {
