@@ -44,6 +44,10 @@ export function requirementProblem({ linkedFile }: ProviderRequirements): string
   return linkedFile === undefined ? undefined : providerFileProblem(join(binariesFolder, linkedFile));
 }
 
+/** @returns the paths of the file that the loader is asked for to hear its own words; empty: there is none. */
+export const linkedPaths = ({ linkedFile }: ProviderRequirements): string[] =>
+  linkedFile === undefined ? [] : [join(binariesFolder, linkedFile)];
+
 /** @returns the libraries that an installed provider is linked with; undefined: it is not installed, or says nothing. */
 export function linkedLibraries({ linkedFile }: ProviderRequirements): CudaLibraries | undefined {
   if (linkedFile === undefined || process.platform !== "linux") return undefined;

@@ -4,7 +4,7 @@
  */
 
 import { probe, readAllNvidiaGpus } from "../executor/probe.ts";
-import { linkedLibraries, missingProviderFiles, requirementProblem } from "../executor/provider-files.ts";
+import { linkedLibraries, linkedPaths, missingProviderFiles, requirementProblem } from "../executor/provider-files.ts";
 import { packageOf, pipLine } from "../machine/cuda-libraries.ts";
 import { readHardware } from "../machine/hardware.ts";
 import { countNvidiaDevices, cudaRestriction, hasNvidiaDevice, visiblePlaces } from "../machine/nvidia.ts";
@@ -65,7 +65,8 @@ async function countGpus(deviceId: number | undefined): Promise<GpuCount | undef
 async function missingLibraries({ name, requirements }: ProviderTraits): Promise<string | undefined> {
   const linked = linkedLibraries(requirements);
   if (linked && linked.missing.length > 0) return describeMissing(linked.missing, linked.major);
-  const names = [...(linked?.found.keys() ?? []), ...requirements.libraries.map((library) => library.name)];
+  const listed = requirements.libraries.map((library) => library.name);
+  const names = [...(linked?.found.keys() ?? []), ...listed, ...linkedPaths(requirements)];
   const answer = await probe({ ask: "libraries", names, provider: name });
   const failed = "libraries" in answer ? answer.libraries.filter(({ problem }) => problem !== null) : [];
   const [first] = failed;

@@ -6,7 +6,7 @@
 import { dirname } from "node:path";
 import { missingCudaLibraries } from "../../executor/install-cuda.ts";
 import { probe, readNvidiaGpus } from "../../executor/probe.ts";
-import { linkedLibraries, onnxruntimeVersion, requirementProblem } from "../../executor/provider-files.ts";
+import { linkedLibraries, linkedPaths, onnxruntimeVersion, requirementProblem } from "../../executor/provider-files.ts";
 import { type CudaLibraries, packageOf, pipLine } from "../../machine/cuda-libraries.ts";
 import { driverTooOld } from "../../machine/nvidia.ts";
 import { providers } from "../../onnx/lower/providers.ts";
@@ -54,6 +54,15 @@ async function tryCuda(libraries: CudaLibraries | undefined): Promise<Check> {
     const next = `install NVIDIA's driver ${least} or later, or a provider for an older CUDA (if-gen setup cuda --from)`;
     return problem("cuda", `NVIDIA's driver ${driver} is too old for CUDA ${libraries?.major}`, next);
   }
-  const next = libraries?.missing.length === 0 ? "check the driver above" : "install the CUDA libraries above";
-  return problem("cuda", wordsOf(answer), next);
+  if (libraries && libraries.missing.length > 0)
+    return problem("cuda", wordsOf(answer), "install the CUDA libraries above");
+  return problem("cuda", (await loaderWords(libraries)) ?? wordsOf(answer), "check the driver and the libraries above");
+}
+
+/** onnxruntime does not pass on what the loader says. @returns its words; undefined: it loads them all. */
+async function loaderWords(libraries: CudaLibraries | undefined): Promise<string | undefined> {
+  const names = [...(libraries?.found.keys() ?? []), ...linkedPaths(requirements)];
+  const answer = await probe({ ask: "libraries", names, provider: "cuda" });
+  if (!("libraries" in answer)) return undefined;
+  return answer.libraries.find(({ problem: words }) => words !== null)?.problem ?? undefined;
 }
