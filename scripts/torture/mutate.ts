@@ -36,7 +36,7 @@ function edit(bytes: Buffer, random: Random): Buffer<ArrayBuffer> {
     case 5:
       return Buffer.from(copy.subarray(0, at));
     case 6:
-      return copy.fill([0, 255, 0x20][random(3)] ?? 0, at, at + 1 + random(64));
+      return copy.fill([0, 255, 0x20][random(3)] ?? 0, at, Math.min(copy.length, at + 1 + random(64)));
     default:
       return numberAt(copy, random);
   }

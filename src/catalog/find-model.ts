@@ -5,12 +5,12 @@
  */
 
 import { existsSync, statSync } from "node:fs";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { CheckpointError, HubError } from "../errors.ts";
 import type { DownloadEvent, HubSettings } from "../hub/types.ts";
 import type { Variant } from "../weights/variants.ts";
 import { type HubSource, type Located, locateStage } from "./locate.ts";
-import { type Cascade, type Manifest, stageSourceOf, stagesIn } from "./manifest.ts";
+import { type Cascade, type Manifest, type StageSource, stageSourceOf, stagesIn } from "./manifest.ts";
 import { readPins } from "./pins.ts";
 import { pullStage } from "./pull.ts";
 import type { CascadeDefaults, Model } from "../plan/model.ts";
@@ -28,6 +28,8 @@ export interface ModelRequest {
   readonly model: string;
   /** Each a folder, `organisation/name` or `organisation/name@revision`: takes the place of the model's. */
   readonly stages?: Readonly<Partial<Record<RepositoryKey, string>>>;
+  /** As `stages`, for the checkpoint whose T5 encodes prompts. */
+  readonly text?: string;
   readonly variant?: Variant;
   /** The last side that is drawn: checkpoints of larger ones need not be there. */
   readonly until: Side;
@@ -61,27 +63,74 @@ const referenceDefaults: CascadeDefaults = {
  */
 export async function findModel(request: ModelRequest, sources: ModelSources): Promise<Model> {
   const cascade = findCascade(request.model, sources.manifest);
-  const needed = new Set([stageOfKind("text"), ...diffusionUntil(request.until)].map(({ repository }) => repository));
+  const textKey = stageOfKind("text").repository;
+  const needed = new Set([textKey, ...diffusionUntil(request.until).map(({ repository }) => repository)]);
   const checkpoints: Partial<Record<RepositoryKey, string>> = {};
-  const replaced: RepositoryKey[] = [];
   for (const key of repositoryKeys) {
-    const requested = request.stages?.[key];
-    if (requested !== undefined) replaced.push(key);
-    const source =
-      requested === undefined ? cascade.stages[key] : stageSourceOf(requested, ".", sources.manifest.repositories);
-    if (source.kind === "folder") {
-      if (requested !== undefined) checkStageFolder(key, requested, source.folder);
-      checkpoints[key] = source.folder;
-    } else {
-      checkpoints[key] = needed.has(key) ? await hubFolder(key, source, request, sources) : source.repo;
-    }
+    const { source, option } = sourceOf(key, request.stages?.[key], cascade, sources);
+    checkpoints[key] = needed.has(key) ? await folderOf(key, source, option, request, sources) : placeOf(source);
   }
+  const found = checkpoints as Model["checkpoints"];
+  const replaced = repositoryKeys.filter((key) => request.stages?.[key] !== undefined);
   return {
     name: [request.model, ...replaced.map((key) => request.stages?.[key])].join(" + "),
     isOwn: cascade.isOwn && replaced.length === 0,
-    checkpoints: checkpoints as Model["checkpoints"],
+    checkpoints: found,
+    text: await textFolder(textKey, found[textKey], cascade, request, sources),
     defaults: mergedDefaults(cascade, replaced),
   };
+}
+
+interface RequestedSource {
+  readonly source: StageSource;
+  /** The option that names it; absent: the cascade's own. */
+  readonly option?: string;
+}
+
+function sourceOf(
+  key: RepositoryKey,
+  requested: string | undefined,
+  cascade: Cascade,
+  { manifest }: ModelSources,
+): RequestedSource {
+  if (requested === undefined) return { source: cascade.stages[key] };
+  return {
+    source: stageSourceOf(requested, ".", manifest.repositories),
+    option: `--${optionOf(key)}-model ${requested}`,
+  };
+}
+
+const placeOf = (source: StageSource): string => (source.kind === "folder" ? source.folder : source.repo);
+
+async function folderOf(
+  key: RepositoryKey,
+  source: StageSource,
+  option: string | undefined,
+  request: ModelRequest,
+  sources: ModelSources,
+): Promise<string> {
+  if (source.kind === "hub") return hubFolder(key, source, request, sources);
+  if (option !== undefined) checkStageFolder(option, source.folder);
+  return source.folder;
+}
+
+/** A checkpoint that was trained and saved without T5 takes the model's: it was trained with that one. */
+async function textFolder(
+  key: RepositoryKey,
+  first: string,
+  cascade: Cascade,
+  request: ModelRequest,
+  sources: ModelSources,
+): Promise<string> {
+  if (request.text !== undefined) {
+    const source = stageSourceOf(request.text, ".", sources.manifest.repositories);
+    return folderOf(key, source, `--text-encoder-model ${request.text}`, request, sources);
+  }
+  const isReplaced = request.stages?.[key] !== undefined;
+  if (!isReplaced || existsSync(join(first, "text_encoder"))) return first;
+  const folder = await folderOf(key, cascade.stages[key], undefined, request, sources);
+  sources.onNote?.(`${first} has no text_encoder; the prompt is encoded by that of ${folder}.`);
+  return folder;
 }
 
 /**
@@ -124,11 +173,9 @@ function mergedDefaults(
 export const optionOf = (key: RepositoryKey): string =>
   diffusionTable.find(({ repository }) => repository === key)?.name ?? key;
 
-function checkStageFolder(key: RepositoryKey, requested: string, folder: string): void {
+function checkStageFolder(option: string, folder: string): void {
   if (existsSync(folder)) return;
-  throw new CheckpointError(
-    `--${optionOf(key)}-model ${requested}: neither a folder that exists nor organisation/name of the Hub; check it.`,
-  );
+  throw new CheckpointError(`${option}: neither a folder that exists nor organisation/name of the Hub; check it.`);
 }
 
 async function hubFolder(

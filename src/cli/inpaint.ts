@@ -3,7 +3,7 @@
  * `if-gen inpaint --image FILE --mask FILE PROMPT`.
  */
 
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { type CommonOptions, addCommonOptions } from "./options.ts";
 import { box, once } from "./values.ts";
 
@@ -20,6 +20,14 @@ export function addInpaint(program: Command): void {
     .option("--mask <file>", "an image whose white is repainted; it is fitted to the image", once)
     .option("--mask-rect <x,y,w,h>", "repaint this rectangle, in pixels of the image; may be repeated", box)
     .option("--mask-ellipse <x,y,w,h>", "repaint the ellipse in this rectangle; may be repeated", box)
+    .addOption(
+      new Option(
+        "--mask-from-alpha [what]",
+        "take the mask from the alpha channel of --mask or, without it, of the image: what is transparent or opaque is repainted",
+      )
+        .choices(["auto", "transparent", "opaque"])
+        .preset("auto"),
+    )
     .option("--invert-mask", "repaint all but the mask")
     .option("--no-paste-back", "do not put the original's untouched pixels back over the result");
   addCommonOptions(command, { startsFromImage: true }).action(

@@ -6,6 +6,7 @@
 import { Command, CommanderError } from "commander";
 import { IfGenError, exitCodes } from "../errors.ts";
 import { programVersion } from "../machine/version.ts";
+import { addCache } from "./cache.ts";
 import { addDoctor } from "./doctor.ts";
 import { addImg2img } from "./img2img.ts";
 import { addInpaint } from "./inpaint.ts";
@@ -41,6 +42,7 @@ function createProgram(): Command {
   addInpaint(program);
   addPlan(program);
   addModels(program);
+  addCache(program);
   addLogin(program);
   addDoctor(program);
   addSetup(program);

@@ -75,6 +75,10 @@ function addOutputOptions(command: Command): void {
       "a name of `if-gen models list`, or a folder with if-i, if-ii and x4-upscaler",
       "demo",
     )
+    .option(
+      "--text-encoder-model <name|folder>",
+      "whose T5 encodes the prompt (default: stage 1's or, if it has none, the model's)",
+    )
     .option("--models-file <file>", "more entries for --model, in the form of models.json")
     .addOption(
       new Option("--variant <variant>", "which weight files (default: the smallest that each network has)").choices(

@@ -6,26 +6,32 @@
 import { InputImageError, UsageError } from "../errors.ts";
 import { composeMask } from "../image/mask.ts";
 import { preprocessMaskTo } from "../image/preprocess.ts";
-import { readImage, readMask } from "../image/read-image.ts";
+import { readImage } from "../image/read-image.ts";
 import type { MaskRequest, MaskShape } from "../plan/request.ts";
 import { type Size, checkAspectRatio, stageSize } from "../plan/stage-size.ts";
 import { type Inspection, type InspectionJob, type InspectionMessage, inspectionJob } from "./inspection.ts";
 import { serve } from "./serve.ts";
+import { readMaskFile } from "./start-image.ts";
 
 serve<InspectionMessage>(async (task, { send }) => {
   await send({ type: "result", ...(await inspect(inspectionJob.parse(task))) });
 });
 
 async function inspect(job: InspectionJob): Promise<Inspection> {
-  const { width, height } = await readImage(job.image);
+  const { width, height, notes } = await readImage(job.image);
   checkAspectRatio({ width, height });
-  const notes = job.mask ? await inspectMask(job.mask, { width, height }, job.stages) : [];
-  return { width, height, notes };
+  const ofMask = job.mask ? await inspectMask(job.mask, job.image, { width, height }, job.stages) : [];
+  return { width, height, notes: [...notes, ...ofMask] };
 }
 
-async function inspectMask(request: MaskRequest, image: Size, stages: InspectionJob["stages"]): Promise<string[]> {
+async function inspectMask(
+  request: MaskRequest,
+  imagePath: string,
+  image: Size,
+  stages: InspectionJob["stages"],
+): Promise<string[]> {
   for (const shape of request.shapes) checkInside(shape, image);
-  const file = request.file === undefined ? undefined : await readMask(request.file);
+  const file = await readMaskFile(request, imagePath);
   const mask = composeMask(file, request, image);
   const painted = stages.map(({ grid }) => {
     const { width, height } = stageSize(image, grid);
@@ -37,6 +43,7 @@ async function inspectMask(request: MaskRequest, image: Size, stages: Inspection
   );
   const fits = !file || (file.width === image.width && file.height === image.height);
   return [
+    ...(file?.notes ?? []),
     ...(fits ? [] : [describeFit(file, image)]),
     ...painted.flatMap((paints, index) => (paints ? [] : [describeLoss(stages[index]?.label ?? "")])),
   ];

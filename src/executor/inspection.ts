@@ -5,7 +5,7 @@
 
 import { z } from "zod";
 import { maskRequest } from "../plan/request.ts";
-import { failureMessage } from "./serve.ts";
+import { failureMessage } from "./messages.ts";
 
 /** Which image, which mask, and what the stages that start from it can draw. */
 export const inspectionJob = z.strictObject({

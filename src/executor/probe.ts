@@ -12,7 +12,7 @@ import { libraryEnvironment } from "../machine/environment.ts";
 import { type NvidiaGpu, parseNvidiaSmi, visibleGpus } from "../machine/nvidia.ts";
 import { libraryFoldersOf } from "./provider-files.ts";
 import type { ProbeQuestion } from "./probe-worker.ts";
-import { failureMessage } from "./serve.ts";
+import { failureMessage } from "./messages.ts";
 
 export type { ProbeQuestion } from "./probe-worker.ts";
 

@@ -6,7 +6,7 @@
 
 import { z } from "zod";
 import { jobSchema, lowMemorySchema, sharedSettings, stageSchema } from "../plan/plan.ts";
-import { failureMessage } from "./serve.ts";
+import { failureMessage } from "./messages.ts";
 import { providerNames } from "../onnx/lower/provider-names.ts";
 
 /** The images that a stage draws of a job. */

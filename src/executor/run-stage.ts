@@ -17,6 +17,7 @@ import { type PipelineName, describeStage, diffusionTable } from "../plan/stages
 import type { StageMessage, StageTask, TaskJob } from "./protocol.ts";
 import { previewOf } from "./preview.ts";
 import { readTensorFile, writeTensorFile } from "./stage-files.ts";
+import { CPU } from "../onnx/lower/provider-names.ts";
 
 /** How the stage tells its parent what it is doing. */
 export type Report = (message: StageMessage) => void;
@@ -208,7 +209,7 @@ function stageOf<Kind extends keyof StageKinds>({ stage }: StageTask, kind: Kind
 }
 
 function settingsOf(task: StageTask, report: Report): NetworkSettings {
-  const { executionProvider = "cpu", deviceId, threads, variant, textEncoder, unet, lowMemory, stage } = task;
+  const { executionProvider = CPU, deviceId, threads, variant, textEncoder, unet, lowMemory, stage } = task;
   return {
     executionProvider,
     ...(deviceId === undefined ? {} : { deviceId }),

@@ -4,15 +4,7 @@
  */
 
 import { IfGenError, exitCodes } from "../errors.ts";
-import { z } from "zod";
-
-/** What any child may say when it fails. `code` is one of errors.ts, or null for a bug, which comes with its stack. */
-export const failureMessage = z.strictObject({
-  type: z.literal("error"),
-  code: z.string().nullable(),
-  message: z.string(),
-});
-export type FailureMessage = z.infer<typeof failureMessage>;
+import type { FailureMessage } from "./messages.ts";
 
 /** What a child works with. */
 export interface Parent<Message> {

@@ -6,10 +6,10 @@
 import { composeMask } from "../image/mask.ts";
 import type { GrayImage, RgbImage } from "../image/pixels.ts";
 import { preprocessImageTo, preprocessMaskTo } from "../image/preprocess.ts";
-import { readImage, readMask } from "../image/read-image.ts";
+import { type Noted, readImage, readMask } from "../image/read-image.ts";
 import type { Start } from "../pipelines/start.ts";
 import type { DiffusionStage } from "../plan/plan.ts";
-import type { StartImage } from "../plan/request.ts";
+import type { MaskRequest, StartImage } from "../plan/request.ts";
 
 /** @throws {InputImageError} the image or the mask cannot be read. */
 export async function readStart(
@@ -32,6 +32,14 @@ export async function readStartFiles(
 ): Promise<{ image: RgbImage; mask?: GrayImage }> {
   const image = await readImage(start.image);
   if (!start.mask) return { image };
-  const file = start.mask.file === undefined ? undefined : await readMask(start.mask.file);
+  const file = await readMaskFile(start.mask, start.image);
   return { image, mask: composeMask(file, start.mask, image) };
+}
+
+/** @returns undefined: the mask is made of shapes alone. @throws {InputImageError} it cannot be read, or is no mask. */
+export async function readMaskFile(
+  { file, fromAlpha }: MaskRequest,
+  imagePath: string,
+): Promise<Noted<GrayImage> | undefined> {
+  return file === undefined ? undefined : readMask(file, { fromAlpha, imagePath });
 }

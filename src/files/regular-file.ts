@@ -4,7 +4,7 @@
  * a pipe may never end), links are followed, and nothing is read beyond a limit that the caller gives.
  */
 
-import { constants } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
 
 /** What the caller's failures are: CheckpointError, InputImageError, ... */
@@ -76,6 +76,26 @@ export async function readWhole(
     }
     return readRange(handle, path, { offset: 0, byteLength: fileBytes }, Failure);
   });
+}
+
+/**
+ * A few words of a file that may or may not be there: a ref, a lock.
+ * @returns undefined: there is no regular file, it cannot be read, or it has more than `maxBytes`.
+ */
+export function readWords(path: string, maxBytes = 4096): string | undefined {
+  let file: number | undefined;
+  try {
+    if (!statSync(path).isFile()) return undefined;
+    file = openSync(path, constants.O_RDONLY | doNotWait);
+    const found = fstatSync(file);
+    if (!found.isFile() || found.size > maxBytes) return undefined;
+    const bytes = Buffer.alloc(maxBytes);
+    return bytes.toString("utf8", 0, readSync(file, bytes));
+  } catch {
+    return undefined;
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
 }
 
 /** @returns why the system or a parser refused, for the end of a sentence: "EACCES", "it is missing ...". */

@@ -7,17 +7,24 @@
 import { open, rename, rm } from "node:fs/promises";
 import { draftBeside } from "./draft.ts";
 
-/** Puts `content` at `path`, durably; a link there is replaced, not followed. System errors as they are. */
+export interface ReplaceOptions {
+  /** Where it is written first; a draft beside `path` if absent. */
+  readonly draft?: string;
+  /** Wait until it is on the disk, so that it survives a power cut. Default true; false for what can be made again. */
+  readonly sync?: boolean;
+}
+
+/** Puts `content` at `path`; a link there is replaced, not followed. System errors as they are. */
 export async function replaceFile(
   path: string,
   content: string | Uint8Array,
-  draft = draftBeside(path),
+  { draft = draftBeside(path), sync = true }: ReplaceOptions = {},
 ): Promise<void> {
   try {
     const handle = await open(draft, "wx");
     try {
       await handle.writeFile(content);
-      await handle.sync();
+      if (sync) await handle.sync();
     } finally {
       await handle.close();
     }

@@ -4,9 +4,10 @@
  */
 
 import type { Dirent } from "node:fs";
-import { lstat, readFile, readdir, rm } from "node:fs/promises";
+import { lstat, readdir, rm } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { HubError } from "../errors.ts";
+import { readWords } from "../files/regular-file.ts";
 import { withCacheErrors } from "./cache-failure.ts";
 import { locksFolder, repoFolder, repoOfFolder } from "./layout.ts";
 import { isLocked } from "./lock.ts";
@@ -60,11 +61,11 @@ async function readRepo(settings: HubSettings, repo: string): Promise<CachedRepo
 
 async function readRefs(folder: string): Promise<Record<string, string>> {
   const files = (await readFolder(folder, true)).filter((entry) => entry.isFile());
-  const refs = files.map(async ({ name, parentPath }): Promise<[string, string]> => {
+  const refs = files.map(({ name, parentPath }): [string, string] => {
     const path = join(parentPath, name);
-    return [relative(folder, path).replaceAll(sep, "/"), (await readFile(path, "utf8")).trim()];
+    return [relative(folder, path).replaceAll(sep, "/"), readWords(path)?.trim() ?? ""];
   });
-  return Object.fromEntries((await Promise.all(refs)).filter(([, commit]) => isCommit(commit)));
+  return Object.fromEntries(refs.filter(([, commit]) => isCommit(commit)));
 }
 
 /** Links weigh nothing; content with two names counts once. `ownBytes`: of content without a name outside the folder. */

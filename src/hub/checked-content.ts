@@ -38,7 +38,7 @@ export async function rememberChecked(path: string, checked: string): Promise<vo
   if (mark === undefined) return;
   try {
     await mkdir(dirname(checked), { recursive: true });
-    await replaceFile(checked, JSON.stringify(mark));
+    await replaceFile(checked, JSON.stringify(mark), { sync: false });
   } catch {
     // a cache that may only be read
   }

@@ -3,8 +3,9 @@
  * What lies in the cache already, whoever put it there. No request is ever made here.
  */
 
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
+import { readWords } from "../files/regular-file.ts";
 import { repoFolder, snapshotFolder } from "./layout.ts";
 import { checkRepoPath, checkRevision, isCommit } from "./names.ts";
 import type { HubSettings } from "./types.ts";
@@ -29,7 +30,7 @@ export function findCached(settings: HubSettings, repo: string, revision: string
 export function findCachedCommit(settings: HubSettings, repo: string, revision: string): string | undefined {
   checkRevision(revision);
   if (isCommit(revision)) return revision;
-  const text = readText(join(repoFolder(settings, repo), "refs", ...revision.split("/")))?.trim() ?? "";
+  const text = readWords(join(repoFolder(settings, repo), "refs", ...revision.split("/")))?.trim() ?? "";
   return isCommit(text) ? text : undefined;
 }
 
@@ -38,13 +39,5 @@ function isFile(path: string): boolean {
     return statSync(path).isFile();
   } catch {
     return false; // absent, or a link whose blob is gone
-  }
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
   }
 }

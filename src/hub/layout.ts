@@ -105,7 +105,7 @@ export async function writeRef(settings: HubSettings, repo: string, revision: st
   await removeLeftDrafts(drafts);
   const draft = join(drafts, `ref-${process.pid}-${randomUUID()}.tmp`);
   await mkdir(dirname(path), { recursive: true });
-  await replaceFile(path, commit, draft);
+  await replaceFile(path, commit, { draft });
 }
 
 /** Of processes that were killed while they wrote one. */

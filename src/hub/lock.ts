@@ -10,9 +10,10 @@
 
 import { randomUUID } from "node:crypto";
 import { readFileSync, readlinkSync, statSync } from "node:fs";
-import { mkdir, readFile, rename, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, utimes, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { HubError } from "../errors.ts";
+import { readWords } from "../files/regular-file.ts";
 import { pause } from "./retry.ts";
 
 const touchMs = 5_000;
@@ -40,21 +41,24 @@ export interface LockOptions {
  */
 export async function withLock<T>(path: string, options: LockOptions, run: () => Promise<T>): Promise<T> {
   const owner = JSON.stringify({ nonce: randomUUID(), pid: process.pid, place: place() });
-  await acquire(path, owner, options);
-  held.add(owner);
-  const timer = setInterval(() => void touch(path), touchMs).unref();
+  held.add(owner); // before the file is there: others of this process must not take it for a dead one's
   try {
-    return await run();
+    await acquire(path, owner, options);
+    const timer = setInterval(() => void touch(path), touchMs).unref();
+    try {
+      return await run();
+    } finally {
+      clearInterval(timer);
+      await release(path, owner);
+    }
   } finally {
-    clearInterval(timer);
     held.delete(owner);
-    await release(path, owner);
   }
 }
 
 /** Does a living process hold it? */
 export async function isLocked(path: string): Promise<boolean> {
-  const text = await readFile(path, "utf8").catch(() => undefined);
+  const text = readWords(path);
   return text !== undefined && !isAbandoned(path, text);
 }
 
@@ -82,7 +86,7 @@ async function tryAcquire(path: string, owner: string): Promise<boolean> {
       return false; // the next round tries again
     }
   }
-  const found = await readFile(path, "utf8").catch(() => undefined);
+  const found = readWords(path);
   return found !== undefined && isAbandoned(path, found) && takeOver(path, owner);
 }
 
@@ -96,11 +100,11 @@ async function takeOver(path: string, owner: string): Promise<boolean> {
     await rm(draft, { force: true });
   }
   await pause(settleMs);
-  return (await readFile(path, "utf8").catch(() => "")) === owner;
+  return readWords(path) === owner;
 }
 
 async function release(path: string, owner: string): Promise<void> {
-  const found = await readFile(path, "utf8").catch(() => undefined);
+  const found = readWords(path);
   if (found === owner) await rm(path, { force: true });
 }
 

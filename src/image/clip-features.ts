@@ -8,6 +8,7 @@
 import { z } from "zod";
 import { CheckpointError, ShapeError } from "../errors.ts";
 import { type Tensor, tensor } from "../math/tensor.ts";
+import { printable } from "../text.ts";
 import type { Pixels, RgbImage } from "./pixels.ts";
 import { tensorFromPixels } from "./preprocess.ts";
 import { resizePil } from "./resize-pil.ts";
@@ -53,7 +54,7 @@ export function parseClipFeatureConfig(json: unknown): ClipFeatureConfig {
   const parsed = preprocessorConfig.safeParse(json);
   if (!parsed.success) {
     throw new CheckpointError(
-      `The safety checker's preprocessor_config.json is not understood: ${z.prettifyError(parsed.error)}`,
+      `The safety checker's preprocessor_config.json is not understood: ${printable(z.prettifyError(parsed.error).replace(/\s+/gu, " "), 200)}`,
     );
   }
   const { size, crop_size, rescale_factor, image_mean, image_std } = parsed.data;
@@ -69,6 +70,16 @@ export function parseClipFeatureConfig(json: unknown): ClipFeatureConfig {
     imageStd: image_std,
   };
 }
+
+/** CLIPImageProcessor's own, for checkpoints that were saved without a feature_extractor. */
+export const defaultClipFeatureConfig: ClipFeatureConfig = {
+  shortestEdge: 224,
+  cropHeight: 224,
+  cropWidth: 224,
+  rescaleFactor: 1 / 255,
+  imageMean: [0.48145466, 0.4578275, 0.40821073],
+  imageStd: [0.26862954, 0.26130258, 0.27577711],
+};
 
 /**
  * @returns pixel_values (1, 3, cropHeight, cropWidth), (colour - mean) / std.

@@ -13,7 +13,7 @@ import type { LowMemory, PlacedRun, Stage } from "../plan/plan.ts";
 import type { WeightTable } from "../weights/checkpoint.ts";
 import { type Limits, type NetworkNeed, type StageNeed, judge } from "./budget.ts";
 import { predictNetwork } from "./predict-network.ts";
-import type { ExecutionProvider } from "../onnx/lower/provider-names.ts";
+import { CPU, type ExecutionProvider } from "../onnx/lower/provider-names.ts";
 
 /** Sizes of tiles to try, largest first. */
 const TILE_BYTES = [2 ** 26, 2 ** 24];
@@ -28,7 +28,7 @@ export async function predictStages(run: PlacedRun, limits: Limits): Promise<Sta
 }
 
 async function predictStage(run: PlacedRun, stage: Stage, limits: Limits): Promise<StageNeed> {
-  const provider = run.gpuStages[stage.name] ?? "cpu";
+  const provider = run.gpuStages[stage.name] ?? CPU;
   const networks: NetworkNeed[] = [];
   let lowMemory: LowMemory = {};
   for (const network of await stageNetworks(run, stage)) {

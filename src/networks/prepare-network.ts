@@ -14,7 +14,7 @@ import type { WeightTable } from "../weights/checkpoint.ts";
 import { hasBlocks } from "../weights/find-weight.ts";
 import type { NetworkDescription } from "./description.ts";
 import { microBatchOf } from "./micro-batches.ts";
-import type { ExecutionProvider } from "../onnx/lower/provider-names.ts";
+import { CPU, type ExecutionProvider } from "../onnx/lower/provider-names.ts";
 
 export interface PreparedNetwork {
   readonly name: string;
@@ -58,7 +58,7 @@ export function prepareNetwork(
     microBatches,
     tiled,
     // Where samples take turns the GPU is full: what is computed once is computed on the CPU, and its weights stay there.
-    ...(parts ? { parts: { ...parts, onceProvider: microBatches > 1 ? "cpu" : provider } } : {}),
+    ...(parts ? { parts: { ...parts, onceProvider: microBatches > 1 ? CPU : provider } } : {}),
     keepBuffers: tiled || varying !== undefined,
   };
 }

@@ -218,7 +218,7 @@ const groupNorm: Rule = (inputs, attributes) => {
   if (x.shape.length < 3 || channels % intOf(attributes, "groups") !== 0) {
     throw new ShapeError(`${show(x.shape)} does not split into ${intOf(attributes, "groups")} groups of channels`);
   }
-  expectShape(weight, [channels], [batch, channels]);
+  expectShape(weight, [channels], [batch, channels], [batch, 1, 1, channels]);
   expectShape(bias, weight.shape);
   return { dtype: x.dtype, shape: x.shape };
 };

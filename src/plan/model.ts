@@ -34,6 +34,8 @@ export interface Model {
   readonly isOwn: boolean;
   /** Folders laid out as the Hub repositories of the stages. They need not exist. */
   readonly checkpoints: Readonly<Record<RepositoryKey, string>>;
+  /** The one whose T5 encodes prompts: the first stage's, unless that has none of its own. */
+  readonly text: string;
   readonly defaults: CascadeDefaults;
 }
 

@@ -11,7 +11,7 @@ import { type SchedulerFile, parseSchedulerConfig } from "../schedulers/config.t
 import { readJson } from "../weights/file.ts";
 import type { Model } from "./model.ts";
 import { type StageGrid, readStageGrid } from "./stage-size.ts";
-import { type DiffusionDescription, type Side, diffusionUntil, stageOfKind } from "./stages.ts";
+import { type DiffusionDescription, type Side, diffusionUntil } from "./stages.ts";
 
 export interface DiffusionCheckpoint {
   readonly stage: DiffusionDescription;
@@ -34,9 +34,8 @@ export interface Checkpoints {
 }
 
 /** @throws {CheckpointError} a checkpoint is missing, or a config of it is missing or not understood. */
-export async function readCheckpoints({ checkpoints }: Model, until: Side): Promise<Checkpoints> {
+export async function readCheckpoints({ checkpoints, text }: Model, until: Side): Promise<Checkpoints> {
   const stages = diffusionUntil(until);
-  const text = checkpoints[stageOfKind("text").repository];
   const folders = [...new Set([text, ...stages.map(({ repository }) => checkpoints[repository])])];
   folders.forEach(checkFolder);
   const diffusion = await Promise.all(stages.map((stage) => readDiffusion(stage, checkpoints[stage.repository])));

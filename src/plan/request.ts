@@ -41,6 +41,8 @@ export type MaskShape = z.infer<typeof maskShape>;
 export const maskRequest = z.strictObject({
   /** Path of an image: white is repainted. */
   file: z.string().exactOptional(),
+  /** Take it from the file's alpha channel: what is transparent or what is opaque, or whichever seems meant. */
+  fromAlpha: z.enum(["auto", "transparent", "opaque"]).exactOptional(),
   shapes: z.array(maskShape),
   invert: z.boolean(),
 });
@@ -68,6 +70,8 @@ export const requestSchema = z.strictObject({
   model: z.string().min(1),
   /** Other checkpoints for single stages: a folder, or `organisation/name[@revision]` of the Hub. */
   stageModels: z.partialRecord(z.enum(diffusionNames), z.string()),
+  /** A checkpoint, as `stageModels` has them, whose T5 encodes prompts. */
+  textEncoderModel: z.string().exactOptional(),
   variant: z.enum(variants).exactOptional(),
   until: z.literal(sides as [Side, ...Side[]]),
   start: startImage.exactOptional(),

@@ -4,10 +4,9 @@
  * checkpoints read, start images looked at, the stages planned and their files checked, then placed on a device and fitted into memory, in this order.
  */
 
-import { join } from "node:path";
+import { textEncoderCache, unetCache } from "../catalog/derived-caches.ts";
 import { UsageError } from "../errors.ts";
 import { inspectImage } from "../executor/inspect-image.ts";
-import { cacheFolder } from "../machine/folders.ts";
 import { readHardware } from "../machine/hardware.ts";
 import { providers } from "../onnx/lower/providers.ts";
 import { makePlan } from "../plan/make-plan.ts";
@@ -18,6 +17,7 @@ import { type Checkpoints, readCheckpoints } from "../plan/read-checkpoints.ts";
 import type { Request } from "../plan/request.ts";
 import type { Size } from "../plan/stage-size.ts";
 import { checkFiles } from "./check-files.ts";
+import { checkPromptLength } from "../tokenizers/prompt-length.ts";
 import { chooseProvider } from "./choose-provider.ts";
 import { findRequestedModel } from "./find-requested-model.ts";
 import { type FittedPlan, fitMemory } from "./fit-memory.ts";
@@ -39,6 +39,7 @@ export interface CompletePlan extends FittedPlan {
  * @throws {IfGenError} PROVIDER: the execution provider that is named does not work here.
  */
 export async function completePlans(requests: readonly Request[], settings: RunSettings): Promise<CompletePlan[]> {
+  for (const { prompt, negativePrompt } of requests) [prompt, negativePrompt].forEach(checkPromptLength);
   const numbered = requests.map((request, job) => ({ request, job }));
   const plans: CompletePlan[] = [];
   for (const group of groupBy(numbered, ({ request }) => settingsKey(request))) {
@@ -122,11 +123,8 @@ function smallerWeights({ textEncoderBits, textEncoderActivations, unetBits }: R
   if (textEncoderBits === 4 && activations === "int8") {
     throw new UsageError("--text-encoder-activations int8 goes with --text-encoder-bits 8; leave one of them out.");
   }
-  const folder = cacheFolder();
   return {
-    ...(changesText
-      ? { textEncoder: { bits: textEncoderBits ?? 8, cache: join(folder, "text-encoder"), activations } }
-      : {}),
-    ...(unetBits ? { unet: { bits: unetBits, cache: join(folder, "unet") } } : {}),
+    ...(changesText ? { textEncoder: { bits: textEncoderBits ?? 8, cache: textEncoderCache(), activations } } : {}),
+    ...(unetBits ? { unet: { bits: unetBits, cache: unetCache() } } : {}),
   };
 }

@@ -15,7 +15,7 @@ import type { RunSettings } from "./settings.ts";
  * @throws {HubError} it is not here and cannot be fetched, or `download` is false.
  */
 export function findRequestedModel(
-  { model, stageModels, variant, until }: Request,
+  { model, stageModels, textEncoderModel, variant, until }: Request,
   { modelsFile, token, download, signal, onEvent }: RunSettings,
 ): Promise<Model> {
   const { manifest, environment, settings } = readHubContext(modelsFile, token);
@@ -25,7 +25,13 @@ export function findRequestedModel(
     return folder === undefined ? [] : [[describeDiffusion(name).repository, folder]];
   });
   return findModel(
-    { model, stages: Object.fromEntries(replaced), ...(variant ? { variant } : {}), until },
+    {
+      model,
+      stages: Object.fromEntries(replaced),
+      ...(textEncoderModel === undefined ? {} : { text: textEncoderModel }),
+      ...(variant ? { variant } : {}),
+      until,
+    },
     {
       manifest,
       settings,

@@ -46,6 +46,8 @@ export interface JobOptions extends StageOptions {
   readonly numImages?: number;
   /** A name of models.json, or a folder with if-i, if-ii and x4-upscaler. @default "demo" */
   readonly model?: string;
+  /** A folder or repository whose T5 encodes prompts. @default stage 1's or, where that has none, the model's */
+  readonly textEncoderModel?: string;
   /** Which weight files. @default the smallest that each network has */
   readonly variant?: "fp32" | "fp16" | "8bit";
   /** Stop after the stage of so many pixels. @default 1024 */
@@ -84,6 +86,8 @@ export interface MaskOptions {
   /** Rectangles in pixels of the image. */
   readonly maskRect?: readonly Omit<MaskShape, "kind">[];
   readonly maskEllipse?: readonly Omit<MaskShape, "kind">[];
+  /** Take the mask from the alpha channel of `mask` or, without one, of the image. @default from the brightness */
+  readonly maskFromAlpha?: "auto" | "transparent" | "opaque";
   /** Repaint all but the mask. @default false */
   readonly invertMask?: boolean;
   /** Put the original's untouched pixels back over the result. @default true */
@@ -116,6 +120,7 @@ export const jobOptionsSchema = z.strictObject({
   seed: shape.seed.optional(),
   numImages: shape.numImages.optional(),
   model: shape.model.optional(),
+  textEncoderModel: z.string().min(1).optional(),
   variant: z.optional(z.enum(["fp32", "fp16", "8bit"])),
   until: shape.until.optional(),
   cleanCaption: shape.cleanCaption.optional(),
@@ -133,6 +138,7 @@ export const jobOptionsSchema = z.strictObject({
   mask: z.string().min(1).optional(),
   maskRect: z.array(box).optional(),
   maskEllipse: z.array(box).optional(),
+  maskFromAlpha: z.enum(["auto", "transparent", "opaque"]).optional(),
   invertMask: z.boolean().optional(),
   pasteBack: z.boolean().optional(),
   ...stageShape,
@@ -149,7 +155,17 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
   const options = parsed.data as z.infer<typeof jobOptionsSchema> & Readonly<Record<string, unknown>>;
   const start = startOf(command, options);
   const { prompt, variant, safety, threads, deviceId, textEncoderBits, textEncoderActivations, unetBits } = options;
-  const chosen = { variant, safety, threads, deviceId, textEncoderBits, textEncoderActivations, unetBits };
+  const { textEncoderModel } = options;
+  const chosen = {
+    textEncoderModel,
+    variant,
+    safety,
+    threads,
+    deviceId,
+    textEncoderBits,
+    textEncoderActivations,
+    unetBits,
+  };
   return {
     command,
     prompt,
@@ -190,35 +206,35 @@ function stageOf(
 }
 
 function startOf(command: CommandName, options: z.infer<typeof jobOptionsSchema>): StartImage | undefined {
-  const { image, strength, mask, maskRect, maskEllipse, invertMask, pasteBack } = options;
+  const { image, strength, mask, maskRect, maskEllipse, maskFromAlpha, invertMask, pasteBack } = options;
+  const ofMask = { mask, maskRect, maskEllipse, maskFromAlpha, invertMask, pasteBack };
   if (command === "txt2img") {
-    const [stray] = Object.keys(withoutAbsent({ image, strength, mask, maskRect, maskEllipse, invertMask, pasteBack }));
+    const [stray] = Object.keys(withoutAbsent({ image, strength, ...ofMask }));
     if (stray === undefined) return undefined;
     throw new UsageError(`txt2img starts from no image: ${stray} goes with img2img and inpaint.`);
   }
   if (image === undefined) throw new UsageError("no image is given; name one with --image, e.g. --image car.jpg.");
   if (command === "img2img") {
-    const [stray] = Object.keys(withoutAbsent({ mask, maskRect, maskEllipse, invertMask, pasteBack }));
+    const [stray] = Object.keys(withoutAbsent(ofMask));
     if (stray === undefined) return { image, pasteBack: false };
     throw new UsageError(`img2img repaints the whole image: ${stray} goes with inpaint.`);
   }
   return { image, mask: maskOf(options), pasteBack: pasteBack ?? true };
 }
 
-function maskOf({
-  mask,
-  maskRect = [],
-  maskEllipse = [],
-  invertMask = false,
-}: z.infer<typeof jobOptionsSchema>): MaskRequest {
+function maskOf(options: z.infer<typeof jobOptionsSchema>): MaskRequest {
+  const { image, mask, maskRect = [], maskEllipse = [], maskFromAlpha: fromAlpha, invertMask = false } = options;
   const shapes: MaskShape[] = [
     ...maskRect.map((rectangle) => ({ kind: "rectangle" as const, ...rectangle })),
     ...maskEllipse.map((ellipse) => ({ kind: "ellipse" as const, ...ellipse })),
   ];
-  if (mask === undefined && shapes.length === 0) {
-    throw new UsageError("nothing says what to repaint; give --mask, --mask-rect or --mask-ellipse.");
+  const file = mask ?? (fromAlpha ? image : undefined); // a hole in the image itself
+  if (file === undefined && shapes.length === 0) {
+    throw new UsageError(
+      "nothing says what to repaint; give --mask, --mask-rect, --mask-ellipse or --mask-from-alpha.",
+    );
   }
-  return { ...(mask === undefined ? {} : { file: mask }), shapes, invert: invertMask };
+  return { ...(file === undefined ? {} : { file }), ...(fromAlpha ? { fromAlpha } : {}), shapes, invert: invertMask };
 }
 
 function describeIssue(issue: z.core.$ZodIssue | undefined): string {

@@ -6,6 +6,7 @@
  */
 
 import { UsageError } from "../errors.ts";
+import { quote } from "../text.ts";
 import { characterOfReference, parseReference } from "./html-entities.ts";
 import { htmlEntities } from "./html-entity-table.ts";
 import { pythonMatchAt, pythonRegExp, pythonStrip } from "./python-text.ts";
@@ -176,7 +177,9 @@ class HtmlParser {
     const kind = name?.[1]?.toLowerCase() ?? "";
     if (!sections.has(kind) && !officeSections.has(kind)) {
       const found = text.slice(start, start + 20);
-      throw new UsageError(`The text cannot be cleaned: "${found}" opens a section HTML does not know; remove it.`);
+      throw new UsageError(
+        `The text cannot be cleaned: ${quote(found)} opens a section HTML does not know; remove it.`,
+      );
     }
     const end = search(sections.has(kind) ? sectionEnd : officeSectionEnd, text, start + 3);
     if (end === null) return incomplete;

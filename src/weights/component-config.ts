@@ -34,12 +34,32 @@ export async function readComponentConfig<S extends ConfigSchema>(
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw new CheckpointError(`${path} is not a JSON object of settings.`);
   }
+  checkQuantization(path, (json as Readonly<Record<string, unknown>>)[quantizationKey]);
   const isIgnored = (key: string) =>
-    !Object.hasOwn(schema.shape, key) && (key.startsWith("_") || harmless.includes(key));
+    !Object.hasOwn(schema.shape, key) && (key.startsWith("_") || key === quantizationKey || harmless.includes(key));
   const settings = Object.fromEntries(Object.entries(json).filter(([key]) => !isIgnored(key)));
   const result = schema.safeParse(settings);
   if (!result.success) throw configError(path, result.error, settings);
   return result.data;
+}
+
+const quantizationKey = "quantization_config";
+
+/** What transformers adds when it saves quantised weights. Of bitsandbytes' layouts the 8-bit one is read (weights/checkpoint). */
+const readable = z.looseObject({
+  quant_method: z.literal("bitsandbytes").default("bitsandbytes"),
+  load_in_8bit: z.literal(true),
+  load_in_4bit: z.literal(false).default(false),
+});
+
+function checkQuantization(path: string, settings: unknown): void {
+  if (settings === undefined || settings === null || readable.safeParse(settings).success) return;
+  const { quant_method: method } = settings as { quant_method?: unknown };
+  const by = typeof method === "string" ? ` by ${printable(method)}` : "";
+  throw new CheckpointError(
+    `${path} says that the weights are quantised${by} in a layout that if-gen does not read; it reads bitsandbytes' 8 bits ` +
+      "(load_in_8bit), fp16 and fp32.",
+  );
 }
 
 function configError(path: string, error: z.ZodError, settings: unknown): CheckpointError {

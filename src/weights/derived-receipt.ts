@@ -107,5 +107,5 @@ async function rememberMarks(folder: string, names: readonly string[]): Promise<
   const known = await readMarks(folder);
   const marks = await Promise.all(names.map(async (name) => [name, await readFileMark(join(folder, name))] as const));
   if (marks.every(([name, mark]) => isSameMark(mark, known[name]))) return;
-  await replaceFile(join(folder, marksFile), JSON.stringify(Object.fromEntries(marks)));
+  await replaceFile(join(folder, marksFile), JSON.stringify(Object.fromEntries(marks)), { sync: false });
 }

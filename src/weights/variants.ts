@@ -6,14 +6,17 @@
  *   fp16  model.fp16.safetensors   or  model.fp16-00001-of-00002.safetensors, ... + model.safetensors.index.fp16.json
  *   8bit  model.8bit.safetensors   likewise
  *
+ *         model.bf16.safetensors   where it is alone: half precision too, read as what it holds
+ *
  * diffusers' networks say `diffusion_pytorch_model` for `model`; `model.fp16.safetensors.index.json` also occurs.
  * Source: transformers and diffusers, `_add_variant`.
  */
 
 import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { CheckpointError } from "../errors.ts";
 import { reasonOf } from "../files/regular-file.ts";
+import { quote } from "../text.ts";
 import { readShardIndex, shardFiles } from "./shard-index.ts";
 
 /** "fp32" is the file without a suffix, whatever types it holds. */
@@ -90,11 +93,13 @@ export async function chooseSource(folder: string, wanted?: Variant): Promise<We
  */
 async function findSources(folder: string): Promise<WeightSource[]> {
   const names = new Set(await readFolder(folder));
-  return bySize.flatMap((variant) => {
-    const candidates = stems.flatMap((stem) => sourceNames(stem, suffixes[variant]));
+  const find = (variant: Variant, suffix: string): WeightSource[] => {
+    const candidates = stems.flatMap((stem) => sourceNames(stem, suffix));
     const found = candidates.find(({ name }) => names.has(name));
     return found === undefined ? [] : [{ variant, kind: found.kind, path: join(folder, found.name) }];
-  });
+  };
+  const sources = bySize.flatMap((variant) => find(variant, suffixes[variant]));
+  return sources.length > 0 ? sources : find("fp16", ".bf16");
 }
 
 /** Are all its files there? Does not open weights. */
@@ -111,6 +116,8 @@ async function isComplete({ kind, path }: WeightSource): Promise<boolean> {
 /** @returns the error for a folder without any weights: names what lies there instead. */
 async function noWeights(folder: string): Promise<CheckpointError> {
   const names = await readFolder(folder);
+  const adapter = adapterIn(names);
+  if (adapter !== undefined) return adapterError(folder, adapter);
   const shard = names.find((name) => /-\d{5}-of-\d{5}.*\.safetensors$/.test(name));
   if (shard !== undefined) {
     return new CheckpointError(`${folder} has shards such as ${shard} but not their .index.json; download it too.`);
@@ -121,8 +128,21 @@ async function noWeights(folder: string): Promise<CheckpointError> {
       `${folder} has weights only as ${pickled}, but if-gen needs .safetensors; download or convert them.`,
     );
   }
-  return new CheckpointError(`${folder} has no weights such as model.safetensors; download it again.`);
+  const other = names.find((name) => name.endsWith(".safetensors"));
+  const instead = other === undefined ? "" : ` (${quote(other)} is a name that no network's weights have)`;
+  return new CheckpointError(`${folder} has no weights such as model.safetensors${instead}; download it again.`);
 }
+
+/** What diffusers and peft save of a LoRA: changes to a network, not the network. */
+const adapterFiles = ["pytorch_lora_weights.safetensors", "adapter_config.json", "adapter_model.safetensors"];
+
+const adapterIn = (names: readonly string[]): string | undefined => adapterFiles.find((name) => names.includes(name));
+
+const adapterError = (folder: string, file: string): CheckpointError =>
+  new CheckpointError(
+    `${folder} holds a LoRA (${file}): changes to a network, not the network, which if-gen does not load; merge it into its ` +
+      "checkpoint with diffusers (load_lora_weights, fuse_lora, save_pretrained) and give that folder.",
+  );
 
 function sourceNames(stem: string, suffix: string): { kind: WeightSource["kind"]; name: string }[] {
   return [
@@ -136,6 +156,9 @@ async function readFolder(folder: string): Promise<string[]> {
   try {
     return (await readdir(folder)).sort();
   } catch (cause) {
+    const beside = await readdir(dirname(folder)).catch(() => []);
+    const adapter = adapterIn(beside);
+    if (adapter !== undefined) throw adapterError(dirname(folder), adapter);
     throw new CheckpointError(`The folder ${folder} cannot be read (${reasonOf(cause)}).`, { cause });
   }
 }

@@ -10,10 +10,10 @@ vi.mock("node:fs/promises", async (original) => {
   const real = await original<typeof import("node:fs/promises")>();
   return {
     ...real,
-    async writeFile(...[path, content, options]: Parameters<typeof real.writeFile>) {
-      if (!disk.isFull) return real.writeFile(path, content, options);
-      await real.writeFile(path, "", options);
-      return real.writeFile("/dev/full", content);
+    async open(...[path, ...rest]: Parameters<typeof real.open>) {
+      const handle = await real.open(path, ...rest);
+      if (disk.isFull) handle.writeFile = () => real.writeFile("/dev/full", "x");
+      return handle;
     },
   };
 });

@@ -34,7 +34,7 @@ describe("parseJson", () => {
 
   test.each([
     ["nothing", "", /x\.json is not valid JSON/],
-    ["an escape sequence", '{"\u001b]0;x\u0007', new RegExp(`^(?!.*${"\\u001b"}).*is not valid JSON`)],
+    ["a word", '{"a": \u001b]0;x}', /not valid JSON \(.*\\u\{1b\}/],
     ["a hundred thousand brackets", "[".repeat(100_000), /nests JSON more than 32 deep/],
     ["four million values", `[${"1,".repeat(1_900_000)}1]`, /list of more than 100000 elements/],
     ["text that is not UTF-8", "\ud800", /./],

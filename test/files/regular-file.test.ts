@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { CheckpointError } from "../../src/errors.ts";
-import { readWhole } from "../../src/files/regular-file.ts";
+import { readWhole, readWords } from "../../src/files/regular-file.ts";
 import { createT5Tokenizer } from "../../src/tokenizers/t5-tokenizer.ts";
 import { tokenizerFolder } from "../tokenizers/tokenizer-folder.ts";
 
@@ -40,6 +40,15 @@ describe.skipIf(process.platform === "win32")("is refused without waiting:", () 
     const reading = readWhole(path(), 2, CheckpointError);
     await expect(reading).rejects.toThrow(CheckpointError);
     await expect(reading).rejects.toThrow(message);
+  });
+
+  test("words of what is no small regular file are none", () => {
+    const path = (name: string): string => join(folder, name);
+    expect(readWords(path("a"))).toBe("abc");
+    expect(["pipe", "zero", "gone", "loop", "x\u0000", "."].map((name) => readWords(path(name)))).toEqual(
+      Array.from({ length: 6 }, () => undefined),
+    );
+    expect(readWords(path("a"), 2)).toBeUndefined();
   });
 
   test("a tokenizer whose spiece.model is a pipe", async () => {

@@ -40,7 +40,7 @@ test("one after the other, also within a process; the file is gone afterwards", 
     inside--;
   };
   const onWait = (): void => void waits++;
-  await Promise.all(Array.from({ length: 4 }, () => withLock(path, { ...options, onWait }, run)));
+  await Promise.all(Array.from({ length: 4 }, () => withLock(path, { ...options, lockMs: 5_000, onWait }, run)));
   expect([most, waits]).toEqual([1, 3]);
   expect(existsSync(path)).toBe(false);
 });

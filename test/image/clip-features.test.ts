@@ -1,6 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { CheckpointError } from "../../src/errors.ts";
-import { extractClipFeatures, parseClipFeatureConfig } from "../../src/image/clip-features.ts";
+import {
+  defaultClipFeatureConfig,
+  extractClipFeatures,
+  parseClipFeatureConfig,
+} from "../../src/image/clip-features.ts";
 import { cases, expectedTensor, golden, largestDifference, pictureOf } from "./golden-image.ts";
 
 /** As the checkpoints of IF carry it, but for the sizes. */
@@ -29,6 +33,10 @@ test.each(cases(golden.features))("$key", async ({ key, picture, extractor, shap
     fround(fround(byte / 255) - fround(config.imageMean[channel]!)) / fround(config.imageStd[channel]!);
   expect(result.shape).toEqual(shape);
   expect(largestDifference(result.data, expectedTensor(key, scale).data)).toBeLessThanOrEqual(1e-6);
+});
+
+test("a checkpoint without a feature_extractor has the published one's settings", () => {
+  expect(defaultClipFeatureConfig).toEqual(parseClipFeatureConfig(preprocessorConfig(224)));
 });
 
 describe("preprocessor_config.json", () => {

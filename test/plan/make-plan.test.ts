@@ -16,6 +16,7 @@ const folder = (name: string): string => goldenPath("checkpoints", name);
 const model: Model = {
   name: "tiny",
   isOwn: false,
+  text: folder("if-i"),
   checkpoints: { stage1: folder("if-i"), stage2: folder("if-ii"), stage3: folder("x4-upscaler") },
   defaults: {
     stage1: { timesteps: "fast27", guidance: 7 },

@@ -52,6 +52,28 @@ describe("readComponentConfig", () => {
     await expect(reading).rejects.toThrow(message);
   });
 
+  test("takes bitsandbytes' 8 bits, which transformers writes into the config", async () => {
+    const quantization = {
+      quant_method: "bitsandbytes",
+      load_in_8bit: true,
+      load_in_4bit: false,
+      llm_int8_threshold: 6,
+    };
+    const config = await read(JSON.stringify({ sample_size: 64, quantization_config: quantization }));
+    expect(config).not.toHaveProperty("quantization_config");
+  });
+
+  test.each([
+    [
+      { quant_method: "bitsandbytes", load_in_8bit: false, load_in_4bit: true },
+      /quantised by bitsandbytes in a layout/,
+    ],
+    [{ quant_method: "gptq\u001b", bits: 4 }, /quantised by gptq\\u\{1b\} in a layout/],
+    ["yes", /quantised in a layout/],
+  ])("refuses weights quantised as %j says", async (quantization, message) => {
+    await expect(read(JSON.stringify({ sample_size: 64, quantization_config: quantization }))).rejects.toThrow(message);
+  });
+
   test("says that the file is missing", async () => {
     const path = await temporaryFile("other.json", "{}");
     await expect(readComponentConfig(dirname(path), schema)).rejects.toThrow(

@@ -5,7 +5,8 @@ import { CheckpointError } from "../../src/errors.ts";
 import { openWeights } from "../../src/weights/checkpoint.ts";
 import { listVariants, resolveVariant } from "../../src/weights/variants.ts";
 import { goldenPath } from "../golden.ts";
-import { temporaryFolder } from "./files.ts";
+import { readWeight } from "../../src/weights/find-weight.ts";
+import { safetensorsBytes, temporaryFolder } from "./files.ts";
 
 async function folderWith(...names: string[]): Promise<string> {
   const folder = await temporaryFolder();
@@ -35,7 +36,7 @@ describe("listVariants", () => {
 
   test("leaves out what is not complete, and other files", async () => {
     expect(await listVariants(await halfDownloaded("diffusion_pytorch_model.safetensors"))).toEqual(["fp32"]);
-    expect(await listVariants(await folderWith("pytorch_model.bin", "model.bf16.safetensors"))).toEqual([]);
+    expect(await listVariants(await folderWith("pytorch_model.bin", "model.non_ema.safetensors"))).toEqual([]);
     expect(await listVariants(await folderWith("model.safetensors.index.json"))).toEqual([]);
   });
 
@@ -91,5 +92,43 @@ describe("a folder without weights", () => {
     await expect(openWeights(folder)).rejects.toThrow(CheckpointError);
     await expect(openWeights(folder, "fp16")).rejects.toThrow(message);
     await expect(resolveVariant(folder)).rejects.toThrow(message);
+  });
+});
+
+describe("checkpoints of today", () => {
+  const bfloat16 = "diffusion_pytorch_model.bf16.safetensors";
+  const content = safetensorsBytes(
+    { a: { dtype: "BF16", shape: [2], data_offsets: [0, 4] } },
+    Uint8Array.of(0x80, 0x3f, 0, 0xc0),
+  );
+
+  test("bf16 alone is found, and read as what it holds", async () => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, bfloat16), content);
+    expect(await listVariants(folder)).toEqual(["fp16"]);
+    expect([...(await readWeight(await openWeights(folder), "a", [2]))]).toEqual([1, -2]);
+  });
+
+  test("bf16 beside other weights is not taken in their place", async () => {
+    const folder = await folderWith("diffusion_pytorch_model.safetensors");
+    await writeFile(join(folder, bfloat16), content);
+    expect(await listVariants(folder)).toEqual(["fp32"]);
+  });
+
+  test.each([
+    ["pytorch_lora_weights.safetensors", (folder: string) => folder],
+    ["adapter_config.json", (folder: string) => folder],
+    ["pytorch_lora_weights.safetensors", (folder: string) => join(folder, "unet")], // a folder given as a stage's
+  ])("a LoRA (%s) is named", async (name, asked) => {
+    const folder = await folderWith(name);
+    const opening = openWeights(asked(folder));
+    await expect(opening).rejects.toThrow(CheckpointError);
+    await expect(opening).rejects.toThrow(/holds a LoRA \(.*fuse_lora/);
+  });
+
+  test("other weights are named", async () => {
+    await expect(openWeights(await folderWith("model.non_ema.safetensors"))).rejects.toThrow(
+      /"model\.non_ema\.safetensors" is a name/,
+    );
   });
 });

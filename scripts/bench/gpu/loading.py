@@ -1,6 +1,6 @@
 """How fast a UNet's weights reach the card, against dd of the same file: cold (page cache dropped, root only) and warm.
 
-    python loading.py UNET_FOLDER --measure "node build/scripts/measure-gpu.js" [--side 64] [--rounds 2] [--json OUT.json]
+    python loading.py UNET_FOLDER --measure "node build/scripts/measure/gpu.js" [--side 64] [--rounds 2] [--json OUT.json]
 
 Seconds of loading: building and lowering the graph and making the session, as measure-gpu says; the first step is given
 too, since a card may still be receiving when the session is there. GB are 10^9 bytes.

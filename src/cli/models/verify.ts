@@ -3,6 +3,7 @@
  * `if-gen models verify NAME`: every byte read again and compared with the hashes the Hub gave.
  */
 
+import { verifyDerived } from "../../catalog/derived-caches.ts";
 import { CheckpointError, HubError } from "../../errors.ts";
 import type { HubSettings, RepoFile } from "../../hub/types.ts";
 import { removeFile, verifyFiles } from "../../hub/verify-files.ts";
@@ -43,8 +44,10 @@ export async function verifyModel(name: string, options: VerifyOptions): Promise
   for (const [stage, source] of sources) {
     if (source.kind === "folder") continue;
     const located = await locateStage(settings, pins, stage, source);
-    if (located) checked.push(await verifyRepo(settings, source, located, pins, options));
-    else absent.push(source.repo);
+    if (located) {
+      checked.push(await verifyRepo(settings, source, located, pins, options));
+      await verifyMadeSmaller(located.folder);
+    } else absent.push(source.repo);
   }
   if (sources.every(([, { kind }]) => kind === "folder")) {
     throw new CheckpointError(
@@ -62,6 +65,14 @@ export async function verifyModel(name: string, options: VerifyOptions): Promise
   if (absent.length > 0) {
     throw new HubError("entry-not-found", `${absent.join(" and ")}: not here; run if-gen models pull ${name} first.`);
   }
+}
+
+/** What was made of the repository's weights with fewer bits. @throws {CheckpointError} it is not what was written. */
+async function verifyMadeSmaller(folder: string): Promise<void> {
+  const damaged = (await verifyDerived(folder)).filter(({ ok }) => !ok);
+  if (damaged.length === 0) return;
+  const names = damaged.map(({ name }) => name).join(" ");
+  throw new CheckpointError(`weights made of ${folder} with fewer bits are damaged; if-gen cache rm ${names}`);
 }
 
 async function verifyRepo(

@@ -128,7 +128,7 @@ function unpackMatrix(g: GraphBuilder, { value, scales }: BlockWeight, type: Com
   const [rows = 0, blocks = 0, bytes = 0] = value.shape;
   if (bytes !== BLOCK) {
     throw new CheckpointError(
-      "4-bit weights are only multiplied on the processor, not by this execution provider; ask for --text-encoder-bits 8.",
+      "4-bit weights are only multiplied on the CPU, not by this execution provider; ask for --text-encoder-bits 8.",
     );
   }
   const count = rows * blocks;

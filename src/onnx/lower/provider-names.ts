@@ -5,3 +5,6 @@
 
 export const providerNames = ["cpu", "cuda", "webgpu"] as const;
 export type ExecutionProvider = (typeof providerNames)[number];
+
+/** The one that is everywhere. */
+export const CPU: ExecutionProvider = "cpu";

@@ -13,6 +13,7 @@ import { castOnce, computedIn, mixedTypes, unpackTo } from "../compute-type.ts";
 import * as decompose from "../decompositions.ts";
 import type { Lowering, Pass } from "../lower.ts";
 import type { Rewrite } from "../rewriting.ts";
+import { batchedConditioning } from "./conditioning.ts";
 import { fusePasses } from "./fuse.ts";
 import { groupNorm, groupSum } from "./group-norm.ts";
 import { averagePool, convolve, linear, linearRows, sumWithBias, upsample } from "./layers.ts";
@@ -50,7 +51,11 @@ export function cuda(type: decompose.ComputeType, choices: CudaChoices = cudaDef
   };
 }
 
-const channelsLastPasses = (choices: CudaChoices): readonly Pass[] => [channelsLastLayout, fusePasses(choices)];
+const channelsLastPasses = (choices: CudaChoices): readonly Pass[] => [
+  ...(choices.conditioning === "batched" ? [batchedConditioning] : []),
+  channelsLastLayout,
+  fusePasses(choices),
+];
 
 /** What the passes make of a network's operations. */
 const channelsLast = (type: decompose.ComputeType, choices: CudaChoices): Readonly<Record<string, Rewrite>> => ({

@@ -16,11 +16,11 @@ import * as ops from "../../ops.ts";
 import { rebuild } from "../../rebuild.ts";
 import { floatOf } from "../../shapes.ts";
 import type { Pass } from "../lower.ts";
-import { type BiasSource, FusionPlan } from "./fusion-plan.ts";
+import { type BiasSource, FusionPlan, type PlannedSum } from "./fusion-plan.ts";
 
 export interface FuseOptions {
-  /** Sums that no norm follows take the biases of what is summed. */
-  readonly biasAdd: boolean;
+  /** Sums that no norm follows take the biases of what is summed, where the feature map has so many numbers. */
+  readonly biasAddFrom: number;
 }
 
 export const fusePasses = (options: FuseOptions): Pass => ({
@@ -70,11 +70,7 @@ class FusedWriter {
   }
 
   /** The sum is the node's own value; the norm, and the SiLU behind it, are made with it. */
-  #sumAndNorm(
-    node: Node,
-    norm: Node,
-    { isRead, biases }: { readonly isRead: boolean; readonly biases: readonly BiasSource[] },
-  ): Value {
+  #sumAndNorm(node: Node, norm: Node, { isRead, biases, divisor }: PlannedSum): Value {
     const [x, skip] = this.#operands(node);
     const [weight, shift] = norm.inputs.slice(1).map((value) => this.valueOf(value!));
     const bias = this.#sumOf(biases);
@@ -87,10 +83,12 @@ class FusedWriter {
     }
     const perSample = skip.shape.join() === x.shape.join() ? skip : this.#perSample(skip, x);
     const inputs = [x, weight!, shift!, perSample, bias];
-    const normed = this.#g.op("GroupNormNhwc", inputs, this.#normAttributes(norm));
+    const epsilon = ops.float(floatOf(norm.attributes, "epsilon") * divisor ** 2);
+    const attributes = { ...this.#normAttributes(norm), epsilon };
+    const normed = this.#g.op("GroupNormNhwc", inputs, attributes);
     this.#finishNorm(norm, normed);
     if (!isRead) return normed; // nobody asks for the sum
-    return this.#g.op("SkipGroupSum", [x, perSample, bias], this.#normAttributes(norm));
+    return this.#g.op("SkipGroupSum", [x, perSample, bias], attributes);
   }
 
   /** Sum's operands, the larger one first. */

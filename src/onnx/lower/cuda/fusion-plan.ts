@@ -3,6 +3,7 @@
  * Decides which of a network's operations are taken together (onnx/lower/cuda/fuse), from who reads what.
  */
 
+import { elementCount } from "../../../math/tensor.ts";
 import type { Graph, Node, Value } from "../../graph.ts";
 import { intOf, textOf } from "../../shapes.ts";
 
@@ -10,6 +11,16 @@ import { intOf, textOf } from "../../shapes.ts";
 export interface BiasSource {
   readonly layer: Node;
   readonly bias: Value;
+}
+
+/** A sum that is made with the norm that follows, or with biases alone. */
+export interface PlannedSum {
+  readonly norm?: Node;
+  /** Is the sum read by others than that norm? */
+  readonly isRead: boolean;
+  readonly biases: readonly BiasSource[];
+  /** The sum is divided by this before the norm, which makes no difference to it but for its ε: 1 if it is not. */
+  readonly divisor: number;
 }
 
 /** Some features of a linear layer, cut out; the GELU that alone reads them. */
@@ -23,11 +34,8 @@ interface Rows {
 export class FusionPlan {
   /** SiLU that a group norm takes, by the norm. */
   readonly activations = new Map<Node, Node>();
-  /** Sums that are made with the norm that follows, or with biases alone; is the sum itself read by others than that norm? */
-  readonly sums = new Map<
-    Node,
-    { readonly norm?: Node; readonly isRead: boolean; readonly biases: readonly BiasSource[] }
-  >();
+  /** Sums that are not made alone. */
+  readonly sums = new Map<Node, PlannedSum>();
   /** Group norms that add the bias of the layer before. */
   readonly normBiases = new Map<Node, BiasSource>();
   /** Layers whose bias is added elsewhere. */
@@ -43,9 +51,16 @@ export class FusionPlan {
   readonly #producers: ReadonlyMap<string, Node>;
   readonly #readers = new Map<string, Node[]>();
   readonly #parameters: ReadonlySet<string>;
+  /** Constants that are one number. */
+  readonly #numbers: ReadonlyMap<string, number>;
 
-  constructor(graph: Graph, { biasAdd }: { biasAdd: boolean }) {
+  constructor(graph: Graph, { biasAddFrom }: { biasAddFrom: number }) {
     this.#producers = new Map(graph.nodes.map((node) => [node.output.name, node]));
+    this.#numbers = new Map(
+      graph.constants.flatMap(({ value, data }) =>
+        value.dtype === "float32" && value.shape.length === 0 ? [[value.name, Number(data[0])] as const] : [],
+      ),
+    );
     this.#parameters = new Set(graph.parameters.map(({ value }) => value.name));
     for (const node of graph.nodes) {
       for (const name of new Set(node.inputs.map((value) => value?.name))) {
@@ -60,7 +75,9 @@ export class FusionPlan {
       if (node.op === "LayerNorm") this.#planSum(node);
       if (node.op === "Slice" && !this.#planRows(node)) this.#planParts(node);
     }
-    if (biasAdd) for (const node of graph.nodes) this.#planBiasAdd(node);
+    for (const node of graph.nodes) {
+      if (elementCount(node.output.shape) >= biasAddFrom) this.#planBiasAdd(node);
+    }
   }
 
   #planGroupNorm(norm: Node): void {
@@ -76,20 +93,23 @@ export class FusionPlan {
   /** A sum before a norm whose weights are there when the sum is made. */
   #planSum(norm: Node): boolean {
     const [x, ...weights] = norm.inputs;
-    const sum = x ? this.#producers.get(x.name) : undefined;
+    const isMap = norm.op === "GroupNormNhwc";
+    const maker = x ? this.#producers.get(x.name) : undefined;
+    const divisor = isMap && maker?.op === "Div" ? this.#numbers.get(maker.inputs[1]?.name ?? "") : undefined;
+    const divided = divisor === undefined ? undefined : maker?.inputs[0];
+    const sum = divided ? this.#producers.get(divided.name) : maker;
     if (sum?.op !== "Add" || this.sums.has(sum)) return false;
     if (!weights.every((value) => value && this.#parameters.has(value.name) && value.shape.length === 1)) return false;
-    const isMap = norm.op === "GroupNormNhwc";
     if (!areAddable(sum, isMap)) return false;
-    const biases = this.#takeBiases(sum);
-    this.sums.set(sum, { norm, isRead: this.#readersOf(sum.output).length > 1, biases });
+    const isRead = divided !== undefined || this.#readersOf(sum.output).length > 1;
+    this.sums.set(sum, { norm, isRead, biases: this.#takeBiases(sum), divisor: divisor ?? 1 });
     return true;
   }
 
   #planBiasAdd(sum: Node): void {
     if (sum.op !== "Add" || this.sums.has(sum) || sum.output.shape.length !== 4 || !areAddable(sum, false)) return;
     const biases = this.#takeBiases(sum);
-    if (biases.length > 0) this.sums.set(sum, { isRead: true, biases });
+    if (biases.length > 0) this.sums.set(sum, { isRead: true, biases, divisor: 1 });
   }
 
   #takeBiases(sum: Node): BiasSource[] {

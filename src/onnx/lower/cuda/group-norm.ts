@@ -28,7 +28,7 @@ export function isSupported(channels: number, groups: number): boolean {
 interface Norm {
   /** (B, H, W, C) */
   readonly x: Value;
-  /** (C), or (B, C). */
+  /** (C), or (B, C), or (B, 1, 1, C). */
   readonly weight: Value;
   readonly shift: Value;
   /** (B, H, W, C) or (B, C), added first. */
@@ -103,8 +103,10 @@ function affine(g: GraphBuilder, norm: Norm): Value {
   }
   const plain = { weight: sharedOnes(g, [channels], "float32"), shift: sharedZeros(g, [channels], "float32") };
   const normal = fused(g, { ...norm, ...plain, activation: false });
-  const spread = (value: Value): Value =>
-    ops.reshape(g, castTo(g, value, x.dtype as ComputeType), [batch, 1, 1, channels]);
+  const spread = (value: Value): Value => {
+    const inType = castTo(g, value, x.dtype as ComputeType);
+    return inType.shape.length === 4 ? inType : ops.reshape(g, inType, [batch, 1, 1, channels]);
+  };
   return activated(g, ops.add(g, ops.mul(g, normal, spread(weight)), spread(shift)), norm.activation);
 }
 
@@ -147,12 +149,7 @@ function decomposed(g: GraphBuilder, { x, weight, shift, skip, bias, groups, eps
   const normal = ops.transpose(g, normalizeGroups(g, first, groups, epsilon), [0, 2, 3, 1]);
   const spread = (value: Value): Value => {
     const inType = castTo(g, value, x.dtype as ComputeType);
-    return ops.reshape(g, inType, [
-      value.shape.length === 2 ? (value.shape[0] ?? 0) : 1,
-      1,
-      1,
-      value.shape.at(-1) ?? 0,
-    ]);
+    return ops.reshape(g, inType, [value.shape.length > 1 ? (value.shape[0] ?? 0) : 1, 1, 1, value.shape.at(-1) ?? 0]);
   };
   return activated(g, ops.add(g, ops.mul(g, normal, spread(weight)), spread(shift)), activation);
 }

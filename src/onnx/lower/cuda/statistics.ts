@@ -43,7 +43,7 @@ export function scaledByStatistics(
   const variance = ops.sub(g, inGroups(squares), ops.mul(g, mean, mean));
   const deviation = ops.sqrt(g, ops.add(g, variance, g.scalar(epsilon)));
   const byGroup = (value: Value): Value =>
-    ops.reshape(g, castTo(g, value, "float32"), [value.shape.length === 2 ? batch : 1, groups, perGroup]);
+    ops.reshape(g, castTo(g, value, "float32"), [value.shape.length > 1 ? batch : 1, groups, perGroup]);
   const factor = ops.div(g, byGroup(weight), deviation); // (B, G, C/G)
   const offset = ops.sub(g, byGroup(shift), ops.mul(g, mean, factor));
   const spread = (value: Value): Value => castTo(g, ops.reshape(g, value, [batch, 1, 1, channels]), type);

@@ -9,8 +9,10 @@ export interface CudaChoices {
   readonly layout: "first" | "last";
   /** Linear layers: Gemm with its bias, or FusedMatMul and a sum. */
   readonly linear: "gemm" | "matMul";
-  /** Sums that no norm follows take biases with them (BiasAdd). */
-  readonly biasAdd: boolean;
+  /** What resnets make of the time: each by itself, or all at once. */
+  readonly conditioning: "each" | "batched";
+  /** Sums that no norm follows take biases with them (BiasAdd), where the feature map has so many numbers. */
+  readonly biasAddFrom: number;
   /**
    * A group norm whose weight and bias differ from sample to sample: normalised for all, then a product, a sum and a SiLU
    * (`affine`); or sample by sample, each with its own (`perSample`).
@@ -29,7 +31,8 @@ export interface CudaChoices {
 const channelsLast: CudaChoices = {
   layout: "last",
   linear: "matMul",
-  biasAdd: true,
+  conditioning: "batched",
+  biasAddFrom: 2 ** 23,
   timedNorm: "affine",
   oddGroups: "products",
   upsample: "expand",
@@ -42,7 +45,9 @@ export const cudaVariants: Readonly<Record<string, CudaChoices>> = {
   nhwc: channelsLast,
   "nhwc-gemm": { ...channelsLast, linear: "gemm" },
   "nhwc-per-sample": { ...channelsLast, timedNorm: "perSample" },
-  "nhwc-no-biasadd": { ...channelsLast, biasAdd: false },
+  "nhwc-each": { ...channelsLast, conditioning: "each" },
+  "nhwc-biasadd": { ...channelsLast, biasAddFrom: 0 },
+  "nhwc-no-biasadd": { ...channelsLast, biasAddFrom: Infinity },
   "nhwc-concat": { ...channelsLast, upsample: "concat" },
   "nhwc-instance": { ...channelsLast, oddGroups: "instance" },
   "nhwc-reductions": { ...channelsLast, oddGroups: "reductions" },

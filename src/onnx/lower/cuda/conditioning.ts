@@ -1,0 +1,172 @@
+/**
+ * @module onnx/lower/cuda/conditioning
+ * The conditioning pass: what each resnet makes of the time, scale and shift of a group norm, is six small operations for each
+ * of some fifty resnets. Starting an operation takes the CPU longer than the GPU needs for one of these, and a step of IF's
+ * networks waits for the CPU. So they are made for all resnets at once, side by side.
+ *
+ * For each resnet y = (scale | shift), (B, 2·C), is given, and (w·(1 + scale) | b·(1 + scale) + shift) wanted. Side by side that is
+ * y·(w | 1) + y'·(0 | b) + (w | b), y' being y with scale in the place of shift.
+ *
+ * Letters: B batch, C channels of a resnet.
+ */
+
+import type { Graph, GraphBuilder, Node, Value } from "../../graph.ts";
+import * as ops from "../../ops.ts";
+import { rebuild } from "../../rebuild.ts";
+import { intOf } from "../../shapes.ts";
+import type { Pass } from "../lower.ts";
+
+export const batchedConditioning: Pass = {
+  name: "conditioning",
+  run: (graph) => {
+    const norms = timedNorms(graph);
+    if (norms.length < 2) return graph;
+    return rebuild(graph, (g, initial) => {
+      const values = new Map(initial);
+      const valueOf = (value: Value): Value => {
+        const made = values.get(value.name);
+        if (!made) throw new Error(`${value.name} is not made yet`);
+        return made;
+      };
+      const layers = new Set(norms.map(({ layer }) => layer));
+      const replaced = new Set(norms.flatMap((norm) => norm.replaced));
+      let isMade = false;
+      const visit = (node: Node): void => {
+        if (replaced.has(node)) return;
+        if (layers.has(node)) {
+          if (!isMade) for (const [name, value] of makeAll(g, norms, valueOf)) values.set(name, value);
+          isMade = true;
+          return;
+        }
+        values.set(
+          node.output.name,
+          g.op(
+            node.op,
+            node.inputs.map((value) => value && valueOf(value)),
+            node.attributes,
+          ),
+        );
+      };
+      return { visit, result: valueOf };
+    });
+  },
+};
+
+/** A group norm whose weight and bias are made of a norm's own ones and of what a linear layer makes of the time. */
+interface TimedNorm {
+  readonly layer: Node;
+  /** (C) each. */
+  readonly weight: Value;
+  readonly bias: Value;
+  /** What the norm takes, (B, C) each. */
+  readonly factor: Value;
+  readonly offset: Value;
+  /** The operations between. */
+  readonly replaced: readonly Node[];
+}
+
+/** All that take their time from one value. */
+function timedNorms(graph: Graph): TimedNorm[] {
+  const producers = new Map(graph.nodes.map((node) => [node.output.name, node]));
+  const parameters = new Set(graph.parameters.map(({ value }) => value.name));
+  const found = graph.nodes.flatMap((node) => {
+    const norm = node.op === "GroupNorm" ? timedNorm(node, producers, parameters) : undefined;
+    return norm ? [norm] : [];
+  });
+  const time = found[0]?.layer.inputs[0];
+  return found.filter(({ layer }) => layer.inputs[0] === time);
+}
+
+function timedNorm(
+  norm: Node,
+  producers: ReadonlyMap<string, Node>,
+  parameters: ReadonlySet<string>,
+): TimedNorm | undefined {
+  const makerOf = (value: Value | null | undefined, op: string): Node | undefined => {
+    const maker = value ? producers.get(value.name) : undefined;
+    return maker?.op === op ? maker : undefined;
+  };
+  const [, factor, offset] = norm.inputs;
+  const product = makerOf(factor, "Mul"); // weight · (1 + scale)
+  const sum = makerOf(offset, "Add"); // bias · (1 + scale) + shift
+  const other = makerOf(sum?.inputs[0], "Mul");
+  const scale = makerOf(product?.inputs[1], "Add"); // scale + 1
+  const [scales, shifts] = [makerOf(scale?.inputs[0], "Slice"), makerOf(sum?.inputs[1], "Slice")];
+  const layer = makerOf(scales?.inputs[0], "Linear");
+  const [weight, bias] = [product?.inputs[0], other?.inputs[0]];
+  if (!factor || !offset || !product || !sum || !other || !scale || !scales || !shifts || !layer) return undefined;
+  if (!weight || !bias || !parameters.has(weight.name) || !parameters.has(bias.name)) return undefined;
+  const isWhole = other.inputs[1] === product.inputs[1] && shifts.inputs[0] === layer.output;
+  if (!isWhole || layer.output.shape.length !== 2 || intOf(scales.attributes, "start") !== 0) return undefined;
+  return { layer, weight, bias, factor, offset, replaced: [product, sum, other, scale, scales, shifts] };
+}
+
+/** @returns by the network's names, the factors and offsets of all norms: (B, 1, 1, C) each. */
+function makeAll(
+  g: GraphBuilder,
+  norms: readonly TimedNorm[],
+  valueOf: (value: Value) => Value,
+): (readonly [string, Value])[] {
+  const channels = norms.map(({ weight }) => weight.shape[0] ?? 0);
+  const projected = ops.concat(
+    g,
+    norms.map(({ layer }) =>
+      g.op(
+        layer.op,
+        layer.inputs.map((value) => value && valueOf(value)),
+        layer.attributes,
+      ),
+    ),
+    1,
+  ); // (B, Σ 2·C)
+  const [weights, biases] = [norms.map(({ weight }) => valueOf(weight)), norms.map(({ bias }) => valueOf(bias))];
+  const filled = (count: number, number: number): Value => g.constant(new Float32Array(count).fill(number), [count]);
+  const sideBySide = (first: (at: number) => Value, second: (at: number) => Value): Value =>
+    ops.concat(
+      g,
+      norms.flatMap((_, at) => [first(at), second(at)]),
+      0,
+    );
+  const ofOwn = sideBySide(
+    (at) => weights[at]!,
+    (at) => filled(channels[at]!, 1),
+  );
+  const ofScale = sideBySide(
+    (at) => filled(channels[at]!, 0),
+    (at) => biases[at]!,
+  );
+  const added = sideBySide(
+    (at) => weights[at]!,
+    (at) => biases[at]!,
+  );
+  const own = ops.mul(g, projected, ofOwn);
+  const scales = ops.mul(
+    g,
+    ops.gather(g, projected, g.constant(scalePlaces(channels), [projected.shape[1] ?? 0]), 1),
+    ofScale,
+  );
+  const all = ops.add(g, ops.add(g, own, scales), added);
+  const [batch = 0, width = 0] = all.shape;
+  const spread = ops.reshape(g, all, [batch, 1, 1, width]);
+  const parts = ops.parts(
+    g,
+    spread,
+    3,
+    channels.flatMap((count) => [count, count]),
+  );
+  return norms.flatMap(({ factor, offset }, at) => [
+    [factor.name, parts[2 * at]!] as const,
+    [offset.name, parts[2 * at + 1]!] as const,
+  ]);
+}
+
+/** Where the scale lies that belongs to each number of (scale | shift), one resnet after the other. */
+function scalePlaces(channels: readonly number[]): BigInt64Array {
+  const places: bigint[] = [];
+  let start = 0;
+  for (const count of channels) {
+    for (let at = 0; at < 2 * count; at++) places.push(BigInt(start + (at % count)));
+    start += 2 * count;
+  }
+  return BigInt64Array.from(places);
+}
