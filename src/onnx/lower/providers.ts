@@ -35,7 +35,9 @@ export interface ProviderRequirements {
   /** Files that must lie beside onnxruntime's own, and the command that puts them there. */
   readonly files: readonly string[];
   readonly installCommand?: string;
-  /** Shared libraries by the names that Linux's loader knows, and what to install where one is missing. */
+  /** Of `files`, the one that says itself which libraries it needs and which version of onnxruntime it belongs to. */
+  readonly linkedFile?: string;
+  /** Further shared libraries by the names that Linux's loader knows, and what to install where one is missing. */
   readonly libraries: readonly { readonly name: string; readonly install: string }[];
 }
 
@@ -95,15 +97,8 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
       platforms: ["linux/x64"],
       files: ["libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"],
       installCommand: "if-gen setup cuda",
-      libraries: [
-        { name: "libcuda.so.1", install: "NVIDIA's driver" },
-        { name: "libcudart.so.12", install: "CUDA 12" },
-        { name: "libcublas.so.12", install: "CUDA 12" },
-        { name: "libcublasLt.so.12", install: "CUDA 12" },
-        { name: "libcufft.so.11", install: "CUDA 12" },
-        { name: "libcurand.so.10", install: "CUDA 12" },
-        { name: "libcudnn.so.9", install: "cuDNN 9" },
-      ],
+      linkedFile: "libonnxruntime_providers_cuda.so",
+      libraries: [],
     },
   },
   webgpu: {
@@ -120,7 +115,7 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
     takesDeviceId: false,
     requirements: {
       ...NOTHING,
-      libraries: [{ name: "libvulkan.so.1", install: "libvulkan1 (apt-get install libvulkan1)" }],
+      libraries: [{ name: "libvulkan.so.1", install: "libvulkan1: apt-get install libvulkan1" }],
     },
   },
 };
