@@ -92,7 +92,7 @@ async function startHouse(): Promise<House> {
     settings,
     home,
     find: (request, sources) =>
-      findModel({ model: "if-m", stageCount: 1, ...request }, { manifest, settings, home, download: {}, ...sources }),
+      findModel({ model: "if-m", until: 64, ...request }, { manifest, settings, home, download: {}, ...sources }),
   };
 }
 
@@ -181,7 +181,7 @@ describe("a cascade of the Hub", () => {
       /^DeepFloyd\/IF-I-M-v1\.0 is not in the cache and HF_HUB_OFFLINE.*run if-gen models pull if-m --variant fp16 first\.$/,
     );
     const { download: _, ...dry } = { manifest, settings, home: "/nowhere", download: {} };
-    const request = { model: "if-m", stageCount: 1 };
+    const request = { model: "if-m", until: 64 } as const;
     expect(await errorOf(findModel(request, dry), HubError)).toMatch(/--dry-run fetches nothing/);
   });
 
@@ -220,12 +220,13 @@ describe("stages of their own", () => {
     expect(model.checkpoints.stage2).toMatch(/models.demo.if-ii$/);
     expect(model.defaults.stage1).toEqual({ steps: 100, guidance: 7 });
     expect(model.defaults.stage2).toEqual(manifest.cascades.get("demo")?.defaults?.stage2);
+    expect([model.isOwn, (await find({ model: "demo" })).isOwn, (await find({})).isOwn]).toEqual([false, true, false]);
   });
 
   test("a folder", async () => {
     const { hub, find } = await startHouse();
     const folder = goldenPath("checkpoints", "if-i");
-    const model = await find({ model: goldenPath("checkpoints"), stages: { stage1: folder }, stageCount: 3 });
+    const model = await find({ model: goldenPath("checkpoints"), stages: { stage1: folder }, until: 1024 });
     expect(model.checkpoints.stage1).toBe(folder);
     expect(model.checkpoints.stage3).toBe(goldenPath("checkpoints", "x4-upscaler"));
     expect(hub.seen).toHaveLength(0);
@@ -242,7 +243,7 @@ describe("stages of their own", () => {
     const words = await errorOf(find({ stages: { stage1: "me/mine" } }, offline), HubError);
     expect(words).toMatch(/me\/mine is not in the cache/);
     expect(words).not.toMatch(/models pull/); // which does not know it
-    const wrong = { model: goldenPath("checkpoints"), stages: { stage3: "DeepFloyd/IF-II-M-v1.0" }, stageCount: 3 };
+    const wrong = { model: goldenPath("checkpoints"), stages: { stage3: "DeepFloyd/IF-II-M-v1.0" }, until: 1024 } as const;
     expect(await errorOf(find(wrong), CheckpointError)).toMatch(
       /IF-II-M-v1\.0(: text_encoder has no \.safetensors| has no folder \w+; is it)/,
     );

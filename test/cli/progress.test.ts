@@ -12,11 +12,11 @@ function watch(plan: Plan, terminal: { isTTY?: boolean; columns?: number }) {
 }
 
 test("in a pipe: a line when a stage is done, none before", () => {
-  const { view, written, time } = watch(planOf({ picture: { width: 96, height: 64 } }), {});
-  view.update({ stage: "text-encoding", step: 0, steps: 1, what: "encoding the prompt" });
-  view.update({ stage: "stage-1", step: 1, steps: 3, what: "denoising" });
+  const { view, written, time } = watch(planOf({ image: { width: 96, height: 64 } }), {});
+  view.update({ stage: "text-encoding", job: 0, step: 0, steps: 1, what: "encoding the prompt" });
+  view.update({ stage: "stage-1", job: 0, step: 1, steps: 3, what: "denoising" });
   time.ms = 4000;
-  view.update({ stage: "stage-1", step: 3, steps: 3, what: "denoising" });
+  view.update({ stage: "stage-1", job: 0, step: 3, steps: 3, what: "denoising" });
   view.note("look");
   view.close();
   expect(written).toEqual([`[2/4] stage 1, 96x64 px    ${"█".repeat(24)}  denoising 3/3  2.0 s/it\n`, "note: look\n"]);
@@ -24,11 +24,11 @@ test("in a pipe: a line when a stage is done, none before", () => {
 
 test("on a terminal: one line that is redrawn, a new one per stage, cut to the width; notes stand on their own", () => {
   const { view, written, time } = watch(planOf({}), { isTTY: true, columns: 60 });
-  view.update({ stage: "stage-1", step: 0, steps: 4, what: "denoising" });
+  view.update({ stage: "stage-1", job: 0, step: 0, steps: 4, what: "denoising" });
   time.ms = 500;
-  view.update({ stage: "stage-1", step: 2, steps: 4, what: "denoising" });
+  view.update({ stage: "stage-1", job: 0, step: 2, steps: 4, what: "denoising" });
   view.note("look");
-  view.update({ stage: "stage-2", step: 0, steps: 4, what: "denoising" });
+  view.update({ stage: "stage-2", job: 0, step: 0, steps: 4, what: "denoising" });
   view.close();
   view.close();
   const line = (text: string): string => `\r\u001b[K${text.slice(0, 59)}`;
@@ -40,6 +40,18 @@ test("on a terminal: one line that is redrawn, a new one per stage, cut to the w
     line(`[3/4] stage 2, 256 px  ${"░".repeat(24)}  denoising 0/4`),
     "\n",
   ]);
+});
+
+test("several jobs: each has a bar of its own", () => {
+  const plan = planOf({});
+  const [job] = plan.jobs;
+  const { view, written } = watch({ ...plan, jobs: [job!, { ...job!, seed: 6 }] }, {});
+  for (const at of [0, 1]) {
+    view.update({ stage: "stage-1", job: at, step: 0, steps: 2, what: "denoising" });
+    view.update({ stage: "stage-1", job: at, step: 2, steps: 2, what: "denoising" });
+  }
+  view.close();
+  expect(written).toEqual(Array.from({ length: 2 }, () => expect.stringMatching(/stage 1, 64 px .* denoising 2\/2/)));
 });
 
 test("clock", () => {

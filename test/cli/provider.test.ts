@@ -2,24 +2,24 @@
 
 import { describe, expect, test } from "vitest";
 import { hasNvidiaDevice } from "../../src/machine/gpu-libraries.ts";
-import { cudaPlatform } from "../../src/executor/install-cuda.ts";
+import { cudaPlatforms } from "../../src/executor/install-cuda.ts";
 import { goldenPath } from "../golden.ts";
 import { runCli } from "./run-cli.ts";
 
 const plan = ["plan", "a cat", "--model", goldenPath("checkpoints"), "--seed", "7", "--until", "64"];
 
 describe.skipIf(hasNvidiaDevice())("without an NVIDIA GPU", () => {
-  test("auto is the processor; the plan says why, as text and as JSON, and has no stage on a card", async () => {
+  test("auto is the CPU; the plan says why, as text and as JSON, and has no stage on a GPU", async () => {
     const [text, json] = await Promise.all([runCli(plan), runCli([...plan, "--json"])]);
     expect(text.stdout.toString()).toMatch(/^provider cpu \(auto; no NVIDIA GPU is here\)$/m);
     expect(text.stdout.toString()).not.toMatch(/not measured/);
     const printed = JSON.parse(json.stdout.toString()) as { provider: object; gpuStages?: object };
     expect(printed.provider).toMatchObject({
-      asked: "auto",
+      requested: "auto",
       name: "cpu",
       passedOver: [{ name: "cuda" }, { name: "webgpu" }],
     });
-    expect(printed.gpuStages).toBeUndefined();
+    expect(printed.gpuStages).toEqual({});
   });
 
   test("cuda by name: exit code 9, one sentence, what to do", async () => {
@@ -27,7 +27,7 @@ describe.skipIf(hasNvidiaDevice())("without an NVIDIA GPU", () => {
     expect(run.code).toBe(9);
     expect(run.stderr.trim().split("\n")).toHaveLength(1);
     const reason =
-      `${process.platform}/${process.arch}` === cudaPlatform ? "no NVIDIA GPU is here" : "for linux/x64 only";
+      cudaPlatforms.includes(`${process.platform}/${process.arch}`) ? "no NVIDIA GPU is here" : "for linux/x64 only";
     expect(run.stderr).toContain(reason);
     expect(run.stderr).toMatch(/--execution-provider auto .* \[PROVIDER\]$/m);
   });
@@ -36,5 +36,5 @@ describe.skipIf(hasNvidiaDevice())("without an NVIDIA GPU", () => {
 test.each(["cpu", "webgpu"])("--device-id is not for %s", async (name) => {
   const run = await runCli([...plan, "--execution-provider", name, "--device-id", "1"]);
   expect(run.code).toBe(2);
-  expect(run.stderr).toMatch(/--device-id names a GPU for cuda; leave it out with --execution-provider/);
+  expect(run.stderr).toMatch(/--device-id names one of several GPUs; leave it out with --execution-provider/);
 });

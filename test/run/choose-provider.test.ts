@@ -27,7 +27,7 @@ function machine({ platform = "linux/x64", nvidia = true, absent = [], broken = 
   const probes: MachineProbes = {
     platform,
     hasNvidiaDevice: () => nvidia,
-    missingCudaLibraries: () => absent,
+    missingFiles: (files) => (files.length > 0 ? absent : []),
     tryProvider: (name, deviceId) => {
       tried.push(deviceId === undefined ? name : `${name} ${deviceId}`);
       return Promise.resolve(broken[name] ?? null);
@@ -38,10 +38,10 @@ function machine({ platform = "linux/x64", nvidia = true, absent = [], broken = 
 }
 
 describe("auto", () => {
-  test("without an NVIDIA GPU: the processor, and nothing is tried", async () => {
+  test("without an NVIDIA GPU: the CPU, and nothing is tried", async () => {
     const { probes, tried } = machine({ nvidia: false });
     expect(await chooseProvider("auto", undefined, probes)).toEqual({
-      asked: "auto",
+      requested: "auto",
       name: "cpu",
       passedOver: [
         { name: "cuda", problem: "no NVIDIA GPU is here" },
@@ -51,10 +51,10 @@ describe("auto", () => {
     expect(tried).toEqual([]);
   });
 
-  test("cuda first, on the card that is named", async () => {
+  test("cuda first, on the GPU that is named", async () => {
     const { probes, tried } = machine({});
     expect(await chooseProvider("auto", 1, probes)).toEqual({
-      asked: "auto",
+      requested: "auto",
       name: "cuda",
       deviceId: 1,
       passedOver: [],
@@ -65,14 +65,14 @@ describe("auto", () => {
   test("webgpu where cuda's libraries are not installed; cuda is not loaded then", async () => {
     const { probes, tried } = machine({ absent: ["libonnxruntime_providers_cuda.so"] });
     expect(await chooseProvider("auto", 1, probes)).toEqual({
-      asked: "auto",
+      requested: "auto",
       name: "webgpu",
       passedOver: [{ name: "cuda", problem: "libonnxruntime_providers_cuda.so not installed (if-gen setup cuda)" }],
     });
     expect(tried).toEqual(["webgpu"]);
   });
 
-  test("the processor where neither works; each says which library is missing", async () => {
+  test("the CPU where neither works; each says which library is missing", async () => {
     const { probes, tried } = machine({
       broken: { cuda: "Failed to load shared library", webgpu: "No supported adapters" },
       missing: ["libcudnn.so.9", "libcublas.so.12", "libvulkan.so.1"],
@@ -81,7 +81,7 @@ describe("auto", () => {
     expect(name).toBe("cpu");
     expect(passedOver.map(({ problem }) => problem)).toEqual([
       "libcublas.so.12, libcudnn.so.9 missing (install CUDA 12 and cuDNN 9)",
-      "libvulkan.so.1 missing (apt-get install libvulkan1)",
+      "libvulkan.so.1 missing (install libvulkan1 (apt-get install libvulkan1))",
     ]);
     expect(tried).toEqual(["cuda", "webgpu"]);
   });
@@ -90,7 +90,7 @@ describe("auto", () => {
 describe("a provider that is named", () => {
   test("cpu is never tried", async () => {
     const { probes, tried } = machine({});
-    expect(await chooseProvider("cpu", undefined, probes)).toEqual({ asked: "cpu", name: "cpu", passedOver: [] });
+    expect(await chooseProvider("cpu", undefined, probes)).toEqual({ requested: "cpu", name: "cpu", passedOver: [] });
     expect(tried).toEqual([]);
   });
 
@@ -100,7 +100,7 @@ describe("a provider that is named", () => {
   });
 
   test.each([
-    ["cuda", { platform: "darwin/arm64" }, /CUDA libraries for linux\/x64 only, and this is darwin\/arm64/],
+    ["cuda", { platform: "darwin/arm64" }, /libraries of cuda for linux\/x64 only, and this is darwin\/arm64/],
     ["cuda", { nvidia: false }, /no NVIDIA GPU is here/],
     ["cuda", { absent: ["a.so", "b.so"] }, /a\.so and b\.so not installed \(if-gen setup cuda\)/],
     [
@@ -114,8 +114,8 @@ describe("a provider that is named", () => {
       { broken: { webgpu: "/a/b.cc:136 x::y() status == Success was false. Failed to get a WebGPU adapter" } },
       /cannot be used: Failed to get a WebGPU adapter; with --execution-provider auto/,
     ],
-  ] as const)("%s on %j ends the run, with what to do", async (asked, given, message) => {
-    const chosen = chooseProvider(asked, undefined, machine(given).probes);
+  ] as const)("%s on %j ends the run, with what to do", async (requested, given, message) => {
+    const chosen = chooseProvider(requested, undefined, machine(given).probes);
     await expect(chosen).rejects.toMatchObject({
       code: "PROVIDER",
       exitCode: 9,

@@ -4,7 +4,8 @@
  */
 
 import { describe, expect, test, vi } from "vitest";
-import { lowerings } from "../../../src/onnx/lower/providers.ts";
+import { providers } from "../../../src/onnx/lower/providers.ts";
+import { webgpu } from "../../../src/onnx/lower/webgpu/webgpu.ts";
 import { webgpuVariants } from "../../../src/onnx/lower/webgpu/variants.ts";
 import { tinyNetworks } from "./networks.ts";
 import { relativeError, runLowered } from "./run-lowered.ts";
@@ -21,7 +22,8 @@ const inBlocks = Object.entries(webgpuVariants)
   .map(([name, choices]) => [name, { ...choices, piecesFrom: Math.min(choices.piecesFrom, 2 ** 12) }] as const);
 
 describe.each(["cuda", "webgpu"] as const)("on %s", (provider) => {
-  const lowering = lowerings[provider];
+  const lowering = (computeType: "float32" | "float16") =>
+    providers[provider].lowering({ computeType, weightFormat: "stored" });
   describe.skipIf(!named.includes(provider)).each(networks)("$name", ({ name, graph, folder, feeds, expected }) => {
     test("in float32", async () => {
       const output = await runLowered(graph, folder, lowering("float32"), feeds, provider);
@@ -42,8 +44,8 @@ describe.skipIf(wide.length === 0).each(wide)("on webgpu, in 8-bit blocks: $name
       ["float32", 1e-5],
       ["float16", 2e-2],
     ] as const)("in %s", async (type, tolerance) => {
-      const expected = await runLowered(graph, blocks, lowerings.cpu("float32"), feeds);
-      const output = await runLowered(graph, blocks, lowerings.webgpu(type, choices), feeds, "webgpu");
+      const expected = await runLowered(graph, blocks, providers.cpu.lowering({ computeType: "float32", weightFormat: "stored" }), feeds);
+      const output = await runLowered(graph, blocks, webgpu(type, choices), feeds, "webgpu");
       expect(relativeError(output, expected)).toBeLessThan(tolerance);
     });
   });
