@@ -76,7 +76,7 @@ export async function chooseProvider(
 
 /** @returns a clause that says what keeps the provider from working, and what to do; undefined: it works. */
 async function problemOf(
-  { name, isCpu, needsNvidia, requirements }: ProviderTraits,
+  { name, isCpu, needsNvidia, takesDeviceId, requirements }: ProviderTraits,
   deviceId: number | undefined,
   machine: MachineProbes,
 ): Promise<string | undefined> {
@@ -88,7 +88,7 @@ async function problemOf(
   if (needsNvidia && !machine.hasNvidiaDevice()) return NO_NVIDIA_GPU;
   const absent = machine.missingFiles(files);
   if (absent.length > 0) return `${absent.join(" and ")} not installed (${installCommand})`;
-  const words = await machine.tryProvider(name, deviceId);
+  const words = await machine.tryProvider(name, takesDeviceId ? deviceId : undefined);
   if (words === null) return undefined;
   const isLinux = machine.platform.startsWith("linux/");
   const missing = isLinux ? await machine.missingLibraries(libraries.map((library) => library.name)) : [];
