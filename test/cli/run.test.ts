@@ -52,13 +52,13 @@ describe("txt2img", () => {
       expect.stringMatching(/^note: The prompt is longer than T5's 77 tokens; this part was left out: ".*the end"$/),
       expect.stringMatching(/^\[1\/3\] text .*encoding the prompt 1\/1/),
       expect.stringMatching(/^\[2\/3\] stage 1, 24 px .*denoising 2\/2/),
-      expect.stringMatching(/^\[3\/3\] safety .*looking at the pictures 2\/2/),
+      expect.stringMatching(/^\[3\/3\] safety .*looking at the images 2\/2/),
     ]);
     expect(lines.at(-1)).toMatch(/^wrote cat-1\.png, cat-2\.png \(24x24, seed 7\) in /);
     const result = JSON.parse(run.stdout.toString()) as { outputs: string[]; safety: object[]; notes: string[] };
     expect(result.outputs).toEqual(["cat-1.png", "cat-2.png"]);
     expect(result.safety).toHaveLength(2);
-    expect(result).toMatchObject({ executionProvider: { asked: "cpu", name: "cpu" } });
+    expect(result).toMatchObject({ executionProvider: { requested: "cpu", name: "cpu" } });
     expect(result.notes[0]).toMatch(/77 tokens/);
     expect(readdirSync(folder).sort()).toEqual(["cat-1.png", "cat-2.png"]);
     const { settings } = parseParameters(parsePngText(readFileSync(join(folder, "cat-2.png"))).get("parameters") ?? "");
@@ -126,7 +126,7 @@ describe("inpaint", () => {
       ].concat(["--until", "64", "--stage-1-steps", "2", "--safety", "off", "-o", "out.png"]),
       { cwd: folder },
     );
-    expect(run.stderr).toMatch(/note: The mask \(30x20\) was fitted to the picture \(75x50\)\./);
+    expect(run.stderr).toMatch(/note: The mask \(30x20\) was fitted to the image \(75x50\)\./);
     expect(run.code).toBe(0);
     const made = await readImage(join(folder, "out.png"));
     const original = resizePil(await readImage(photo), made.width, made.height);

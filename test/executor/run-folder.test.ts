@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -5,6 +6,7 @@ import { pathToFileURL } from "node:url";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { runPlan } from "../../src/executor/executor.ts";
 import { RunFolder, readRunRecord } from "../../src/executor/run-folder.ts";
+import { machineMark } from "../../src/files/draft.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { plainRequest } from "../plan/plain-request.ts";
 import { planOf } from "../plan/plan-of.ts";
@@ -69,7 +71,11 @@ function runIn(tools: string, folder: string, running = plan): (resume: boolean)
   const worker = fakeWorker(tools);
   return async (resume) => {
     const runFolder = await RunFolder.open(folder, running, requests, { resume });
-    await runPlan(running, { folder, runFolder, worker, imagesOf: () => undefined });
+    try {
+      await runPlan(running, { folder, runFolder, worker, imagesOf: () => undefined });
+    } finally {
+      await runFolder.close();
+    }
   };
 }
 
@@ -117,7 +123,7 @@ test("of several jobs, those that a stage had finished are not run again, nor th
 
 test("another plan, a run that is there, a manifest that is none", async () => {
   const folder = temporaryFolder();
-  await RunFolder.open(folder, plan, requests, { resume: false });
+  await (await RunFolder.open(folder, plan, requests, { resume: false })).close();
   await expect(RunFolder.open(folder, plan, requests, { resume: false })).rejects.toMatchObject({
     code: "USAGE",
     message: expect.stringMatching(/add --resume/) as string,
@@ -136,13 +142,33 @@ test("another plan, a run that is there, a manifest that is none", async () => {
     lowMemory: { "stage-1": { microBatch: 1 } },
     provider: { requested: "auto", name: "cpu", passedOver: [] },
   };
-  expect(await RunFolder.open(folder, same, requests, { resume: true })).toBeInstanceOf(RunFolder);
+  await (await RunFolder.open(folder, same, requests, { resume: true })).close();
   expect(await readRunRecord(folder)).toMatchObject({ requests, lowMemory: {} });
   writeFileSync(join(folder, "run.json"), "{");
   await expect(RunFolder.open(folder, plan, requests, { resume: true })).rejects.toMatchObject({ code: "OUTPUT" });
   writeFileSync(join(folder, "run.json"), "{}");
   await expect(RunFolder.open(folder, plan, requests, { resume: true })).rejects.toMatchObject({ code: "USAGE" });
   expect(await readRunRecord(temporaryFolder())).toBeUndefined();
+});
+
+test("one run at a time: another is refused until the first is closed, or its process is gone", async () => {
+  const folder = temporaryFolder();
+  const lock = join(folder, "run.lock");
+  const first = await RunFolder.open(folder, plan, requests, { resume: false });
+  const open = (): Promise<RunFolder> => RunFolder.open(folder, plan, requests, { resume: true });
+  await expect(open()).rejects.toMatchObject({
+    code: "USAGE",
+    message: expect.stringMatching(new RegExp(`another process \\(${process.pid}\\) is running in`)) as string,
+  });
+  await first.close();
+  expect(existsSync(lock)).toBe(false);
+  const gone = spawnSync(process.execPath, ["-e", ""]).pid;
+  writeFileSync(lock, `${machineMark()} ${gone}\n`);
+  const second = await open();
+  expect(readFileSync(lock, "utf8")).toBe(`${machineMark()} ${process.pid}\n`);
+  await second.close();
+  writeFileSync(lock, `elsewhere ${gone}\n`); // of another machine: nobody here can tell
+  await expect(open()).rejects.toThrow(/or remove .*run\.lock/);
 });
 
 test("a folder that cannot be written to is one clear error", async () => {
@@ -167,6 +193,6 @@ test.skipIf(process.platform !== "linux" || !existsSync("/dev/full"))("a full di
     code: "OUTPUT",
     message: expect.stringMatching(/the disk is full; free some space/) as string,
   });
-  expect(readdirSync(folder).sort()).toEqual(["run.json", "stage-1.safetensors"]);
+  expect(readdirSync(folder).sort()).toEqual(["run.json", "run.lock", "stage-1.safetensors"]);
   expect(readFileSync(join(folder, "run.json"), "utf8")).toBe(before);
 });

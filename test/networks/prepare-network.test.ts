@@ -9,6 +9,7 @@ import { describeT5Encoder } from "../../src/networks/text-encoder.ts";
 import { describeUpscaler } from "../../src/networks/upscaler.ts";
 import type { ExecutionProvider } from "../../src/onnx/lower/provider-names.ts";
 import type { LowMemory } from "../../src/plan/plan.ts";
+import type { Variant } from "../../src/weights/variants.ts";
 import { goldenPath, storedVariant } from "../golden.ts";
 
 const shape = { images: 2, guidanceScale: 7, width: 24, height: 24 };
@@ -105,7 +106,7 @@ describe("what is computed once for all steps", () => {
 });
 
 describe("how it is lowered", () => {
-  const lowering = async (network: NetworkDescription, variant: string, kind?: "unet"): Promise<unknown> => {
+  const lowering = async (network: NetworkDescription, variant: Variant, kind?: "unet"): Promise<unknown> => {
     const stored = { ...(await expectedWeights(network, { variant: storedVariant })), variant };
     const weights = kind ? asQuantized(stored, kind) : stored;
     return prepareNetwork(network, weights, { provider: "webgpu" }).lowering;
