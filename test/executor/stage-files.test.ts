@@ -18,10 +18,11 @@ vi.mock("node:fs/promises", async (original) => {
   const real = await original<typeof import("node:fs/promises")>();
   return {
     ...real,
-    async writeFile(...[path, content, options]: Parameters<typeof real.writeFile>) {
-      if (!disk.isFull) return real.writeFile(path, content, options);
-      await real.writeFile(path, "", options);
-      return real.writeFile("/dev/full", content);
+    async open(path: string, flags?: string) {
+      const handle = await real.open(path, flags);
+      if (!disk.isFull) return handle;
+      await handle.close();
+      return real.open("/dev/full", "w");
     },
   };
 });

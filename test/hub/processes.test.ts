@@ -135,7 +135,8 @@ test("two at once: one copy, both right, no byte sent twice", async () => {
   expect(results[0]?.paths).toEqual(results[1]?.paths);
   expect(results[0]?.paths).toHaveLength(served.length);
   await expectAllRight(settings);
-  expect(filesBelow(join(settings.cacheFolder, ".locks"))).toEqual([]);
+  const locks = filesBelow(join(settings.cacheFolder, ".locks"));
+  expect(locks.filter((name) => !name.endsWith(".checked"))).toEqual([]);
   const contentAnswers = hub.seen.filter(({ host, path }) => host === "store" || path.endsWith(".json"));
   expect(contentAnswers).toHaveLength(served.length);
 });
