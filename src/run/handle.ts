@@ -31,6 +31,8 @@ export class Handle<Result, Event> implements PromiseLike<Result>, AsyncIterable
   async *[Symbol.asyncIterator](): AsyncGenerator<Event, void> {
     const queue = new EventQueue<Event>();
     this.#queues.add(queue);
+    const end = (): void => queue.end();
+    this.#result.then(end, end); // the work may have ended before
     try {
       yield* queue.drain();
       await this.#result;
