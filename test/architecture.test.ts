@@ -84,7 +84,11 @@ const nameDoors: readonly { readonly word: RegExp; readonly doors: readonly stri
 
 /** The programs that a process here and its child run, and the files of executor/ that both may know. */
 const borders = [
-  { parent: "executor/executor.ts", child: "executor/worker.ts", shared: ["executor/protocol.ts", "executor/serve.ts"] },
+  {
+    parent: "executor/executor.ts",
+    child: "executor/worker.ts",
+    shared: ["executor/protocol.ts", "executor/serve.ts"],
+  },
   {
     parent: "executor/inspect-image.ts",
     child: "executor/inspect-worker.ts",
@@ -197,7 +201,9 @@ describe("the rules notice", () => {
     const named = (path: string, code: string): string[] => strayWords(parseSource(path, code), nameDoors);
     expect(named("run/draw.ts", `if (provider === "webgpu") return;`)).toEqual([`run/draw.ts: "webgpu"`]);
     expect(named("memory/budget.ts", `const isGpu = name !== 'cpu';`)).toEqual([`memory/budget.ts: 'cpu'`]);
-    expect(named("pipelines/upscale.ts", `if (name === "stage-3") decode();`)).toEqual([`pipelines/upscale.ts: "stage-3"`]);
+    expect(named("pipelines/upscale.ts", `if (name === "stage-3") decode();`)).toEqual([
+      `pipelines/upscale.ts: "stage-3"`,
+    ]);
     expect(named("cli/report.ts", `const text = { "text-encoding": 1 };`)).toEqual([`cli/report.ts: "text-encoding"`]);
     expect(named("run/draw.ts", `stages.find((stage) => stage.name === "safety")`)).toEqual([
       `run/draw.ts: name === "safety"`,
@@ -262,7 +268,9 @@ const isAt = (path: string, doors: readonly string[]): boolean =>
 /** The files of executor/ that two programs load. */
 function sharedFiles(one: string, other: string, house: readonly SourceFile[]): string[] {
   const others = reachableFrom(other, house);
-  return [...reachableFrom(one, house).keys()].filter((path) => path.startsWith("executor/") && others.has(path)).sort();
+  return [...reachableFrom(one, house).keys()]
+    .filter((path) => path.startsWith("executor/") && others.has(path))
+    .sort();
 }
 
 /** The ways from `start` to files that load onnxruntime or sharp. */

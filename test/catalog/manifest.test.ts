@@ -89,7 +89,11 @@ test("a folder that exists wins over a repository of the same name", () => {
 test.each([
   ["no JSON", "{", /is not valid JSON/],
   ["an unknown field", { cascades: {}, models: {} }, /Unrecognized key.*models/],
-  ["an unknown field of a cascade", { cascades: { a: { ...own, directory: "d", dir: "d" } } }, /"cascades\.a": .*"dir"/],
+  [
+    "an unknown field of a cascade",
+    { cascades: { a: { ...own, directory: "d", dir: "d" } } },
+    /"cascades\.a": .*"dir"/,
+  ],
   ["neither directory nor stages", { cascades: { a: own } }, /"cascades\.a": /],
   ["two stages", { cascades: { a: { ...own, stages: { stage1: "a/b", stage2: "a/c" } } } }, /"cascades\.a": /],
   ["a repository without organisation", { repositories: { a: { license: "" } }, cascades: {} }, /repositories\.a/],

@@ -7,7 +7,12 @@ import { readMask } from "../../src/image/read-image.ts";
 import { type RgbImage } from "../../src/image/pixels.ts";
 import { resizePil } from "../../src/image/resize-pil.ts";
 import { goldenPath, storedVariant } from "../golden.ts";
-import { type CallArguments, type PictureSource, type ReferenceCase, resizedAsStored } from "../pipelines/reference-case.ts";
+import {
+  type CallArguments,
+  type PictureSource,
+  type ReferenceCase,
+  resizedAsStored,
+} from "../pipelines/reference-case.ts";
 
 const commands: Readonly<Record<string, string>> = {
   IFPipeline: "txt2img",

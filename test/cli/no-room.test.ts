@@ -116,8 +116,16 @@ describe.skipIf(process.platform === "win32" || canRead.status !== 0)("a folder 
   });
 
   test.each([
-    ["a job's folder", "job-1", /run\/job-1\/stage-1\.safetensors cannot be written: permission denied; choose another folder\./],
-    ["the run's folder", ".", /the run folder [^\n]*run cannot be written to: permission denied; choose another folder\./],
+    [
+      "a job's folder",
+      "job-1",
+      /run\/job-1\/stage-1\.safetensors cannot be written: permission denied; choose another folder\./,
+    ],
+    [
+      "the run's folder",
+      ".",
+      /the run folder [^\n]*run cannot be written to: permission denied; choose another folder\./,
+    ],
   ])("while a stage runs, %s: one sentence, what was finished before is kept", async (_, place, says) => {
     const { folder, run } = foldersOf();
     const closed = join(run, place);

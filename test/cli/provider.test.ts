@@ -26,8 +26,9 @@ describe.skipIf(hasNvidiaDevice())("without an NVIDIA GPU", () => {
     const run = await runCli([...plan, "--execution-provider", "cuda"]);
     expect(run.code).toBe(9);
     expect(run.stderr.trim().split("\n")).toHaveLength(1);
-    const reason =
-      cudaPlatforms.includes(`${process.platform}/${process.arch}`) ? "no NVIDIA GPU is here" : "for linux/x64 only";
+    const reason = cudaPlatforms.includes(`${process.platform}/${process.arch}`)
+      ? "no NVIDIA GPU is here"
+      : "for linux/x64 only";
     expect(run.stderr).toContain(reason);
     expect(run.stderr).toMatch(/--execution-provider auto .* \[PROVIDER\]$/m);
   });

@@ -6,7 +6,14 @@ import { readImage } from "../../src/image/read-image.ts";
 import type { Tensor } from "../../src/math/tensor.ts";
 import { readSafetensorsHeader, readTensorAsFloat32 } from "../../src/weights/safetensors.ts";
 import { goldenPath } from "../golden.ts";
-import { type ReferenceCase, expectNear, readCases, readResults, shareOfDifferent, stageLimits } from "../pipelines/reference-case.ts";
+import {
+  type ReferenceCase,
+  expectNear,
+  readCases,
+  readResults,
+  shareOfDifferent,
+  stageLimits,
+} from "../pipelines/reference-case.ts";
 import { commandLineOf, isSayable } from "./command-line.ts";
 import { runCli, temporaryFolder } from "./run-cli.ts";
 

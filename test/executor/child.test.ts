@@ -97,15 +97,18 @@ test.skipIf(process.platform === "win32")("asked in vain, it is killed after a g
   expect(readFileSync(started.file, "utf8")).toBe("still there");
 });
 
-test.skipIf(process.platform === "win32")("killed, it cannot tidy up; the first reason is the one that is told", async () => {
-  const started = start(`process.on("SIGTERM", () => writeFileSync(file, "")); await say("ready"); stay();`);
-  await untilHeard(started);
-  const first = new Error("first");
-  started.child.kill(first);
-  started.child.stop(new Error("second"));
-  expect(await started.child.ended).toMatchObject({ signal: "SIGKILL", reason: first });
-  expect(existsSync(started.file)).toBe(false);
-});
+test.skipIf(process.platform === "win32")(
+  "killed, it cannot tidy up; the first reason is the one that is told",
+  async () => {
+    const started = start(`process.on("SIGTERM", () => writeFileSync(file, "")); await say("ready"); stay();`);
+    await untilHeard(started);
+    const first = new Error("first");
+    started.child.kill(first);
+    started.child.stop(new Error("second"));
+    expect(await started.child.ended).toMatchObject({ signal: "SIGKILL", reason: first });
+    expect(existsSync(started.file)).toBe(false);
+  },
+);
 
 test("a child that gives no answer in time is killed", async () => {
   const { child } = start(`process.on("SIGTERM", () => {}); stay();`, { timeoutMs: 1500 });

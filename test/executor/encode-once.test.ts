@@ -29,7 +29,14 @@ const names = ["prompt_embeds", "negative_prompt_embeds"] as const;
 test("each pair of prompts once; every job has its files, and is told what was cut off of its own", async () => {
   const folder = temporaryFolder();
   const long = "a cat ".repeat(100);
-  const texts: [string, string][] = [["a cat", ""], ["a dog", ""], ["a cat", ""], ["a cat", "a dog"], [long, ""], [long, ""]];
+  const texts: [string, string][] = [
+    ["a cat", ""],
+    ["a dog", ""],
+    ["a cat", ""],
+    ["a cat", "a dog"],
+    [long, ""],
+    [long, ""],
+  ];
   const jobs = texts.map(([prompt, negativePrompt], index) => ({
     index,
     prompt,

@@ -71,7 +71,9 @@ test("stage after stage, each with the jobs' words and the generator as the one 
   );
   const names = ["text-encoding", "stage-1", "stage-2", "safety"];
   expect([...times.keys()]).toEqual(names);
-  expect(seen).toEqual(names.flatMap((name) => [0, 1].flatMap((job) => [`${name} ${job} ${name}`, `note of ${name} ${job}`])));
+  expect(seen).toEqual(
+    names.flatMap((name) => [0, 1].flatMap((job) => [`${name} ${job} ${name}`, `note of ${name} ${job}`])),
+  );
   expect(ended).toEqual([0, 1]);
   const tasks = tasksIn(made.folder);
   expect(tasks.map(({ jobs }) => jobs.map(({ generatorState }) => generatorState))).toEqual([

@@ -32,7 +32,10 @@ describe("tasks", () => {
     ["no job", { ...drawing, jobs: [] }],
     [
       "a shape that is not known",
-      { ...drawing, jobs: [{ ...job, start: { image: "i", mask: { invert: false, shapes: [star] }, pasteBack: true } }] },
+      {
+        ...drawing,
+        jobs: [{ ...job, start: { image: "i", mask: { invert: false, shapes: [star] }, pasteBack: true } }],
+      },
     ],
     ["nothing", undefined],
   ])("refuses %s", (_what, task) => {

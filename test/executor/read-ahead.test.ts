@@ -4,7 +4,14 @@ import { basename, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { runPlan } from "../../src/executor/executor.ts";
-import { type ReadAhead, type ReadOwn, createReadAhead, createReadOwn, readFiles, roomBeside } from "../../src/executor/read-ahead.ts";
+import {
+  type ReadAhead,
+  type ReadOwn,
+  createReadAhead,
+  createReadOwn,
+  readFiles,
+  roomBeside,
+} from "../../src/executor/read-ahead.ts";
 import { predictStages } from "../../src/memory/predict-stages.ts";
 import { weightFiles } from "../../src/networks/network-weights.ts";
 import type { Limits, StageNeed } from "../../src/memory/budget.ts";

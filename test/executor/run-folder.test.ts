@@ -134,7 +134,9 @@ test("another plan, a run that is there, a manifest that is none", async () => {
   });
   for (const changes of [{ prompt: "a dog" }, { negativePrompt: "" }, { seed: 6 }]) {
     const jobs = plan.jobs.map((job) => ({ ...job, ...changes }));
-    await expect(RunFolder.open(folder, { ...plan, jobs }, requests, { resume: true })).rejects.toThrow(/other settings/);
+    await expect(RunFolder.open(folder, { ...plan, jobs }, requests, { resume: true })).rejects.toThrow(
+      /other settings/,
+    );
   }
   const same: Plan = {
     ...plan,

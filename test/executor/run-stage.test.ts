@@ -40,7 +40,10 @@ const safetyTask = (
       seed: 1,
       folder,
       images: {
-        files: Array.from({ length: count }, (_, index) => ({ path: join(folder, `${index}.png`), parameters: "text" })),
+        files: Array.from({ length: count }, (_, index) => ({
+          path: join(folder, `${index}.png`),
+          parameters: "text",
+        })),
         ...(watermarker ? { watermarker } : {}),
         pasteBack: false,
       },
@@ -69,9 +72,7 @@ test.skipIf(!stored)(
     const said = messages.flatMap((message) => (message.type === "note" ? [message.text] : []));
     const wanted = stored.pil.files.flatMap((_, index) => [
       ...((unsafe?.[index] ?? 0) > 0.5
-        ? [
-            `Image ${index + 1} may show something not safe for work (score ${unsafe?.[index]?.toFixed(2)}, limit 0.5)`,
-          ]
+        ? [`Image ${index + 1} may show something not safe for work (score ${unsafe?.[index]?.toFixed(2)}, limit 0.5)`]
         : []),
       ...((marked?.[index] ?? 0) > 0.5
         ? [`Image ${index + 1} may show the watermark of a stock image (score ${marked?.[index]?.toFixed(2)}`]

@@ -53,7 +53,10 @@ test("stages that fit one after the other are accepted whatever their sum; one t
 });
 
 test("the table says what is done to fit", () => {
-  const table = budgetTable([{ ...need("stage-3", 2e9, 1e9), lowMemory: { microBatch: 1, tileBytes: 2 ** 26 } }], limits);
+  const table = budgetTable(
+    [{ ...need("stage-3", 2e9, 1e9), lowMemory: { microBatch: 1, tileBytes: 2 ** 26 } }],
+    limits,
+  );
   expect(table).toMatch(
     /stage-3 +UNet +1\.00 +1\.00 +1\.90 +0\.10 +3\.00 +- {2}fits, micro-batches of 1, tiled decoding$/m,
   );

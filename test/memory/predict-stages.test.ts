@@ -233,7 +233,7 @@ describe("the mildest low-memory mode that fits", () => {
 
 const textStage = (checkpoint: string): Stage => ({
   kind: "text",
-  name: "text-encoding", 
+  name: "text-encoding",
   checkpoint,
   cleanCaption: true,
 });

@@ -13,7 +13,14 @@ import type { Feed } from "../../src/runtime/session.ts";
 import { openWeights } from "../../src/weights/checkpoint.ts";
 import { readComponentConfig } from "../../src/weights/component-config.ts";
 import { goldenPath, referenceVariant } from "../golden.ts";
-import { type GoldenTensor, maxAbsDifference, type ModuleCase, perSample, readCases, readModuleCases } from "../golden-module.ts";
+import {
+  type GoldenTensor,
+  maxAbsDifference,
+  type ModuleCase,
+  perSample,
+  readCases,
+  readModuleCases,
+} from "../golden-module.ts";
 import { runNetwork } from "../run-graph.ts";
 
 const tolerance = 5e-5; // the reference's own fp32 runs are up to 8e-6 apart (threads, kernels)

@@ -5,7 +5,12 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 
 import { elementCount } from "../../src/math/tensor.ts";
-import { readSdUnetConfig, sdUnetConfigSchema, sdUnetLevels, type SdUnetConfig } from "../../src/models/sd-unet-config.ts";
+import {
+  readSdUnetConfig,
+  sdUnetConfigSchema,
+  sdUnetLevels,
+  type SdUnetConfig,
+} from "../../src/models/sd-unet-config.ts";
 import { buildSdUnet } from "../../src/models/sd-unet.ts";
 import { checkGraph } from "../../src/onnx/check.ts";
 import type { Graph } from "../../src/onnx/graph.ts";

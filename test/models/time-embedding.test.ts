@@ -1,6 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { GraphBuilder } from "../../src/onnx/graph.ts";
-import { type TimestepEmbeddingOptions, timestepEmbedding, timestepFrequencies } from "../../src/models/time-embedding.ts";
+import {
+  type TimestepEmbeddingOptions,
+  timestepEmbedding,
+  timestepFrequencies,
+} from "../../src/models/time-embedding.ts";
 import { runNetwork } from "../run-graph.ts";
 
 /** The bits of torch.exp(-log(10000) * arange(count) / (count - freqShift)), at some indices. */

@@ -48,7 +48,9 @@ test("samples in micro-batches give what they give at once", async () => {
 
 test("numbers that cannot be shared out are a mistake of ours", async () => {
   const run = inMicroBatches(() => Promise.resolve(new Map()), 2);
-  await expect(run({ sample: new Float32Array(3) })).rejects.toThrow(/3 numbers of sample cannot be split into 2 micro-/);
+  await expect(run({ sample: new Float32Array(3) })).rejects.toThrow(
+    /3 numbers of sample cannot be split into 2 micro-/,
+  );
 });
 
 test("an input that takes one sample of a batch that repeats is fed the first", async () => {

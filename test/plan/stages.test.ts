@@ -1,5 +1,14 @@
 import { expect, test } from "vitest";
-import { describeDiffusion, describeStage, diffusionNames, diffusionUntil, repositoryLayouts, sides, stageNames, stageTable } from "../../src/plan/stages.ts";
+import {
+  describeDiffusion,
+  describeStage,
+  diffusionNames,
+  diffusionUntil,
+  repositoryLayouts,
+  sides,
+  stageNames,
+  stageTable,
+} from "../../src/plan/stages.ts";
 
 test("files: two of the text, one of each stage that draws, none of the safety checker", () => {
   expect(stageTable.flatMap(({ files }) => files)).toEqual([

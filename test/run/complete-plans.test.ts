@@ -97,7 +97,8 @@ describe("memory", () => {
     const [small] = await complete([request], { budgets: { ram } });
     expect(Object.values(small?.plan.lowMemory ?? {})).toEqual([{ microBatch: expect.any(Number) as number }]);
     expect(added(whole, small)).toEqual([
-      expect.stringMatching(/slower low-memory mode: stage-\d: micro-batches of \d/)]);
+      expect.stringMatching(/slower low-memory mode: stage-\d: micro-batches of \d/),
+    ]);
     expect(small?.needs.every(({ verdict }) => verdict === "fits")).toBe(true);
   });
 
@@ -126,7 +127,11 @@ describe("notes", () => {
       command: "inpaint",
       start: {
         image: input("wide_144x72.png"),
-        mask: { shapes: [{ kind: "rectangle", x, y: 0, width: 72, height: 72 }], file: input("mask_101x67.png"), invert: false },
+        mask: {
+          shapes: [{ kind: "rectangle", x, y: 0, width: 72, height: 72 }],
+          file: input("mask_101x67.png"),
+          invert: false,
+        },
         pasteBack: true,
       },
     });
@@ -152,7 +157,10 @@ describe("refusals, before anything is run", () => {
     await cp(goldenPath("checkpoints", "if-ii"), join(folder, "if-ii"), { recursive: true });
     await rm(join(folder, "if-ii", "image_noising_scheduler"), { recursive: true });
     const error = await failureOf({ ...tinyUntil(256), model: folder });
-    expect(error).toMatchObject({ code: "CHECKPOINT", message: expect.stringMatching(/image_noising_scheduler/) as string });
+    expect(error).toMatchObject({
+      code: "CHECKPOINT",
+      message: expect.stringMatching(/image_noising_scheduler/) as string,
+    });
     expect(await failureOf({ model: folder })).toBe("it succeeded");
   });
 

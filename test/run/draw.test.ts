@@ -166,11 +166,22 @@ describe("what is returned", () => {
   test("previews after every so many steps, of the job that draws", async () => {
     const { events, onEvent } = record();
     const stages = { "stage-1": { steps: 4 } };
-    await draw([{ ...tinyRequest, stages }, { ...tinyRequest, stages, seed: 2 }], { previewEvery: 2, onEvent });
+    await draw(
+      [
+        { ...tinyRequest, stages },
+        { ...tinyRequest, stages, seed: 2 },
+      ],
+      { previewEvery: 2, onEvent },
+    );
     const steps = events.flatMap((event) => (event.type === "step" && event.stage === "stage-1" ? [event] : []));
     const side = goldenSampleSize("if-i");
     const seen = steps.flatMap(({ job, step, preview }) => (preview ? [{ job, step, preview }] : []));
-    expect(seen.map(({ job, step }) => [job, step])).toEqual([[0, 2], [0, 4], [1, 2], [1, 4]]);
+    expect(seen.map(({ job, step }) => [job, step])).toEqual([
+      [0, 2],
+      [0, 4],
+      [1, 2],
+      [1, 4],
+    ]);
     for (const { preview } of seen) {
       expect([preview.width, preview.height]).toEqual([side, side]);
       expect(Buffer.from(preview.rgb, "base64")).toHaveLength(3 * side * side);
@@ -180,7 +191,9 @@ describe("what is returned", () => {
 
   test("a stage that is too large ends the run before anything is drawn", async () => {
     const { events, onEvent } = record();
-    await expect(draw([tinyRequest], { budgets: { ram: 1e6 }, onEvent })).rejects.toMatchObject({ code: "MEMORY_BUDGET" });
+    await expect(draw([tinyRequest], { budgets: { ram: 1e6 }, onEvent })).rejects.toMatchObject({
+      code: "MEMORY_BUDGET",
+    });
     expect(workOf(events)).toEqual([]);
   });
 });

@@ -42,8 +42,13 @@ test("inpaint: a file, rectangles and ellipses together", () => {
   const box = { x: -3, y: 1, width: 5, height: 6 };
   const given = { prompt: "a cat", image: "car.png" };
   expect(
-    requestFromOptions("inpaint", { ...given, mask: "m.png", maskRect: [box, box], maskEllipse: [box], invertMask: true })
-      .start,
+    requestFromOptions("inpaint", {
+      ...given,
+      mask: "m.png",
+      maskRect: [box, box],
+      maskEllipse: [box],
+      invertMask: true,
+    }).start,
   ).toEqual({
     image: "car.png",
     mask: {

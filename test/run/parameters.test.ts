@@ -26,7 +26,9 @@ test("the sampler is the scheduler's name, and a later stage's is told where it 
   const plan = planOf({});
   const withScheduler = (name: string, scheduler: string): Plan => ({
     ...plan,
-    stages: plan.stages.map((stage) => (stage.name === name && stage.kind === "diffusion" ? { ...stage, scheduler } : stage)),
+    stages: plan.stages.map((stage) =>
+      stage.name === name && stage.kind === "diffusion" ? { ...stage, scheduler } : stage,
+    ),
   });
   const heun = withScheduler("stage-1", "HeunDiscreteScheduler");
   expect(parametersOf(heun, "stage-1")).toContain("Steps: 6, Sampler: HeunDiscrete, CFG scale: 7");

@@ -30,7 +30,11 @@ export const tinyRequest: Request = {
 
 /** The same with the stages up to that side. */
 export function tinyUntil(until: Side): Request {
-  return { ...tinyRequest, until, stages: Object.fromEntries(diffusionUntil(until).map(({ name }) => [name, { steps: 2 }])) };
+  return {
+    ...tinyRequest,
+    until,
+    stages: Object.fromEntries(diffusionUntil(until).map(({ name }) => [name, { steps: 2 }])),
+  };
 }
 
 /** Budgets that do not depend on what the machine has free: nothing of this takes a tenth of it. */

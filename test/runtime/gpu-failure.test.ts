@@ -15,6 +15,8 @@ test("a GPU's failure is no mistake of the program and says what to do; a wrong 
 
 test.each([Number.NaN, Infinity, -Infinity])("%d among the results ends the stage", (wrong) => {
   const results = (last: number) => new Map([["out", { data: Float32Array.of(1, last), shape: [2] }]]);
-  expect(() => checkNumbers("UNet on webgpu", results(wrong))).toThrow(`UNet on webgpu produced ${wrong} in output "out"`);
+  expect(() => checkNumbers("UNet on webgpu", results(wrong))).toThrow(
+    `UNet on webgpu produced ${wrong} in output "out"`,
+  );
   expect(() => checkNumbers("UNet on webgpu", results(2))).not.toThrow();
 });

@@ -16,7 +16,12 @@ const named = (process.env["IF_GEN_TEST_PROVIDERS"] ?? "").split(",").filter((na
 const providers = ["cpu", ...named] as const;
 const varying = ["sample", "timestep"];
 
-function partsOf(graph: Graph, inputs: readonly string[], provider: "cpu" | "webgpu", once: ExecutionProvider): HoistedParts {
+function partsOf(
+  graph: Graph,
+  inputs: readonly string[],
+  provider: "cpu" | "webgpu",
+  once: ExecutionProvider,
+): HoistedParts {
   const form = traits[provider].hoistedForm?.({ computeType: "float32", weightFormat: "stored" });
   const parts = form && hoist(graph, inputs, form);
   if (!parts) throw new Error(`${graph.name}: nothing is hoisted`);
@@ -34,7 +39,12 @@ describe.each((await tinyNetworks()).filter(({ name }) => name.startsWith("unet"
 
     const ways = providers.flatMap((provider) => [1, 2].map((kept) => [provider, kept] as const));
     test.each(ways)("on %s is what it is in one session, with %i texts kept", async (provider, kept) => {
-      const parts = partsOf(graph, varying, provider as "cpu" | "webgpu", kept > 1 ? "cpu" : (provider as "cpu" | "webgpu"));
+      const parts = partsOf(
+        graph,
+        varying,
+        provider as "cpu" | "webgpu",
+        kept > 1 ? "cpu" : (provider as "cpu" | "webgpu"),
+      );
       const weights = await openWeights(folder);
       const all = async (
         run: (of: Readonly<Record<string, Feed>>) => Promise<ReadonlyMap<string, { data: Float32Array }>>,
