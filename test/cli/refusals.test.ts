@@ -8,6 +8,10 @@ import { encodePng } from "../../src/image/write-png.ts";
 import { goldenPath } from "../golden.ts";
 import { runCli, temporaryFolder } from "./run-cli.ts";
 
+// main() listens to both streams, once in a process that ends with it; here it is called again and again
+process.stdout.setMaxListeners(0);
+process.stderr.setMaxListeners(0);
+
 const photo = goldenPath("image", "inputs", "photo_101x67.png");
 const model = ["--model", goldenPath("checkpoints"), "--until", "64"];
 
