@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { createHandle } from "../../src/run/handle.ts";
+import { type Handle, createHandle } from "../../src/run/handle.ts";
 
 /** Work that says 1, 2 and 3, a little apart, and then ends as `end` does. */
 const counting = <T>(end: () => T): Handle<T, number> =>
