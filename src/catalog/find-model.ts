@@ -68,7 +68,8 @@ export async function findModel(request: ModelRequest, sources: ModelSources): P
   const checkpoints: Partial<Record<RepositoryKey, string>> = {};
   for (const key of repositoryKeys) {
     const { source, option } = sourceOf(key, request.stages?.[key], cascade, sources);
-    checkpoints[key] = needed.has(key) ? await folderOf(key, source, option, request, sources) : placeOf(source);
+    const isChecked = needed.has(key) || (option !== undefined && source.kind === "folder"); // a mistyped folder is told at once
+    checkpoints[key] = isChecked ? await folderOf(key, source, option, request, sources) : placeOf(source);
   }
   const found = checkpoints as Model["checkpoints"];
   const replaced = repositoryKeys.filter((key) => request.stages?.[key] !== undefined);

@@ -182,7 +182,7 @@ describe("safety", () => {
     for (const file of [join("unet", "config.json"), join("scheduler", "scheduler_config.json")]) {
       cpSync(join(folder("if-i"), file), join(bare, file), { recursive: true });
     }
-    const without = { ...model, checkpoints: { ...model.checkpoints, stage1: bare } };
+    const without = { ...model, text: bare, checkpoints: { ...model.checkpoints, stage1: bare } };
     const { safety: _, ...silent } = { ...request, until: 64 as const };
     mkdirSync(join(bare, "watermarker"));
     expect(await plan([silent], without)).toMatchObject({ stages: [{}, { name: "stage-1" }], notes: [] });
