@@ -3,12 +3,13 @@
  * Every error a user can meet. The message is one sentence: what, where, what to do.
  * `cli/main.ts` is the only place that prints them; an error of any other class is a bug and keeps its stack.
  *
- * Exit codes: 0 done, 1 internal error, 2 usage, 3 does not fit the memory budget, 4 a checkpoint cannot be used,
+ * Exit codes: 0 done, 1 internal error or a problem that doctor found, 2 usage, 3 does not fit the memory budget, 4 a checkpoint cannot be used,
  * 5 an input picture cannot be used, 6 the output cannot be written, 7 a stage failed, 8 the Hub or the network failed,
  * 9 the execution provider that was named does not work here, 129 / 130 / 131 / 143 ended by SIGHUP / SIGINT / SIGQUIT / SIGTERM.
  */
 
 export type ErrorCode =
+  | "PROBLEM"
   | "USAGE"
   | "MEMORY_BUDGET"
   | "CHECKPOINT"
@@ -23,6 +24,7 @@ export type ErrorCode =
   | "QUIT";
 
 export const exitCodes: Readonly<Record<ErrorCode, number>> = {
+  PROBLEM: 1,
   USAGE: 2,
   MEMORY_BUDGET: 3,
   CHECKPOINT: 4,

@@ -23,7 +23,14 @@ import { openWeights } from "../../src/weights/checkpoint.ts";
 import { type QuantizedBits, quantizedLayouts } from "../../src/weights/quantized-layout.ts";
 import type { Variant } from "../../src/weights/variants.ts";
 import { compareEmbeds } from "./compare-embeds.ts";
-import { type EncodeStep, type Encoded, type QuantizeStep, type Quantized, buildTextEncoder, readEmbeds } from "./text-encoder-steps.ts";
+import {
+  type EncodeStep,
+  type Encoded,
+  type QuantizeStep,
+  type Quantized,
+  buildTextEncoder,
+  readEmbeds,
+} from "./text-encoder-steps.ts";
 import { dropPageCache, watched } from "./watched-process.ts";
 
 interface Way {

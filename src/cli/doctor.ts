@@ -11,22 +11,27 @@ import { print, printJson } from "./terminal.ts";
 export function addDoctor(program: Command): void {
   program
     .command("doctor")
-    .description("look at the machine, its graphics card, the model cache and the way to the Hub")
+    .description("look at the machine, its GPU, the model cache and the way to the Hub")
     .option("--json", "print it as JSON")
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 nothing is wrong (notes are no problems), 1 a problem was found that you have to mend.",
+    )
     .action(doctor);
 }
 
-/** @throws {IfGenError} something that the demo needs is broken; all has been printed before. */
+/** @throws {IfGenError} PROBLEM: something has to be mended; all has been printed before. */
 async function doctor({ json }: { json?: boolean }): Promise<void> {
   const checks = await runChecks();
-  const broken = checks.filter(({ breaksDemo }) => breaksDemo !== undefined);
-  if (json) printJson({ ok: broken.length === 0, checks });
+  const problems = checks.filter(({ state }) => state === "problem");
+  if (json) printJson({ ok: problems.length === 0, checks });
   else print(describeChecks(checks));
-  const [first] = broken;
-  if (first?.breaksDemo) {
-    const names = broken.map(({ name }) => name).join(", ");
-    throw new IfGenError(first.breaksDemo, `doctor: even the demo cannot run here because of: ${names}; see above.`);
-  }
+  if (problems.length === 0) return;
+  const names = problems.map(({ name }) => name).join(", ");
+  const demo = problems.some(({ breaksDemo }) => breaksDemo !== undefined)
+    ? "not even the demo can run here"
+    : "the demo runs";
+  throw new IfGenError("PROBLEM", `doctor found what has to be mended: ${names}; ${demo}; see above.`);
 }
 
 async function runChecks(): Promise<Check[]> {

@@ -50,7 +50,7 @@ function createProgram(): Command {
 }
 
 const exitCodeHelp =
-  "0 done, 1 internal error, 2 usage, 3 memory budget, 4 checkpoint, 5 input image, 6 output, 7 stage, 8 network, " +
+  "0 done, 1 internal error or a problem that doctor found, 2 usage, 3 memory budget, 4 checkpoint, 5 input image, 6 output, 7 stage, 8 network, " +
   "9 execution provider, 129, 130, 131 and 143 ended by a signal";
 
 async function report(error: unknown): Promise<number> {

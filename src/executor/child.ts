@@ -76,6 +76,7 @@ export function startChild<Message>(options: ChildOptions<Message>): Child {
   if (timeoutMs !== undefined) {
     timers.push(setTimeout(() => kill(new Error(`it gave no answer in ${timeoutMs / 1000} s`)), timeoutMs));
   }
+  if (options.signal?.aborted) abort(); // an event that has passed does not come again
   options.signal?.addEventListener("abort", abort, { once: true });
   child.stderr?.on("data", (chunk: Buffer) => (stderr = (stderr + chunk.toString()).slice(-STDERR_LENGTH)));
   child.on("message", (message) => {

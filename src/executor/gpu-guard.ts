@@ -6,6 +6,7 @@
  */
 
 import { spawn } from "node:child_process";
+import { smiName } from "../machine/nvidia.ts";
 
 const SAMPLE_MS = 200;
 
@@ -27,7 +28,7 @@ export interface GpuGuard {
 /** Where there is no such tool, nothing is watched. */
 export function guardGpu({ deviceId = 0, budgetBytes = Infinity, ...options }: GpuGuardOptions = {}): GpuGuard {
   const query = ["--query-gpu=memory.used", "--format=csv,noheader,nounits", `--loop-ms=${SAMPLE_MS}`];
-  const [program, ...args] = options.command ?? ["nvidia-smi", "-i", String(deviceId), ...query];
+  const [program, ...args] = options.command ?? ["nvidia-smi", "-i", smiName(deviceId), ...query];
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "ignore"] });
   let first: number | undefined;
   let peak = 0;

@@ -11,7 +11,11 @@ const question = z.discriminatedUnion("ask", [
   z.strictObject({ ask: z.literal("providers") }),
   z.strictObject({ ask: z.literal("provider"), name: z.enum(providerNames), deviceId: z.int().exactOptional() }),
   /** Can the system's loader find these shared libraries, and all that they need in turn? */
-  z.strictObject({ ask: z.literal("libraries"), names: z.array(z.string()) }),
+  z.strictObject({
+    ask: z.literal("libraries"),
+    names: z.array(z.string()),
+    provider: z.enum(providerNames).exactOptional(), // whose libraries they are
+  }),
   z.strictObject({ ask: z.literal("images") }),
 ]);
 export type ProbeQuestion = z.infer<typeof question>;
@@ -35,6 +39,7 @@ async function answer(asking: ProbeQuestion): Promise<object> {
 
 /**
  * Node only loads its own addons, but to refuse another library it must load it first.
+ * A provider lacks `Provider_GetHost` then, which onnxruntime gives it later: everything else of it was found.
  * @returns the loader's words if it cannot: the exact file that is missing.
  */
 function loadLibrary(name: string): string | null {
@@ -43,6 +48,6 @@ function loadLibrary(name: string): string | null {
     return null;
   } catch (error) {
     const { message } = error as Error;
-    return /did not self-register/.test(message) ? null : message;
+    return /did not self-register|undefined symbol: Provider_GetHost/.test(message) ? null : message;
   }
 }

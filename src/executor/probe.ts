@@ -8,6 +8,9 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { z } from "zod";
 import { startChild } from "./child.ts";
+import { libraryEnvironment } from "../machine/environment.ts";
+import { type NvidiaGpu, parseNvidiaSmi, visibleGpus } from "../machine/nvidia.ts";
+import { libraryFoldersOf } from "./provider-files.ts";
 import type { ProbeQuestion } from "./probe-worker.ts";
 import { failureMessage } from "./messages.ts";
 
@@ -32,6 +35,7 @@ export async function probe(question: ProbeQuestion): Promise<ProbeAnswer> {
   const { code, signal, stderr, reason } = await startChild({
     entry: new URL("./probe-worker.js", import.meta.url),
     task: question,
+    env: environmentFor(question),
     schema: probeMessage,
     onMessage: (message) => (result = "type" in message ? { problem: firstWords(message.message) } : message),
     timeoutMs: TIMEOUT_MS,
@@ -40,19 +44,19 @@ export async function probe(question: ProbeQuestion): Promise<ProbeAnswer> {
   return result ?? { problem: [end, stderr.trim()].filter(Boolean).join(": ") };
 }
 
+/** As a stage's process would find the provider's libraries. */
+function environmentFor(question: ProbeQuestion): Readonly<Record<string, string | undefined>> {
+  const provider =
+    question.ask === "provider" ? question.name : question.ask === "libraries" ? question.provider : undefined;
+  return libraryEnvironment(libraryFoldersOf(provider));
+}
+
 /** An error's message without its stack. */
 const firstWords = (text: string): string => text.replace(/\n +at .*$/s, "").replace(/^\w*Error: /, "");
 
-export interface NvidiaGpu {
-  readonly name: string;
-  readonly memoryBytes: number;
-  readonly freeBytes: number;
-  readonly driver: string;
-}
-
 /** @returns what NVIDIA's own tool sees; undefined: there is no such tool, or it fails. */
-export async function readNvidiaGpus(): Promise<NvidiaGpu[] | undefined> {
-  const query = ["--query-gpu=name,memory.total,memory.free,driver_version", "--format=csv,noheader,nounits"];
+export async function readAllNvidiaGpus(): Promise<NvidiaGpu[] | undefined> {
+  const query = ["--query-gpu=name,memory.total,memory.free,driver_version,uuid", "--format=csv,noheader,nounits"];
   try {
     const { stdout } = await promisify(execFile)("nvidia-smi", query, { timeout: TIMEOUT_MS });
     return parseNvidiaSmi(stdout);
@@ -61,16 +65,8 @@ export async function readNvidiaGpus(): Promise<NvidiaGpu[] | undefined> {
   }
 }
 
-/** `NVIDIA H200, 143771, 143120, 580.95.05` per line; memory in MiB. */
-export function parseNvidiaSmi(text: string): NvidiaGpu[] {
-  return text
-    .split("\n")
-    .map((line) => line.split(",").map((part) => part.trim()))
-    .filter((parts) => parts.length === 4)
-    .map(([name = "", has = "", free = "", driver = ""]) => ({
-      name,
-      memoryBytes: Number(has) * 2 ** 20,
-      freeBytes: Number(free) * 2 ** 20,
-      driver,
-    }));
+/** @returns those of them that CUDA shows this program, in CUDA's order: CUDA_VISIBLE_DEVICES is respected. */
+export async function readNvidiaGpus(): Promise<NvidiaGpu[] | undefined> {
+  const gpus = await readAllNvidiaGpus();
+  return gpus && visibleGpus(gpus);
 }

@@ -190,7 +190,8 @@ async function takeLock(path: string): Promise<void> {
   }
 }
 
-const releaseLock = (path: string): Promise<void> => rm(join(path, LOCK), { force: true });
+/** Never fails: a lock that stays is taken once its owner is gone, and what ended the run is the one to tell. */
+const releaseLock = (path: string): Promise<void> => rm(join(path, LOCK), { force: true }).catch(() => undefined);
 
 /** Notes and the reasons for a provider change no image, and the low-memory modes are those of the first run. */
 function planKey(plan: Plan): string {

@@ -11,6 +11,7 @@ import type { StageName } from "../plan/stages.ts";
 import { type ChildEnd, startChild, wordsOf } from "./child.ts";
 import { errorOf } from "./failure.ts";
 import { guardGpu } from "./gpu-guard.ts";
+import { libraryFoldersOf } from "./provider-files.ts";
 import { type MemoryPeaks, guardMemory } from "./memory-guard.ts";
 import {
   type GoMessage,
@@ -85,7 +86,7 @@ export function startStageProcess(task: StageTask, options: StageProcessOptions)
       heard.onMessage(message);
       if (message.type === "done") guard.sample();
     },
-    env: stageEnvironment(),
+    env: stageEnvironment(libraryFoldersOf(task.executionProvider)),
     signal: options.signal,
   });
   const guard = guardMemory(child.pid, {

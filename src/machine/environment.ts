@@ -3,30 +3,78 @@
  * The environment variables: read here and nowhere else.
  */
 
-import { homedir } from "node:os";
 import { type Environment, type HubEnvironment, hubEnvironment } from "../hub/environment.ts";
+import { homeFolder } from "./folders.ts";
+import { libraryPath } from "./loader.ts";
 
 /** What the environment and Python's token file say about the Hub. */
 export function readHubEnvironment(): HubEnvironment {
-  return hubEnvironment(process.env, homedir());
+  return hubEnvironment(process.env, homeFolder());
 }
 
-/** Proxy settings that Node's own `fetch` does not follow: the names of the variables that are set. */
-export function ignoredProxyVariables(env: Environment = process.env): string[] {
-  const major = Number(process.versions.node.split(".")[0]);
-  if (major >= 24 && env["NODE_USE_ENV_PROXY"] === "1") return [];
-  return ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].filter((name) => env[name]);
+/** What Node is asked about proxies; replaced in tests. */
+export interface ProxyFeature {
+  /** Can this Node's `fetch` be told to follow proxies? Its options know, whatever its version. */
+  readonly isKnown: boolean;
+  /** Was it told to on the command line? */
+  readonly isOption: boolean;
+}
+
+export function proxyFeature(): ProxyFeature {
+  const option = "--use-env-proxy";
+  const isEarly24 = Number(process.versions.node.split(".")[0]) === 24; // 24.0 to 24.4: by the variable alone
+  return {
+    isKnown: process.allowedNodeEnvironmentFlags.has(option) || isEarly24,
+    isOption: [...process.execArgv, ...(process.env["NODE_OPTIONS"] ?? "").split(/\s+/)].includes(option),
+  };
+}
+
+/**
+ * Proxy settings that Node's own `fetch` does not follow: the names of the variables that are set. Once it is told to, it
+ * follows HTTPS_PROXY, never ALL_PROXY.
+ */
+export function ignoredProxyVariables(
+  env: Environment = process.env,
+  feature: ProxyFeature = proxyFeature(),
+): string[] {
+  const https = ["HTTPS_PROXY", "https_proxy"].filter((name) => env[name]);
+  const all = ["ALL_PROXY", "all_proxy"].filter((name) => env[name]);
+  const isFollowed = feature.isKnown && (feature.isOption || env["NODE_USE_ENV_PROXY"] === "1");
+  if (!isFollowed) return [...https, ...all];
+  return https.length > 0 ? [] : all;
+}
+
+/** @returns what to do about such a variable. */
+export function proxyAdvice(names: readonly string[], { isKnown }: ProxyFeature = proxyFeature()): string {
+  const assign = names.some((name) => /^https/i.test(name)) ? "" : "HTTPS_PROXY to the same address and ";
+  if (isKnown) return `set ${assign}NODE_USE_ENV_PROXY=1`;
+  return `use Node 22.21, 24 or later and set ${assign}NODE_USE_ENV_PROXY=1, or fetch with another tool into the same cache`;
 }
 
 /**
  * The environment of a stage's process, for glibc's allocator. It is told to give large buffers back at once: by its own
  * rule it would keep more and more of them, and a stage's peak could not be predicted. And to ask for huge pages, as a step
  * takes its buffers anew: with pages of 4 kB a sixth of its time went into getting them from the kernel.
+ * @param libraryFolders where the provider's libraries are that the loader would not find; see {@link libraryEnvironment}.
  */
-export function stageEnvironment(env: Environment = process.env): Environment {
+export function stageEnvironment(libraryFolders: readonly string[] = [], env: Environment = process.env): Environment {
   const hugePages = "glibc.malloc.hugetlb=1"; // madvise; where huge pages are off or glibc is older, nothing changes
   const tunables = [hugePages, env["GLIBC_TUNABLES"]].filter(Boolean).join(":");
-  return { MALLOC_MMAP_THRESHOLD_: String(2 ** 20), ...env, GLIBC_TUNABLES: tunables };
+  return {
+    MALLOC_MMAP_THRESHOLD_: String(2 ** 20),
+    ...libraryEnvironment(libraryFolders, env),
+    GLIBC_TUNABLES: tunables,
+  };
+}
+
+/**
+ * The environment of a process that loads a GPU's libraries: the loader reads LD_LIBRARY_PATH when a process starts, so
+ * that nobody has to set it before. What is in it already comes first. CUDA numbers the GPUs as nvidia-smi does.
+ */
+export function libraryEnvironment(libraryFolders: readonly string[], env: Environment = process.env): Environment {
+  const folders = [...new Set([...libraryPath(env), ...libraryFolders])];
+  const ordered = { CUDA_DEVICE_ORDER: "PCI_BUS_ID", ...env };
+  return libraryFolders.length === 0 ? ordered : { ...ordered, LD_LIBRARY_PATH: folders.join(":") };
 }
 
 /**

@@ -7,32 +7,15 @@
  */
 
 import { IfGenError, UsageError } from "../errors.ts";
-import { missingProviderFiles } from "../executor/install-cuda.ts";
-import { probe } from "../executor/probe.ts";
-import { hasNvidiaDevice } from "../machine/gpu-libraries.ts";
-import { readHardware } from "../machine/hardware.ts";
 import { type ProviderTraits, providers, providersInOrder } from "../onnx/lower/providers.ts";
-import type { ProviderChoice } from "../plan/plan.ts";
-import type { ExecutionProvider } from "../onnx/lower/provider-names.ts";
 import type { RequestedProvider } from "../plan/choices.ts";
-
-/** How the machine is asked; replaced in tests. */
-export interface MachineProbes {
-  /** `linux/x64` */
-  readonly platform: string;
-  readonly hasNvidiaDevice: () => boolean;
-  /** Of a provider's own files beside onnxruntime's, those that are not there. */
-  readonly missingFiles: (files: readonly string[]) => readonly string[];
-  /** @returns the library's words if it does not work. */
-  readonly tryProvider: (name: ExecutionProvider, deviceId: number | undefined) => Promise<string | null>;
-  /** @returns those that the system's loader does not find, or that lack something themselves. */
-  readonly missingLibraries: (names: readonly string[]) => Promise<readonly string[]>;
-}
+import type { ProviderChoice } from "../plan/plan.ts";
+import { type MachineProbes, oneLine, thisMachine } from "./machine-probes.ts";
 
 const NO_NVIDIA_GPU = "no NVIDIA GPU is here";
 
 /**
- * @throws {UsageError} a GPU is named for a provider that takes none.
+ * @throws {UsageError} a GPU is named for a provider that takes none, or there is no such GPU.
  * @throws {IfGenError} PROVIDER: the provider that is named does not work here; says what is missing.
  */
 export async function chooseProvider(
@@ -56,7 +39,8 @@ export async function chooseProvider(
         `--device-id names one of several GPUs; leave it out with --execution-provider ${requested}.`,
       );
     }
-    const problem = await problemOf(traits, deviceId, machine);
+    const absence = traits.needsNvidia ? await checkGpus(deviceId, machine) : undefined;
+    const problem = wrongPlatform(traits, machine) ?? absence ?? (await problemOf(traits, deviceId, machine));
     if (problem === undefined) return choice(traits);
     throw new IfGenError(
       "PROVIDER",
@@ -65,58 +49,57 @@ export async function chooseProvider(
     );
   }
   const passedOver: ProviderChoice["passedOver"] = [];
+  const absence = await checkGpus(deviceId, machine);
   for (const traits of providersInOrder) {
-    const isOut = traits.auto.onlyNvidia && !machine.hasNvidiaDevice();
-    const problem = isOut ? NO_NVIDIA_GPU : await problemOf(traits, deviceId, machine);
+    const problem = (traits.auto.onlyNvidia ? absence : undefined) ?? (await problemOf(traits, deviceId, machine));
     if (problem === undefined) return choice(traits, passedOver);
     passedOver.push({ name: traits.name, problem });
   }
   throw new Error("the CPU always works");
 }
 
+/**
+ * @returns why there is none for CUDA; undefined: it shows some.
+ * @throws {UsageError} there is no GPU of that number.
+ */
+async function checkGpus(deviceId: number | undefined, machine: MachineProbes): Promise<string | undefined> {
+  if (!machine.hasNvidiaDevice()) return NO_NVIDIA_GPU;
+  const count = await machine.countGpus(deviceId);
+  if (!count) return undefined;
+  const { all, visible, restriction } = count;
+  const gpus = all === 1 ? "the one NVIDIA GPU" : `all ${all} NVIDIA GPUs`;
+  if (visible === 0) return `CUDA_VISIBLE_DEVICES=${restriction ?? ""} hides ${gpus}`;
+  if (deviceId === undefined || deviceId < visible) return undefined;
+  const numbers = visible === 1 ? "only GPU 0 is" : `GPUs 0 to ${visible - 1} are`;
+  const why = restriction === undefined ? "" : ` with CUDA_VISIBLE_DEVICES=${restriction}`;
+  throw new UsageError(`--device-id ${deviceId} names no GPU: ${numbers} here${why}.`);
+}
+
 /** @returns a clause that says what keeps the provider from working, and what to do; undefined: it works. */
 async function problemOf(
-  { name, isCpu, needsNvidia, takesDeviceId, requirements }: ProviderTraits,
+  traits: ProviderTraits,
   deviceId: number | undefined,
   machine: MachineProbes,
 ): Promise<string | undefined> {
+  const { name, isCpu, takesDeviceId, requirements } = traits;
   if (isCpu) return undefined;
-  const { platforms, files, installCommand, libraries } = requirements;
-  if (platforms && !platforms.includes(machine.platform)) {
-    return `onnxruntime-node has libraries of ${name} for ${platforms.join(", ")} only, and this is ${machine.platform}`;
-  }
-  if (needsNvidia && !machine.hasNvidiaDevice()) return NO_NVIDIA_GPU;
+  const elsewhere = wrongPlatform(traits, machine);
+  if (elsewhere !== undefined) return elsewhere;
+  const { files, installCommand } = requirements;
   const absent = machine.missingFiles(files);
   if (absent.length > 0) return `${absent.join(" and ")} not installed (${installCommand})`;
+  const unusable = machine.fileProblem(requirements);
+  if (unusable !== undefined) return `${unusable} (${installCommand} installs the right one)`;
   const words = await machine.tryProvider(name, takesDeviceId ? deviceId : undefined);
   if (words === null) return undefined;
   const isLinux = machine.platform.startsWith("linux/");
-  const missing = isLinux ? await machine.missingLibraries(libraries.map((library) => library.name)) : [];
-  if (missing.length === 0) return oneLine(words);
-  const packages = new Set(libraries.filter((library) => missing.includes(library.name)).map(({ install }) => install));
-  return `${missing.join(", ")} missing (install ${[...packages].join(" and ")})`;
+  return (isLinux ? await machine.missingLibraries(traits) : undefined) ?? oneLine(words);
 }
 
-/** onnxruntime opens with the place in its source and the condition that did not hold. */
-const oneLine = (text: string): string =>
-  text
-    .replace(/\s+/g, " ")
-    .replace(/^\S+:\d+ .* was false\. /, "")
-    .replace(/[.\s]+$/, "");
-
-function thisMachine(): MachineProbes {
-  return {
-    platform: readHardware().platform,
-    hasNvidiaDevice,
-    missingFiles: missingProviderFiles,
-    async tryProvider(name, deviceId) {
-      const answer = await probe({ ask: "provider", name, ...(deviceId === undefined ? {} : { deviceId }) });
-      return "problem" in answer ? answer.problem : "it gave no answer";
-    },
-    async missingLibraries(names) {
-      const answer = await probe({ ask: "libraries", names: [...names] });
-      const found = "libraries" in answer ? answer.libraries : [];
-      return found.filter(({ problem }) => problem !== null).map(({ name }) => name);
-    },
-  };
+function wrongPlatform(
+  { name, requirements: { platforms } }: ProviderTraits,
+  { platform }: MachineProbes,
+): string | undefined {
+  if (!platforms || platforms.includes(platform)) return undefined;
+  return `onnxruntime-node has libraries of ${name} for ${platforms.join(", ")} only, and this is ${platform}`;
 }

@@ -22,6 +22,8 @@ export function createHandle<Result, Event>(
   async function* iterate(): AsyncGenerator<Event, void> {
     const queue = new EventQueue<Event>();
     queues.add(queue);
+    const endQueue = (): void => queue.end();
+    result.then(endQueue, endQueue); // the work may have ended before
     try {
       yield* queue.drain();
       await result;

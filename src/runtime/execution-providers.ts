@@ -4,6 +4,7 @@
  */
 
 import type { InferenceSession } from "onnxruntime-node";
+import { FOLDED_BYTES } from "../onnx/lower/cuda/layers.ts";
 import type { WeightFormat } from "../onnx/lower/providers.ts";
 import { webgpuDefaults } from "../onnx/lower/webgpu/variants.ts";
 import type { BufferCacheMode } from "../onnx/webgpu-memory.ts";
@@ -18,8 +19,10 @@ export interface ProviderChoices {
   readonly keepBuffers?: boolean;
   /** The CPU runs the nodes in the graph's own order, on which the memory of a graph in tiles depends. */
   readonly inOrder?: boolean;
-  /** How the weights lie, on which depends how webgpu keeps dead buffers. */
+  /** How the network's weights lie: webgpu keeps dead buffers accordingly, unless `bufferCache` says how. */
   readonly weightFormat?: WeightFormat;
+  /** How webgpu keeps dead buffers, in place of the weights' own way. */
+  readonly bufferCache?: BufferCacheMode;
 }
 
 type SessionOptions = (mode: WeightMode, choices?: ProviderChoices) => InferenceSession.SessionOptions;
@@ -27,7 +30,8 @@ type SessionOptions = (mode: WeightMode, choices?: ProviderChoices) => Inference
 export const sessionOptions: Readonly<Record<ExecutionProvider, SessionOptions>> = {
   cpu: cpuOptions,
   cuda: (_, choices) => cudaOptions(choices?.deviceId),
-  webgpu: (_, choices) => webgpuOptions(webgpuDefaults[choices?.weightFormat ?? "stored"].bufferCache),
+  webgpu: (_, { bufferCache, weightFormat = "stored" } = {}) =>
+    webgpuOptions(bufferCache ?? webgpuDefaults[weightFormat].bufferCache),
 };
 
 /** External data are found by their absolute path: the folder is the root, the location the path without it. */
@@ -59,7 +63,11 @@ function cpuOptions(
  * Weights go to the card without a copy in the process, and stay in their own type there: folded, float16 ones that are
  * computed with in float32 would take twice their size. Where a card's library is missing, making the session throws.
  */
-function gpuOptions(name: "cuda" | "webgpu", leftOut: readonly string[] = []): InferenceSession.SessionOptions {
+function gpuOptions(
+  name: "cuda" | "webgpu",
+  leftOut: readonly string[] = [],
+  foldedBytes = 2 ** 20,
+): InferenceSession.SessionOptions {
   return {
     executionProviders: [name],
     logSeverityLevel: 3,
@@ -70,7 +78,7 @@ function gpuOptions(name: "cuda" | "webgpu", leftOut: readonly string[] = []): I
         use_device_allocator_for_initializers: "1",
       },
       optimization: {
-        constant_folding_max_output_size_in_bytes: String(2 ** 20),
+        constant_folding_max_output_size_in_bytes: String(foldedBytes),
         disable_specified_optimizers: ["FuseFp16InitializerToFp32NodeTransformer", ...leftOut].join(";"),
       },
     },
@@ -91,7 +99,7 @@ function webgpuOptions(storageBufferCacheMode: BufferCacheMode): InferenceSessio
 
 /** The arena would grow by doubling; CUDA's own pool does not. Its limit cannot be set from JavaScript. */
 function cudaOptions(deviceId: number | undefined): InferenceSession.SessionOptions {
-  const { extra, ...options } = gpuOptions("cuda");
+  const { extra, ...options } = gpuOptions("cuda", [], FOLDED_BYTES);
   return {
     ...options,
     ...(deviceId === undefined ? {} : { executionProviders: [{ name: "cuda", deviceId }] }),

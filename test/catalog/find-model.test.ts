@@ -220,6 +220,7 @@ describe("stages of their own", () => {
     expect(model.checkpoints.stage2).toMatch(/models.demo.if-ii$/);
     expect(model.defaults.stage1).toEqual({ steps: 100, guidance: 7 });
     expect(model.defaults.stage2).toEqual(manifest.cascades.get("demo")?.defaults?.stage2);
+    expect([model.isOwn, (await find({ model: "demo" })).isOwn, (await find({})).isOwn]).toEqual([false, true, false]);
   });
 
   test("a folder", async () => {
@@ -242,7 +243,11 @@ describe("stages of their own", () => {
     const words = await errorOf(find({ stages: { stage1: "me/mine" } }, offline), HubError);
     expect(words).toMatch(/me\/mine is not in the cache/);
     expect(words).not.toMatch(/models pull/); // which does not know it
-    const wrong = { model: goldenPath("checkpoints"), stages: { stage3: "DeepFloyd/IF-II-M-v1.0" }, until: 1024 } as const;
+    const wrong = {
+      model: goldenPath("checkpoints"),
+      stages: { stage3: "DeepFloyd/IF-II-M-v1.0" },
+      until: 1024,
+    } as const;
     expect(await errorOf(find(wrong), CheckpointError)).toMatch(
       /IF-II-M-v1\.0(: text_encoder has no \.safetensors| has no folder \w+; is it)/,
     );

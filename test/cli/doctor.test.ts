@@ -4,26 +4,28 @@ import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { note, ok, problem } from "../../src/cli/doctor/check.ts";
+import { describeLibraries } from "../../src/cli/doctor/cuda.ts";
 import { describeChecks } from "../../src/cli/doctor.ts";
 import { formatDuration, formatTable } from "../../src/cli/format.ts";
-import { parseNvidiaSmi } from "../../src/executor/probe.ts";
+import { hasNvidiaDevice } from "../../src/machine/nvidia.ts";
 import { createCli } from "./hub-server.ts";
 import { startHub } from "../hub/server.ts";
 import { formatBytes } from "../../src/machine/bytes.ts";
 
+interface Checked {
+  readonly name: string;
+  readonly state: string;
+  readonly text: string;
+  readonly next?: string;
+  readonly breaksDemo?: string;
+}
 interface Report {
   readonly ok: boolean;
-  readonly checks: readonly {
-    readonly name: string;
-    readonly state: string;
-    readonly text: string;
-    readonly next?: string;
-    readonly breaksDemo?: string;
-  }[];
+  readonly checks: readonly Checked[];
 }
 
 describe("doctor", () => {
-  test("looks at everything; its exit code is about the demo alone", async () => {
+  test("looks at everything; its exit code says whether something has to be mended", async () => {
     const hub = await startHub();
     const cli = await createCli(hub);
     const { code, stdout, stderr } = await cli.run(["doctor", "--json"]);
@@ -31,7 +33,7 @@ describe("doctor", () => {
     expect(checks.map(({ name }) => name)).toEqual(
       expect.arrayContaining(
         (
-          "Node, platform, processor, memory, temporary folder, model cache, onnxruntime, image library, demo, " +
+          "Node, platform, CPU, memory, temporary folder, model cache, onnxruntime, image library, demo, " +
           "GPU, webgpu, cuda, cached models, Hub, token"
         ).split(", "),
       ),
@@ -43,8 +45,8 @@ describe("doctor", () => {
     expect(byName.get("Hub")).toMatchObject({ state: "ok", text: `${hub.url} answers` });
     expect(byName.get("token")).toMatchObject({ state: "note", next: expect.stringMatching(/if-gen login/) });
     for (const { state, next } of checks) if (state === "problem") expect(next).toBeTruthy();
-    expect(runs).toBe(checks.every(({ breaksDemo }) => breaksDemo === undefined));
-    expect(code === 0).toBe(runs);
+    expect(runs).toBe(checks.every(({ state }) => state !== "problem"));
+    expect(code).toBe(runs ? 0 : 1);
     expect(stderr === "").toBe(runs);
     expect(hub.seen.every(({ headers }) => headers.authorization === undefined)).toBe(true);
   });
@@ -67,7 +69,10 @@ describe("doctor", () => {
 
   test("a Hub that is away, or not to be asked, keeps nobody from drawing", async () => {
     const cli = await createCli({ url: "http://127.0.0.1:9" });
-    const away = JSON.parse((await cli.run(["doctor", "--json"])).stdout) as Report;
+    const run = await cli.run(["doctor", "--json"]);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toMatch(/Hub.*the demo runs.* \[PROBLEM\]/);
+    const away = JSON.parse(run.stdout) as Report;
     expect(away.checks.find(({ name }) => name === "Hub")).toMatchObject({ state: "problem" });
     expect(away.checks.find(({ name }) => name === "Hub")).not.toHaveProperty("breaksDemo");
     const { stdout } = await cli.run(["doctor"], { env: { HF_HUB_OFFLINE: "1", HTTPS_PROXY: "http://proxy" } });
@@ -75,34 +80,64 @@ describe("doctor", () => {
     expect(stdout).toMatch(/^note +proxy +HTTPS_PROXY is set/m);
   });
 
-  test.runIf(process.platform === "linux" && process.arch === "x64")(
-    "with a card, what it lacks is a problem; without one it is not",
-    async () => {
-      const hub = await startHub();
-      const cli = await createCli(hub);
-      const tool = join(cli.folder, "nvidia-smi");
-      writeFileSync(tool, "#!/bin/sh\necho 'NVIDIA H100, 81559, 81000, 580.95.05'\n", { mode: 0o755 });
-      const env = { PATH: `${cli.folder}:${process.env["PATH"] ?? ""}` };
-      const { checks } = JSON.parse((await cli.run(["doctor", "--json"], { env })).stdout) as Report;
-      const byName = new Map(checks.map((check) => [check.name, check]));
-      expect(byName.get("GPU")).toMatchObject({ state: "ok", text: "NVIDIA H100, 85.5 GB" });
-      const isSpare = byName.get("webgpu")?.state === "ok";
-      for (const name of ["NVIDIA driver", "Vulkan loader", "webgpu", "CUDA libraries", "cuda"]) {
-        if (!isSpare) expect(byName.get(name)?.state, name).not.toBe("note");
+  describe.runIf(process.platform === "linux" && process.arch === "x64" && !hasNvidiaDevice())("with a GPU", () => {
+    /** @returns the checks where nvidia-smi is this script. */
+    async function checksWith(gpus: string, env: Readonly<Record<string, string>> = {}): Promise<Map<string, Checked>> {
+      const cli = await createCli(await startHub());
+      writeFileSync(join(cli.folder, "nvidia-smi"), `#!/bin/sh\ncat <<END\n${gpus}END\n`, { mode: 0o755 });
+      const PATH = `${cli.folder}:${process.env["PATH"] ?? ""}`;
+      const { stdout, code } = await cli.run(["doctor", "--json"], { env: { PATH, ...env } });
+      const { checks } = JSON.parse(stdout) as Report;
+      expect(code).toBe(checks.some(({ state }) => state === "problem") ? 1 : 0);
+      return new Map(checks.map((check) => [check.name, check]));
+    }
+    const two = "NVIDIA H100, 81559, 81000, 580.95.05, GPU-aaaa\nTesla T4, 15360, 15095, 580.95.05, GPU-bbbb\n";
+
+    test("on which nothing works, what it lacks is a problem", async () => {
+      const byName = await checksWith(two);
+      expect(byName.get("GPU")).toMatchObject({ state: "ok", text: "NVIDIA H100, 85.5 GB; Tesla T4, 16.1 GB" });
+      const isWebgpuThere = byName.get("webgpu")?.state === "ok";
+      for (const name of ["NVIDIA driver", "webgpu", "cuda"]) {
+        if (!isWebgpuThere) expect(byName.get(name)?.state, name).toBe("problem");
         expect(byName.get(name), name).not.toHaveProperty("breaksDemo");
       }
-      expect(byName.get("cuda")?.next ?? "works").toMatch(/setup cuda|CUDA libraries|driver|works/);
-    },
-  );
+      expect(byName.get("cuda")?.next).toMatch(/setup cuda|CUDA libraries|driver/);
+    });
+
+    test("that CUDA_VISIBLE_DEVICES chooses or hides: named, and a hidden one needs nothing", async () => {
+      expect((await checksWith(two, { CUDA_VISIBLE_DEVICES: "1" })).get("GPU")).toMatchObject({
+        text: "Tesla T4, 16.1 GB (1 of 2: CUDA_VISIBLE_DEVICES=1)",
+      });
+      const hidden = await checksWith(two, { CUDA_VISIBLE_DEVICES: "-1" });
+      expect(hidden.get("GPU")).toMatchObject({
+        state: "note",
+        text: expect.stringContaining("CUDA_VISIBLE_DEVICES=-1"),
+      });
+      expect(hidden.get("cuda")?.state).not.toBe("problem");
+    });
+  });
 
   test("a temporary folder that is not there", async () => {
     const hub = await startHub();
     const cli = await createCli(hub);
     writeFileSync(join(cli.folder, "file"), "");
     const { code, stdout } = await cli.run(["doctor", "--json"], { env: { TMPDIR: join(cli.folder, "file") } });
-    expect(code).not.toBe(0);
+    expect(code).toBe(1);
     const { checks } = JSON.parse(stdout) as Report;
     expect(checks.find(({ name }) => name === "temporary folder")).toMatchObject({ breaksDemo: "OUTPUT" });
+  });
+});
+
+test("the CUDA libraries: for which CUDA, where, what is missing and what to type", () => {
+  const found = new Map([["libcudart.so.13", "/a/libcudart.so.13"]]);
+  expect(describeLibraries({ major: 13, found, missing: [], folders: ["/a"] })).toMatchObject({
+    state: "ok",
+    text: expect.stringMatching(/made for CUDA 13: 1 found in \/a; if-gen adds to LD_LIBRARY_PATH/),
+  });
+  expect(describeLibraries({ major: 12, found, missing: ["libcudnn.so.9"], folders: [] })).toMatchObject({
+    state: "problem",
+    text: "the provider is made for CUDA 12; missing: libcudnn.so.9",
+    next: "install cuDNN 9; for instance: pip install nvidia-cudnn-cu12",
   });
 });
 
@@ -120,14 +155,6 @@ test("a line per check, what to do below", () => {
     ].join("\n"),
   );
   expect(describeChecks([ok("Node", "20")])).toMatch(/no problems\n$/);
-});
-
-test("what nvidia-smi prints", () => {
-  expect(parseNvidiaSmi("NVIDIA H200, 143771, 143120, 580.95.05\nTesla T4, 15360, 15095, 580.95.05\n\n")).toEqual([
-    { name: "NVIDIA H200", memoryBytes: 143771 * 2 ** 20, freeBytes: 143120 * 2 ** 20, driver: "580.95.05" },
-    { name: "Tesla T4", memoryBytes: 15360 * 2 ** 20, freeBytes: 15095 * 2 ** 20, driver: "580.95.05" },
-  ]);
-  expect(parseNvidiaSmi("No devices were found\n")).toEqual([]);
 });
 
 test("numbers for people", () => {

@@ -1,6 +1,6 @@
 /** Budgets, reports and interrupted runs of the built program, on the tiny checkpoints. */
 
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
@@ -52,18 +52,20 @@ describe("the budget", () => {
     expect(dry.stdout.toString()).toMatch(/RAM 13\.00 \(--budget colab\).*\n.*peak RAM.*\ntext-encoding +T5 .*fits/);
   });
 
-  test("is kept by doing less at a time: nearly the same picture, and a note", async () => {
+  test("is kept by doing less at a time, and a note says so", async () => {
     const folder = temporaryFolder();
     const many = ["txt2img", "a cat", ...model, "--until", "64"];
-    const dry = async (budget: string): Promise<{ thrift?: unknown; memory: { needs: { peakBytes: number }[] } }> => {
-      const asked = ["--num-images", "24", "--ram-budget", budget, "--dry-run", "--json"];
-      const { stdout } = await runCli([...many, ...asked], { cwd: folder });
-      return JSON.parse(stdout.toString()) as Awaited<ReturnType<typeof dry>>;
+    type Dry = { lowMemory: unknown; notes: string[]; memory: { needs: { peakBytes: number }[] } };
+    const dry = async (budget: string): Promise<Dry> => {
+      const words = ["--num-images", "24", "--ram-budget", budget, "--dry-run", "--json"];
+      const { stdout } = await runCli([...many, ...words], { cwd: folder });
+      return JSON.parse(stdout.toString()) as Dry;
     };
-    const { memory, thrift } = await dry("1GB");
-    expect(thrift).toBeUndefined();
+    const { memory, lowMemory } = await dry("1GB");
+    expect(lowMemory).toEqual({});
     const tight = await dry(String(Math.floor((memory.needs[1]?.peakBytes ?? 0) - 2e6)));
-    expect(tight.thrift).toMatchObject({ "stage-1": { maxBatch: expect.any(Number) as number } });
+    expect(tight.lowMemory).toEqual({ "stage-1": { microBatch: expect.any(Number) as number } });
+    expect(tight.notes).toContainEqual(expect.stringMatching(/slower low-memory mode: stage-1: micro-batches of \d/));
   });
 
   test("T5 in 4 bits, or on int8 activations, draws another picture; both together are refused", async () => {
@@ -157,15 +159,33 @@ describe.skipIf(process.platform === "win32")("a run that is ended", () => {
       const last = await runCli(command, { cwd: folder });
       expect(last).toMatchObject({ code: 0, stderr: "" });
       expect(readFileSync(join(folder, "broken.png")).equals(readFileSync(join(folder, "whole.png")))).toBe(true);
-      const kept = readdirSync(join(folder, "run")).filter((name) => name.endsWith(".safetensors"));
-      expect(kept.sort()).toEqual([
-        "negative_prompt_embeds.safetensors",
-        "prompt_embeds.safetensors",
-        "stage-1.safetensors",
-        "stage-2.safetensors",
-      ]);
+      const kept = readdirSync(join(folder, "run"), { recursive: true, encoding: "utf8" });
+      expect(kept.filter((name) => !name.endsWith(".png") && name !== join("job-1", "safety.json")).sort()).toEqual(
+        [
+          "job-1",
+          join("job-1", "negative_prompt_embeds.safetensors"),
+          join("job-1", "prompt_embeds.safetensors"),
+          join("job-1", "stage-1.safetensors"),
+          join("job-1", "stage-2.safetensors"),
+          "run.json",
+        ].sort(),
+      );
     },
   );
+
+  test("goes on without its prompt and settings: all is kept in the folder", async () => {
+    const folder = temporaryFolder();
+    const run = (...words: string[]): Promise<unknown> => runCli([...words, "--quiet"], { cwd: folder });
+    expect(await run(...args, "-o", "whole.png", "--run-dir", "run")).toMatchObject({ code: 0, stderr: "" });
+    rmSync(join(folder, "run", "job-1", "stage-2.safetensors"));
+    const resume = ["--run-dir", "run", "--resume"];
+    expect(await run("txt2img", ...resume, "-o", "cat.png")).toMatchObject({ code: 0, stderr: "" });
+    expect(readFileSync(join(folder, "cat.png")).equals(readFileSync(join(folder, "whole.png")))).toBe(true);
+    expect(await run("txt2img", "a dog", ...resume, "-o", "dog.png")).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/run with other settings/) as string,
+    });
+  });
 
   test.each([
     ["SIGINT", 130],

@@ -1,7 +1,7 @@
 /** `--execution-provider`, on a machine without an NVIDIA GPU: where there is one, its own tests say what it does. */
 
 import { describe, expect, test } from "vitest";
-import { hasNvidiaDevice } from "../../src/machine/gpu-libraries.ts";
+import { hasNvidiaDevice } from "../../src/machine/nvidia.ts";
 import { cudaPlatforms } from "../../src/executor/install-cuda.ts";
 import { goldenPath } from "../golden.ts";
 import { runCli } from "./run-cli.ts";

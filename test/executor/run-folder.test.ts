@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { machineMark } from "../../src/files/draft.ts";
 import { runPlan } from "../../src/executor/executor.ts";
 import { RunFolder, readRunRecord } from "../../src/executor/run-folder.ts";
+import { machineMark } from "../../src/files/draft.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { plainRequest } from "../plan/plain-request.ts";
 import { planOf } from "../plan/plan-of.ts";
@@ -157,6 +157,26 @@ test("another plan, a run that is there, a manifest that is none", async () => {
   writeFileSync(join(folder, "run.json"), "{}");
   await expect(RunFolder.open(folder, plan, requests, { resume: true })).rejects.toMatchObject({ code: "USAGE" });
   expect(await readRunRecord(temporaryFolder())).toBeUndefined();
+});
+
+test("one run at a time: another is refused until the first is closed, or its process is gone", async () => {
+  const folder = temporaryFolder();
+  const lock = join(folder, "run.lock");
+  const first = await RunFolder.open(folder, plan, requests, { resume: false });
+  const open = (): Promise<RunFolder> => RunFolder.open(folder, plan, requests, { resume: true });
+  await expect(open()).rejects.toMatchObject({
+    code: "USAGE",
+    message: expect.stringMatching(new RegExp(`another process \\(${process.pid}\\) is running in`)) as string,
+  });
+  await first.close();
+  expect(existsSync(lock)).toBe(false);
+  const gone = spawnSync(process.execPath, ["-e", ""]).pid;
+  writeFileSync(lock, `${machineMark()} ${gone}\n`);
+  const second = await open();
+  expect(readFileSync(lock, "utf8")).toBe(`${machineMark()} ${process.pid}\n`);
+  await second.close();
+  writeFileSync(lock, `elsewhere ${gone}\n`); // of another machine: nobody here can tell
+  await expect(open()).rejects.toThrow(/or remove .*run\.lock/);
 });
 
 test("a folder that cannot be written to is one clear error", async () => {

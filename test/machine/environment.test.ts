@@ -1,12 +1,17 @@
 /** The environment as Python's huggingface_hub reads it, and what is asked of the machine. */
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { type Environment, hubEnvironment, hubSettings } from "../../src/hub/environment.ts";
-import { configFolder, freeDiskBytes, nearestFolder } from "../../src/machine/folders.ts";
-import { cudaInstallerEnvironment, ignoredProxyVariables, stageEnvironment } from "../../src/machine/environment.ts";
+import { configFolder, freeDiskBytes, homeFolder, homeNote, nearestFolder } from "../../src/machine/folders.ts";
+import {
+  cudaInstallerEnvironment,
+  ignoredProxyVariables,
+  proxyAdvice,
+  stageEnvironment,
+} from "../../src/machine/environment.ts";
 import { readHardware, usableMemoryBytes } from "../../src/machine/hardware.ts";
 
 const home = "/home/me";
@@ -109,13 +114,18 @@ test("onnxruntime's installer is asked for CUDA 12 whatever npm says, and gets n
 });
 
 test("a stage's allocator gives large buffers back and asks for huge pages; what the user says of it wins", () => {
-  expect(stageEnvironment({ A: "1" })).toEqual({
+  expect(stageEnvironment([], { A: "1" })).toEqual({
     A: "1",
+    CUDA_DEVICE_ORDER: "PCI_BUS_ID",
     MALLOC_MMAP_THRESHOLD_: "1048576",
     GLIBC_TUNABLES: "glibc.malloc.hugetlb=1",
   });
   const own = { MALLOC_MMAP_THRESHOLD_: "4096", GLIBC_TUNABLES: "glibc.malloc.hugetlb=0" };
-  expect(stageEnvironment(own)).toEqual({ ...own, GLIBC_TUNABLES: "glibc.malloc.hugetlb=1:glibc.malloc.hugetlb=0" }); // the last one holds
+  expect(stageEnvironment([], { CUDA_DEVICE_ORDER: "x", ...own })).toEqual({
+    CUDA_DEVICE_ORDER: "x",
+    ...own,
+    GLIBC_TUNABLES: "glibc.malloc.hugetlb=1:glibc.malloc.hugetlb=0",
+  }); // the last one holds
 });
 
 test("the machine", async () => {
@@ -129,7 +139,59 @@ test("the machine", async () => {
   expect(nearestFolder(join(tmpdir(), "not", "there"))).toBe(tmpdir());
 });
 
-test("proxies that fetch does not follow", () => {
-  expect(ignoredProxyVariables({})).toEqual([]);
-  expect(ignoredProxyVariables({ HTTPS_PROXY: "http://p", all_proxy: "" })).toEqual(["HTTPS_PROXY"]);
+describe("proxies that fetch does not follow", () => {
+  const old = { isKnown: false, isOption: false };
+  const current = { isKnown: true, isOption: false };
+
+  test.each([
+    [{}, old, []],
+    [{ HTTPS_PROXY: "http://p", all_proxy: "" }, old, ["HTTPS_PROXY"]],
+    [{ HTTPS_PROXY: "http://p", NODE_USE_ENV_PROXY: "1" }, old, ["HTTPS_PROXY"]],
+    [{ HTTPS_PROXY: "http://p" }, current, ["HTTPS_PROXY"]],
+    [{ HTTPS_PROXY: "http://p", NODE_USE_ENV_PROXY: "1" }, current, []],
+    [{ https_proxy: "http://p", ALL_PROXY: "http://p" }, { isKnown: true, isOption: true }, []],
+    [{ ALL_PROXY: "http://p", NODE_USE_ENV_PROXY: "1" }, current, ["ALL_PROXY"]],
+  ])("%j, %j: %j", (env, feature, names) => {
+    expect(ignoredProxyVariables(env, feature)).toEqual(names);
+  });
+
+  test("what to do asks what this Node can do, not its version", () => {
+    expect(proxyAdvice(["HTTPS_PROXY"], current)).toBe("set NODE_USE_ENV_PROXY=1");
+    expect(proxyAdvice(["ALL_PROXY"], current)).toMatch(/^set HTTPS_PROXY to the same address/);
+    expect(proxyAdvice(["HTTPS_PROXY"], old)).toMatch(/Node 22\.21, 24 or later/);
+  });
+});
+
+describe("a user without a home folder", () => {
+  const none = (): string => {
+    throw new Error("ENOENT: no such file or directory, uv_os_homedir");
+  };
+
+  test.skipIf(process.platform === "win32")("HOME first, then the system's entry", () => {
+    expect(homeFolder({ HOME: "/h" }, none)).toBe("/h");
+    expect(homeFolder({}, () => "/entry")).toBe("/entry");
+    expect(homeNote({}, () => "/entry")).toBeUndefined();
+  });
+
+  test.skipIf(process.platform === "win32")(
+    "else a folder that is theirs alone, and a note that it does not last",
+    () => {
+      vi.stubEnv("TMPDIR", mkdtempSync(join(tmpdir(), "if-gen-home-test-")));
+      onTestFinished(() => {
+        rmSync(process.env["TMPDIR"] ?? "", { recursive: true, force: true });
+        vi.unstubAllEnvs();
+      });
+      for (const env of [{}, { HOME: "" }, { HOME: "not/absolute" }]) {
+        const folder = homeFolder(env, none);
+        expect(folder.startsWith(tmpdir())).toBe(true);
+        expect(statSync(folder).mode & 0o777).toBe(0o700);
+        expect(homeNote(env, none)).toContain(folder);
+      }
+      chmodSync(homeFolder({}, none), 0o777); // anybody could put a list of models there
+      expect(() => homeFolder({}, none)).toThrow(/set HOME/);
+      rmSync(join(tmpdir(), `if-gen-home-${process.getuid?.()}`), { recursive: true });
+      symlinkSync("/", join(tmpdir(), `if-gen-home-${process.getuid?.()}`));
+      expect(() => homeFolder({}, none)).toThrow(/set HOME/);
+    },
+  );
 });

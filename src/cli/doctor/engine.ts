@@ -21,7 +21,7 @@ export async function checkEngine(manifest: Manifest): Promise<Check[]> {
   const names = "providers" in providers ? providers.providers : [];
   const list = names.map(({ name, bundled }) => (bundled ? name : `${name} (libraries not included)`)).join(", ");
   return [
-    isWorking(cpu) ? ok("onnxruntime", `works on the processor; knows ${list}`) : broken("onnxruntime", cpu),
+    isWorking(cpu) ? ok("onnxruntime", `works on the CPU; knows ${list}`) : broken("onnxruntime", cpu),
     isWorking(images) ? ok("image library", "works") : broken("image library", images),
     demo,
   ];

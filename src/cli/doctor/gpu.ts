@@ -1,116 +1,81 @@
 /**
  * @module cli/doctor/gpu
- * Graphics cards and what lies between them and onnxruntime. Nothing here is needed: without it the processor draws.
+ * GPUs and what lies between them and onnxruntime. One way that works is enough: what the other way lacks is then a note.
+ * It is a problem where an NVIDIA GPU is here and no provider works on it; without one the CPU draws.
  */
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { cudaLibraries, driverLibrary, vulkanLibrary } from "../../machine/gpu-libraries.ts";
-import { cudaPlatforms, missingCudaLibraries } from "../../executor/install-cuda.ts";
-import { type NvidiaGpu, probe, readNvidiaGpus } from "../../executor/probe.ts";
-import { type Check, note, ok, problem } from "./check.ts";
-import { isWorking, wordsOf } from "./engine.ts";
+import { probe, readAllNvidiaGpus } from "../../executor/probe.ts";
 import { formatBytes } from "../../machine/bytes.ts";
+import { type NvidiaGpu, cudaRestriction, hasNvidiaDevice, visibleGpus } from "../../machine/nvidia.ts";
+import { type Check, note, ok, problem } from "./check.ts";
+import { checkCuda } from "./cuda.ts";
+import { isWorking, wordsOf } from "./engine.ts";
+
+const driverLibrary = "libcuda.so.1";
+const vulkanLibrary = "libvulkan.so.1";
 
 export async function checkGpu(platform: string): Promise<Check[]> {
   const isLinux = platform.startsWith("linux/");
-  const [gpus, webgpu, libraries] = await Promise.all([
-    readNvidiaGpus(),
+  const [all, webgpu, vulkan, cuda] = await Promise.all([
+    readAllNvidiaGpus(),
     probe({ ask: "provider", name: "webgpu" }),
-    isLinux
-      ? probe({ ask: "libraries", names: [vulkanLibrary, driverLibrary, ...Object.keys(cudaLibraries)] })
-      : undefined,
+    isLinux ? libraryProblem(vulkanLibrary) : undefined,
+    checkCuda(platform),
   ]);
-  const failed = new Map(
-    libraries && "libraries" in libraries ? libraries.libraries.map(({ name, problem: reason }) => [name, reason]) : [],
-  );
-  const hasGpu = gpus !== undefined || hasRenderNode();
-  return [
-    describeGpus(gpus),
-    ...(isLinux ? [checkDriver(gpus, failed.get(driverLibrary)), checkVulkan(hasGpu, failed.get(vulkanLibrary))] : []),
-    isWorking(webgpu)
+  const visible = all && visibleGpus(all);
+  const webgpuProblem = isWorking(webgpu) ? undefined : wordsOf(webgpu);
+  const checks = [
+    describeGpus(all, visible),
+    ...(isLinux ? [await checkDriver(all?.[0]?.driver ?? kernelDriver()), checkVulkan(vulkan)] : []),
+    webgpuProblem === undefined
       ? ok("webgpu", "works")
-      : describeAbsence("webgpu", hasGpu, wordsOf(webgpu), "check the driver and the Vulkan loader above"),
-    ...(cudaPlatforms.includes(platform)
-      ? await checkCuda(gpus !== undefined, isWorking(webgpu), failed)
-      : [note("cuda", `onnxruntime-node has it on ${cudaPlatforms.join(", ")} only`)]),
+      : problem("webgpu", webgpuProblem, "check the driver and the Vulkan loader above"),
+    ...cuda,
   ];
+  const works = checks.some(({ name, state }) => (name === "cuda" || name === "webgpu") && state === "ok");
+  const hasGpu = (visible ?? all ?? []).length > 0 || (all === undefined && hasNvidiaDevice());
+  return hasGpu && !works ? checks : checks.map(asNote);
 }
 
-function describeGpus(gpus: readonly NvidiaGpu[] | undefined): Check {
-  if (gpus === undefined || gpus.length === 0) {
-    return hasRenderNode()
-      ? ok("GPU", `${renderNodes().join(", ")} (not NVIDIA's, or nvidia-smi is missing)`)
-      : note("GPU", "none found; pictures are drawn on the processor");
+/** What is not needed is worth saying, but nothing to mend. */
+const asNote = (check: Check): Check => (check.state === "problem" ? { ...check, state: "note" } : check);
+
+/** @returns the loader's words; null: it loads. */
+async function libraryProblem(name: string): Promise<string | null> {
+  const answer = await probe({ ask: "libraries", names: [name], provider: "cuda" });
+  if ("libraries" in answer) return answer.libraries[0]?.problem ?? null;
+  return "problem" in answer ? answer.problem : "it could not be looked for";
+}
+
+function describeGpus(all: readonly NvidiaGpu[] | undefined, visible: readonly NvidiaGpu[] | undefined): Check {
+  if (all === undefined || visible === undefined || all.length === 0) {
+    if (hasNvidiaDevice()) return ok("GPU", "NVIDIA's (nvidia-smi is missing: its name and memory are unknown)");
+    return renderNodes().length > 0
+      ? ok("GPU", `${renderNodes().join(", ")} (not NVIDIA's; take it with --execution-provider webgpu)`)
+      : note("GPU", "none found; images are drawn on the CPU");
   }
-  return ok("GPU", gpus.map(({ name, memoryBytes }) => `${name}, ${formatBytes(memoryBytes)}`).join("; "));
+  const restriction = cudaRestriction();
+  const why =
+    restriction === undefined ? "" : ` (${visible.length} of ${all.length}: CUDA_VISIBLE_DEVICES=${restriction})`;
+  if (visible.length === 0) return note("GPU", `none shown${why}; images are drawn on the CPU`);
+  return ok("GPU", visible.map(({ name, memoryBytes }) => `${name}, ${formatBytes(memoryBytes)}`).join("; ") + why);
 }
 
-function checkDriver(gpus: readonly NvidiaGpu[] | undefined, reason: string | null | undefined): Check {
-  const version = gpus?.[0]?.driver ?? kernelDriver();
+async function checkDriver(version: string | undefined): Promise<Check> {
   if (version === undefined) return note("NVIDIA driver", "none");
+  const reason = await libraryProblem(driverLibrary);
   if (reason === null) return ok("NVIDIA driver", version);
   return problem(
     "NVIDIA driver",
-    `${version}, but ${reason ?? driverLibrary}`,
+    `${version}, but ${reason}`,
     "install the driver's user libraries (in a container: run it with --gpus all)",
   );
 }
 
-function checkVulkan(hasGpu: boolean, reason: string | null | undefined): Check {
+function checkVulkan(reason: string | null | undefined): Check {
   if (reason === null) return ok("Vulkan loader", vulkanLibrary);
-  return describeAbsence(
-    "Vulkan loader",
-    hasGpu,
-    reason ?? "it could not be looked for",
-    "install it: apt-get install libvulkan1 (or vulkan-loader)",
-  );
-}
-
-/** A missing library is a problem where there is a card that would use it. */
-function describeAbsence(name: string, hasGpu: boolean, reason: string, next: string): Check {
-  return hasGpu ? problem(name, reason, next) : note(name, reason);
-}
-
-/** @param isSpare webgpu works: what CUDA lacks is worth saying, but no problem. */
-async function checkCuda(
-  hasGpu: boolean,
-  isSpare: boolean,
-  failed: ReadonlyMap<string, string | null>,
-): Promise<Check[]> {
-  const missing = Object.keys(cudaLibraries).filter((name) => failed.get(name) !== null);
-  const packages = [...new Set(missing.map((name) => cudaLibraries[name]))].join(" and ");
-  const libraries =
-    missing.length === 0
-      ? ok("CUDA libraries", Object.keys(cudaLibraries).join(", "))
-      : describeAbsence(
-          "CUDA libraries",
-          hasGpu,
-          `missing: ${missing.map((name) => reasonFor(name, failed.get(name))).join(", ")}`,
-          `install ${packages}, and have the folder in LD_LIBRARY_PATH if it is not a system one`,
-        );
-  const checks = [libraries, await checkCudaProvider(hasGpu, missing.length === 0)];
-  return isSpare ? checks.map((check) => (check.state === "problem" ? { ...check, state: "note" } : check)) : checks;
-}
-
-/** The loader names the file it lacks: the library itself, or one that it needs. */
-function reasonFor(name: string, reason: string | null | undefined): string {
-  const culprit = /^(\S+): cannot open shared object file/.exec(reason ?? "")?.[1];
-  return culprit === undefined || culprit === name ? name : `${name} (needs ${culprit})`;
-}
-
-async function checkCudaProvider(hasGpu: boolean, hasLibraries: boolean): Promise<Check> {
-  const absent = missingCudaLibraries();
-  if (absent.length > 0) {
-    return describeAbsence("cuda", hasGpu, `${absent.join(" and ")} not installed`, "run: if-gen setup cuda");
-  }
-  const answer = await probe({ ask: "provider", name: "cuda" });
-  if (isWorking(answer)) return ok("cuda", "works");
-  return describeAbsence(
-    "cuda",
-    hasGpu,
-    wordsOf(answer),
-    hasLibraries ? "check the driver above" : "install the CUDA libraries above",
-  );
+  return problem("Vulkan loader", reason ?? "", "install it: apt-get install libvulkan1 (or vulkan-loader)");
 }
 
 const renderFolder = "/dev/dri";
@@ -118,8 +83,6 @@ const renderFolder = "/dev/dri";
 function renderNodes(): string[] {
   return existsSync(renderFolder) ? readdirSync(renderFolder).filter((name) => name.startsWith("renderD")) : [];
 }
-
-const hasRenderNode = (): boolean => renderNodes().length > 0;
 
 /** What the kernel has loaded, also where NVIDIA's tool is missing. */
 function kernelDriver(): string | undefined {

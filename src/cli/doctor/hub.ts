@@ -9,8 +9,9 @@ import { listCachedRepos } from "../../hub/cached-repos.ts";
 import { whoAmI } from "../../hub/who-am-i.ts";
 import type { HubContext } from "../../catalog/hub-context.ts";
 import { type Check, note, ok, problem } from "./check.ts";
-import { ignoredProxyVariables } from "../../machine/environment.ts";
+import { ignoredProxyVariables, proxyAdvice } from "../../machine/environment.ts";
 import { formatBytes } from "../../machine/bytes.ts";
+import { canFetch } from "../../machine/limits.ts";
 
 const TIMEOUT_MS = 10_000;
 
@@ -37,6 +38,7 @@ async function checkCached({ settings }: Pick<HubContext, "environment" | "setti
 /** Any answer will do: only the way is looked at. No token is sent. */
 async function checkEndpoint(endpoint: string, offline: boolean): Promise<Check> {
   if (offline) return note("Hub", "HF_HUB_OFFLINE is set: it is not asked");
+  if (!canFetch()) return note("Hub", "not asked: this shell's limit of addresses (ulimit -v) keeps Node from it");
   try {
     const response = await fetch(endpoint, {
       method: "HEAD",
@@ -59,8 +61,7 @@ async function checkEndpoint(endpoint: string, offline: boolean): Promise<Check>
 function checkProxy(): Check[] {
   const names = ignoredProxyVariables();
   if (names.length === 0) return [];
-  const next = "use Node 24 or later with NODE_USE_ENV_PROXY=1, or fetch with another tool into the same cache";
-  return [note("proxy", `${names.join(" and ")} is set, which this Node does not follow`, next)];
+  return [note("proxy", `${names.join(" and ")} is set, which this Node does not follow`, proxyAdvice(names))];
 }
 
 async function checkToken(

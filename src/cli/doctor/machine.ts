@@ -1,14 +1,15 @@
 /**
  * @module cli/doctor/machine
- * Node, processor, memory, disks.
+ * Node, CPU, memory, home folder, disks.
  */
 
 import { accessSync, constants } from "node:fs";
 import type { Manifest } from "../../catalog/manifest.ts";
 import { type Check, note, ok, problem } from "./check.ts";
-import { freeDiskBytes, nearestFolder, temporaryFolder } from "../../machine/folders.ts";
+import { freeDiskBytes, homeNote, nearestFolder, temporaryFolder } from "../../machine/folders.ts";
 import { readHardware, usableMemoryBytes } from "../../machine/hardware.ts";
 import { formatBytes } from "../../machine/bytes.ts";
+import { canFetch, readProcessLimits } from "../../machine/limits.ts";
 
 /** engines of package.json. */
 const leastNode = [20, 19];
@@ -29,8 +30,10 @@ export async function checkMachine(manifest: Manifest, cacheFolder: string): Pro
           `use one of ${platforms.join(", ")}`,
           "STAGE",
         ),
-    ok("processor", `${hardware.cpu}, ${hardware.cores} threads`),
+    ok("CPU", `${hardware.cpu}, ${hardware.cores} threads`),
     checkMemory(hardware, manifest.cascades.get("demo")?.memoryBytes ?? 0),
+    ...checkLimits(),
+    ...checkHome(),
     await checkTemporaryFolder(),
     await checkCacheDisk(cacheFolder),
   ];
@@ -58,6 +61,32 @@ function checkMemory(hardware: ReturnType<typeof readHardware>, needed: number):
   }
   if (freeMemoryBytes < needed) return problem("memory", text, "end other programs first", "MEMORY_BUDGET");
   return ok("memory", text);
+}
+
+/** Processes, their channels and the files of weights: a run has some 60 open at once. */
+const LEAST_OPEN_FILES = 256;
+
+/** Only said where a limit is too low. */
+export function checkLimits({ openFiles, addressBytes } = readProcessLimits(), isFetchable = canFetch()): Check[] {
+  return [
+    ...(openFiles !== undefined && openFiles < LEAST_OPEN_FILES
+      ? [problem("open files", `limited to ${openFiles}`, "raise the limit: ulimit -n 1024")]
+      : []),
+    ...(addressBytes !== undefined && !isFetchable
+      ? [
+          problem(
+            "address space",
+            `limited to ${formatBytes(addressBytes)}: Node reserves more than it uses, and cannot ask the Hub`,
+            "lift the limit (ulimit -v unlimited) and limit memory by a control group or --ram-budget instead",
+          ),
+        ]
+      : []),
+  ];
+}
+
+function checkHome(): Check[] {
+  const text = homeNote();
+  return text === undefined ? [] : [note("home folder", text)];
 }
 
 async function checkTemporaryFolder(): Promise<Check> {

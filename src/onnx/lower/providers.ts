@@ -10,6 +10,7 @@ import { cudaMemory } from "../cuda-memory.ts";
 import { type DeviceMemory, webgpuMemory } from "../webgpu-memory.ts";
 import { cpu } from "./cpu/cpu.ts";
 import { cuda } from "./cuda/cuda.ts";
+import { cudaDefaults } from "./cuda/variants.ts";
 import { type Lowering, lower } from "./lower.ts";
 import type { ExecutionProvider } from "./provider-names.ts";
 import type { WeightLookup } from "./rewriting.ts";
@@ -34,7 +35,9 @@ export interface ProviderRequirements {
   /** Files that must lie beside onnxruntime's own, and the command that puts them there. */
   readonly files: readonly string[];
   readonly installCommand?: string;
-  /** Shared libraries by the names that Linux's loader knows, and what to install where one is missing. */
+  /** Of `files`, the one that says itself which libraries it needs and which version of onnxruntime it belongs to. */
+  readonly linkedFile?: string;
+  /** Further shared libraries by the names that Linux's loader knows, and what to install where one is missing. */
   readonly libraries: readonly { readonly name: string; readonly install: string }[];
 }
 
@@ -82,11 +85,11 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
     name: "cuda",
     isCpu: false,
     computeTypes: ["float16", "float32"],
-    lowering: ({ computeType }) => cuda(computeType),
+    lowering: ({ computeType, weightFormat }) => cuda(computeType, cudaDefaults[weightFormat]),
     keepsResults: false, // a result's place can be chosen for webgpu alone
     hoistedForm: null, // carrying it to the GPU at each step takes longer than computing it again
     deviceMemory: cudaMemory,
-    loading: { bytes: 2.1e9, largestWeights: 0 },
+    loading: { bytes: 1.55e9, largestWeights: 0 }, // 1.58 to 1.71 GB in all were measured (docs/notebook/cuda.md)
     auto: { rank: 0, onlyNvidia: true },
     needsNvidia: true,
     takesDeviceId: true,
@@ -94,15 +97,8 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
       platforms: ["linux/x64"],
       files: ["libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"],
       installCommand: "if-gen setup cuda",
-      libraries: [
-        { name: "libcuda.so.1", install: "NVIDIA's driver" },
-        { name: "libcudart.so.12", install: "CUDA 12" },
-        { name: "libcublas.so.12", install: "CUDA 12" },
-        { name: "libcublasLt.so.12", install: "CUDA 12" },
-        { name: "libcufft.so.11", install: "CUDA 12" },
-        { name: "libcurand.so.10", install: "CUDA 12" },
-        { name: "libcudnn.so.9", install: "cuDNN 9" },
-      ],
+      linkedFile: "libonnxruntime_providers_cuda.so",
+      libraries: [],
     },
   },
   webgpu: {
@@ -119,7 +115,7 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
     takesDeviceId: false,
     requirements: {
       ...NOTHING,
-      libraries: [{ name: "libvulkan.so.1", install: "libvulkan1 (apt-get install libvulkan1)" }],
+      libraries: [{ name: "libvulkan.so.1", install: "libvulkan1: apt-get install libvulkan1" }],
     },
   },
 };

@@ -14,7 +14,7 @@ import * as decompose from "../decompositions.ts";
 import type { Lowering, Pass } from "../lower.ts";
 import type { Rewrite } from "../rewriting.ts";
 import { batchedConditioning } from "./conditioning.ts";
-import { fusePasses } from "./fuse.ts";
+import { fusedOperations } from "./fuse.ts";
 import { groupNorm, groupSum } from "./group-norm.ts";
 import { averagePool, convolve, linear, linearRows, sumWithBias, upsample } from "./layers.ts";
 import { channelsLastLayout } from "./layout.ts";
@@ -26,20 +26,20 @@ export function cuda(type: decompose.ComputeType, choices: CudaChoices = cudaDef
     name: `cuda in ${type}`,
     opset: 20,
     unpackWeight: unpackTo(type),
-    passes: choices.layout === "last" ? channelsLastPasses(choices) : [],
+    passes: choices.layout === "last" ? channelsLastPasses : [],
     rewrites: {
       ...mixedTypes,
       ...computedIn(
         type,
         {
-          Linear: linear(choices),
+          Linear: linear,
           Embedding: decompose.embedding(type),
           Conv: decompose.unchanged,
           GroupNorm: decompose.groupNorm,
           LayerNorm: decompose.layerNorm,
           RmsNorm: decompose.simplifiedLayerNorm,
           Attention: decompose.attention,
-          ...channelsLast(type, choices),
+          ...channelsLast(type),
         },
         castOnce,
       ),
@@ -51,18 +51,14 @@ export function cuda(type: decompose.ComputeType, choices: CudaChoices = cudaDef
   };
 }
 
-const channelsLastPasses = (choices: CudaChoices): readonly Pass[] => [
-  ...(choices.conditioning === "batched" ? [batchedConditioning] : []),
-  channelsLastLayout,
-  fusePasses(choices),
-];
+const channelsLastPasses: readonly Pass[] = [batchedConditioning, channelsLastLayout, fusedOperations];
 
 /** What the passes make of a network's operations. */
-const channelsLast = (type: decompose.ComputeType, choices: CudaChoices): Readonly<Record<string, Rewrite>> => ({
+const channelsLast = (type: decompose.ComputeType): Readonly<Record<string, Rewrite>> => ({
   ConvNhwc: convolve(type),
   AveragePoolNhwc: averagePool,
-  UpsampleNearestNhwc: upsample(choices),
-  GroupNormNhwc: groupNorm(choices),
+  UpsampleNearestNhwc: upsample,
+  GroupNormNhwc: groupNorm,
   SkipGroupSum: groupSum,
   SumWithBias: sumWithBias,
   LinearRows: linearRows(type),

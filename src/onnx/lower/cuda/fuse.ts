@@ -18,21 +18,16 @@ import { floatOf } from "../../shapes.ts";
 import type { Pass } from "../lower.ts";
 import { type BiasSource, FusionPlan, type PlannedSum } from "./fusion-plan.ts";
 
-export interface FuseOptions {
-  /** Sums that no norm follows take the biases of what is summed, where the feature map has so many numbers. */
-  readonly biasAddFrom: number;
-}
-
-export const fusePasses = (options: FuseOptions): Pass => ({
+export const fusedOperations: Pass = {
   name: "fuse",
   run: (graph) => {
-    const plan = new FusionPlan(graph, options);
+    const plan = new FusionPlan(graph);
     return rebuild(graph, (g, values) => {
       const writer = new FusedWriter(g, values, plan);
       return { visit: (node) => writer.visit(node), result: (value) => writer.valueOf(value) };
     });
   },
-});
+};
 
 class FusedWriter {
   readonly #g: GraphBuilder;

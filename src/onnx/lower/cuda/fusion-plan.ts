@@ -7,6 +7,9 @@ import { elementCount } from "../../../math/tensor.ts";
 import type { Graph, Node, Value } from "../../graph.ts";
 import { intOf, textOf } from "../../shapes.ts";
 
+/** Sums of fewer numbers leave biases to the layers: BiasAdd takes three reshapes with it, each the CPU's time. */
+const BIAS_ADD_FROM = 2 ** 23;
+
 /** A layer whose bias is added later, and the bias. */
 export interface BiasSource {
   readonly layer: Node;
@@ -54,7 +57,7 @@ export class FusionPlan {
   /** Constants that are one number. */
   readonly #numbers: ReadonlyMap<string, number>;
 
-  constructor(graph: Graph, { biasAddFrom }: { biasAddFrom: number }) {
+  constructor(graph: Graph) {
     this.#producers = new Map(graph.nodes.map((node) => [node.output.name, node]));
     this.#numbers = new Map(
       graph.constants.flatMap(({ value, data }) =>
@@ -76,7 +79,7 @@ export class FusionPlan {
       if (node.op === "Slice" && !this.#planRows(node)) this.#planParts(node);
     }
     for (const node of graph.nodes) {
-      if (elementCount(node.output.shape) >= biasAddFrom) this.#planBiasAdd(node);
+      if (elementCount(node.output.shape) >= BIAS_ADD_FROM) this.#planBiasAdd(node);
     }
   }
 

@@ -1,7 +1,7 @@
 /**
  * @module onnx/lower/cuda/group-norm
  * Group norms of channels-last feature maps: onnxruntime's GroupNorm and SkipGroupNorm, which add what is added before and
- * apply a SiLU behind, or plain operations where those do not take the number of channels.
+ * apply a SiLU behind, or their statistics (onnx/lower/cuda/statistics) where those do not take the number of channels.
  *
  * Letters: B batch, H and W sides, C channels, G groups.
  */
@@ -9,11 +9,10 @@
 import type { GraphBuilder, Node, Value } from "../../graph.ts";
 import * as ops from "../../ops.ts";
 import { floatOf, intOf } from "../../shapes.ts";
-import { type ComputeType, castTo, normalizeGroups } from "../decompositions.ts";
+import { type ComputeType, castTo } from "../decompositions.ts";
 import type { Rewrite } from "../rewriting.ts";
 import { sharedOnes, sharedZeros } from "../shared-constants.ts";
 import { scaledByStatistics } from "./statistics.ts";
-import type { CudaChoices } from "./variants.ts";
 
 /** Channels that a block of the kernel takes at most; each thread takes two. Source: onnxruntime, group_norm_impl.cu. */
 const [MOST_CHANNELS, PER_THREAD] = [512, 2];
@@ -40,16 +39,14 @@ interface Norm {
   readonly activation: boolean;
 }
 
-export const groupNorm =
-  (choices: CudaChoices): Rewrite =>
-  ({ g, lowered }, node) => {
-    const [x, weight, shift, skip = null, bias = null] = node.inputs.map((value) => value && lowered(value));
-    if (!x || !weight || !shift) throw new Error(`${node.name}: a group norm takes a feature map, weight and bias`);
-    const [batch = 0, ...rest] = x.shape;
-    const map = rest.length === 3 ? x : ops.reshape(g, x, [batch, rest[0] ?? 0, 1, rest[1] ?? 0]);
-    const normed = normalize(g, { ...normOf(node), x: map, weight, shift, skip, bias }, choices);
-    return map === x ? normed : ops.reshape(g, normed, x.shape);
-  };
+export const groupNorm: Rewrite = ({ g, lowered }, node) => {
+  const [x, weight, shift, skip = null, bias = null] = node.inputs.map((value) => value && lowered(value));
+  if (!x || !weight || !shift) throw new Error(`${node.name}: a group norm takes a feature map, weight and bias`);
+  const [batch = 0, ...rest] = x.shape;
+  const map = rest.length === 3 ? x : ops.reshape(g, x, [batch, rest[0] ?? 0, 1, rest[1] ?? 0]);
+  const normed = normalize(g, { ...normOf(node), x: map, weight, shift, skip, bias });
+  return map === x ? normed : ops.reshape(g, normed, x.shape);
+};
 
 /** What was summed before the norm: its other result. */
 export const groupSum: Rewrite = ({ g, lowered }, node) => {
@@ -65,14 +62,10 @@ const normOf = ({ attributes }: Node): Pick<Norm, "groups" | "epsilon" | "activa
   activation: attributes["activation"] !== undefined && intOf(attributes, "activation") === 1,
 });
 
-function normalize(g: GraphBuilder, norm: Norm, { timedNorm, oddGroups }: CudaChoices): Value {
+function normalize(g: GraphBuilder, norm: Norm): Value {
   const { x, weight, groups } = norm;
-  const channels = x.shape.at(-1) ?? 0;
-  if (!isSupported(channels, groups)) {
-    return oddGroups === "instance" ? decomposed(g, norm) : normalizedByStatistics(g, norm, oddGroups);
-  }
-  if (weight.shape.length === 1) return fused(g, norm);
-  return timedNorm === "affine" || x.shape[0] === 1 ? affine(g, norm) : perSample(g, norm);
+  if (!isSupported(x.shape.at(-1) ?? 0, groups)) return normalizedByStatistics(g, norm);
+  return weight.shape.length === 1 ? fused(g, norm) : affine(g, norm);
 }
 
 /** Weight and bias (C). */
@@ -110,48 +103,11 @@ function affine(g: GraphBuilder, norm: Norm): Value {
   return activated(g, ops.add(g, ops.mul(g, normal, spread(weight)), spread(shift)), norm.activation);
 }
 
-/** Weight and bias (B, C): each sample with its own, then all together again. */
-function perSample(g: GraphBuilder, norm: Norm): Value {
-  const { x, weight, shift, skip } = norm;
-  const [batch = 0, , , channels = 0] = x.shape;
-  const split = (value: Value): Value[] =>
-    ops.parts(
-      g,
-      value,
-      0,
-      Array.from({ length: batch }, () => 1),
-    );
-  const [maps, weights, shifts] = [split(x), split(castTo(g, weight, "float32")), split(castTo(g, shift, "float32"))];
-  const skips = skip && split(skip);
-  const normed = maps.map((map, at) =>
-    fused(g, {
-      ...norm,
-      x: map,
-      weight: ops.reshape(g, weights[at]!, [channels]),
-      shift: ops.reshape(g, shifts[at]!, [channels]),
-      skip: skips?.[at] ?? null,
-    }),
-  );
-  return ops.concat(g, normed, 0);
-}
-
-function normalizedByStatistics(g: GraphBuilder, norm: Norm, way: "products" | "reductions"): Value {
+function normalizedByStatistics(g: GraphBuilder, norm: Norm): Value {
   const { x, skip, bias, weight, shift, groups, epsilon } = norm;
   const whole = skip ? summed(g, x, skip, bias) : x;
-  const scaled = scaledByStatistics(g, whole, { weight, shift, groups, epsilon, way });
+  const scaled = scaledByStatistics(g, whole, { weight, shift, groups, epsilon });
   return activated(g, scaled, norm.activation);
-}
-
-/** Plain operations, on the feature map turned. */
-function decomposed(g: GraphBuilder, { x, weight, shift, skip, bias, groups, epsilon, activation }: Norm): Value {
-  const whole = skip ? summed(g, x, skip, bias) : x;
-  const first = ops.transpose(g, whole, [0, 3, 1, 2]);
-  const normal = ops.transpose(g, normalizeGroups(g, first, groups, epsilon), [0, 2, 3, 1]);
-  const spread = (value: Value): Value => {
-    const inType = castTo(g, value, x.dtype as ComputeType);
-    return ops.reshape(g, inType, [value.shape.length > 1 ? (value.shape[0] ?? 0) : 1, 1, 1, value.shape.at(-1) ?? 0]);
-  };
-  return activated(g, ops.add(g, ops.mul(g, normal, spread(weight)), spread(shift)), activation);
 }
 
 function summed(g: GraphBuilder, x: Value, skip: Value, bias: Value | null): Value {

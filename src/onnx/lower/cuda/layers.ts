@@ -10,6 +10,7 @@
  * Letters: B batch, H and W sides, C and O channels, h and w of the kernel.
  */
 
+import { elementCount } from "../../../math/tensor.ts";
 import type { GraphBuilder, Node, Value } from "../../graph.ts";
 import * as ops from "../../ops.ts";
 import { intOf, intsOf } from "../../shapes.ts";
@@ -17,7 +18,12 @@ import { type BlockWeight, bindRows, inBlocks, multiplyBlocks, unpackKernelChann
 import { type ComputeType, castTo, inputOf, linearAsGemm } from "../decompositions.ts";
 import type { BoundWeight, Rewrite, Rewriting } from "../rewriting.ts";
 import { sharedZeros } from "../shared-constants.ts";
-import type { CudaChoices } from "./variants.ts";
+
+/**
+ * A kernel of another type than is computed in is cast once, when the session is made, up to this size
+ * (runtime/execution-providers says so to onnxruntime).
+ */
+export const FOLDED_BYTES = 16 * 2 ** 20;
 
 /** (B, H, W, C) -> (B, H', W', O). */
 export const convolve =
@@ -28,8 +34,11 @@ export const convolve =
     if (!x || !kernel) throw new Error(`${node.name}: a convolution takes a feature map and a kernel`);
     const stored = context.weight(kernel);
     const ownBias = bias ? lowered(bias) : null;
-    const isAsStored = stored?.dtype === type && !stored.rowScales && !stored.blockScales;
-    if (isAsStored) return g.op("com.ms.internal.nhwc.Conv", [lowered(x), lowered(kernel), ownBias], node.attributes);
+    const isFloat = stored !== undefined && !stored.rowScales && !stored.blockScales;
+    const bytes = elementCount(kernel.shape) * (type === "float32" ? 4 : 2);
+    if (isFloat && (stored.dtype === type || bytes <= FOLDED_BYTES)) {
+      return g.op("com.ms.internal.nhwc.Conv", [lowered(x), lowered(kernel), ownBias], node.attributes);
+    }
     const bound = context.stored(kernel);
     const turned = inBlocks(bound)
       ? unpackKernelChannelsLast(g, bound, kernel.shape, type)
@@ -44,49 +53,36 @@ export const averagePool: Rewrite = ({ g, lowered }, node) =>
   g.op("com.ms.internal.nhwc.AveragePool", [lowered(node.inputs[0]!)], node.attributes);
 
 /** Nearest neighbours of (B, H, W, C), whole numbers of times in both directions, or by ONNX's Resize between two turns. */
-export const upsample =
-  ({ upsample: way }: CudaChoices): Rewrite =>
-  (context, node) => {
-    const { g } = context;
-    const x = inputOf(context, node, 0);
-    const [batch = 0, height = 0, width = 0, channels = 0] = x.shape;
-    const [outHeight = 0, outWidth = 0] = intsOf(node.attributes, "size");
-    const [down, along] = [outHeight / height, outWidth / width];
-    if (!Number.isInteger(down) || !Number.isInteger(along)) {
-      const first = ops.transpose(g, x, [0, 3, 1, 2]);
-      const resized = g.op("Resize", [first], { size: ops.ints([outHeight, outWidth]) });
-      return ops.transpose(g, resized, [0, 2, 3, 1]);
-    }
-    if (way === "expand") {
-      const pixels = ops.reshape(g, x, [batch * height, 1, width, 1, channels]);
-      const repeated = ops.expand(g, pixels, [batch * height, down, width, along, channels]);
-      return ops.reshape(g, repeated, [batch, outHeight, outWidth, channels]);
-    }
-    const twice = (value: Value, times: number): Value => (times === 1 ? value : repeatBeside(g, value, times));
-    const wide = twice(ops.reshape(g, x, [batch * height * width, channels]), along);
-    const tall = twice(ops.reshape(g, wide, [batch * height, outWidth * channels]), down);
-    return ops.reshape(g, tall, [batch, outHeight, outWidth, channels]);
-  };
+export const upsample: Rewrite = (context, node) => {
+  const { g } = context;
+  const x = inputOf(context, node, 0);
+  const [batch = 0, height = 0, width = 0, channels = 0] = x.shape;
+  const [outHeight = 0, outWidth = 0] = intsOf(node.attributes, "size");
+  const [down, along] = [outHeight / height, outWidth / width];
+  if (!Number.isInteger(down) || !Number.isInteger(along)) {
+    const first = ops.transpose(g, x, [0, 3, 1, 2]);
+    const resized = g.op("Resize", [first], { size: ops.ints([outHeight, outWidth]) });
+    return ops.transpose(g, resized, [0, 2, 3, 1]);
+  }
+  const pixels = ops.reshape(g, x, [batch * height, 1, width, 1, channels]);
+  const repeated = ops.expand(g, pixels, [batch * height, down, width, along, channels]);
+  return ops.reshape(g, repeated, [batch, outHeight, outWidth, channels]);
+};
 
-const repeatBeside = (g: GraphBuilder, x: Value, times: number): Value =>
-  ops.concat(
-    g,
-    Array.from({ length: times }, () => x),
-    1,
-  );
+/** x·weightᵀ + bias. Of a row for each sample, Gemm: one operation instead of two; of tokens, its bias takes it longer. */
+export const linear: Rewrite = (context, node) => {
+  const { g } = context;
+  const stored = node.inputs[1] ? context.stored(node.inputs[1]) : undefined;
+  const bias = node.inputs[2] ? context.lowered(node.inputs[2]) : null;
+  if (inBlocks(stored) && is8Bit(stored)) {
+    return withBias(g, multiplyBlocks(g, inputOf(context, node, 0), stored, null), bias);
+  }
+  if (node.output.shape.length === 2) return linearAsGemm(context, node);
+  return withBias(g, fusedMatMul(g, inputOf(context, node, 0), inputOf(context, node, 1)), bias);
+};
 
-/** x·weightᵀ + bias. */
-export const linear =
-  ({ linear: way }: CudaChoices): Rewrite =>
-  (context, node) => {
-    const { g } = context;
-    const stored = node.inputs[1] ? context.stored(node.inputs[1]) : undefined;
-    const bias = node.inputs[2] ? context.lowered(node.inputs[2]) : null;
-    if (inBlocks(stored)) return withBias(g, multiplyBlocks(g, inputOf(context, node, 0), stored, null), bias);
-    const isSmall = node.output.shape.length === 2; // a row for each sample: one operation instead of two
-    if (way === "gemm" || isSmall) return linearAsGemm(context, node);
-    return withBias(g, fusedMatMul(g, inputOf(context, node, 0), inputOf(context, node, 1)), bias);
-  };
+/** A byte each; 4 bits were not tried here, and are refused where they would be unpacked. */
+const is8Bit = ({ value }: BlockWeight): boolean => value.shape[2] === 32;
 
 /** Some of a linear layer's features, by the rows of its weight; with a GELU behind. */
 export const linearRows =

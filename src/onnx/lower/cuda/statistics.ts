@@ -20,20 +20,15 @@ interface Statistics {
   readonly shift: Value;
   readonly groups: number;
   readonly epsilon: number;
-  readonly way: "products" | "reductions";
 }
 
 /** x (B, H, W, C) -> (x - mean) / √(mean(x²) - mean² + ε) · weight + shift. */
-export function scaledByStatistics(
-  g: GraphBuilder,
-  x: Value,
-  { weight, shift, groups, epsilon, way }: Statistics,
-): Value {
+export function scaledByStatistics(g: GraphBuilder, x: Value, { weight, shift, groups, epsilon }: Statistics): Value {
   const [batch = 0, height = 0, width = 0, channels = 0] = x.shape;
   const type = x.dtype as ComputeType;
   const length = pieceLength(height * width);
   const pieces = ops.reshape(g, x, [-1, length, channels]); // (B·P, L, C)
-  const [means, squares] = way === "products" ? byProducts(g, pieces) : byReductions(g, pieces); // (B·P, C)
+  const [means, squares] = byProducts(g, pieces); // (B·P, C)
   const perGroup = channels / groups;
   const inGroups = (value: Value): Value => {
     const bySample = ops.reshape(g, castTo(g, value, "float32"), [batch, -1, groups, perGroup]);
@@ -70,11 +65,4 @@ function byProducts(g: GraphBuilder, pieces: Value): [Value, Value] {
   const diagonal = sharedIndices(g, `diagonal ${channels}`, channels, (at) => at * (channels + 1));
   const squares = ops.gather(g, ops.reshape(g, products, [count, channels * channels]), diagonal, 1);
   return [means, squares];
-}
-
-function byReductions(g: GraphBuilder, pieces: Value): [Value, Value] {
-  const [, length = 0] = pieces.shape;
-  const over = (op: string): Value => castTo(g, g.op(op, [pieces], { axis: ops.int(1) }), "float32"); // (B·P, C)
-  const lengths = over("ReduceL2"); // not sums of squares: those may exceed float16
-  return [over("ReduceMean"), ops.scale(g, ops.mul(g, lengths, lengths), 1 / length)];
 }

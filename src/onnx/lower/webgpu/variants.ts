@@ -1,7 +1,7 @@
 /**
  * @module onnx/lower/webgpu/variants
  * The ways in which the WebGPU lowering can spell a network, so that they can be timed against each other on a GPU.
- * Names are stable: a measurement's log refers to them. `lowerings.webgpu(type, choices)` lowers by them.
+ * Names are stable: a measurement's log refers to them. `webgpu(type, choices)` lowers by them.
  */
 
 import type { BufferCacheMode } from "../../webgpu-memory.ts";

@@ -1,0 +1,78 @@
+/** The text stage over several jobs, in this process: texts that are the same are encoded once. */
+
+import { readFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test, vi } from "vitest";
+import type { StageMessage, StageTask } from "../../src/executor/protocol.ts";
+import { runStageTask } from "../../src/executor/run-stage.ts";
+import { temporaryFolder } from "../cli/run-cli.ts";
+import { goldenPath, storedVariant } from "../golden.ts";
+
+const encoded = vi.hoisted(() => [] as [readonly string[], readonly string[]][]);
+
+/** The real encoder, which says what it is asked for. */
+vi.mock("../../src/pipelines/text-encoding.ts", async (original) => {
+  const real = await original<typeof import("../../src/pipelines/text-encoding.ts")>();
+  const withTextEncoder: typeof real.withTextEncoder = (options, use) =>
+    real.withTextEncoder(options, (encode) =>
+      use((prompts, negativePrompts) => {
+        encoded.push([prompts, negativePrompts]);
+        return encode(prompts, negativePrompts);
+      }),
+    );
+  return { ...real, withTextEncoder };
+});
+
+const names = ["prompt_embeds", "negative_prompt_embeds"] as const;
+
+test("each pair of prompts once; every job has its files, and is told what was cut off of its own", async () => {
+  const folder = temporaryFolder();
+  const long = "a cat ".repeat(100);
+  const texts: [string, string][] = [
+    ["a cat", ""],
+    ["a dog", ""],
+    ["a cat", ""],
+    ["a cat", "a dog"],
+    [long, ""],
+    [long, ""],
+  ];
+  const jobs = texts.map(([prompt, negativePrompt], index) => ({
+    index,
+    prompt,
+    negativePrompt,
+    seed: index,
+    folder: join(folder, String(index)),
+  }));
+  for (const job of jobs) await mkdir(job.folder);
+  const task: StageTask = {
+    stage: { kind: "text", name: "text-encoding", checkpoint: goldenPath("checkpoints", "if-i"), cleanCaption: false },
+    numImages: 1,
+    eta: 0,
+    variant: storedVariant,
+    lowMemory: {},
+    isAhead: false,
+    jobs,
+  };
+  const said: StageMessage[] = [];
+  await runStageTask(task, { jobs: () => Promise.resolve(jobs), report: (message) => said.push(message) });
+  expect(encoded).toEqual([
+    [["a cat"], [""]],
+    [["a dog"], [""]],
+    [["a cat"], ["a dog"]],
+    [[long], [""]],
+  ]);
+  expect(said.flatMap((message) => (message.type === "finished" ? [message] : []))).toEqual(
+    jobs.map(({ index: job }) => ({ type: "finished", job })),
+  );
+  expect(said.flatMap((message) => (message.type === "note" ? [message.job] : []))).toEqual([4, 5]);
+  const read = (job: number, name: (typeof names)[number]): string =>
+    readFileSync(join(folder, String(job), `${name}.safetensors`)).toString("latin1");
+  for (const name of names) {
+    expect(read(2, name)).toBe(read(0, name));
+    expect(read(5, name)).toBe(read(4, name));
+  }
+  expect(read(3, "prompt_embeds")).toBe(read(0, "prompt_embeds"));
+  expect(read(3, "negative_prompt_embeds")).not.toBe(read(0, "negative_prompt_embeds"));
+  expect(read(1, "prompt_embeds")).not.toBe(read(0, "prompt_embeds"));
+});

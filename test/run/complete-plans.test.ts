@@ -1,0 +1,174 @@
+/** Requests -> plans, on the tiny checkpoints: nothing is drawn. */
+
+import { cp, rm, symlink } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { planSchema } from "../../src/plan/plan.ts";
+import type { Request } from "../../src/plan/request.ts";
+import type { CompletePlan } from "../../src/run/complete-plans.ts";
+import type { RunEvent } from "../../src/run/events.ts";
+import type { RunSettings } from "../../src/run/settings.ts";
+import { temporaryFolder } from "../cli/run-cli.ts";
+import { goldenPath, goldenSampleSize } from "../golden.ts";
+import { importBuilt, tinyRequest, tinySettings, tinyUntil } from "./tiny-cascade.ts";
+
+const built = await importBuilt<typeof import("../../src/run/complete-plans.ts")>("run/complete-plans");
+
+const complete = (requests: readonly Request[], settings: Partial<RunSettings> = {}): Promise<CompletePlan[]> =>
+  built.completePlans(requests, { ...tinySettings, ...settings });
+const failureOf = (changes: Partial<Request>): Promise<unknown> =>
+  complete([{ ...tinyRequest, ...changes }]).then(
+    () => "it succeeded",
+    (error: unknown) => error,
+  );
+/** Notes of the second plan that the first one has not. */
+const added = (before: CompletePlan | undefined, after: CompletePlan | undefined): string[] =>
+  (after?.plan.notes ?? []).filter((note) => !before?.plan.notes.includes(note));
+const input = (name: string): string => goldenPath("image", "inputs", name);
+
+describe("how requests become plans", () => {
+  test("one plan for all that differ in their jobs alone, in their order", async () => {
+    const others: Partial<Request>[] = [{ prompt: "a dog" }, { negativePrompt: "red" }, { seed: 9 }];
+    const requests = [tinyRequest, ...others.map((changes) => ({ ...tinyRequest, ...changes }))];
+    const plans = await complete(requests);
+    expect(plans).toHaveLength(1);
+    const [only] = plans;
+    expect(only?.jobs).toEqual([0, 1, 2, 3]);
+    expect(only?.requests).toEqual(requests);
+    expect(only?.plan.jobs).toEqual(
+      requests.map(({ prompt, negativePrompt, seed }) => ({ prompt, negativePrompt, seed })),
+    );
+  });
+
+  test("a plan for each kind of settings, in the order of the first that has them", async () => {
+    const requests = [
+      tinyRequest,
+      { ...tinyRequest, numImages: 2 },
+      { ...tinyRequest, seed: 2 },
+      { ...tinyRequest, stages: { "stage-1": { steps: 3 } } },
+      { ...tinyRequest, numImages: 2, prompt: "a dog" },
+    ];
+    const plans = await complete(requests);
+    expect(plans.map(({ jobs }) => jobs)).toEqual([[0, 2], [1, 4], [3]]);
+    expect(plans.map(({ plan }) => plan.numImages)).toEqual([1, 2, 1]);
+    expect(plans.map(({ plan }) => plan.stages[1])).toMatchObject([{ steps: 2 }, { steps: 2 }, { steps: 3 }]);
+  });
+
+  test("start images of one size share a plan, of another they do not", async () => {
+    const from = (name: string): Request => ({
+      ...tinyRequest,
+      command: "img2img",
+      start: { image: input(name), pasteBack: false },
+    });
+    const plans = await complete([from("wide_144x72.png"), from("square_64x64.png"), from("mask_144x72.png")]);
+    expect(plans.map(({ jobs }) => jobs)).toEqual([[0, 2], [1]]);
+    const side = goldenSampleSize("if-i");
+    expect(plans.map(({ plan }) => plan.stages[1])).toMatchObject([
+      { width: 2 * side, height: side },
+      { width: side, height: side },
+    ]);
+    expect(plans[0]?.plan.jobs.map(({ start }) => start?.image)).toEqual(
+      ["wide_144x72.png", "mask_144x72.png"].map(input),
+    );
+  });
+
+  test("a plan is plain JSON, complete, and of its schema", async () => {
+    const [made] = await complete([{ ...tinyUntil(1024), textEncoderBits: 8, threads: 1 }]);
+    expect(planSchema.parse(JSON.parse(JSON.stringify(made?.plan)))).toEqual(made?.plan);
+    expect(made?.plan).toMatchObject({
+      provider: { requested: "cpu", name: "cpu" },
+      gpuStages: {},
+      ahead: [],
+      threads: 1,
+      textEncoder: { bits: 8, activations: "float32" },
+    });
+    expect(made?.needs.map(({ stage }) => stage)).toEqual(made?.plan.stages.map(({ name }) => name));
+    expect(made?.limits).toMatchObject({ ramBytes: 4e9, vramBytes: 4e9 });
+  });
+});
+
+describe("memory", () => {
+  test("a small budget leads to a low-memory mode and a note that says so", async () => {
+    const request: Request = { ...tinyUntil(256), numImages: 8 };
+    const [whole] = await complete([request]);
+    expect(whole?.plan.lowMemory).toEqual({});
+    const ram = Math.max(...(whole?.needs ?? []).map(({ peakBytes }) => peakBytes)) - 1;
+    const [small] = await complete([request], { budgets: { ram } });
+    expect(Object.values(small?.plan.lowMemory ?? {})).toEqual([{ microBatch: expect.any(Number) as number }]);
+    expect(added(whole, small)).toEqual([
+      expect.stringMatching(/slower low-memory mode: stage-\d: micro-batches of \d/),
+    ]);
+    expect(small?.needs.every(({ verdict }) => verdict === "fits")).toBe(true);
+  });
+
+  test("a run that is gone on with keeps its modes, whatever is free now", async () => {
+    const lowMemory = { "stage-1": { microBatch: 1 } };
+    const [[fresh], [resumed]] = [await complete([tinyRequest]), await complete([tinyRequest], { lowMemory })];
+    expect(resumed?.plan).toEqual({ ...fresh?.plan, lowMemory });
+  });
+
+  test("what fits nowhere is planned none the less: drawing refuses it", async () => {
+    const [made] = await complete([tinyRequest], { budgets: { ram: 1e6 } });
+    expect(made?.needs.map(({ verdict }) => verdict)).toEqual(["too large", "too large"]);
+  });
+});
+
+describe("notes", () => {
+  test("what the machine does not have", async () => {
+    const threads = availableParallelism() + 100;
+    const [[plain], [made]] = [await complete([tinyRequest]), await complete([{ ...tinyRequest, threads }])];
+    expect(added(plain, made)).toEqual([expect.stringMatching(new RegExp(`^--threads ${threads} is more than the`))]);
+  });
+
+  test("of its jobs' images, each sentence once", async () => {
+    const painted = (x: number): Request => ({
+      ...tinyRequest,
+      command: "inpaint",
+      start: {
+        image: input("wide_144x72.png"),
+        mask: {
+          shapes: [{ kind: "rectangle", x, y: 0, width: 72, height: 72 }],
+          file: input("mask_101x67.png"),
+          invert: false,
+        },
+        pasteBack: true,
+      },
+    });
+    const [made] = await complete([painted(0), painted(72)]);
+    expect(made?.plan.notes.filter((note) => /was fitted to the image/.test(note))).toHaveLength(1);
+  });
+});
+
+describe("refusals, before anything is run", () => {
+  test("a model or an image that is not there; a combination that is not; a noise level beyond the stage's", async () => {
+    expect(await failureOf({ model: "no-such-model" })).toMatchObject({ code: "CHECKPOINT" });
+    expect(await failureOf({ stages: { "stage-1": { noiseLevel: 1 } } })).toMatchObject({ code: "USAGE" });
+    expect(await failureOf({ textEncoderBits: 4, textEncoderActivations: "int8" })).toMatchObject({ code: "USAGE" });
+    expect(
+      await failureOf({ command: "img2img", start: { image: input("gone.png"), pasteBack: false } }),
+    ).toMatchObject({ code: "INPUT_IMAGE" });
+  });
+
+  test("a file that only a later stage reads", async () => {
+    const folder = temporaryFolder();
+    await symlink(goldenPath("checkpoints", "if-i"), join(folder, "if-i"));
+    await symlink(goldenPath("checkpoints", "x4-upscaler"), join(folder, "x4-upscaler"));
+    await cp(goldenPath("checkpoints", "if-ii"), join(folder, "if-ii"), { recursive: true });
+    await rm(join(folder, "if-ii", "image_noising_scheduler"), { recursive: true });
+    const error = await failureOf({ ...tinyUntil(256), model: folder });
+    expect(error).toMatchObject({
+      code: "CHECKPOINT",
+      message: expect.stringMatching(/image_noising_scheduler/) as string,
+    });
+    expect(await failureOf({ model: folder })).toBe("it succeeded");
+  });
+
+  test("nothing is fetched that may not be", async () => {
+    const events: RunEvent[] = [];
+    const request: Request = { ...tinyRequest, model: "if-m", stageModels: {} };
+    const plans = complete([request], { onEvent: (event) => events.push(event) });
+    await expect(plans).rejects.toMatchObject({ code: "HUB" });
+    expect(events).toEqual([]);
+  });
+});

@@ -1,0 +1,102 @@
+import { describe, expect, test } from "vitest";
+import { requestSchema } from "../../src/plan/request.ts";
+import { jobOptionNames, requestFromOptions } from "../../src/run/job-options.ts";
+import { plainRequest } from "../plan/plain-request.ts";
+
+test("a prompt is enough; what is made is a request", () => {
+  const request = requestFromOptions("txt2img", { prompt: "a cat", seed: 1 });
+  expect(request).toEqual(plainRequest);
+  expect(requestSchema.parse(request)).toEqual(request);
+  expect(requestFromOptions("txt2img", { prompt: "a cat" }).seed).not.toBe(
+    requestFromOptions("txt2img", { prompt: "a cat" }).seed,
+  );
+});
+
+test("options of stages, named as on the command line", () => {
+  const request = requestFromOptions("img2img", {
+    prompt: "a cat",
+    seed: 1,
+    image: "car.png",
+    strength: 0.5,
+    stage1Steps: 9,
+    stage2Timesteps: [900, 0],
+    stage2NoiseLevel: 0,
+    stage2Strength: 1,
+    stage3Guidance: 2,
+    stage3Model: "organisation/name@v1",
+  });
+  expect(request).toEqual({
+    ...plainRequest,
+    command: "img2img",
+    start: { image: "car.png", pasteBack: false },
+    stageModels: { "stage-3": "organisation/name@v1" },
+    stages: {
+      "stage-1": { strength: 0.5, steps: 9 },
+      "stage-2": { strength: 1, timesteps: [900, 0], noiseLevel: 0 },
+      "stage-3": { guidance: 2 },
+    },
+  });
+});
+
+test("inpaint: a file, rectangles and ellipses together", () => {
+  const box = { x: -3, y: 1, width: 5, height: 6 };
+  const given = { prompt: "a cat", image: "car.png" };
+  expect(
+    requestFromOptions("inpaint", {
+      ...given,
+      mask: "m.png",
+      maskRect: [box, box],
+      maskEllipse: [box],
+      invertMask: true,
+    }).start,
+  ).toEqual({
+    image: "car.png",
+    mask: {
+      file: "m.png",
+      shapes: [
+        { kind: "rectangle", ...box },
+        { kind: "rectangle", ...box },
+        { kind: "ellipse", ...box },
+      ],
+      invert: true,
+    },
+    pasteBack: true,
+  });
+  expect(requestFromOptions("inpaint", { ...given, mask: "m.png", pasteBack: false }).start).toEqual({
+    image: "car.png",
+    mask: { file: "m.png", shapes: [], invert: false },
+    pasteBack: false,
+  });
+});
+
+describe("refusals say which option is wrong, and how", () => {
+  const image = { prompt: "a cat", image: "car.png" };
+  test.each([
+    ["txt2img", {}, /no prompt is given/],
+    ["txt2img", { prompt: " " }, /prompt: it is empty/],
+    ["txt2img", { prompt: "a", promt: "b" }, /no option promt; did you mean prompt\?/],
+    ["txt2img", { prompt: "a", stage1NoiseLevel: 1 }, /no option stage1NoiseLevel/],
+    ["txt2img", { prompt: "a", stage1Steps: 0 }, /^stage1Steps: /],
+    ["txt2img", { prompt: "a", numImages: 65 }, /^numImages: /],
+    ["txt2img", { prompt: "a", seed: 2 ** 32 }, /^seed: /],
+    ["txt2img", { prompt: "a", until: 128 }, /^until: /],
+    ["txt2img", image, /txt2img starts from no image: image/],
+    ["txt2img", { prompt: "a", strength: 0.5 }, /txt2img starts from no image: strength/],
+    ["img2img", { prompt: "a" }, /no image is given/],
+    ["img2img", { ...image, mask: "m.png" }, /img2img repaints the whole image: mask/],
+    ["img2img", { ...image, strength: 0 }, /^strength: /],
+    ["inpaint", image, /nothing says what to repaint/],
+    ["inpaint", { ...image, maskRect: [{ x: 0, y: 0, width: 0, height: 1 }] }, /^maskRect\.0\.width: /],
+  ] as const)("%s %j", (command, options, words) => {
+    expect(() => requestFromOptions(command, options)).toThrow(
+      expect.objectContaining({ code: "USAGE", message: expect.stringMatching(words) as string }),
+    );
+  });
+});
+
+test("every option has a name, once", () => {
+  expect(new Set(jobOptionNames).size).toBe(jobOptionNames.length);
+  expect(jobOptionNames).toEqual(expect.arrayContaining(["prompt", "stage1Steps", "stage3NoiseLevel", "maskRect"]));
+  expect(jobOptionNames).not.toContain("stage1NoiseLevel");
+  expect(jobOptionNames).not.toContain("stage3Strength");
+});

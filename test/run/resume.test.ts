@@ -1,0 +1,87 @@
+/** Runs of several jobs that were ended go on job by job; on the tiny checkpoints with the built program. */
+
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test, vi } from "vitest";
+import { IfGenError } from "../../src/errors.ts";
+import type { Request } from "../../src/plan/request.ts";
+import { temporaryFolder } from "../cli/run-cli.ts";
+import { draw, hashesOf, record, workOf } from "./draw-tiny.ts";
+import { tinyRequest, tinyUntil } from "./tiny-cascade.ts";
+
+vi.setConfig({ testTimeout: 300_000 }); // each stage is a process, and these are dozens
+
+describe("a run that was ended", () => {
+  /** Many steps in stage 2, so that it is still at its second job when it is ended there. */
+  const base: Request = { ...tinyUntil(256), stages: { "stage-1": { steps: 2 }, "stage-2": { steps: 30 } } };
+  const requests = [1, 2, 3].map((seed): Request => ({ ...base, seed, prompt: `picture ${seed}` }));
+  const names = ["text-encoding", "stage-1", "stage-2"] as const;
+  const all = (stage: string, jobs = [0, 1, 2]): string[] => jobs.map((job) => `${stage} of ${job}`);
+
+  test("goes on job by job, with the same bytes", async () => {
+    const runDir = join(temporaryFolder(), "run");
+    const controller = new AbortController();
+    const reason = new IfGenError("INTERRUPTED", "enough");
+    const first = record();
+    const ended = draw(requests, {
+      runDir,
+      signal: controller.signal,
+      onEvent(event) {
+        first.onEvent(event);
+        if (event.type === "step" && event.stage === "stage-2" && event.job === 1) controller.abort(reason);
+      },
+    });
+    await expect(ended).rejects.toBe(reason);
+    expect(workOf(first.events)).toEqual([...all("text-encoding"), ...all("stage-1"), ...all("stage-2", [0, 1])]);
+    const second = record();
+    const resumed = await draw(requests, { runDir, resume: true, onEvent: second.onEvent });
+    expect(workOf(second.events)).toEqual(all("stage-2", [1, 2]));
+    const whole = await draw(requests);
+    expect(hashesOf(resumed)).toEqual(hashesOf(whole));
+    expect(resumed[0]?.stageMs.get("stage-1")).toBe(0);
+
+    const third = record();
+    expect(hashesOf(await draw(requests, { runDir, resume: true, onEvent: third.onEvent }))).toEqual(hashesOf(whole));
+    expect(workOf(third.events)).toEqual([]);
+    expect(third.events.flatMap((event) => (event.type === "stage-end" ? [event.peaks] : []))).toEqual(
+      names.map(() => undefined),
+    );
+    writeFileSync(join(runDir, "job-3", "stage-1.safetensors"), "bitten");
+    const fourth = record();
+    expect(hashesOf(await draw(requests, { runDir, resume: true, onEvent: fourth.onEvent }))).toEqual(hashesOf(whole));
+    expect(workOf(fourth.events)).toEqual([...all("stage-1", [2]), ...all("stage-2", [2])]);
+  });
+
+  test("goes on too where a stage of it had failed", async () => {
+    const runDir = join(temporaryFolder(), "run");
+    // a folder where job 2's result of stage 1 is to be written
+    mkdirSync(join(runDir, "job-2", "stage-1.safetensors"), { recursive: true });
+    const short = requests.map((request): Request => ({ ...request, until: 64, stages: { "stage-1": { steps: 2 } } }));
+    const failed = record();
+    const ended = draw(short, { runDir, onEvent: failed.onEvent });
+    await expect(ended).rejects.toMatchObject({ code: "OUTPUT" });
+    expect(workOf(failed.events)).toEqual([...all("text-encoding"), ...all("stage-1", [0, 1])]);
+    rmSync(join(runDir, "job-2", "stage-1.safetensors"), { recursive: true });
+    const second = record();
+    const resumed = await draw(short, { runDir, resume: true, onEvent: second.onEvent });
+    expect(workOf(second.events)).toEqual(all("stage-1", [1, 2]));
+    expect(hashesOf(resumed)).toEqual(hashesOf(await draw(short)));
+  });
+
+  test("is not gone on with for other requests, nor begun anew in its folder", async () => {
+    const runDir = join(temporaryFolder(), "run");
+    const [one] = [{ ...requests[0]!, until: 64, stages: { "stage-1": { steps: 2 } } } satisfies Request];
+    await draw([one], { runDir });
+    await expect(draw([one], { runDir })).rejects.toMatchObject({ code: "USAGE" });
+    await expect(draw([{ ...one, seed: 9 }], { runDir, resume: true })).rejects.toMatchObject({ code: "USAGE" });
+    await expect(draw([one, { ...one, seed: 9 }], { runDir, resume: true })).rejects.toMatchObject({ code: "USAGE" });
+  });
+
+  test("before it had begun: nothing is run", async () => {
+    const { events, onEvent } = record();
+    const reason = new IfGenError("INTERRUPTED", "enough");
+    const signal = AbortSignal.abort(reason);
+    await expect(draw([tinyRequest], { signal, onEvent })).rejects.toBe(reason);
+    expect(workOf(events)).toEqual([]);
+  });
+});
