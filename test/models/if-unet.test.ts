@@ -119,7 +119,7 @@ describe("sides", () => {
     const odd = width + multiple / 2;
     expect(() => build({ width: odd, height })).toThrow(UsageError);
     expect(() => build({ width: odd, height })).toThrow(
-      `a picture of ${odd} x ${height} does not fit this UNet: both sides must be multiples of ${multiple}.`,
+      `an image of ${odd} x ${height} does not fit this UNet: both sides must be multiples of ${multiple}.`,
     );
     expect(() => build({ width, height: height + 1 })).toThrow(UsageError);
   });
