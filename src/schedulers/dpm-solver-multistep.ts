@@ -98,12 +98,7 @@ export function createDpmSolverMultistepScheduler(config: SchedulerConfig): Sche
 
     addNoise(original, noise, at) {
       const levels = position.forNoise(at).map((index) => levelOf(sigmas[index]!));
-      return mix(
-        original,
-        noise,
-        levels.map(({ alpha }) => alpha),
-        levels.map(({ sigma }) => sigma),
-      );
+      return mix(original, noise, levels);
     },
   };
 }

@@ -63,13 +63,8 @@ export function createEulerAncestralDiscreteScheduler(config: SchedulerConfig): 
     },
 
     addNoise(original, noise, at) {
-      const levels = position.forNoise(at).map((index) => sigmas[index]!);
-      return mix(
-        original,
-        noise,
-        levels.map(() => 1),
-        levels,
-      );
+      const levels = position.forNoise(at).map((index) => ({ alpha: 1, sigma: sigmas[index]! }));
+      return mix(original, noise, levels);
     },
   };
 }

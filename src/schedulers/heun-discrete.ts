@@ -83,13 +83,8 @@ export function createHeunDiscreteScheduler(config: SchedulerConfig): Scheduler 
     },
 
     addNoise(original, noise, at) {
-      const levels = position.forNoise(at).map((index) => sigmas[index]!);
-      return mix(
-        original,
-        noise,
-        levels.map(() => 1),
-        levels,
-      );
+      const levels = position.forNoise(at).map((index) => ({ alpha: 1, sigma: sigmas[index]! }));
+      return mix(original, noise, levels);
     },
   };
 }

@@ -5,13 +5,12 @@
  */
 
 import type { SchedulerConfig } from "./config.ts";
+import type { MixingLevel } from "./noise.ts";
 import { linspace, roundHalfEven, trailing } from "./timesteps.ts";
 
 const fround = Math.fround;
 
-export interface NoiseLevel {
-  readonly alpha: number;
-  readonly sigma: number;
+export interface NoiseLevel extends MixingLevel {
   /** Infinite where no noise is left. */
   readonly lambda: number;
 }

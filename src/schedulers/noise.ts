@@ -26,29 +26,30 @@ export function drawNoise(shape: readonly number[], generator: Generator | reado
   return { data, shape };
 }
 
+/** x_t = alpha · x_0 + sigma · noise. */
+export interface MixingLevel {
+  readonly alpha: number;
+  readonly sigma: number;
+}
+
 /**
- * original · pictureShares[b] + noise · noiseShares[b] for picture b, in float32 steps.
- * @param pictureShares one per picture, or one for all; also `noiseShares`.
+ * original · levels[b].alpha + noise · levels[b].sigma for image b, in float32 steps.
+ * @param levels one per image, or one for all.
+ * @throws {ShapeError} there are as many of neither, or the tensors differ in shape.
  */
-export function mix(
-  original: Tensor,
-  noise: Tensor,
-  pictureShares: readonly number[],
-  noiseShares: readonly number[],
-): Tensor {
+export function mix(original: Tensor, noise: Tensor, levels: readonly MixingLevel[]): Tensor {
   checkSameShape(original.shape, noise.shape, "picture and noise");
   const batch = original.shape[0] ?? 1;
-  if (noiseShares.length !== 1 && noiseShares.length !== batch) {
-    throw new ShapeError(`${noiseShares.length} timesteps do not fit ${batch} pictures`);
+  if (levels.length !== 1 && levels.length !== batch) {
+    throw new ShapeError(`${levels.length} timesteps do not fit ${batch} pictures`);
   }
   const data = new Float32Array(original.data.length);
   const perPicture = data.length / batch;
   for (let b = 0; b < batch; b++) {
-    const index = noiseShares.length === 1 ? 0 : b;
-    const pictureShare = fround(pictureShares[index]!);
-    const noiseShare = fround(noiseShares[index]!);
+    const level = levels[levels.length === 1 ? 0 : b]!;
+    const [alpha, sigma] = [fround(level.alpha), fround(level.sigma)];
     for (let i = b * perPicture; i < (b + 1) * perPicture; i++) {
-      data[i] = fround(pictureShare * original.data[i]!) + fround(noiseShare * noise.data[i]!);
+      data[i] = fround(alpha * original.data[i]!) + fround(sigma * noise.data[i]!);
     }
   }
   return { data, shape: original.shape };
@@ -65,8 +66,7 @@ export function addNoiseAt(
   return mix(
     original,
     noise,
-    alphas.map((alpha) => Math.sqrt(alpha)),
-    alphas.map((alpha) => Math.sqrt(fround(1 - alpha))),
+    alphas.map((alpha) => ({ alpha: Math.sqrt(alpha), sigma: Math.sqrt(fround(1 - alpha)) })),
   );
 }
 

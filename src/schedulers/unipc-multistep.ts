@@ -90,12 +90,7 @@ export function createUniPcMultistepScheduler(config: SchedulerConfig): Schedule
 
     addNoise(original, noise, at) {
       const levels = position.forNoise(at).map(levelAt);
-      return mix(
-        original,
-        noise,
-        levels.map(({ alpha }) => alpha),
-        levels.map(({ sigma }) => sigma),
-      );
+      return mix(original, noise, levels);
     },
   };
 }
