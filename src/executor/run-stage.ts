@@ -10,7 +10,7 @@ import { type Generator, createGenerator, restoreGenerator } from "../math/rando
 import type { Tensor } from "../math/tensor.ts";
 import type { NetworkSettings } from "../networks/open-network.ts";
 import type { StepEvent } from "../pipelines/denoise.ts";
-import type { IfJob, IfStageOptions } from "../pipelines/stage-1.ts";
+import type { IfJob, IfStageOptions } from "../pipelines/if-stage.ts";
 import type { UpscaleJob } from "../pipelines/upscale.ts";
 import type { DiffusionStage, SafetyStage, TextStage } from "../plan/plan.ts";
 import { type PipelineName, describeStage, diffusionTable } from "../plan/stages.ts";

@@ -1,0 +1,122 @@
+/**
+ * @module pipelines/if-stage
+ * What the two IF stages share: one UNet, opened once, and a denoising loop for each job.
+ *
+ * Letters: N images = prompts · images per prompt, L tokens, D width of T5, H and W sides.
+ */
+
+import { join } from "node:path";
+import { concatBatch, repeatInterleave } from "../math/layout.ts";
+import type { Generator } from "../math/random.ts";
+import type { Tensor } from "../math/tensor.ts";
+import { readIfUnetConfig } from "../models/if-unet-config.ts";
+import { checkSameWidth } from "../networks/description.ts";
+import { describeIfUnet } from "../networks/if-unet.ts";
+import { type NetworkSettings, withNetwork } from "../networks/open-network.ts";
+import { openScheduler } from "../networks/open-scheduler.ts";
+import { warmUp } from "../networks/warm-up.ts";
+import { isGuided } from "../plan/plan.ts";
+import type { CreateSchedulerOptions } from "../schedulers/create-scheduler.ts";
+import type { TimestepSelection } from "../schedulers/scheduler.ts";
+import { type StepEvent, denoise } from "./denoise.ts";
+import { type Start, startSample } from "./start.ts";
+
+/** What all jobs of an IF stage share. */
+export interface IfStageOptions {
+  /** A checkpoint with `unet/` and `scheduler/`. */
+  readonly checkpoint: string;
+  /** N, of each job. */
+  readonly images: number;
+  /** Of the images it makes, in pixels. */
+  readonly width: number;
+  readonly height: number;
+  readonly selection: TimestepSelection;
+  readonly guidanceScale: number;
+  readonly eta: number;
+  readonly scheduler?: CreateSchedulerOptions;
+  readonly settings: NetworkSettings;
+  /** Run the network once on zeros before `use`: a GPU's kernels are chosen at the first step. @default false */
+  readonly warmUp?: boolean;
+}
+
+export interface IfJob {
+  readonly promptEmbeds: Tensor; // (prompts, L, D)
+  readonly negativePromptEmbeds: Tensor; // (prompts, L, D)
+  readonly imagesPerPrompt: number;
+  readonly start: Start;
+  /** Read in the reference's order: the first noise, then a draw per step. */
+  readonly generator: Generator | readonly Generator[];
+  readonly onStep?: (event: StepEvent) => void;
+}
+
+/** @returns (N, 3, H, W), about [-1, 1], not clamped. */
+export type Draw<Job> = (job: Job) => Promise<Tensor>;
+
+/** What a stage that enlarges adds to its network's input. */
+export interface Enlarging<Job> {
+  /** A timestep of the image_noising_scheduler, which the network is told. */
+  readonly noiseLevel: number;
+  /** @returns what is joined to the sample as further channels, in the sample's shape; draws from the job's generator. */
+  readonly condition: (job: Job, shape: readonly number[]) => Tensor;
+}
+
+/**
+ * Opens the UNet once and lets `use` draw as often as it wants; each drawing is what a run of its own would give.
+ * @param enlarging absent: the stage draws from text alone.
+ */
+export async function withIfStage<Job extends IfJob, T>(
+  options: IfStageOptions,
+  use: (draw: Draw<Job>) => Promise<T>,
+  enlarging?: Enlarging<Job>,
+): Promise<T> {
+  const { checkpoint, guidanceScale, eta, selection } = options;
+  const config = await readIfUnetConfig(join(checkpoint, "unet"));
+  const description = await describeIfUnet(checkpoint, options);
+  return withNetwork(description, options.settings, async (network) => {
+    if (options.warmUp) await warmUp(network, description);
+    return use(async (job) => {
+      const { generator, onStep, imagesPerPrompt } = job;
+      const scheduler = await openScheduler(checkpoint, "scheduler", options.scheduler);
+      const embeds = networkEmbeds(checkpoint, guidanceScale, job, config.encoder_hid_dim);
+      const started = startSample(job.start, {
+        scheduler,
+        selection,
+        prompts: job.promptEmbeds.shape[0] ?? 0,
+        imagesPerPrompt,
+        channels: enlarging ? config.in_channels / 2 : config.in_channels,
+        generator,
+      });
+      const conditioning = enlarging?.condition(job, started.sample.shape);
+      const perSample = (value: number): Float32Array => new Float32Array(description.batch).fill(value);
+      return denoise({
+        ...started,
+        scheduler,
+        guidanceScale,
+        eta,
+        generator,
+        predict: (modelInput, timestep) =>
+          network({
+            sample: modelInput.data,
+            timestep: perSample(timestep),
+            encoder_hidden_states: embeds.data,
+            ...(enlarging ? { class_labels: perSample(enlarging.noiseLevel) } : {}),
+          }),
+        ...(conditioning ? { conditioning } : {}),
+        ...(onStep ? { onStep } : {}),
+      });
+    });
+  });
+}
+
+/** The embeddings of the network's batch: one per image and, guided, the negative ones before them. */
+function networkEmbeds(
+  checkpoint: string,
+  guidanceScale: number,
+  { promptEmbeds, negativePromptEmbeds, imagesPerPrompt }: Omit<IfJob, "generator" | "start">,
+  width: number,
+): Tensor {
+  checkSameWidth("the prompt's embedding", promptEmbeds.shape[2] ?? 0, `what ${checkpoint} takes`, width);
+  const positive = repeatInterleave(promptEmbeds, imagesPerPrompt);
+  if (!isGuided(guidanceScale)) return positive;
+  return concatBatch([repeatInterleave(negativePromptEmbeds, imagesPerPrompt), positive]);
+}
