@@ -4,12 +4,12 @@
  * the size and hash of each file. A later pull or run takes the same files, whatever has been published since.
  */
 
-import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { HubError } from "../errors.ts";
+import { replaceFile } from "../files/replace-file.ts";
 import { withLock } from "../hub/lock.ts";
 import type { RepoFile } from "../hub/types.ts";
 
@@ -110,11 +110,5 @@ async function writeWhole(
   path: string,
   content: z.infer<typeof pinsFile> | { version: 1; repositories: unknown },
 ): Promise<void> {
-  const draft = `${path}.${randomUUID()}.tmp`;
-  try {
-    await writeFile(draft, `${JSON.stringify(content, null, 2)}\n`, { flush: true });
-    await rename(draft, path);
-  } finally {
-    await rm(draft, { force: true });
-  }
+  await replaceFile(path, `${JSON.stringify(content, null, 2)}\n`);
 }

@@ -4,7 +4,7 @@
  * nobody can foresee and is made new (O_EXCL), so a link that was planted for it is never followed.
  */
 
-import { open, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { draftBeside } from "./draft.ts";
 
 export interface ReplaceOptions {
@@ -14,22 +14,27 @@ export interface ReplaceOptions {
   readonly sync?: boolean;
 }
 
-/** Puts `content` at `path`; a link there is replaced, not followed. System errors as they are. */
+/**
+ * Puts `content`, or what `content` writes, at `path`; a link there is replaced, not followed. What `content` throws and
+ * system errors come as they are.
+ */
 export async function replaceFile(
   path: string,
-  content: string | Uint8Array,
+  content: string | Uint8Array | ((handle: FileHandle) => Promise<void>),
   { draft = draftBeside(path), sync = true }: ReplaceOptions = {},
 ): Promise<void> {
   try {
     const handle = await open(draft, "wx");
     try {
-      await handle.writeFile(content);
+      if (typeof content === "function") await content(handle);
+      else await handle.writeFile(content);
       if (sync) await handle.sync();
     } finally {
       await handle.close();
     }
     await rename(draft, path);
-  } finally {
-    await rm(draft, { force: true }); // gone after the rename
+  } catch (error) {
+    await rm(draft, { force: true }).catch(() => undefined); // the first error is the one to tell
+    throw error;
   }
 }

@@ -4,7 +4,7 @@
  */
 
 import { mkdir, readFile, rm } from "node:fs/promises";
-import { OutputError, whyNotWritten } from "../errors.ts";
+import { OutputError, UsageError, whyNotWritten } from "../errors.ts";
 import { runPlan } from "../executor/executor.ts";
 import type { SafetyReport } from "../executor/protocol.ts";
 import { createReadAhead, createReadOwn } from "../executor/read-ahead.ts";
@@ -67,6 +67,12 @@ export interface DrawnJob {
  */
 export async function drawRequests(requests: readonly Request[], settings: DrawSettings): Promise<DrawnJob[]> {
   const plans = await completePlans(requests, settings);
+  if (settings.runDir !== undefined && plans.length > 1) {
+    throw new UsageError(
+      `${settings.runDir}: a run folder holds one plan, but these jobs make ${plans.length}; draw those that differ in more ` +
+        "than prompt, seed and start image apart, each with a folder of its own.",
+    );
+  }
   for (const { plan, needs, limits } of plans) checkBudget(needs, limits, plan);
   const drawn: DrawnJob[] = [];
   for (const complete of plans) {
@@ -178,7 +184,8 @@ async function withRunFolder<T>(
   if (runDir !== undefined) {
     const runFolder = await RunFolder.open(runDir, plan, requests, { resume });
     try {
-      await sweepDrafts(runFolder.path);
+      const folders = [runFolder.path, ...requests.map((_, job) => jobFolder(runFolder.path, job))];
+      await Promise.all(folders.map(sweepDrafts));
       return await use(runFolder.path, runFolder);
     } finally {
       await runFolder.close();

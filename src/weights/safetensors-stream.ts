@@ -4,9 +4,10 @@
  * checksum of what was written.
  */
 
-import { createHash, randomUUID } from "node:crypto";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import type { FileHandle } from "node:fs/promises";
 import { IfGenError, OutputError, ShapeError, whyNotWritten } from "../errors.ts";
+import { replaceFile } from "../files/replace-file.ts";
 import { elementCount } from "../math/tensor.ts";
 import { type Dtype, dtypeBytes } from "./dtype.ts";
 import { encodeHeader, fileOrder } from "./safetensors.ts";
@@ -46,29 +47,23 @@ export async function writeSafetensorsStream<T extends TensorLayout>(
   { metadata = new Map(), checksum = false, sync = true, order }: StreamOptions = {},
 ): Promise<WrittenFile> {
   const ordered = order === "given" ? [...tensors] : fileOrder(tensors);
-  const temporary = `${path}.${randomUUID()}.tmp`;
   const hash = checksum ? createHash("sha256") : undefined;
   let bytes = 0;
-  try {
-    const handle = await open(temporary, "wx");
-    try {
-      const write = async (piece: Uint8Array): Promise<void> => {
-        hash?.update(piece);
-        bytes += await writeAll(handle, piece);
-      };
-      await write(encodeHeader(ordered, metadata));
-      for (const [name, layout] of ordered) {
-        const end = bytes + elementCount(layout.shape) * dtypeBytes(layout.dtype);
-        for await (const piece of produce(name, layout)) await write(piece);
-        if (bytes !== end) throw new ShapeError(`${name}: ${bytes - end} bytes more than its shape takes`);
-      }
-      if (sync) await handle.sync();
-    } finally {
-      await handle.close();
+  const writeTo = async (handle: FileHandle): Promise<void> => {
+    const write = async (piece: Uint8Array): Promise<void> => {
+      hash?.update(piece);
+      bytes += await writeAll(handle, piece);
+    };
+    await write(encodeHeader(ordered, metadata));
+    for (const [name, layout] of ordered) {
+      const end = bytes + elementCount(layout.shape) * dtypeBytes(layout.dtype);
+      for await (const piece of produce(name, layout)) await write(piece);
+      if (bytes !== end) throw new ShapeError(`${name}: ${bytes - end} bytes more than its shape takes`);
     }
-    await rename(temporary, path);
+  };
+  try {
+    await replaceFile(path, writeTo, { sync });
   } catch (cause) {
-    await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to tell
     if (cause instanceof IfGenError || !(cause instanceof Error && "syscall" in cause)) throw cause;
     throw new OutputError(`${path} cannot be written: ${whyNotWritten(cause)}.`, { cause });
   }

@@ -4,9 +4,9 @@
  * Never holds a whole checkpoint: Node 20's buffers end at 4 GiB and T5-XXL has 19.
  */
 
-import { randomUUID } from "node:crypto";
-import { open, rename, rm } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { CheckpointError, OutputError, ShapeError, whyNotWritten } from "../errors.ts";
+import { replaceFile } from "../files/replace-file.ts";
 import { bfloat16ToFloat32, float16ToFloat32 } from "../math/half.ts";
 import { elementCount } from "../math/tensor.ts";
 import { quote } from "../text.ts";
@@ -85,20 +85,15 @@ export async function writeSafetensors(
 ): Promise<void> {
   for (const [name, source] of tensors) checkSource(name, source);
   const ordered = fileOrder(tensors);
-  const temporary = `${path}.${randomUUID()}.tmp`;
-  try {
-    const handle = await open(temporary, "wx");
-    try {
-      await handle.writeFile(encodeHeader(ordered, metadata));
-      for (const [, { data }] of ordered) {
-        await handle.writeFile(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-      }
-    } finally {
-      await handle.close();
+  const write = async (handle: FileHandle): Promise<void> => {
+    await handle.writeFile(encodeHeader(ordered, metadata));
+    for (const [, { data }] of ordered) {
+      await handle.writeFile(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
     }
-    await rename(temporary, path);
+  };
+  try {
+    await replaceFile(path, write, { sync: false }); // a run that lost it draws it again
   } catch (cause) {
-    await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to tell
     throw new OutputError(`${path} cannot be written: ${whyNotWritten(cause)}.`, { cause });
   }
 }

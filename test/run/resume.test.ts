@@ -1,9 +1,11 @@
 /** Runs of several jobs that were ended go on job by job; on the tiny checkpoints with the built program. */
 
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { IfGenError } from "../../src/errors.ts";
+import { machineMark } from "../../src/files/draft.ts";
 import type { Request } from "../../src/plan/request.ts";
 import { temporaryFolder } from "../cli/run-cli.ts";
 import { draw, hashesOf, record, workOf } from "./draw-tiny.ts";
@@ -75,6 +77,28 @@ describe("a run that was ended", () => {
     await expect(draw([one], { runDir })).rejects.toMatchObject({ code: "USAGE" });
     await expect(draw([{ ...one, seed: 9 }], { runDir, resume: true })).rejects.toMatchObject({ code: "USAGE" });
     await expect(draw([one, { ...one, seed: 9 }], { runDir, resume: true })).rejects.toMatchObject({ code: "USAGE" });
+  });
+
+  test("cannot be one of jobs that make several plans: said before anything is drawn", async () => {
+    const runDir = join(temporaryFolder(), "run");
+    const { events, onEvent } = record();
+    const others = [requests[0]!, { ...requests[0]!, until: 64 as const }];
+    await expect(draw(others, { runDir, onEvent })).rejects.toThrow(
+      /a run folder holds one plan, but these jobs make 2/,
+    );
+    expect(workOf(events)).toEqual([]);
+    expect(existsSync(runDir)).toBe(false);
+  });
+
+  test("leaves no draft behind: what a killed process was writing in a job's folder is swept", async () => {
+    const runDir = join(temporaryFolder(), "run");
+    const [one] = [{ ...requests[0]!, until: 64, stages: { "stage-1": { steps: 2 } } } satisfies Request];
+    mkdirSync(join(runDir, "job-1"), { recursive: true });
+    const gone = spawnSync(process.execPath, ["-e", ""]).pid;
+    const draft = join(runDir, "job-1", `.if-gen-${machineMark()}-${gone}-0123abcd.tmp`);
+    writeFileSync(draft, "half");
+    await draw([one], { runDir });
+    expect(existsSync(draft)).toBe(false);
   });
 
   test("before it had begun: nothing is run", async () => {
