@@ -6,6 +6,7 @@
 
 import { type ChildProcess, type Serializable, fork } from "node:child_process";
 import type { z } from "zod";
+import { childEnvironment } from "../machine/environment.ts";
 
 /** How long a child that was asked to end may take before it is killed. */
 const GRACE_MS = 2_000;
@@ -56,7 +57,8 @@ export function startChild<Message>(options: ChildOptions<Message>): Child {
   const child = fork(options.entry, {
     stdio: ["ignore", "ignore", "pipe", "ipc"],
     serialization: "json",
-    ...(options.env ? { env: options.env } : {}),
+    execArgv: [], // of a program that uses the library: --eval or --inspect are not for its children
+    env: childEnvironment(options.env),
   });
   let reason: Error | undefined;
   let unsent: Error | undefined;

@@ -51,6 +51,12 @@ export function proxyAdvice(names: readonly string[], { isKnown }: ProxyFeature 
   return `use Node 22.21, 24 or later and set ${assign}NODE_USE_ENV_PROXY=1, or fetch with another tool into the same cache`;
 }
 
+/** Of every child process. onnxruntime's builds report to Microsoft unless they are told not to. */
+export const childEnvironment = (env: Environment = process.env): Environment => ({
+  ORT_DISABLE_TELEMETRY: "1",
+  ...env,
+});
+
 /**
  * The environment of a stage's process, for glibc's allocator. It is told to give large buffers back at once: by its own
  * rule it would keep more and more of them, and a stage's peak could not be predicted. And to ask for huge pages, as a step

@@ -61,6 +61,27 @@ test("it is told its task, and all that it says is heard before it counts as end
   expect(wordsOf({ ...end, stderr: " \n" })).toBe("");
 });
 
+test("flags of a program that uses the library are not its own, and onnxruntime does not report from it", async () => {
+  vi.stubEnv("ORT_DISABLE_TELEMETRY", undefined);
+  const flags = [...process.execArgv];
+  onTestFinished(() => {
+    vi.unstubAllEnvs();
+    process.execArgv.splice(0, Infinity, ...flags);
+  });
+  process.execArgv.push("--input-type=module"); // as `node --input-type=module --eval` has it: a file cannot start with it
+  const { child, heard } = start(
+    `await say(process.execArgv.join() + " " + process.env.ORT_DISABLE_TELEMETRY + " " + process.env.MINE); done();`,
+    { env: { MINE: "kept" } },
+  );
+  expect(await child.ended).toMatchObject({ code: 0, stderr: "" });
+  expect(heard).toEqual([" 1 kept"]);
+  const chosen = start(`await say(process.env.ORT_DISABLE_TELEMETRY); done();`, {
+    env: { ORT_DISABLE_TELEMETRY: "0" },
+  });
+  await chosen.child.ended;
+  expect(chosen.heard).toEqual(["0"]);
+});
+
 test("it can be told more", async () => {
   const { child, heard } = start(`process.once("message", async (more) => { await say(more); done(); });`);
   child.tell("go on");
