@@ -20,7 +20,13 @@ import { completePlans } from "./run/complete-plans.ts";
 import { type DrawnJob, drawRequests } from "./run/draw.ts";
 import type { RunEvent } from "./run/events.ts";
 import { type Handle, createHandle } from "./run/handle.ts";
-import { type JobOptions, type MaskOptions, type StartOptions, requestFromOptions } from "./run/job-options.ts";
+import {
+  type JobOptions,
+  type MaskOptions,
+  type StartOptions,
+  maskOptionNames,
+  requestFromOptions,
+} from "./run/job-options.ts";
 import type { RunSettings } from "./run/settings.ts";
 
 export {
@@ -179,11 +185,7 @@ const listOf = <T>(options: OneOrMany<T>): readonly T[] =>
   (Array.isArray(options) ? options : [options]) as readonly T[];
 
 const commandOf = (options: object): CommandName =>
-  ["mask", "maskRect", "maskEllipse"].some((name) => name in options)
-    ? "inpaint"
-    : "image" in options
-      ? "img2img"
-      : "txt2img";
+  maskOptionNames.some((name) => name in options) ? "inpaint" : "image" in options ? "img2img" : "txt2img";
 
 function draw(
   command: CommandName,

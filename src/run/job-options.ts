@@ -144,6 +144,16 @@ export const jobOptionsSchema = z.strictObject({
   ...stageShape,
 });
 
+/** Options that only inpaint takes. */
+export const maskOptionNames = [
+  "mask",
+  "maskRect",
+  "maskEllipse",
+  "maskFromAlpha",
+  "invertMask",
+  "pasteBack",
+] as const satisfies readonly (keyof MaskOptions)[];
+
 export const jobOptionNames: readonly string[] = Object.keys(jobOptionsSchema.shape);
 
 /**
@@ -206,8 +216,8 @@ function stageOf(
 }
 
 function startOf(command: CommandName, options: z.infer<typeof jobOptionsSchema>): StartImage | undefined {
-  const { image, strength, mask, maskRect, maskEllipse, maskFromAlpha, invertMask, pasteBack } = options;
-  const ofMask = { mask, maskRect, maskEllipse, maskFromAlpha, invertMask, pasteBack };
+  const { image, strength, pasteBack } = options;
+  const ofMask = Object.fromEntries(maskOptionNames.map((name) => [name, options[name]]));
   if (command === "txt2img") {
     const [stray] = Object.keys(withoutAbsent({ image, strength, ...ofMask }));
     if (stray === undefined) return undefined;
