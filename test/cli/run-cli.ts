@@ -42,6 +42,18 @@ export function startCli(
   });
 }
 
+/** Starts it in `folder`, and resolves once its first stage, of two, has begun. @throws {Error} it ended before. */
+export async function startUntilFirstStage(args: readonly string[], folder: string): Promise<ReturnType<typeof spawn>> {
+  const child = startCli(args, { cwd: folder, env: { TMPDIR: folder } });
+  await new Promise<void>((resolve, reject) => {
+    child.stderr?.on("data", (chunk: Buffer) => {
+      if (/\[1\/2\] text/.test(chunk.toString())) setTimeout(resolve, 300);
+    });
+    child.once("close", (code) => reject(new Error(`it ended too early, with ${code}`)));
+  });
+  return child;
+}
+
 export function runCli(args: readonly string[], settings: RunSettings = {}): Promise<CliRun> {
   return finish(startCli(args, settings));
 }

@@ -10,7 +10,7 @@ import { readImage } from "../../src/image/read-image.ts";
 import { resizePil } from "../../src/image/resize-pil.ts";
 import { encodePng } from "../../src/image/write-png.ts";
 import { goldenPath, goldenSampleSize } from "../golden.ts";
-import { finish, runCli, startCli, temporaryFolder } from "./run-cli.ts";
+import { finish, runCli, startUntilFirstStage, temporaryFolder } from "./run-cli.ts";
 
 const model = ["--model", goldenPath("checkpoints"), "--seed", "7", "--execution-provider", "cpu"];
 const photo = goldenPath("image", "inputs", "photo_75x50.jpg");
@@ -169,21 +169,9 @@ describe("the end by a signal", () => {
     "cat.png",
   ];
 
-  /** Runs until stage 1 has begun, which holds for many seconds. */
-  async function startSlow(folder: string): Promise<ReturnType<typeof startCli>> {
-    const child = startCli(slow, { cwd: folder, env: { TMPDIR: folder } });
-    await new Promise<void>((resolve, reject) => {
-      child.stderr?.on("data", (chunk: Buffer) => {
-        if (/\[1\/2\] text/.test(chunk.toString())) setTimeout(resolve, 300);
-      });
-      child.once("close", (code) => reject(new Error(`it ended too early, with ${code}`)));
-    });
-    return child;
-  }
-
   test.skipIf(process.platform === "win32")("Ctrl-C: exit code 130, no file is left and no process", async () => {
     const folder = temporaryFolder();
-    const child = await startSlow(folder);
+    const child = await startUntilFirstStage(slow, folder);
     const ended = finish(child);
     process.kill(-(child.pid ?? 0), "SIGINT"); // as a terminal does: to the whole group
     const run = await ended;
@@ -195,7 +183,7 @@ describe("the end by a signal", () => {
 
   test.skipIf(process.platform !== "linux")("a killed stage: exit code 7, a sentence, no file is left", async () => {
     const folder = temporaryFolder();
-    const child = await startSlow(folder);
+    const child = await startUntilFirstStage(slow, folder);
     const ended = finish(child);
     process.kill(childOf(child.pid ?? 0), "SIGKILL");
     const run = await ended;

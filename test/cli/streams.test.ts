@@ -5,7 +5,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { goldenPath } from "../golden.ts";
-import { finish, root, runCli, startCli, temporaryFolder } from "./run-cli.ts";
+import { finish, root, runCli, startUntilFirstStage, temporaryFolder } from "./run-cli.ts";
 
 const program = join(root, "bin", "if-gen.js");
 const tiny = ["--model", goldenPath("checkpoints"), "--seed", "7", "--execution-provider", "cpu", "--until", "64"];
@@ -64,18 +64,6 @@ describe.skipIf(process.platform === "win32")("closed and full streams", () => {
 describe.skipIf(process.platform === "win32")("signals", () => {
   const slow = ["txt2img", "a cat", ...tiny, "--stage-1-steps", "1000", "--safety", "off", "-o", "cat.png"];
 
-  /** Runs until the stage of a thousand steps has begun. */
-  async function startSlow(folder: string): Promise<ReturnType<typeof startCli>> {
-    const child = startCli(slow, { cwd: folder, env: { TMPDIR: folder } });
-    await new Promise<void>((resolve, reject) => {
-      child.stderr?.on("data", (chunk: Buffer) => {
-        if (/\[1\/2\] text/.test(chunk.toString())) setTimeout(resolve, 300);
-      });
-      child.once("close", (code) => reject(new Error(`it ended too early, with ${code}`)));
-    });
-    return child;
-  }
-
   test.each([
     ["SIGINT", 130],
     ["SIGTERM", 143],
@@ -83,7 +71,7 @@ describe.skipIf(process.platform === "win32")("signals", () => {
     ["SIGQUIT", 131],
   ] as const)("%s to the whole group: code %i, one sentence, no file and no process is left", async (signal, code) => {
     const folder = temporaryFolder();
-    const child = await startSlow(folder);
+    const child = await startUntilFirstStage(slow, folder);
     const ended = finish(child);
     process.kill(-(child.pid ?? 0), signal);
     const run = await ended;
@@ -95,7 +83,7 @@ describe.skipIf(process.platform === "win32")("signals", () => {
 
   test("what SIGKILL leaves is swept by the next run", async () => {
     const folder = temporaryFolder();
-    const child = await startSlow(folder);
+    const child = await startUntilFirstStage(slow, folder);
     const ended = finish(child);
     process.kill(child.pid ?? 0, "SIGKILL"); // the parent alone: its child ends by itself
     await ended;
