@@ -26,13 +26,13 @@ async function halfImage(): Promise<string> {
 const common = { prompt: "a cat", model: goldenPath("checkpoints"), until: 64, executionProvider: "cpu" } as const;
 
 test("text alone, an image, and each way to name a mask", async () => {
-  const image = await halfImage();
+  const [image, mask] = [await halfImage(), await halfImage()];
   const rectangle = [{ x: 16, y: 16, width: 32, height: 32 }];
   const jobs = {
     txt2img: [common],
     img2img: [{ ...common, image }],
     inpaint: [
-      { ...common, image, mask: image },
+      { ...common, image, mask, maskFromAlpha: "auto" },
       { ...common, image, maskRect: rectangle },
       { ...common, image, maskEllipse: rectangle },
       { ...common, image, maskFromAlpha: "auto" },
