@@ -5,7 +5,7 @@
  *
  * Exit codes: 0 done, 1 internal error or a problem that doctor found, 2 usage, 3 does not fit the memory budget, 4 a checkpoint cannot be used,
  * 5 an input picture cannot be used, 6 the output cannot be written, 7 a stage failed, 8 the Hub or the network failed,
- * 9 the execution provider that was named does not work here, 129 / 130 / 131 / 143 ended by SIGHUP / SIGINT / SIGQUIT / SIGTERM.
+ * 9 the execution provider that was named does not work here, 10 some jobs of a batch failed, 11 all of them did, 129 / 130 / 131 / 143 ended by SIGHUP / SIGINT / SIGQUIT / SIGTERM.
  */
 
 export type ErrorCode =
@@ -18,6 +18,8 @@ export type ErrorCode =
   | "STAGE"
   | "HUB"
   | "PROVIDER"
+  | "SOME_FAILED"
+  | "ALL_FAILED"
   | "INTERRUPTED"
   | "TERMINATED"
   | "HANGUP"
@@ -33,6 +35,8 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   STAGE: 7,
   HUB: 8,
   PROVIDER: 9,
+  SOME_FAILED: 10,
+  ALL_FAILED: 11,
   INTERRUPTED: 130,
   TERMINATED: 143,
   HANGUP: 129,

@@ -6,6 +6,7 @@
 import { Command, CommanderError } from "commander";
 import { IfGenError, exitCodes } from "../errors.ts";
 import { programVersion } from "../machine/version.ts";
+import { addBatch } from "./batch.ts";
 import { addCache } from "./cache.ts";
 import { addDoctor } from "./doctor.ts";
 import { addImg2img } from "./img2img.ts";
@@ -40,6 +41,7 @@ function createProgram(): Command {
   addTxt2img(program);
   addImg2img(program);
   addInpaint(program);
+  addBatch(program);
   addPlan(program);
   addModels(program);
   addCache(program);
@@ -51,7 +53,7 @@ function createProgram(): Command {
 
 const exitCodeHelp =
   "0 done, 1 internal error or a problem that doctor found, 2 usage, 3 memory budget, 4 checkpoint, 5 input image, 6 output, 7 stage, 8 network, " +
-  "9 execution provider, 129, 130, 131 and 143 ended by a signal";
+  "9 execution provider, 10 some jobs of a batch failed, 11 all did, 129, 130, 131 and 143 ended by a signal";
 
 async function report(error: unknown): Promise<number> {
   if (error instanceof CommanderError) {

@@ -14,16 +14,23 @@ import type { CommonOptions } from "./options.ts";
  * @throws {UsageError} no prompt, or an empty one; options that do not go together.
  */
 export function requestFrom(command: CommandName, options: CommonOptions, resumed?: Request): Request {
-  const { prompt, seed, textEncoderBits, unetBits } = options;
+  const { prompt } = options;
   if (prompt === undefined) throw new UsageError('no prompt is given; write it in quotes, e.g. "a red circle".');
   if (prompt.trim() === "") throw new UsageError("the prompt is empty; say what the image should show.");
+  const given = jobOptionsFrom(options);
+  return requestFromOptions(command, { ...given, seed: given["seed"] ?? resumed?.seed });
+}
+
+/** @returns what is given of the options that a job has, as the library takes them. */
+export function jobOptionsFrom(options: CommonOptions): Readonly<Record<string, unknown>> {
+  const { seed, textEncoderBits, unetBits } = options;
   const given = Object.entries(options).filter(([name]) => jobOptionNames.includes(name));
-  return requestFromOptions(command, {
+  return {
     ...Object.fromEntries(given),
-    seed: seed === undefined ? resumed?.seed : Number(BigInt.asUintN(32, seed)),
+    seed: seed === undefined ? undefined : Number(BigInt.asUintN(32, seed)),
     textEncoderBits: textEncoderBits && Number(textEncoderBits),
     unetBits: unetBits === "8" ? 8 : undefined,
-  });
+  };
 }
 
 /** @throws {UsageError} the prompt is given twice. */

@@ -53,7 +53,7 @@ async function runGiven(command: CommandName, options: CommonOptions): Promise<v
     modelsFile: options.modelsFile,
     download: !options.dryRun,
     budgets: budgetsFrom(options),
-    lowMemory: record?.lowMemory,
+    resumedLowMemory: () => Promise.resolve(record?.lowMemory),
   };
   if (options.dryRun) await showPlan(request, settings, options);
   else await draw(request, settings, options, resumed !== undefined);

@@ -44,6 +44,11 @@ export function printJson(value: unknown): void {
   process.stdout.write(`${escaped(JSON.stringify(value, null, 2))}\n`);
 }
 
+/** One value a line, for programs that read while the program runs. */
+export function printJsonLine(value: unknown): void {
+  process.stdout.write(`${escaped(JSON.stringify(value))}\n`);
+}
+
 const escaped = (json: string): string =>
   json.replace(
     /[\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,

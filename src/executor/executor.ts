@@ -27,8 +27,8 @@ export interface RunOptions extends Omit<StageProcessOptions, "onFinished"> {
   readonly runFolder?: RunFolder | undefined;
   readonly onStageStart?: (stage: StageName) => void;
   readonly onStageEnd?: (end: StageEnd) => void;
-  /** A job's images are written. */
-  readonly onJobEnd?: (job: number) => void;
+  /** A job's last stage is done, its images are written; at once for a job that an earlier run has finished. Awaited. */
+  readonly onJobEnd?: (job: number) => Promise<void>;
   /** Brings the next stage's weights into the page cache; ended with the stage beside which it reads. */
   readonly readAhead?: ReadAhead;
   /** Brings a stage's ownFolder weights there, for a GPU. */
@@ -63,6 +63,7 @@ export async function runPlan(plan: Plan, options: RunOptions): Promise<StageTim
       const start = performance.now();
       const pending = await pendingJobs(run, index);
       options.onStageStart?.(name);
+      if (index === plan.stages.length - 1) await endFinishedJobs(run, pending);
       const peaks = pending.length === 0 ? undefined : await runStage(run, index, pending);
       const milliseconds = peaks ? performance.now() - start : 0;
       times.set(name, milliseconds);
@@ -71,7 +72,6 @@ export async function runPlan(plan: Plan, options: RunOptions): Promise<StageTim
   } finally {
     await run.ahead.stop();
   }
-  for (const job of plan.jobs.keys()) options.onJobEnd?.(job);
   return times;
 }
 
@@ -115,6 +115,11 @@ async function pendingJobs({ plan, options, generatorStates }: RunState, index: 
   return pending;
 }
 
+/** Tells of the jobs whose last stage is not run any more. */
+async function endFinishedJobs({ plan, options }: RunState, pending: readonly number[]): Promise<void> {
+  for (const job of plan.jobs.keys()) if (!pending.includes(job)) await options.onJobEnd?.(job);
+}
+
 async function runStage(run: RunState, index: number, pending: readonly number[]): Promise<StagePeaks> {
   const { plan, options, generatorStates } = run;
   const stage = stageAt(plan, index);
@@ -123,6 +128,7 @@ async function runStage(run: RunState, index: number, pending: readonly number[]
     finished.add(job);
     if (generatorState) generatorStates.set(job, generatorState);
     await options.runFolder?.record(stage.name, job, filesWritten(stage, job, options), generatorState);
+    if (index === plan.stages.length - 1) await options.onJobEnd?.(job);
   };
   return runOrFallBack(
     taskOf(run, stage, pending, false),
@@ -201,6 +207,7 @@ function taskOf(
     ...(executionProvider ? { executionProvider } : {}),
     ...(executionProvider && deviceId !== undefined ? { deviceId } : {}),
     lowMemory: plan.lowMemory[stage.name] ?? {},
+    jobsAtOnce: plan.jobsAtOnce[stage.name] ?? 1,
     ...(previewEvery ? { previewEvery } : {}),
     isAhead,
     jobs,

@@ -40,10 +40,12 @@ const taskJob = z.strictObject({
 });
 export type TaskJob = z.infer<typeof taskJob>;
 
-/** One stage of a plan and the jobs it runs, one after the other, with networks that are opened once. */
+/** One stage of a plan and the jobs it runs, group after group, with networks that are opened once. */
 export const stageTask = z.strictObject({
   stage: stageSchema,
   ...sharedSettings,
+  /** How many jobs the stage's UNet takes at once. */
+  jobsAtOnce: z.int().positive(),
   /** Absent: the CPU. */
   executionProvider: z.enum(providerNames).exactOptional(),
   deviceId: z.int().nonnegative().exactOptional(),

@@ -7,13 +7,13 @@
 
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { IfGenError, OutputError, UsageError, whyNotWritten } from "../errors.ts";
-import { isAlive, machineMark } from "../files/draft.ts";
 import { replaceFile } from "../files/replace-file.ts";
+import { type RunLock, takeLock } from "./run-lock.ts";
 import { type Plan, lowMemorySchema } from "../plan/plan.ts";
 import { type Request, requestSchema } from "../plan/request.ts";
 import { type StageName, stageNames } from "../plan/stages.ts";
@@ -48,12 +48,14 @@ export const jobFolder = (folder: string, job: number): string => join(folder, `
 
 export class RunFolder {
   readonly path: string;
+  readonly #lock: RunLock;
   #manifest: Manifest;
   /** Writes take turns: jobs may finish faster than they are recorded. */
   #writing: Promise<unknown> = Promise.resolve();
 
-  private constructor(path: string, content: Manifest) {
+  private constructor(path: string, lock: RunLock, content: Manifest) {
     this.path = path;
+    this.#lock = lock;
     this.#manifest = content;
   }
 
@@ -70,11 +72,11 @@ export class RunFolder {
   ): Promise<RunFolder> {
     const path = resolve(folder);
     await writing(path, () => mkdir(path, { recursive: true }));
-    await takeLock(path);
+    const lock = await takeLock(path, "--run-dir");
     try {
-      return await RunFolder.#openLocked(path, plan, requests, resume);
+      return await RunFolder.#openLocked(path, plan, requests, resume, lock);
     } catch (error) {
-      await releaseLock(path);
+      await lock.release();
       throw error;
     }
   }
@@ -84,6 +86,7 @@ export class RunFolder {
     plan: Plan,
     requests: readonly Request[],
     resume: boolean,
+    lock: RunLock,
   ): Promise<RunFolder> {
     const found = await readManifestFile(path);
     if (found && !resume) {
@@ -97,6 +100,7 @@ export class RunFolder {
     const { lowMemory } = plan;
     const run = new RunFolder(
       path,
+      lock,
       found ?? { format: 2, plan: planKey(plan), requests: [...requests], lowMemory, finished: [] },
     );
     await writing(path, () => run.#write());
@@ -105,7 +109,7 @@ export class RunFolder {
 
   /** Lets another run take the folder. */
   close(): Promise<void> {
-    return releaseLock(this.path);
+    return this.#lock.release();
   }
 
   /** @returns the stage of a job as it was recorded, if all its files are still there and whole. */
@@ -166,36 +170,13 @@ export function readRunRecord(folder: string): Promise<RunRecord | undefined> {
   return readManifestFile(resolve(folder));
 }
 
-const LOCK = "run.lock";
-
-/** @throws {UsageError} another process of this machine runs in the folder. */
-async function takeLock(path: string): Promise<void> {
-  const lock = join(path, LOCK);
-  const mine = `${machineMark()} ${process.pid}\n`;
-  for (let attempt = 0; attempt < 2; attempt++) {
-    try {
-      await writeFile(lock, mine, { flag: "wx" });
-      return;
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== "EEXIST") return writing(path, () => Promise.reject(cause));
-    }
-    const [machine, pid] = (await readFile(lock, "utf8").catch(() => "")).trim().split(" ");
-    if (machine !== machineMark() || isAlive(Number(pid))) {
-      throw new UsageError(
-        `another process (${pid || "not known"}) is running in ${path}; wait for it, give another --run-dir, ` +
-          `or remove ${lock} if that process is gone.`,
-      );
-    }
-    await rm(lock, { force: true }); // its owner was killed
-  }
-}
-
-/** Never fails: a lock that stays is taken once its owner is gone, and what ended the run is the one to tell. */
-const releaseLock = (path: string): Promise<void> => rm(join(path, LOCK), { force: true }).catch(() => undefined);
-
-/** Notes and the reasons for a provider change no image, and the low-memory modes are those of the first run. */
+/**
+ * Notes, the reasons for a provider and how many jobs are drawn at once change no image, and the low-memory modes are those of
+ * the first run.
+ */
 function planKey(plan: Plan): string {
-  const bound = Object.entries(plan).filter(([key]) => !["notes", "lowMemory", "provider", "ahead"].includes(key));
+  const free: readonly string[] = ["notes", "lowMemory", "jobsAtOnce", "provider", "ahead"] satisfies (keyof Plan)[];
+  const bound = Object.entries(plan).filter(([key]) => !free.includes(key));
   return createHash("sha256").update(JSON.stringify(bound)).digest("hex");
 }
 

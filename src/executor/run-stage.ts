@@ -5,15 +5,17 @@
  */
 
 import { denormalize } from "../image/to-bytes.ts";
-import { repeatInterleave } from "../math/layout.ts";
+import { concatBatch, repeatInterleave } from "../math/layout.ts";
 import { type Generator, createGenerator, restoreGenerator } from "../math/random.ts";
 import type { Tensor } from "../math/tensor.ts";
 import type { NetworkSettings } from "../networks/open-network.ts";
 import type { StepEvent } from "../pipelines/denoise.ts";
 import type { IfJob, IfStageOptions } from "../pipelines/if-stage.ts";
+import { filledUp, groupJobs, groupSize, joinIfJobs, splitBatch } from "../pipelines/join-jobs.ts";
 import type { UpscaleJob } from "../pipelines/upscale.ts";
 import type { DiffusionStage, SafetyStage, TextStage } from "../plan/plan.ts";
 import { type PipelineName, describeStage, diffusionTable } from "../plan/stages.ts";
+import { noteTruncation } from "./note-truncation.ts";
 import type { StageMessage, StageTask, TaskJob } from "./protocol.ts";
 import { previewOf } from "./preview.ts";
 import { readTensorFile, writeTensorFile } from "./stage-files.ts";
@@ -31,7 +33,11 @@ export interface StageContext {
 type RunStage = (task: StageTask, context: StageContext) => Promise<void>;
 
 const runs: Readonly<Record<PipelineName, RunStage>> = {
-  "text-encoder": encodeTexts,
+  "text-encoder": async (task, context) => {
+    const { encodeTexts } = await import("./encode-texts.ts");
+    const firstJob = task.jobs[0]?.index ?? 0;
+    await encodeTexts(stageOf(task, "text"), settingsOf(task, context.report), context, firstJob);
+  },
   if: drawFromText,
   "if-super-resolution": drawLarger,
   upscale,
@@ -44,52 +50,13 @@ const runs: Readonly<Record<PipelineName, RunStage>> = {
 /** Each job is reported as finished when its files are there. */
 export const runStageTask: RunStage = (task, context) => runs[describeStage(task.stage.name).pipeline](task, context);
 
-async function encodeTexts(task: StageTask, { jobs, report }: StageContext): Promise<void> {
-  const { checkpoint, cleanCaption } = stageOf(task, "text");
-  const what = "encoding the prompt";
-  report({ type: "progress", job: task.jobs[0]?.index ?? 0, step: 0, steps: 1, what });
-  const { withTextEncoder } = await import("../pipelines/text-encoding.ts");
-  const options = { checkpoint, cleanCaption, prompts: 1, settings: settingsOf(task, report) };
-  await withTextEncoder(options, async (encode) => {
-    const encodedTexts = new Map<string, ReturnType<typeof encode>>();
-    for (const { index: job, folder, prompt, negativePrompt } of await jobs()) {
-      const key = JSON.stringify([prompt, negativePrompt]); // the same texts are encoded once
-      const encoded = encodedTexts.get(key) ?? encode([prompt], [negativePrompt]);
-      encodedTexts.set(key, encoded);
-      const text = await encoded;
-      noteTruncation("T5's", text, job, report);
-      await writeTensorFile(folder, "prompt_embeds", text.promptEmbeds);
-      await writeTensorFile(folder, "negative_prompt_embeds", text.negativePromptEmbeds);
-      report({ type: "progress", job, step: 1, steps: 1, what });
-      report({ type: "finished", job });
-    }
-  });
-}
-
-interface Texts {
-  readonly prompts: readonly { readonly truncatedText: string }[];
-  readonly negativePrompts: readonly { readonly truncatedText: string }[];
-}
-
-/** The texts of a batch are all the same: it is said once. */
-function noteTruncation(whose: string, { prompts, negativePrompts }: Texts, job: number, report: Report): void {
-  for (const [what, left] of [
-    ["prompt", prompts[0]?.truncatedText],
-    ["negative prompt", negativePrompts[0]?.truncatedText],
-  ] as const) {
-    if (!left) continue;
-    const text = `The ${what} is longer than ${whose} 77 tokens; this part was left out: "${left}"`;
-    report({ type: "note", job, text });
-  }
-}
-
 async function drawFromText(task: StageTask, { jobs, report }: StageContext): Promise<void> {
   const stage = stageOf(task, "diffusion");
   const { withStage1 } = await import("../pipelines/stage-1.ts");
   await withStage1(drawOptions(task, stage, report), async (draw) => {
-    for (const job of await jobs()) {
-      const generator = generatorOf(job);
-      await finish(stage, job, generator, await draw(await ifJob(task, stage, job, generator, report)), report);
+    for (const group of groupsOf(task, await jobs())) {
+      const drawing = await Promise.all(group.map((job) => ifJob(task, stage, job, report)));
+      await finishAll(stage, group, drawing, await draw(joinIfJobs(asGroup(drawing))), report);
     }
   });
 }
@@ -99,18 +66,44 @@ async function drawLarger(task: StageTask, { jobs, report }: StageContext): Prom
   const { withStage2 } = await import("../pipelines/stage-2.ts");
   const options = { ...drawOptions(task, stage, report), noiseLevel: stage.noiseLevel ?? 0 };
   await withStage2(options, async (draw) => {
-    for (const job of await jobs()) {
-      const generator = generatorOf(job);
-      const image = await readTensorFile(job.folder, fileBefore(stage));
-      const drawn = await draw({ ...(await ifJob(task, stage, job, generator, report)), image });
-      await finish(stage, job, generator, drawn, report);
+    for (const group of groupsOf(task, await jobs())) {
+      const drawing = await Promise.all(group.map((job) => ifJob(task, stage, job, report)));
+      const images = await Promise.all(group.map(({ folder }) => readTensorFile(folder, fileBefore(stage))));
+      const drawn = await draw({ ...joinIfJobs(asGroup(drawing)), image: concatBatch(images) });
+      await finishAll(stage, group, drawing, drawn, report);
     }
   });
 }
 
+/** A place in a group that is there to fill it up: its job is another place's too, and nothing of it is kept or told. */
+type Place = TaskJob & { readonly isCopy?: true };
+
+/** The jobs that are drawn at once. */
+function groupsOf(task: StageTask, jobs: readonly TaskJob[]): readonly (readonly Place[])[] {
+  const { size, groups } = groupJobs<Place>(jobs, task.jobsAtOnce);
+  return groups.map((group) => filledUp(group, size, (job): Place => ({ ...job, isCopy: true })));
+}
+
+const asGroup = <T>(jobs: readonly T[]): readonly [T, ...T[]] => jobs as readonly [T, ...T[]];
+
+/** @param drawn the group's images, in equal shares. */
+async function finishAll(
+  stage: DiffusionStage,
+  group: readonly Place[],
+  drawing: readonly { readonly generator: Generator }[],
+  drawn: Tensor,
+  report: Report,
+): Promise<void> {
+  const shares = splitBatch(drawn, group.length);
+  for (const [index, job] of group.entries()) {
+    if (!job.isCopy) await finish(stage, job, drawing[index]!.generator, shares[index]!, report);
+  }
+}
+
 function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): IfStageOptions {
   const { checkpoint, width, height, selection, guidanceScale } = stage;
-  const { numImages: images, eta } = task;
+  const { numImages, eta } = task;
+  const images = numImages * groupSize(task.jobs.length, task.jobsAtOnce);
   const settings = settingsOf(task, report);
   return { checkpoint, images, width, height, selection, guidanceScale, eta, settings, warmUp: task.isAhead };
 }
@@ -119,18 +112,17 @@ function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): If
 async function ifJob(
   task: StageTask,
   stage: DiffusionStage,
-  job: TaskJob,
-  generator: Generator,
+  job: Place,
   report: Report,
-): Promise<IfJob> {
+): Promise<IfJob & { readonly generator: Generator }> {
   const { readStart } = await import("./start-image.ts");
   return {
     promptEmbeds: repeatInterleave(await readTensorFile(job.folder, "prompt_embeds"), task.numImages),
     negativePromptEmbeds: repeatInterleave(await readTensorFile(job.folder, "negative_prompt_embeds"), task.numImages),
     imagesPerPrompt: 1,
     start: await readStart(stage, job.start),
-    generator,
-    onStep: stepReport(task, job, report),
+    generator: generatorOf(job),
+    ...(job.isCopy ? {} : { onStep: stepReport(task, job, report) }),
   };
 }
 
@@ -138,7 +130,13 @@ async function ifJob(
 async function upscale(task: StageTask, { jobs, report }: StageContext): Promise<void> {
   const stage = stageOf(task, "diffusion");
   const { runUpscale } = await import("../pipelines/upscale.ts");
-  const options = { ...drawOptions(task, stage, report), noiseLevel: stage.noiseLevel ?? 0 };
+  const { jobsAtOnce } = task;
+  const options = {
+    ...drawOptions(task, stage, report),
+    images: task.numImages,
+    noiseLevel: stage.noiseLevel ?? 0,
+    jobsAtOnce,
+  };
   const texts = task.jobs.map(({ prompt, negativePrompt }) => ({
     prompts: repeat(prompt, task.numImages),
     negativePrompts: repeat(negativePrompt, task.numImages),

@@ -77,7 +77,7 @@ export interface StageProcess {
 
 export function startStageProcess(task: StageTask, options: StageProcessOptions): StageProcess {
   const stage = task.stage.name;
-  const heard = listenTo(stage, options);
+  const heard = listenTo(stage, options, (error) => child.kill(error)); // what it draws from now on would be lost as well
   const child = startChild({
     entry: options.worker ?? new URL("./worker.js", import.meta.url),
     task,
@@ -129,7 +129,7 @@ const isOnGpu = ({ executionProvider }: StageTask): boolean =>
   executionProvider !== undefined && !providers[executionProvider].isCpu;
 
 /** What the child says, in order; jobs that it has finished are recorded one after the other. */
-function listenTo(stage: StageName, first: StageProcessOptions) {
+function listenTo(stage: StageName, first: StageProcessOptions, onLost: (error: Error) => void) {
   let options = first;
   let failure: Error | undefined;
   let isDone = false;
@@ -152,7 +152,7 @@ function listenTo(stage: StageName, first: StageProcessOptions) {
         case "finished": {
           const { type: _, ...finished } = message;
           recorded = recorded.then(() => options.onFinished?.(finished));
-          recorded.catch(() => undefined); // awaited at the end
+          recorded.catch(onLost); // awaited at the end
           break;
         }
         case "done":

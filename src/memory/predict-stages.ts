@@ -27,7 +27,8 @@ export async function predictStages(run: PlacedRun, limits: Limits): Promise<Sta
   return needs;
 }
 
-async function predictStage(run: PlacedRun, stage: Stage, limits: Limits): Promise<StageNeed> {
+/** As {@link predictStages}, one of them. */
+export async function predictStage(run: PlacedRun, stage: Stage, limits: Limits): Promise<StageNeed> {
   const provider = run.gpuStages[stage.name] ?? CPU;
   const networks: NetworkNeed[] = [];
   let lowMemory: LowMemory = {};

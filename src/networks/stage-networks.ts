@@ -16,15 +16,16 @@ export interface StageNetwork extends NetworkDescription {
   readonly runsOnce: boolean;
 }
 
-type SharedSettings = Pick<PlacedRun, "jobs" | "numImages" | "textEncoder">;
+type SharedSettings = Pick<PlacedRun, "jobs" | "numImages" | "textEncoder" | "jobsAtOnce">;
 type Describe = (stage: Stage, shared: SharedSettings) => Promise<readonly StageNetwork[]>;
 
 /** A prompt and its negative prompt. */
 export const TEXTS_PER_JOB = 2;
 
-const ifUnet: Describe = async (stage, { jobs, numImages }) => {
+const ifUnet: Describe = async (stage, { jobs, numImages, jobsAtOnce }) => {
   const { checkpoint, steps, ...drawn } = diffusion(stage);
-  return [{ ...(await describeIfUnet(checkpoint, shapeOf(drawn, numImages))), runsOnce: steps * jobs.length === 1 }];
+  const images = numImages * (jobsAtOnce?.[stage.name] ?? 1);
+  return [{ ...(await describeIfUnet(checkpoint, shapeOf(drawn, images))), runsOnce: steps * jobs.length === 1 }];
 };
 
 const descriptions: Readonly<Record<PipelineName, Describe>> = {
@@ -35,9 +36,10 @@ const descriptions: Readonly<Record<PipelineName, Describe>> = {
   },
   if: ifUnet,
   "if-super-resolution": ifUnet,
-  upscale: async (stage, { jobs, numImages }) => {
+  upscale: async (stage, { jobs, numImages, jobsAtOnce }) => {
     const { checkpoint, steps, ...drawn } = diffusion(stage);
-    const { text, unet, decoder } = await describeUpscaler(checkpoint, shapeOf(drawn, numImages));
+    const images = numImages * (jobsAtOnce?.[stage.name] ?? 1);
+    const { text, unet, decoder } = await describeUpscaler(checkpoint, shapeOf(drawn, images));
     return [
       { ...text, runsOnce: jobs.length === 1 },
       { ...unet, runsOnce: steps * jobs.length === 1 },

@@ -17,11 +17,11 @@ export type Start =
   | { readonly kind: "noise"; readonly height: number; readonly width: number }
   | {
       readonly kind: "picture";
-      /** (prompts or 1, 3, H, W) in [-1, 1]. */
+      /** (prompts or a part of them, 3, H, W) in [-1, 1]; each is for an equal share of the prompts, in order. */
       readonly picture: Tensor;
       /** The share of the steps that is run, in [0, 1]: 1 keeps nothing of the picture but, inpainting, what the mask keeps. */
       readonly strength: number;
-      /** (1 or prompts, 1, H, W): 1 where it is repainted. */
+      /** As many as pictures or 1, (1, H, W) each: 1 where it is repainted. */
       readonly mask?: Tensor;
     };
 
@@ -54,7 +54,7 @@ export function startSample(start: Start, options: StartOptions): Started {
   }
   const timesteps = timestepsFrom(scheduler, selection, start.strength);
   const [pictures = 0, , height = 0, width = 0] = start.picture.shape;
-  if (pictures !== prompts && pictures !== 1) throw new ShapeError(`${pictures} pictures for ${prompts} prompts`);
+  if (!Number.isInteger(prompts / pictures)) throw new ShapeError(`${pictures} pictures for ${prompts} prompts`);
   const noise = drawNoise([batch, channels, height, width], generator);
   const picture = repeatInterleave(start.picture, batch / pictures);
   const noised = scheduler.addNoise(

@@ -9,7 +9,7 @@
 import { join } from "node:path";
 import { preprocessUpscalerTensor } from "../image/preprocess-upscaler.ts";
 import { concatBatch, repeatInterleave, sliceBatch, tileBatch } from "../math/layout.ts";
-import type { Generator } from "../math/random.ts";
+import { type Generator, restoreGenerator } from "../math/random.ts";
 import type { Tensor } from "../math/tensor.ts";
 import { readSdUnetConfig } from "../models/sd-unet-config.ts";
 import { readVaeConfig } from "../models/vae.ts";
@@ -23,6 +23,7 @@ import { drawNoise } from "../schedulers/noise.ts";
 import type { TimestepSelection } from "../schedulers/scheduler.ts";
 import type { Tokenized } from "../tokenizers/text-tokenizer.ts";
 import { type StepEvent, denoise } from "./denoise.ts";
+import { filledUp, groupJobs, groupSize, splitBatch, tellEach } from "./join-jobs.ts";
 import { openScheduler } from "../networks/open-scheduler.ts";
 
 /** What all jobs share. */
@@ -39,6 +40,8 @@ export interface UpscaleOptions {
   /** A timestep of the low_res_scheduler; the pipeline's limit is 350. */
   readonly noiseLevel: number;
   readonly settings: NetworkSettings;
+  /** How many jobs the UNet takes at once. @default 1 */
+  readonly jobsAtOnce?: number;
   /** Run the UNet once on zeros before it is a job's turn. @default false */
   readonly warmUp?: boolean;
 }
@@ -82,7 +85,8 @@ export async function runUpscale(
   jobs: () => Promise<readonly UpscaleJob[]>,
   done: (index: number, result: Upscaled, job: UpscaleJob) => Promise<void>,
 ): Promise<void> {
-  const networks = await describeUpscaler(options.checkpoint, options);
+  const images = options.images * groupSize(texts.length, options.jobsAtOnce ?? 1);
+  const networks = await describeUpscaler(options.checkpoint, { ...options, images });
   const encoded = await encodeClip(options, networks.text, texts);
   const { given, latents } = await denoiseLatents(options, networks, jobs, encoded);
   await decodeLatents(options, networks.decoder, latents, given, (index, images, job) =>
@@ -130,45 +134,64 @@ async function denoiseLatents(
   return withNetwork(description, options.settings, async (network) => {
     if (options.warmUp) await warmUp(network, description);
     const given = await jobs();
-    for (const [index, { generator, imagesPerPrompt, onStep, ...job }] of given.entries()) {
-      const embeds = networkEmbeds(texts[index]!, imagesPerPrompt);
+    const { size, groups } = groupJobs([...given.entries()], options.jobsAtOnce ?? 1);
+    for (const group of groups) {
+      // copies draw for nothing, and must not touch the generator of the job that they are copies of
+      const places = filledUp(group, size, ([index, job]): [number, UpscaleJob] => [index, silentCopy(job)]);
+      const embeds = networkEmbeds(places.map(([index, { imagesPerPrompt }]) => [texts[index]!, imagesPerPrompt]));
       checkSameWidth(`${checkpoint}'s CLIP embedding`, embeds.shape[2] ?? 0, "its UNet", config.cross_attention_dim);
       const scheduler = await openScheduler(checkpoint, "scheduler");
       scheduler.setTimesteps(options.selection);
-      const image = preprocessUpscalerTensor(await job.image());
-      const noised = lowRes.addNoise(image, generator.randn(image.shape), [noiseLevel]);
-      const [prompts = 0, , height = 0, width = 0] = image.shape;
-      const noise = drawNoise([prompts * imagesPerPrompt, vae.latent_channels, height, width], generator);
-      const sample = { data: noise.data.map((value) => value * scheduler.initNoiseSigma), shape: noise.shape };
-      latents.push(
-        await denoise({
-          scheduler,
-          timesteps: scheduler.timesteps,
-          sample,
-          conditioning: tileBatch(noised, imagesPerPrompt), // a, b, a, b beside prompts a, a, b, b: as the reference
-          guidanceScale,
-          eta,
-          generator,
-          predict: (modelInput, timestep) =>
-            network({
-              sample: modelInput.data,
-              timestep: new Float32Array(description.batch).fill(timestep),
-              encoder_hidden_states: embeds.data,
-              class_labels: new BigInt64Array(description.batch).fill(BigInt(noiseLevel)),
-            }),
-          ...(onStep ? { onStep } : {}),
-        }),
-      );
+      const starts: { sample: Tensor; conditioning: Tensor }[] = [];
+      for (const [, job] of places) {
+        const image = preprocessUpscalerTensor(await job.image());
+        const noised = lowRes.addNoise(image, job.generator.randn(image.shape), [noiseLevel]);
+        const [prompts = 0, , height = 0, width = 0] = image.shape;
+        const noise = drawNoise([prompts * job.imagesPerPrompt, vae.latent_channels, height, width], job.generator);
+        starts.push({
+          sample: { data: noise.data.map((value) => value * scheduler.initNoiseSigma), shape: noise.shape },
+          conditioning: tileBatch(noised, job.imagesPerPrompt), // a, b, a, b beside prompts a, a, b, b: as the reference
+        });
+      }
+      const denoised = await denoise({
+        scheduler,
+        timesteps: scheduler.timesteps,
+        sample: concatBatch(starts.map(({ sample }) => sample)),
+        conditioning: concatBatch(starts.map(({ conditioning }) => conditioning)),
+        guidanceScale,
+        eta,
+        generator: places.map(([, { generator }]) => generator),
+        predict: (modelInput, timestep) =>
+          network({
+            sample: modelInput.data,
+            timestep: new Float32Array(description.batch).fill(timestep),
+            encoder_hidden_states: embeds.data,
+            class_labels: new BigInt64Array(description.batch).fill(BigInt(noiseLevel)),
+          }),
+        onStep: (event) =>
+          tellEach(
+            places.map(([, job]) => job),
+            event,
+          ),
+      });
+      latents.push(...splitBatch(denoised, places.length).slice(0, group.length));
     }
     return { given, latents };
   });
 }
 
-function networkEmbeds({ promptEmbeds, negativePromptEmbeds }: Text, imagesPerPrompt: number): Tensor {
-  const positive = repeatInterleave(promptEmbeds, imagesPerPrompt);
-  return negativePromptEmbeds
-    ? concatBatch([repeatInterleave(negativePromptEmbeds, imagesPerPrompt), positive])
-    : positive;
+/** A job that fills a group up: with a generator of its own, and nobody is told of it. */
+function silentCopy({ imagesPerPrompt, image, generator }: UpscaleJob): UpscaleJob {
+  return { imagesPerPrompt, image, generator: restoreGenerator(generator.saveState()) };
+}
+
+/** One per image of the group and, guided, the negative ones before them. */
+function networkEmbeds(group: readonly (readonly [Text, imagesPerPrompt: number])[]): Tensor {
+  const positive = group.map(([{ promptEmbeds }, images]) => repeatInterleave(promptEmbeds, images));
+  const negative = group.flatMap(([{ negativePromptEmbeds }, images]) =>
+    negativePromptEmbeds ? [repeatInterleave(negativePromptEmbeds, images)] : [],
+  );
+  return concatBatch([...negative, ...positive]);
 }
 
 /** One image after the other: the decoder's activations are the stage's peak. */

@@ -140,6 +140,8 @@ export const planSchema = z.strictObject({
   gpuStages: z.partialRecord(stageName, providerName),
   /** Stages on a GPU whose process is started, loaded and warmed up while the stage before still runs: both fit. */
   ahead: z.array(stageName),
+  /** How many jobs a stage's UNet takes at once, where it is more than one. */
+  jobsAtOnce: z.partialRecord(stageName, pixels),
   /** What stages do to need less memory, where they have to. */
   lowMemory: z.partialRecord(stageName, lowMemorySchema),
   /** Sentences for the user about what was decided. */
@@ -148,13 +150,14 @@ export const planSchema = z.strictObject({
 export type Plan = z.infer<typeof planSchema>;
 
 /** A plan before it is known where its stages run and how they fit. */
-export type PlannedRun = Omit<Plan, "provider" | "gpuStages" | "lowMemory" | "ahead">;
+export type PlannedRun = Omit<Plan, "provider" | "gpuStages" | "lowMemory" | "jobsAtOnce" | "ahead">;
 
-/** What memory is predicted from: the stages at their places. */
+/** What memory is predicted from: the stages at their places; `jobsAtOnce` absent: one. */
 export type PlacedRun = Pick<
   Plan,
   "jobs" | "numImages" | "variant" | "textEncoder" | "unet" | "stages" | "gpuStages" | "threads"
->;
+> &
+  Partial<Pick<Plan, "jobsAtOnce">>;
 
 /** Guidance above 1 runs the network on (unconditional, text) at once; at 1 and below only on the text. */
 export const isGuided = (guidanceScale: number): boolean => guidanceScale > 1;

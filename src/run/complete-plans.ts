@@ -5,7 +5,7 @@
  */
 
 import { textEncoderCache, unetCache } from "../catalog/derived-caches.ts";
-import { UsageError } from "../errors.ts";
+import { IfGenError, UsageError } from "../errors.ts";
 import { inspectImage } from "../executor/inspect-image.ts";
 import { readHardware } from "../machine/hardware.ts";
 import { providers } from "../onnx/lower/providers.ts";
@@ -32,27 +32,56 @@ export interface CompletePlan extends FittedPlan {
 }
 
 /**
- * @returns one plan for all requests that share their settings and the size of what they draw.
+ * @returns one plan for all requests that share their settings and the size of what they draw. What it may throw is told to
+ * `onFailed` instead, if that is given.
  * @throws {CheckpointError} a checkpoint is missing or not understood.
  * @throws {InputImageError} a start image or its mask cannot be used.
  * @throws {UsageError} a setting that no stage takes.
  * @throws {IfGenError} PROVIDER: the execution provider that is named does not work here.
  */
 export async function completePlans(requests: readonly Request[], settings: RunSettings): Promise<CompletePlan[]> {
-  for (const { prompt, negativePrompt } of requests) [prompt, negativePrompt].forEach(checkPromptLength);
-  const numbered = requests.map((request, job) => ({ request, job }));
+  const numbered: { request: Request; job: number }[] = [];
+  for (const [job, request] of requests.entries()) {
+    const { prompt, negativePrompt } = request;
+    const one = { request, job };
+    const checked = await attempt([one], settings, async () => [prompt, negativePrompt].forEach(checkPromptLength));
+    if (checked) numbered.push(one);
+  }
   const plans: CompletePlan[] = [];
   for (const group of groupBy(numbered, ({ request }) => settingsKey(request))) {
-    const [{ request }] = group;
-    const model = await findRequestedModel(request, settings);
-    const checkpoints = await readCheckpoints(model, request.until);
-    const inspected: InspectedRequest[] = [];
-    for (const one of group) inspected.push({ ...one, ...(await inspectStart(one.request, checkpoints, settings)) });
-    for (const sameSize of groupBy(inspected, ({ image }) => JSON.stringify(image))) {
-      plans.push(await completePlan(sameSize, model, checkpoints, settings));
-    }
+    await attempt(group, settings, async () => {
+      const model = await findRequestedModel(group[0].request, settings);
+      const checkpoints = await readCheckpoints(model, group[0].request.until);
+      const inspected: InspectedRequest[] = [];
+      for (const one of group) {
+        await attempt([one], settings, async () => {
+          inspected.push({ ...one, ...(await inspectStart(one.request, checkpoints, settings)) });
+        });
+      }
+      for (const sameSize of groupBy(inspected, ({ image }) => JSON.stringify(image))) {
+        await attempt(sameSize, settings, async () => {
+          plans.push(await completePlan(sameSize, model, checkpoints, settings));
+        });
+      }
+    });
   }
   return plans;
+}
+
+/** @returns false: it failed, and the jobs that it concerns were told so. */
+async function attempt(
+  concerned: readonly { readonly job: number }[],
+  { onFailed, signal }: RunSettings,
+  work: () => Promise<void>,
+): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (!onFailed || !(error instanceof IfGenError) || signal?.aborted) throw error;
+    for (const { job } of concerned) onFailed(job, error);
+    return false;
+  }
 }
 
 interface InspectedRequest {
@@ -87,7 +116,8 @@ async function completePlan(
   const requests = group.map((one) => one.request) as [Request, ...Request[]];
   const planned = makePlan(requests, model, checkpoints, image);
   await checkFiles(planned);
-  const provider = await chooseProvider(request.executionProvider, request.deviceId);
+  const choose = settings.chooseProvider ?? chooseProvider;
+  const provider = await choose(request.executionProvider, request.deviceId);
   const notes = [
     ...new Set([...group.flatMap((one) => one.notes), ...planned.notes, ...hardwareNotes(request, provider)]),
   ];
@@ -98,7 +128,7 @@ async function completePlan(
     gpuStages: gpuStagesOf(planned.stages, provider),
     notes,
   };
-  const fitted = await fitMemory(placed, settings);
+  const fitted = await fitMemory(placed, settings.budgets, await settings.resumedLowMemory?.(requests));
   return { ...fitted, requests, jobs: group.map(({ job }) => job) };
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { mkdir, readFile, rm } from "node:fs/promises";
-import { OutputError, UsageError, whyNotWritten } from "../errors.ts";
+import { IfGenError, OutputError, UsageError, whyNotWritten } from "../errors.ts";
 import { runPlan } from "../executor/executor.ts";
 import type { SafetyReport } from "../executor/protocol.ts";
 import { createReadAhead, createReadOwn } from "../executor/read-ahead.ts";
@@ -21,21 +21,34 @@ import type { RunSettings } from "./settings.ts";
 import { placeOutput } from "./outputs.ts";
 import { imageFile, imagesOf, pixelFile, readSafetyReport, saveStages } from "./stage-images.ts";
 
-export interface DrawSettings extends RunSettings {
-  /** Where each request's images go, checked by run/outputs; absent: they are returned as bytes. */
-  readonly outputs?: readonly (readonly string[])[] | undefined;
-  /** Replace files that exist? @default false */
-  readonly overwrite?: boolean | undefined;
+export interface DrawSettings extends PlacedSettings {
   /** Keep finished stages there, so that the run can go on after any end. For requests that share one plan. */
   readonly runDir?: string | undefined;
   /** Go on with what is in `runDir`. */
   readonly resume?: boolean | undefined;
+}
+
+/** What is drawn of each request, and where it goes. */
+export interface PlacedSettings extends RunSettings {
+  /** Where each request's images go, checked by run/outputs; absent: they are returned as bytes. */
+  readonly outputs?: readonly (readonly string[])[] | undefined;
+  /** Replace files that exist? @default false */
+  readonly overwrite?: boolean | undefined;
   /** Copy each stage's tensors and images of the first request there; exists. */
   readonly saveStages?: string | undefined;
   /** Send a preview after every so many steps. @default none */
   readonly previewEvery?: number | undefined;
   /** Return pixels beside the PNG's bytes? */
   readonly pixels?: boolean | undefined;
+  /** A request's images are where they belong. Awaited. */
+  readonly onDrawn?: ((job: number, drawn: DrawnJob) => Promise<void>) | undefined;
+}
+
+/** A folder in which finished stages are kept. */
+export interface KeptFolder {
+  readonly path: string;
+  /** Go on with what is in it. */
+  readonly resume: boolean;
 }
 
 export interface DrawnImage {
@@ -55,7 +68,10 @@ export interface DrawnJob {
   readonly images: readonly DrawnImage[];
   /** One entry per image, if they were looked at. */
   readonly safety?: SafetyReport;
-  /** Milliseconds per stage of the plan that drew it, loading included; 0: an earlier run had finished it. */
+  /**
+   * Milliseconds per stage of the plan that drew it, loading included, complete when the plan is; 0: an earlier run had
+   * finished it.
+   */
   readonly stageMs: ReadonlyMap<StageName, number>;
   /** What was noted of its plan and of itself, in order. */
   readonly notes: readonly string[];
@@ -74,34 +90,63 @@ export async function drawRequests(requests: readonly Request[], settings: DrawS
     );
   }
   for (const { plan, needs, limits } of plans) checkBudget(needs, limits, plan);
+  const { runDir, resume = false } = settings;
   const drawn: DrawnJob[] = [];
   for (const complete of plans) {
-    const jobs = await withRunFolder(complete, settings, (folder, runFolder) =>
-      drawPlan(complete, folder, runFolder, settings),
-    );
-    jobs.forEach((job, index) => (drawn[complete.jobs[index] ?? 0] = job));
+    const kept = runDir === undefined ? undefined : { path: runDir, resume };
+    for (const [job, one] of await drawPlan(complete, kept, settings)) drawn[job] = one;
   }
   return drawn;
 }
 
-async function drawPlan(
+/**
+ * Draws the jobs of one plan.
+ * @param kept absent: nothing is kept of a run that ends early.
+ * @returns what was drawn, by the requests' places; a job that failed is not in it, if `onFailed` was told of it.
+ * @throws {IfGenError} as drawRequests.
+ */
+export function drawPlan(
   complete: CompletePlan,
+  kept: KeptFolder | undefined,
+  settings: PlacedSettings,
+): Promise<ReadonlyMap<number, DrawnJob>> {
+  return withRunFolder(complete, kept, (folder, runFolder) => drawIn(folder, runFolder, complete, settings));
+}
+
+async function drawIn(
   folder: string,
   runFolder: RunFolder | undefined,
-  settings: DrawSettings,
-): Promise<DrawnJob[]> {
-  const { plan, needs, limits, requests, jobs } = complete;
+  complete: CompletePlan,
+  settings: PlacedSettings,
+): Promise<ReadonlyMap<number, DrawnJob>> {
+  const { plan, needs, limits, jobs } = complete;
   const onEvent = settings.onEvent ?? (() => undefined);
   const notes = createNotes(plan, jobs, onEvent);
   onEvent({ type: "plan", plan, needs, limits, jobs });
   notes.announce();
-  const { saveStages: saved, pixels = false, overwrite = false } = settings;
+  const { saveStages: saved, pixels = false } = settings;
   const outputs = jobs.map((job, index) => ({
     folder: jobFolder(folder, index),
     pixels,
     allStages: job === 0 && saved !== undefined,
   }));
-  const stageMs = await runPlan(plan, {
+  const stageMs = new Map<StageName, number>();
+  const drawn = new Map<number, DrawnJob>();
+  const finishJob = async (index: number): Promise<void> => {
+    const job = jobs[index] ?? 0;
+    try {
+      const results = await bringResults(jobFolder(folder, index), job, complete, settings);
+      const one = { request: complete.requests[index]!, plan, ...results, stageMs, notes: notes.of(index) };
+      drawn.set(job, one);
+      await settings.onDrawn?.(job, one);
+    } catch (error) {
+      if (!settings.onFailed || !(error instanceof IfGenError) || isDiskFailure(error)) throw error;
+      settings.onFailed(job, error);
+      return;
+    }
+    onEvent({ type: "job", job });
+  };
+  await runPlan(plan, {
     folder,
     runFolder,
     imagesOf: (stage: Stage, job: number) => imagesOf(stage, plan, job, outputs[job]!),
@@ -114,28 +159,31 @@ async function drawPlan(
     onNote: (text, job) => notes.add(text, job),
     onProgress: (progress) => onEvent({ type: "step", ...progress, job: jobs[progress.job] ?? 0 }),
     onStageStart: (stage) => onEvent({ type: "stage", stage }),
-    onStageEnd: (end) => onEvent({ type: "stage-end", ...end }),
-    onJobEnd: (job) => onEvent({ type: "job", job: jobs[job] ?? 0 }),
+    onStageEnd: (end) => {
+      stageMs.set(end.stage, end.milliseconds);
+      onEvent({ type: "stage-end", ...end });
+    },
+    onJobEnd: finishJob,
   });
-  const drawn: DrawnJob[] = [];
-  for (const [index, request] of requests.entries()) {
-    const ownFolder = jobFolder(folder, index);
-    const job = jobs[index] ?? 0;
-    const paths = settings.outputs?.[job];
-    for (const [image, path] of (paths ?? []).entries())
-      await placeOutput(imageFile(ownFolder, image), path, overwrite);
-    if (job === 0 && saved !== undefined) await saveStages(ownFolder, saved, plan, overwrite);
-    const safety = await readSafetyReport(ownFolder, plan);
-    drawn.push({
-      request,
-      plan,
-      images: await readImages(ownFolder, plan, paths, pixels),
-      ...(safety ? { safety } : {}),
-      stageMs,
-      notes: notes.of(index),
-    });
-  }
   return drawn;
+}
+
+/** Every later job would meet it too. */
+export const isDiskFailure = ({ cause }: IfGenError): boolean =>
+  ["ENOSPC", "EDQUOT", "EROFS", "EIO"].includes((cause as NodeJS.ErrnoException | undefined)?.code ?? "");
+
+/** Brings what lies in a job's folder where it belongs. */
+async function bringResults(
+  folder: string,
+  job: number,
+  { plan }: CompletePlan,
+  { outputs, saveStages: saved, overwrite = false, pixels = false }: PlacedSettings,
+): Promise<Pick<DrawnJob, "images" | "safety">> {
+  const paths = outputs?.[job];
+  for (const [image, path] of (paths ?? []).entries()) await placeOutput(imageFile(folder, image), path, overwrite);
+  if (job === 0 && saved !== undefined) await saveStages(folder, saved, plan, overwrite);
+  const safety = await readSafetyReport(folder, plan);
+  return { images: await readImages(folder, plan, paths, pixels), ...(safety ? { safety } : {}) };
 }
 
 async function readImages(
@@ -175,14 +223,14 @@ function createNotes(plan: Plan, jobs: readonly number[], onEvent: (event: RunEv
   };
 }
 
-/** `runDir`, or a temporary folder that is removed whatever happens. */
+/** The kept folder, or a temporary one that is removed whatever happens. */
 async function withRunFolder<T>(
   { plan, requests }: CompletePlan,
-  { runDir, resume = false }: DrawSettings,
+  kept: KeptFolder | undefined,
   use: (folder: string, runFolder: RunFolder | undefined) => Promise<T>,
 ): Promise<T> {
-  if (runDir !== undefined) {
-    const runFolder = await RunFolder.open(runDir, plan, requests, { resume });
+  if (kept !== undefined) {
+    const runFolder = await RunFolder.open(kept.path, plan, requests, kept);
     try {
       const folders = [runFolder.path, ...requests.map((_, job) => jobFolder(runFolder.path, job))];
       await Promise.all(folders.map(sweepDrafts));

@@ -8,9 +8,10 @@ import { readNvidiaGpus } from "../executor/probe.ts";
 import { readAvailableMemory } from "../machine/hardware.ts";
 import { type Limits, type StageNeed, chooseLimits, overruns } from "../memory/budget.ts";
 import { gigabytes } from "../memory/bytes.ts";
+import { chooseJobsAtOnce } from "../memory/jobs-at-once.ts";
 import { isSlower, predictStages } from "../memory/predict-stages.ts";
 import type { LowMemory, Plan } from "../plan/plan.ts";
-import type { Budgets, RunSettings } from "./settings.ts";
+import type { Budgets, LowMemoryModes } from "./settings.ts";
 
 export interface FittedPlan {
   readonly plan: Plan;
@@ -18,24 +19,35 @@ export interface FittedPlan {
   readonly limits: Limits;
 }
 
-type PlacedPlan = Omit<Plan, "lowMemory" | "ahead">;
+type PlacedPlan = Omit<Plan, "lowMemory" | "jobsAtOnce" | "ahead">;
 
-/** Does not throw when a stage is too large: memory/budget's checkBudget does. */
+/**
+ * Does not throw when a stage is too large: memory/budget's checkBudget does.
+ * @param resumed the modes of the run that is gone on with.
+ */
 export async function fitMemory(
   placed: PlacedPlan,
-  { budgets, lowMemory: resumed }: Pick<RunSettings, "budgets" | "lowMemory">,
+  budgets: Budgets,
+  resumed: LowMemoryModes | undefined,
 ): Promise<FittedPlan> {
   const limits = await readLimits(placed, budgets);
-  const { plan, needs } = await offTooSmallGpu(placed, limits);
+  const { plan, needs: alone } = await offTooSmallGpu(placed, limits);
+  const { jobsAtOnce, needs } = await chooseJobsAtOnce(plan, alone, limits);
   const chosen = needs.filter((need) => Object.keys(need.lowMemory).length > 0);
   const lowMemory = resumed ?? Object.fromEntries(chosen.map((need) => [need.stage, need.lowMemory]));
   const slower = resumed ? [] : needs.filter((need) => isSlower(need.lowMemory));
   const notes = [...plan.notes, ...(slower.length > 0 ? [describeModes(slower)] : [])];
-  return { plan: { ...plan, lowMemory, ahead: stagesAhead(plan, needs, limits), notes }, needs, limits };
+  return { plan: { ...plan, lowMemory, jobsAtOnce, ahead: stagesAhead(plan, needs, limits), notes }, needs, limits };
 }
 
 /** What is free now, on the chosen GPU too where that can be asked and nothing else was said. */
-async function readLimits({ gpuStages, provider }: PlacedPlan, { ram, vram, budget }: Budgets): Promise<Limits> {
+async function readLimits(placed: PlacedPlan, budgets: Budgets): Promise<Limits> {
+  const { ramBytes, vramBytes, ...limits } = await readFree(placed, budgets);
+  const { shares = { ram: 1, vram: 1 } } = budgets;
+  return { ...limits, ramBytes: Math.floor(ramBytes / shares.ram), vramBytes: Math.floor(vramBytes / shares.vram) };
+}
+
+async function readFree({ gpuStages, provider }: PlacedPlan, { ram, vram, budget }: Budgets): Promise<Limits> {
   const limits = chooseLimits(readAvailableMemory(), { ram, vram, budget });
   if (vram !== undefined || Object.keys(gpuStages).length === 0) return limits;
   const free = (await readNvidiaGpus())?.[provider.deviceId ?? 0]?.freeBytes;

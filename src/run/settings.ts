@@ -3,9 +3,13 @@
  * What a run is told beside its requests.
  */
 
-import type { LowMemory } from "../plan/plan.ts";
-import type { StageName } from "../plan/stages.ts";
+import type { IfGenError } from "../errors.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { Request } from "../plan/request.ts";
+import type { chooseProvider } from "./choose-provider.ts";
 import type { OnEvent } from "./events.ts";
+
+export type LowMemoryModes = Plan["lowMemory"];
 
 /** Which memory a run may take. */
 export interface Budgets {
@@ -15,6 +19,8 @@ export interface Budgets {
   readonly vram?: number | undefined;
   /** A free Colab machine's, or all that this machine has free. */
   readonly budget?: "colab" | "machine" | undefined;
+  /** How many runs share the machine, and its GPU, at the same time: each may take a part of what is free. @default 1 */
+  readonly shares?: { readonly ram: number; readonly vram: number } | undefined;
 }
 
 export interface RunSettings {
@@ -25,8 +31,12 @@ export interface RunSettings {
   /** Fetch what is missing of a model? Otherwise it is an error. */
   readonly download: boolean;
   readonly budgets: Budgets;
-  /** The low-memory modes of the run that is gone on with: other ones would give other images. */
-  readonly lowMemory?: Readonly<Partial<Record<StageName, LowMemory>>> | undefined;
+  /** @returns the low-memory modes of the run of these requests that is gone on with: other ones would give other images. */
+  readonly resumedLowMemory?: ((requests: readonly Request[]) => Promise<LowMemoryModes | undefined>) | undefined;
+  /** Chooses providers in place of `chooseProvider`, such as one that remembers. */
+  readonly chooseProvider?: typeof chooseProvider | undefined;
+  /** Told of a request that cannot be drawn; the others go on. Absent: the first one ends the run. */
+  readonly onFailed?: ((job: number, error: IfGenError) => void) | undefined;
   /** Ends the run; its reason is what the run then throws. */
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: OnEvent | undefined;

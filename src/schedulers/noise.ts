@@ -11,18 +11,19 @@ const fround = Math.fround;
 
 /**
  * @param shape     (B, C, H, W).
- * @param generator one for the whole batch, or one per picture.
+ * @param generator one for the whole batch, or several: each draws its equal share of the batch at once, in order.
  * @returns standard normal noise, float32.
- * @throws {ShapeError} not as many generators as pictures.
+ * @throws {ShapeError} the batch has no equal shares for so many generators.
  */
 export function drawNoise(shape: readonly number[], generator: Generator | readonly Generator[]): Tensor {
   if (!isList(generator)) return generator.randn(shape);
-  const [batch, ...picture] = shape;
-  if (generator.length !== batch) {
-    throw new ShapeError(`${generator.length} generators cannot draw for ${batch} pictures`);
+  const [batch = 0, ...image] = shape;
+  const share = batch / generator.length;
+  if (!Number.isInteger(share)) {
+    throw new ShapeError(`${generator.length} generators cannot draw for ${batch} images`);
   }
   const data = new Float32Array(elementCount(shape));
-  generator.forEach((one, index) => data.set(one.randn([1, ...picture]).data, index * elementCount(picture)));
+  generator.forEach((one, index) => data.set(one.randn([share, ...image]).data, index * share * elementCount(image)));
   return { data, shape };
 }
 

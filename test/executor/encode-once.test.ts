@@ -51,6 +51,7 @@ test("each pair of prompts once; every job has its files, and is told what was c
     eta: 0,
     variant: storedVariant,
     lowMemory: {},
+    jobsAtOnce: 1,
     isAhead: false,
     jobs,
   };

@@ -64,7 +64,7 @@ test("stage after stage, each with the jobs' words and the generator as the one 
     optionsFor(made, {
       onProgress: ({ stage, job, what }) => seen.push(`${stage} ${job} ${what}`),
       onNote: (text, job) => seen.push(`${text} ${job}`),
-      onJobEnd: (job) => ended.push(job),
+      onJobEnd: async (job) => void ended.push(job),
       imagesOf: (stage, job) =>
         stage.name === "safety" ? { files: [{ path: `p${job}`, parameters: "q" }], pasteBack: false } : undefined,
     }),

@@ -16,6 +16,7 @@ const task: StageTask = {
   numImages: 1,
   eta: 0,
   lowMemory: {},
+  jobsAtOnce: 1,
   isAhead: false,
   jobs,
 };

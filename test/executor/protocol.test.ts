@@ -8,6 +8,7 @@ const tasks = plan.stages.map((stage): StageTask => ({
   numImages: 1,
   eta: 0,
   lowMemory: {},
+  jobsAtOnce: 1,
   isAhead: false,
   jobs: plan.jobs.map((job, index) => ({ ...job, index, folder: "f" })),
 }));

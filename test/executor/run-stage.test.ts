@@ -31,6 +31,7 @@ const safetyTask = (
   eta: 0,
   variant: "fp32",
   lowMemory: {},
+  jobsAtOnce: 1,
   isAhead: false,
   jobs: [
     {

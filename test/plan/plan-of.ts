@@ -51,6 +51,7 @@ export function planOf({ image, mask }: PlanShape): Plan {
     gpuStages: {},
     ahead: [],
     lowMemory: {},
+    jobsAtOnce: {},
     notes: ["this is a note"],
   };
 }

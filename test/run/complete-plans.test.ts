@@ -104,7 +104,8 @@ describe("memory", () => {
 
   test("a run that is gone on with keeps its modes, whatever is free now", async () => {
     const lowMemory = { "stage-1": { microBatch: 1 } };
-    const [[fresh], [resumed]] = [await complete([tinyRequest]), await complete([tinyRequest], { lowMemory })];
+    const resumedLowMemory = () => Promise.resolve(lowMemory);
+    const [[fresh], [resumed]] = [await complete([tinyRequest]), await complete([tinyRequest], { resumedLowMemory })];
     expect(resumed?.plan).toEqual({ ...fresh?.plan, lowMemory });
   });
 

@@ -55,6 +55,11 @@ export interface ProviderTraits {
   readonly deviceMemory: ((graphs: readonly Graph[], settings: LoweringSettings) => DeviceMemory) | null;
   /** RAM while a network is loaded: a fixed part, and its largest weight so many times. */
   readonly loading: { readonly bytes: number; readonly largestWeights: number };
+  /**
+   * Pixels of feature maps at their largest, over all images of a call, from which on a larger call gives no more images a
+   * second: so many jobs are drawn at once.
+   */
+  readonly busyPixels: number;
   /** `auto` takes the first that works, in ascending order; some are only tried where NVIDIA hardware is. */
   readonly auto: { readonly rank: number; readonly onlyNvidia: boolean };
   /** It cannot work without an NVIDIA GPU, whoever asks for it. */
@@ -76,6 +81,7 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
     hoistedForm: () => ({ dtype: "float32", tokensFirst: false }),
     deviceMemory: null,
     loading: { bytes: 0, largestWeights: 0 },
+    busyPixels: 8 * 64 ** 2, // measured: docs/notebook/performance.md
     auto: { rank: 2, onlyNvidia: false },
     needsNvidia: false,
     takesDeviceId: false,
@@ -89,6 +95,7 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
     keepsResults: false, // a result's place can be chosen for webgpu alone
     hoistedForm: null, // carrying it to the GPU at each step takes longer than computing it again
     deviceMemory: cudaMemory,
+    busyPixels: 16 * 64 ** 2, // not measured
     loading: { bytes: 1.55e9, largestWeights: 0 }, // 1.58 to 1.71 GB in all were measured (docs/notebook/cuda.md)
     auto: { rank: 0, onlyNvidia: true },
     needsNvidia: true,
@@ -110,6 +117,7 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
     hoistedForm: ({ computeType, weightFormat }) => ({ dtype: computeType, tokensFirst: weightFormat === "blocks" }),
     deviceMemory: (graphs, { weightFormat }) => webgpuMemory(graphs, webgpuDefaults[weightFormat].bufferCache),
     loading: { bytes: 0.12e9, largestWeights: 2 },
+    busyPixels: 16 * 64 ** 2, // not measured
     auto: { rank: 1, onlyNvidia: true }, // measured on NVIDIA's GPUs alone: on others it has to be named
     needsNvidia: false,
     takesDeviceId: false,

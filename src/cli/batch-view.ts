@@ -1,0 +1,145 @@
+/**
+ * @module cli/batch-view
+ * A batch's events -> standard error: on a terminal one line that tells how far it is, in a pipe a line per job; or, with
+ * `--json`, an object a line on standard output.
+ */
+
+import { describeStage } from "../plan/stages.ts";
+import type { BatchEvent, BatchSummary } from "../run/batch/batch-events.ts";
+import type { RunEvent } from "../run/events.ts";
+import { type DownloadView, createDownloadView } from "./download-view.ts";
+import { type Terminal, clock } from "./progress.ts";
+import { printJsonLine, visible } from "./terminal.ts";
+
+export interface BatchView {
+  readonly show: (event: BatchEvent) => void;
+  /** How many jobs there are in all, once it is known. */
+  readonly setTotal: (jobs: number) => void;
+  /** Ends the line that is being drawn, and says how the batch ended if it did. */
+  readonly close: (summary?: BatchSummary, manifest?: string) => void;
+}
+
+interface ViewOptions {
+  readonly isQuiet: boolean;
+  readonly isJson: boolean;
+  readonly workers: number;
+  /** Milliseconds, for tests. */
+  readonly now?: () => number;
+}
+
+export function createBatchView(
+  terminal: Terminal,
+  { isQuiet, isJson, workers, now = () => performance.now() }: ViewOptions,
+): BatchView {
+  const start = now();
+  const count = { drawn: 0, failed: 0, skipped: 0 };
+  let total: number | undefined;
+  let activity = "";
+  let isOpen = false;
+  let downloads: DownloadView | undefined;
+  const said = new Set<string>();
+  const endLine = (): void => {
+    if (isOpen) terminal.write("\n");
+    isOpen = false;
+  };
+  const line = (text: string): void => {
+    if (isQuiet) return;
+    endLine();
+    terminal.write(`${visible(text)}\n`);
+  };
+  const draw = (): void => {
+    if (isQuiet || !terminal.isTTY) return;
+    const columns = terminal.columns || 80;
+    terminal.write(`\r\u001b[K${describe(count, total, (now() - start) / 1000, activity).slice(0, columns - 1)}`);
+    isOpen = true;
+  };
+  const showRun = (event: RunEvent, worker: number): void => {
+    if (event.type === "download") {
+      downloads ??= isQuiet ? undefined : createDownloadView(terminal);
+      downloads?.update(event.repo, event.event);
+    }
+    if (event.type === "plan") downloads?.close();
+    if (event.type === "note" && !said.has(event.text)) {
+      said.add(event.text); // the same of every job is said once
+      line(`note: ${event.job === undefined ? "" : `job ${event.job}: `}${event.text}`);
+    }
+    if (event.type === "step") {
+      activity = `${workers > 1 ? `worker ${worker + 1}: ` : ""}${describeStage(event.stage).label}, ${event.what} ${event.step}/${event.steps}`;
+      draw();
+    }
+  };
+  return {
+    show(event) {
+      if (isJson) printEvent(event);
+      switch (event.type) {
+        case "skipped":
+          count.skipped += event.jobs;
+          break;
+        case "run":
+          showRun(event.event, event.worker);
+          break;
+        case "drawn":
+          count.drawn++;
+          if (!terminal.isTTY) line(`${position(count, total)} job ${event.index}: ${event.files.join(", ")}`);
+          draw();
+          break;
+        case "failed":
+          count.failed++;
+          line(`job ${event.index} (line ${event.line}) failed: ${event.error.message} [${event.error.code}]`);
+          draw();
+          break;
+        case "window":
+          break;
+      }
+    },
+    setTotal(jobs) {
+      total = jobs;
+    },
+    close(summary, manifest) {
+      downloads?.close();
+      endLine();
+      if (!summary) return;
+      const { drawn, failed, skipped } = summary;
+      if (isJson) printJsonLine({ type: "done", drawn, failed, skipped, manifest });
+      const before = skipped > 0 ? `, ${skipped} drawn before` : "";
+      line(`${drawn} drawn${before}, ${failed} failed, in ${clock((now() - start) / 1000)}: ${manifest}`);
+    },
+  };
+}
+
+type Count = Readonly<Record<"drawn" | "failed" | "skipped", number>>;
+
+const position = ({ drawn, failed, skipped }: Count, total: number | undefined): string =>
+  `${drawn + failed + skipped}${total === undefined ? "" : `/${total}`}`;
+
+/** `12/64 jobs, 1 failed, 4.1 a minute, 0:12 left: stage 2, denoising 3/27` */
+function describe(count: Count, total: number | undefined, seconds: number, activity: string): string {
+  const { drawn, failed, skipped } = count;
+  const rate = drawn / seconds;
+  const left = total === undefined ? 0 : total - drawn - failed - skipped;
+  const parts = [
+    `${position(count, total)} jobs`,
+    ...(failed > 0 ? [`${failed} failed`] : []),
+    ...(drawn > 0 ? [`${(60 * rate).toFixed(1)} a minute`] : []),
+    ...(drawn > 0 && left > 0 ? [`${clock(left / rate)} left`] : []),
+  ];
+  return `${parts.join(", ")}${activity === "" ? "" : `: ${activity}`}`;
+}
+
+/** Previews and downloads' bytes are for people, not for programs that read lines. */
+function printEvent(event: BatchEvent): void {
+  if (event.type === "run") printRunEvent(event.event, event.worker);
+  else if (event.type === "failed") {
+    const { error, ...rest } = event;
+    printJsonLine({ ...rest, error: { code: error.code, exitCode: error.exitCode, message: error.message } });
+  } else printJsonLine(event);
+}
+
+function printRunEvent(event: RunEvent, worker: number): void {
+  if (event.type === "plan") printJsonLine({ type: "plan", worker, plan: event.plan });
+  else if (event.type === "note" || event.type === "stage") printJsonLine({ ...event, worker });
+  else if (event.type === "step") {
+    const { stage, job, step, steps } = event;
+    printJsonLine({ type: "progress", worker, stage, job, step, steps });
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * @module run/batch/batch-events
+ * What happens during a batch, in order, for whoever shows it.
+ */
+
+import type { IfGenError } from "../../errors.ts";
+import type { RunEvent } from "../events.ts";
+
+export type BatchEvent =
+  /** Jobs that an earlier process has drawn. */
+  | { readonly type: "skipped"; readonly jobs: number }
+  /** A worker begins with these jobs, by their numbers. */
+  | { readonly type: "window"; readonly worker: number; readonly jobs: readonly number[] }
+  /** Of the jobs at work; `job` is the batch's number. */
+  | { readonly type: "run"; readonly worker: number; readonly event: RunEvent }
+  | {
+      readonly type: "drawn";
+      readonly index: number;
+      readonly line: number;
+      readonly files: readonly string[];
+      readonly seconds: Readonly<Record<string, number>>;
+    }
+  | { readonly type: "failed"; readonly index: number; readonly line: number; readonly error: IfGenError };
+
+export interface BatchSummary {
+  readonly drawn: number;
+  readonly failed: number;
+  /** Drawn by an earlier process. */
+  readonly skipped: number;
+  /** Of the first job that failed. */
+  readonly firstError?: IfGenError;
+}

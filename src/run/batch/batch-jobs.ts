@@ -1,0 +1,184 @@
+/**
+ * @module run/batch/batch-jobs
+ * Lines of a file of jobs -> numbered requests with the files that they will make, in windows of so many: what is at work at
+ * one time is bounded, however long the file is.
+ */
+
+import { join } from "node:path";
+import { UsageError } from "../../errors.ts";
+import { isTaken } from "../../files/place-file.ts";
+import type { CommandName, RequestedProvider } from "../../plan/choices.ts";
+import type { Request } from "../../plan/request.ts";
+import { maskOptionNames, requestFromOptions } from "../job-options.ts";
+import { numbered } from "../outputs.ts";
+import type { BatchFolder, Shard } from "./batch-folder.ts";
+import { expandJob } from "./expand.ts";
+import { compileTemplate, ownOutput, requestKey } from "./output-names.ts";
+import type { GivenOptions, ReadJob } from "./read-jobs.ts";
+
+export interface BatchJob {
+  /** From 1, over all jobs of the batch. */
+  readonly index: number;
+  readonly line: number;
+  readonly request: Request;
+  readonly key: string;
+  /** Below the output folder, `/` between folders. */
+  readonly files: readonly string[];
+  /** An earlier process has drawn it, and its files are there. */
+  readonly isDrawn: boolean;
+  /** There is a file under one of its names. */
+  readonly isTaken: boolean;
+}
+
+/** A job that is no request. */
+export interface BadJob {
+  readonly index: number;
+  readonly line: number;
+  readonly error: UsageError;
+}
+
+export interface Window {
+  /** From 1. */
+  readonly number: number;
+  readonly jobs: readonly BatchJob[];
+  readonly bad: readonly BadJob[];
+}
+
+export interface BatchOptions {
+  /** Options of jobs that do not give them themselves. */
+  readonly defaults: GivenOptions;
+  readonly seeds?: string | undefined;
+  /** What GPUs are tried for, before anything is drawn. */
+  readonly provider: RequestedProvider;
+  /** Of output names. */
+  readonly template: string;
+  readonly shard: Shard;
+  /** Jobs of one window. */
+  readonly chunk: number;
+}
+
+/**
+ * @returns windows with something to do; of others `onSkipped` is told how many jobs were drawn before.
+ * @throws {UsageError} the template names no field.
+ */
+export async function* windowsOf(
+  lines: AsyncIterable<ReadJob>,
+  folder: BatchFolder,
+  options: BatchOptions,
+  onSkipped: (jobs: number) => void,
+): AsyncGenerator<Window, void> {
+  const { shard, chunk } = options;
+  const toJob = createJobMaker(folder, options);
+  let number = 0;
+  let all: (BatchJob | BadJob)[] = [];
+  const close = (): Window[] => {
+    const jobs = all.filter((one) => "request" in one);
+    const bad = all.filter((one) => "error" in one);
+    all = [];
+    number++;
+    onSkipped(jobs.filter(({ isDrawn }) => isDrawn).length);
+    return bad.length === 0 && jobs.every(({ isDrawn }) => isDrawn) ? [] : [{ number, jobs, bad }];
+  };
+  for await (const job of numberedJobs(lines, options)) {
+    if ((job.index - 1) % shard.count !== shard.number - 1) continue;
+    all.push("error" in job ? job : await toJob(job));
+    if (all.length === chunk) yield* close();
+  }
+  if (all.length > 0) yield* close();
+}
+
+type NumberedJob = { readonly index: number; readonly line: number; readonly options: GivenOptions };
+
+async function* numberedJobs(
+  lines: AsyncIterable<ReadJob>,
+  { defaults, seeds }: Pick<BatchOptions, "defaults" | "seeds">,
+): AsyncGenerator<NumberedJob | BadJob, void> {
+  let index = 0;
+  for await (const read of lines) {
+    const { line } = read;
+    if ("error" in read) {
+      yield { index: ++index, line, error: read.error };
+      continue;
+    }
+    try {
+      for (const options of expandJob({ ...defaults, ...read.options }, seeds)) yield { index: ++index, line, options };
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      yield { index: ++index, line, error };
+    }
+  }
+}
+
+/** @returns how many jobs the lines stand for. */
+export async function countJobs(
+  lines: AsyncIterable<ReadJob>,
+  options: Pick<BatchOptions, "defaults" | "seeds">,
+): Promise<number> {
+  let count = 0;
+  for await (const { index } of numberedJobs(lines, options)) count = index;
+  return count;
+}
+
+/** @returns each job's request, or what is wrong with it; seeds that are not given are 0, and no file is looked for. */
+export async function* checkedJobs(
+  lines: AsyncIterable<ReadJob>,
+  options: BatchOptions,
+): AsyncGenerator<BadJob | { readonly line: number; readonly request: Request }, void> {
+  for await (const job of numberedJobs(lines, options)) {
+    if ("error" in job) yield job;
+    else yield orError(job, () => ({ line: job.line, request: requestOf(job.options, 0).request }));
+  }
+}
+
+function orError<T>({ index, line }: NumberedJob, make: () => T): T | BadJob {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof UsageError) return { index, line, error };
+    throw error;
+  }
+}
+
+/** @param seed if the job gives none. */
+function requestOf(
+  { output, ...options }: GivenOptions,
+  seed: number,
+): { request: Request; output?: string | undefined } {
+  const request = requestFromOptions(commandOf(options), { ...options, seed: options["seed"] ?? seed });
+  return { request, output: output === undefined ? undefined : ownOutput(output) };
+}
+
+function createJobMaker(folder: BatchFolder, { template }: BatchOptions) {
+  const nameOf = compileTemplate(template);
+  const recent = new Map<string, number>(); // names of the window at work, whose files are not there yet
+  return async (job: NumberedJob): Promise<BatchJob | BadJob> => {
+    const { index, line } = job;
+    const made = orError(job, () => {
+      const { request, output } = requestOf(job.options, folder.seedOf(index));
+      const name = output ?? nameOf({ index, line, request, date: folder.date });
+      const twin = recent.get(name.toLowerCase());
+      if (twin !== undefined) throw sameName(name, `job ${twin} writes it too`);
+      remember(recent, name.toLowerCase(), index);
+      return { request, key: requestKey(request), files: numbered(name, request.numImages) };
+    });
+    if ("error" in made) return made;
+    const isThere = await Promise.all(made.files.map((file) => isTaken(join(folder.path, file))));
+    const isDrawn = isThere.every(Boolean) && folder.drawn.has(index, made.key);
+    return { index, line, ...made, isDrawn, isTaken: isThere.some(Boolean) };
+  };
+}
+
+export const sameName = (name: string, why: string): UsageError =>
+  new UsageError(`its image would be ${name}, but ${why}; put {index} into --output-name, or add --overwrite.`);
+
+/** The last names, not all: files of finished windows are found on the disk. */
+function remember(recent: Map<string, number>, name: string, index: number): void {
+  recent.set(name, index);
+  if (recent.size > 100_000) recent.delete(recent.keys().next().value!);
+}
+
+/** What a job starts from tells which command it is. */
+function commandOf(options: GivenOptions): CommandName {
+  const has = (name: string): boolean => options[name] !== undefined;
+  return maskOptionNames.some(has) ? "inpaint" : has("image") ? "img2img" : "txt2img";
+}

@@ -1,0 +1,160 @@
+/**
+ * @module run/batch/draw-window
+ * Draws the jobs of one window, stage by stage. A job that cannot be planned, drawn or placed fails alone: what ends a stage's
+ * process is narrowed down to the job that does it.
+ */
+
+import { mkdir } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { IfGenError, OutputError, whyNotWritten } from "../../errors.ts";
+import { readRunRecord } from "../../executor/run-folder.ts";
+import { checkBudget } from "../../memory/budget.ts";
+import type { Request } from "../../plan/request.ts";
+import { type CompletePlan, completePlans } from "../complete-plans.ts";
+import { type DrawnJob, drawPlan, isDiskFailure } from "../draw.ts";
+import type { RunEvent } from "../events.ts";
+import type { RunSettings } from "../settings.ts";
+import type { BatchFolder } from "./batch-folder.ts";
+import type { BatchJob } from "./batch-jobs.ts";
+import { requestKey } from "./output-names.ts";
+
+export interface WindowSettings extends Omit<RunSettings, "onFailed" | "resumedLowMemory" | "onEvent"> {
+  readonly folder: BatchFolder;
+  readonly window: number;
+  readonly overwrite: boolean;
+  /** The request as the worker's device draws it. */
+  readonly onDevice: (request: Request) => Request;
+  readonly onEvent: (event: RunEvent) => void;
+  readonly onDrawn: (job: BatchJob, drawn: DrawnJob) => Promise<void>;
+  readonly onFailed: (job: BatchJob, error: IfGenError) => Promise<void>;
+}
+
+/** @throws {IfGenError} what would keep all later jobs from being drawn too: an interrupt, a full disk. */
+export async function drawWindow(jobs: readonly BatchJob[], settings: WindowSettings): Promise<void> {
+  const failures: Failures = [];
+  const { folder, window } = settings;
+  const keysOf = (requests: readonly Request[]): string[] => requests.map(requestKey);
+  const resumedLowMemory = async (requests: readonly Request[]) =>
+    (await readRunRecord(folder.workFolder(window, keysOf(requests))))?.lowMemory;
+  const tell = async (failed: Failures): Promise<void> => {
+    for (const { job, error } of failed) await settings.onFailed(job, error);
+  };
+  const onFailed = (job: number, error: IfGenError): void => void failures.push({ job: jobs[job]!, error });
+  const requests = jobs.map(({ request }) => settings.onDevice(request));
+  const onEvent = (event: RunEvent): void => settings.onEvent(renumbered(event, (job) => jobs[job]));
+  const plans = await completePlans(requests, { ...settings, resumedLowMemory, onFailed, onEvent });
+  await tell(failures.splice(0));
+  for (const complete of plans) {
+    const ofPlan = complete.jobs.map((job) => jobs[job]!);
+    const path = folder.workFolder(window, keysOf(complete.requests));
+    await drawOrNarrow(ofPlan, complete, path, settings, failures);
+    await tell(failures.splice(0));
+  }
+}
+
+/** Events count jobs as they were given; the batch's numbers are told. */
+const renumbered = (event: RunEvent, jobOf: (place: number) => BatchJob | undefined): RunEvent =>
+  "job" in event && event.job !== undefined ? { ...event, job: jobOf(event.job)?.index ?? 0 } : event;
+
+type Failures = { job: BatchJob; error: IfGenError }[];
+
+async function drawOrNarrow(
+  jobs: readonly BatchJob[],
+  complete: CompletePlan,
+  path: string,
+  settings: WindowSettings,
+  failures: Failures,
+): Promise<void> {
+  const ended = new Set<BatchJob>();
+  const fail = (job: BatchJob, error: IfGenError): void => {
+    ended.add(job);
+    failures.push({ job, error });
+  };
+  try {
+    checkBudget(complete.needs, complete.limits, complete.plan);
+    await drawJobs(jobs, complete, path, settings, { fail, ended });
+  } catch (error) {
+    if (!concernsJobs(error, settings)) throw error;
+    const left = jobs.filter((job) => !ended.has(job));
+    if (left.length <= 1 || error.code === "MEMORY_BUDGET") for (const job of left) fail(job, error);
+    else await narrow(left, error, settings, failures);
+  }
+}
+
+/** Ends of all the run are thrown on; so are mistakes of the program. */
+const concernsJobs = (error: unknown, { signal }: WindowSettings): error is IfGenError =>
+  error instanceof IfGenError && !signal?.aborted && !isDiskFailure(error) && !endings.includes(error.code);
+const endings: readonly string[] = ["INTERRUPTED", "TERMINATED", "HANGUP", "QUIT"];
+
+/** Two jobs alone tell whether it is the machine that fails; else it is somewhere in one half. */
+async function narrow(
+  left: readonly BatchJob[],
+  error: IfGenError,
+  settings: WindowSettings,
+  failures: Failures,
+): Promise<void> {
+  const [first, ...others] = left;
+  const last = others.pop();
+  const failed = async (jobs: readonly BatchJob[]): Promise<number> => {
+    const before = failures.length;
+    await drawAgain(jobs, settings, failures);
+    return failures.length - before;
+  };
+  const atEnds = (await failed([first!])) + (last ? await failed([last]) : 0);
+  if (last && atEnds === 2) for (const job of others) failures.push({ job, error });
+  else if (others.length > 0) {
+    const half = Math.ceil(others.length / 2);
+    await drawAgain(others.slice(0, half), settings, failures);
+    if (half < others.length) await drawAgain(others.slice(half), settings, failures);
+  }
+}
+
+async function drawAgain(jobs: readonly BatchJob[], settings: WindowSettings, failures: Failures): Promise<void> {
+  await drawWindow(jobs, {
+    ...settings,
+    onFailed: async (job, error) => void failures.push({ job, error }),
+  });
+}
+
+async function drawJobs(
+  jobs: readonly BatchJob[],
+  complete: CompletePlan,
+  path: string,
+  { folder, overwrite, onDrawn, ...settings }: WindowSettings,
+  { fail, ended }: { fail: (job: BatchJob, error: IfGenError) => void; ended: Set<BatchJob> },
+): Promise<void> {
+  const placeOf = new Map(complete.jobs.map((job, index) => [job, jobs[index]!]));
+  const outputs: string[][] = [];
+  for (const [job, { files, isDrawn }] of placeOf) {
+    outputs[job] = isDrawn ? [] : files.map((file) => join(folder.path, file)); // what is there stays as it is
+    if (!isDrawn) await makeFolders(outputs[job]);
+  }
+  await drawPlan(
+    complete,
+    { path, resume: existsSync(path) },
+    {
+      ...settings,
+      outputs,
+      overwrite,
+      onEvent: (event) => settings.onEvent(renumbered(event, (job) => placeOf.get(job))),
+      onDrawn: async (job, drawn) => {
+        const drawnJob = placeOf.get(job)!;
+        ended.add(drawnJob);
+        if (!drawnJob.isDrawn) await onDrawn(drawnJob, drawn);
+      },
+      onFailed: (job, error) => fail(placeOf.get(job)!, error),
+    },
+  );
+}
+
+/** Folders that names of outputs stand for. */
+async function makeFolders(paths: readonly string[]): Promise<void> {
+  for (const folder of new Set(paths.map((path) => dirname(path)))) {
+    try {
+      await mkdir(folder, { recursive: true });
+    } catch (cause) {
+      throw new OutputError(`the folder ${folder} cannot be created: ${whyNotWritten(cause)}.`, { cause });
+    }
+  }
+}

@@ -1,0 +1,206 @@
+/**
+ * @module run/batch/run-batch
+ * A stream of jobs -> images and a manifest: windows of jobs go to workers, one after the other, so that a slow device is no
+ * brake. Prints nothing.
+ */
+
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import type { IfGenError } from "../../errors.ts";
+import { readHardware } from "../../machine/hardware.ts";
+import type { Request } from "../../plan/request.ts";
+import { chooseProvider } from "../choose-provider.ts";
+import type { DrawnJob } from "../draw.ts";
+import type { RunSettings } from "../settings.ts";
+import type { BatchEvent, BatchSummary } from "./batch-events.ts";
+import type { BatchFolder } from "./batch-folder.ts";
+import { type BadJob, type BatchJob, type BatchOptions, type Window, sameName, windowsOf } from "./batch-jobs.ts";
+import { drawWindow } from "./draw-window.ts";
+import type { ManifestEntry } from "./manifest.ts";
+import type { ReadJob } from "./read-jobs.ts";
+
+/** Where a worker runs: on a GPU by its number, on the CPU, or wherever the jobs say. */
+export type WorkerDevice = number | "cpu" | undefined;
+
+export interface BatchSettings extends Omit<RunSettings, "onEvent" | "onFailed" | "chooseProvider"> {
+  readonly options: BatchOptions;
+  readonly folder: BatchFolder;
+  readonly overwrite: boolean;
+  /** End at the first job that fails. */
+  readonly failFast: boolean;
+  /** One worker for each; they take windows in turn. */
+  readonly devices: readonly WorkerDevice[];
+  readonly onEvent: (event: BatchEvent) => void;
+}
+
+/**
+ * @throws {UsageError} the file is no list of jobs, or a device does not exist.
+ * @throws {IfGenError} what keeps all jobs from being drawn; with `failFast` the first job's error.
+ */
+export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSettings): Promise<BatchSummary> {
+  const { folder, options, onEvent, devices } = settings;
+  const choose = rememberProviders();
+  for (const device of new Set(devices)) {
+    if (typeof device === "number") await choose(options.provider, device);
+  }
+  const count = { drawn: 0, failed: 0, skipped: 0 };
+  let firstError: IfGenError | undefined;
+  const failed = async (job: BatchJob | BadJob, error: IfGenError): Promise<void> => {
+    count.failed++;
+    firstError ??= error;
+    await folder.manifest.add(failedEntry(job, error));
+    onEvent({ type: "failed", index: job.index, line: job.line, error });
+    if (settings.failFast) throw error;
+  };
+  const drawn = async (job: BatchJob, one: DrawnJob, seconds: Record<string, number>): Promise<void> => {
+    await folder.manifest.add(await drawnEntry(job, one, seconds, folder.path));
+    count.drawn++;
+    onEvent({ type: "drawn", index: job.index, line: job.line, files: job.files, seconds });
+  };
+  const windows = windowsOf(lines, folder, options, (jobs) => {
+    count.skipped += jobs;
+    if (jobs > 0) onEvent({ type: "skipped", jobs });
+  });
+  const stop = new AbortController();
+  const signal = settings.signal ? AbortSignal.any([settings.signal, stop.signal]) : stop.signal;
+  const shared = { ...settings, signal, chooseProvider: choose };
+  const workers = devices.map(async (device, worker) => {
+    for await (const window of { [Symbol.asyncIterator]: () => ({ next: () => windows.next() }) }) {
+      await runWindow(window, worker, device, shared, { drawn, failed });
+    }
+  });
+  try {
+    await Promise.all(workers);
+  } catch (error) {
+    stop.abort(error); // the other workers' stages end too, and are waited for
+    await Promise.allSettled(workers);
+    throw error;
+  }
+  return { ...count, ...(firstError ? { firstError } : {}) };
+}
+
+interface Results {
+  readonly drawn: (job: BatchJob, one: DrawnJob, seconds: Record<string, number>) => Promise<void>;
+  readonly failed: (job: BatchJob | BadJob, error: IfGenError) => Promise<void>;
+}
+
+async function runWindow(
+  { number, jobs, bad }: Window,
+  worker: number,
+  device: WorkerDevice,
+  settings: Omit<BatchSettings, "devices"> & Pick<RunSettings, "chooseProvider"> & { devices: readonly WorkerDevice[] },
+  { drawn, failed }: Results,
+): Promise<void> {
+  const { folder, overwrite, onEvent, devices } = settings;
+  for (const job of bad) await failed(job, job.error);
+  const isResumed = await folder.takeWindow(
+    number,
+    jobs.map(({ key }) => key),
+  );
+  const known = isResumed ? jobs : jobs.filter(({ isDrawn }) => !isDrawn); // nothing is kept of the others
+  const isFree = ({ isTaken, isDrawn }: BatchJob): boolean => isResumed || isDrawn || overwrite || !isTaken;
+  for (const job of known.filter((one) => !isFree(one))) await failed(job, sameName(job.files[0] ?? "", "it exists"));
+  const free = known.filter(isFree);
+  if (free.length === 0) return folder.dropWindow(number);
+  onEvent({ type: "window", worker, jobs: free.map(({ index }) => index) });
+  const share = createShares();
+  await drawWindow(free, {
+    ...settings,
+    budgets: { ...settings.budgets, shares: sharesOf(device, devices) },
+    window: number,
+    onDevice: onDevice(device, devices),
+    onEvent: (event) => {
+      share.hear(event);
+      onEvent({ type: "run", worker, event });
+    },
+    onDrawn: (job, one) => drawn(job, one, share.of(one)),
+    onFailed: failed,
+    overwrite,
+  });
+  await folder.dropWindow(number);
+}
+
+/** A job's share of the time: of finished stages an equal one, of the last what passed since the job before was done. */
+function createShares() {
+  let since = performance.now();
+  return {
+    hear(event: { readonly type: string }): void {
+      if (event.type === "stage") since = performance.now();
+    },
+    of({ plan, stageMs }: DrawnJob): Record<string, number> {
+      const now = performance.now();
+      const last = plan.stages.at(-1)?.name ?? "";
+      const before = [...stageMs].map(([name, ms]) => [name, rounded(ms / plan.jobs.length)] as const);
+      const seconds = { ...Object.fromEntries(before), [last]: rounded(now - since) };
+      since = now;
+      return seconds;
+    },
+  };
+}
+
+const rounded = (ms: number): number => Math.round(ms) / 1000;
+
+function sharesOf(device: WorkerDevice, devices: readonly WorkerDevice[]): { ram: number; vram: number } {
+  return { ram: devices.length, vram: devices.filter((one) => one === device).length };
+}
+
+/** Workers share the CPU's cores, unless the jobs say how many threads they take. */
+function onDevice(device: WorkerDevice, devices: readonly WorkerDevice[]): (request: Request) => Request {
+  const threads = Math.max(1, Math.floor(readHardware().cores / devices.length));
+  return (request) => ({
+    ...request,
+    ...(device === "cpu" ? { executionProvider: "cpu" as const } : {}),
+    ...(typeof device === "number" ? { deviceId: device } : {}),
+    ...(devices.length > 1 && request.threads === undefined ? { threads } : {}),
+  });
+}
+
+/** Whether a provider works is tried once a batch. */
+function rememberProviders(): typeof chooseProvider {
+  const known = new Map<string, ReturnType<typeof chooseProvider>>();
+  return (requested, deviceId) => {
+    const key = `${requested} ${deviceId}`;
+    const chosen = known.get(key) ?? chooseProvider(requested, deviceId);
+    known.set(key, chosen);
+    return chosen;
+  };
+}
+
+const now = (): string => new Date().toISOString();
+
+function failedEntry(job: BatchJob | BadJob, { code, message }: IfGenError): ManifestEntry {
+  const { index, line } = job;
+  const known = "request" in job ? { key: job.key, request: job.request } : {};
+  return { index, line, status: "failed", ...known, files: [], error: { code, message }, at: now() };
+}
+
+async function drawnEntry(
+  { index, line, key, request, files }: BatchJob,
+  { plan, notes, safety }: DrawnJob,
+  seconds: Record<string, number>,
+  folder: string,
+): Promise<ManifestEntry> {
+  const hashed = files.map(async (path) => ({ path, sha256: await sha256(join(folder, path)) }));
+  return {
+    index,
+    line,
+    status: "drawn",
+    key,
+    files: await Promise.all(hashed),
+    request,
+    stages: plan.stages,
+    provider: plan.provider.name,
+    seconds,
+    ...(notes.length > 0 ? { notes: [...notes] } : {}),
+    ...(safety ? { safety } : {}),
+    at: now(),
+  };
+}
+
+async function sha256(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(file), hash);
+  return hash.digest("hex");
+}
