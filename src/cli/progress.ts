@@ -39,7 +39,7 @@ export function createProgressView(
   };
   return {
     update(progress) {
-      const key = `${progress.stage} ${progress.job} ${progress.what}`;
+      const key = `${progress.stage} ${progress.jobs?.join() ?? progress.job} ${progress.what}`;
       if (running?.key !== key) {
         if (terminal.isTTY) endLine();
         running = { key, start: now(), firstStep: progress.step };

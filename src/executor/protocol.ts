@@ -75,6 +75,8 @@ export const stageMessage = z.discriminatedUnion("type", [
   z.strictObject({
     type: z.literal("progress"),
     job,
+    /** All that are drawn at once, where there are several. */
+    jobs: z.array(job).min(2).exactOptional(),
     step: z.int(),
     steps: z.int(),
     what: z.string(),

@@ -55,7 +55,7 @@ async function drawFromText(task: StageTask, { jobs, report }: StageContext): Pr
   const { withStage1 } = await import("../pipelines/stage-1.ts");
   await withStage1(drawOptions(task, stage, report), async (draw) => {
     for (const group of groupsOf(task, await jobs())) {
-      const drawing = await Promise.all(group.map((job) => ifJob(task, stage, job, report)));
+      const drawing = await Promise.all(group.map((job) => ifJob(task, stage, job, group, report)));
       await finishAll(stage, group, drawing, await draw(joinIfJobs(asGroup(drawing))), report);
     }
   });
@@ -67,7 +67,7 @@ async function drawLarger(task: StageTask, { jobs, report }: StageContext): Prom
   const options = { ...drawOptions(task, stage, report), noiseLevel: stage.noiseLevel ?? 0 };
   await withStage2(options, async (draw) => {
     for (const group of groupsOf(task, await jobs())) {
-      const drawing = await Promise.all(group.map((job) => ifJob(task, stage, job, report)));
+      const drawing = await Promise.all(group.map((job) => ifJob(task, stage, job, group, report)));
       const images = await Promise.all(group.map(({ folder }) => readTensorFile(folder, fileBefore(stage))));
       const drawn = await draw({ ...joinIfJobs(asGroup(drawing)), image: concatBatch(images) });
       await finishAll(stage, group, drawing, drawn, report);
@@ -113,6 +113,7 @@ async function ifJob(
   task: StageTask,
   stage: DiffusionStage,
   job: Place,
+  group: readonly Place[],
   report: Report,
 ): Promise<IfJob & { readonly generator: Generator }> {
   const { readStart } = await import("./start-image.ts");
@@ -122,7 +123,7 @@ async function ifJob(
     imagesPerPrompt: 1,
     start: await readStart(stage, job.start),
     generator: generatorOf(job),
-    ...(job.isCopy ? {} : { onStep: stepReport(task, job, report) }),
+    ...(job.isCopy ? {} : { onStep: stepReport(task, job, group, report) }),
   };
 }
 
@@ -142,7 +143,9 @@ async function upscale(task: StageTask, { jobs, report }: StageContext): Promise
     negativePrompts: repeat(negativePrompt, task.numImages),
   }));
   const given = async (): Promise<readonly UpscaleJob[]> =>
-    (await jobs()).map((job) => upscaleJob(task, stage, job, report));
+    groupJobs(await jobs(), jobsAtOnce).groups.flatMap((group) =>
+      group.map((job) => upscaleJob(task, stage, job, group, report)),
+    );
   await runUpscale(options, texts, given, async (index, { images, tokens }, { generator }) => {
     const job = (await jobs())[index]!;
     noteTruncation("the upscaler's", tokens, job.index, report);
@@ -150,11 +153,17 @@ async function upscale(task: StageTask, { jobs, report }: StageContext): Promise
   });
 }
 
-const upscaleJob = (task: StageTask, stage: DiffusionStage, job: TaskJob, report: Report): UpscaleJob => ({
+const upscaleJob = (
+  task: StageTask,
+  stage: DiffusionStage,
+  job: TaskJob,
+  group: readonly TaskJob[],
+  report: Report,
+): UpscaleJob => ({
   imagesPerPrompt: 1,
   image: () => readTensorFile(job.folder, fileBefore(stage)),
   generator: generatorOf(job),
-  onStep: stepReport(task, job, report),
+  onStep: stepReport(task, job, group, report),
   onDecoded: (step, steps) => report({ type: "progress", job: job.index, step, steps, what: "decoding" }),
 });
 
@@ -185,11 +194,27 @@ function fileBefore({ name }: DiffusionStage): (typeof diffusionTable)[number]["
   return before.name;
 }
 
-function stepReport(task: StageTask, { index: job }: TaskJob, report: Report): (event: StepEvent) => void {
+/** Jobs that are drawn at once make each step together: the first one tells of it, the others where they have a preview. */
+function stepReport(
+  task: StageTask,
+  { index: job }: TaskJob,
+  group: readonly Place[],
+  report: Report,
+): (event: StepEvent) => void {
+  const jobs = group.filter(({ isCopy }) => !isCopy).map(({ index }) => index);
   return ({ step, steps, predOriginalSample }) => {
     const isDue = task.previewEvery !== undefined && step % task.previewEvery === 0;
     const preview = isDue ? previewOf(predOriginalSample) : undefined;
-    report({ type: "progress", job, step, steps, what: "denoising", ...(preview ? { preview } : {}) });
+    if (job !== jobs[0] && !preview) return;
+    report({
+      type: "progress",
+      job,
+      ...(jobs.length > 1 ? { jobs } : {}),
+      step,
+      steps,
+      what: "denoising",
+      ...(preview ? { preview } : {}),
+    });
   };
 }
 

@@ -29,6 +29,8 @@ export interface StageProgress {
   readonly stage: StageName;
   /** Its place in the plan. */
   readonly job: number;
+  /** All that are drawn at once, where there are several: the first one is `job`, or the one that `preview` is of. */
+  readonly jobs?: readonly number[];
   readonly step: number;
   readonly steps: number;
   readonly what: string;

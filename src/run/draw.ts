@@ -125,6 +125,7 @@ async function drawIn(
   onEvent({ type: "plan", plan, needs, limits, jobs });
   notes.announce();
   const { saveStages: saved, pixels = false } = settings;
+  const placeOf = (index: number): number => jobs[index] ?? 0;
   const outputs = jobs.map((job, index) => ({
     folder: jobFolder(folder, index),
     pixels,
@@ -133,7 +134,7 @@ async function drawIn(
   const stageMs = new Map<StageName, number>();
   const drawn = new Map<number, DrawnJob>();
   const finishJob = async (index: number): Promise<void> => {
-    const job = jobs[index] ?? 0;
+    const job = placeOf(index);
     try {
       const results = await bringResults(jobFolder(folder, index), job, complete, settings);
       const one = { request: complete.requests[index]!, plan, ...results, stageMs, notes: notes.of(index) };
@@ -157,7 +158,13 @@ async function drawIn(
     readOwn: createReadOwn(plan, needs, limits),
     previewEvery: settings.previewEvery,
     onNote: (text, job) => notes.add(text, job),
-    onProgress: (progress) => onEvent({ type: "step", ...progress, job: jobs[progress.job] ?? 0 }),
+    onProgress: ({ jobs: together, ...progress }) =>
+      onEvent({
+        type: "step",
+        ...progress,
+        job: placeOf(progress.job),
+        ...(together ? { jobs: together.map(placeOf) } : {}),
+      }),
     onStageStart: (stage) => onEvent({ type: "stage", stage }),
     onStageEnd: (end) => {
       stageMs.set(end.stage, end.milliseconds);

@@ -28,6 +28,8 @@ export type RunEvent =
       readonly type: "step";
       readonly stage: StageName;
       readonly job: number;
+      /** All that are drawn at once, where there are several: the first one is `job`, or the one that `preview` is of. */
+      readonly jobs?: readonly number[];
       readonly step: number;
       readonly steps: number;
       readonly what: string;

@@ -28,6 +28,8 @@ export function record(): { readonly events: RunEvent[]; readonly onEvent: (even
 
 /** Which jobs made steps in which stages, each once, in order. */
 export function workOf(events: readonly RunEvent[]): string[] {
-  const steps = events.flatMap((event) => (event.type === "step" ? [`${event.stage} of ${event.job}`] : []));
+  const steps = events.flatMap((event) =>
+    event.type === "step" ? (event.jobs ?? [event.job]).map((job) => `${event.stage} of ${job}`) : [],
+  );
   return [...new Set(steps)];
 }

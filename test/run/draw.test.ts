@@ -163,7 +163,7 @@ describe("what is returned", () => {
     ]);
   });
 
-  test("previews after every so many steps, of the job that draws", async () => {
+  test("previews after every so many steps, of each job, also where jobs are drawn at once", async () => {
     const { events, onEvent } = record();
     const stages = { "stage-1": { steps: 4 } };
     await draw(
@@ -175,7 +175,9 @@ describe("what is returned", () => {
     );
     const steps = events.flatMap((event) => (event.type === "step" && event.stage === "stage-1" ? [event] : []));
     const side = goldenSampleSize("if-i");
-    const seen = steps.flatMap(({ job, step, preview }) => (preview ? [{ job, step, preview }] : []));
+    const seen = steps
+      .flatMap(({ job, step, preview }) => (preview ? [{ job, step, preview }] : []))
+      .toSorted((a, b) => a.job - b.job || a.step - b.step);
     expect(seen.map(({ job, step }) => [job, step])).toEqual([
       [0, 2],
       [0, 4],

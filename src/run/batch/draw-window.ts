@@ -54,8 +54,12 @@ export async function drawWindow(jobs: readonly BatchJob[], settings: WindowSett
 }
 
 /** Events count jobs as they were given; the batch's numbers are told. */
-const renumbered = (event: RunEvent, jobOf: (place: number) => BatchJob | undefined): RunEvent =>
-  "job" in event && event.job !== undefined ? { ...event, job: jobOf(event.job)?.index ?? 0 } : event;
+function renumbered(event: RunEvent, jobOf: (place: number) => BatchJob | undefined): RunEvent {
+  if (!("job" in event) || event.job === undefined) return event;
+  const numberOf = (place: number): number => jobOf(place)?.index ?? 0;
+  const job = numberOf(event.job);
+  return "jobs" in event && event.jobs ? { ...event, job, jobs: event.jobs.map(numberOf) } : { ...event, job };
+}
 
 type Failures = { job: BatchJob; error: IfGenError }[];
 

@@ -84,19 +84,21 @@ export class Manifest {
 }
 
 /**
- * @returns the entries in the order in which they were written; of a file that does not exist none.
- * @throws {UsageError} a line other than the last is no entry: says which.
+ * @returns the entries in the order in which they were written, without those that a kill cut off; of a file that does not
+ * exist none.
+ * @throws {UsageError} a line is nothing that a batch writes: says which.
  */
 export async function* readManifest(path: string): AsyncGenerator<ManifestEntry, void> {
-  let broken: number | undefined;
   for await (const { number, text } of readLines(bytesOf(path), path)) {
-    if (text === "") continue;
     const entry = entryOf(text);
-    if (broken !== undefined && entry === undefined) throw notOurs(path, broken);
     if (entry) yield entry;
-    else broken = number;
+    else if (!isBeginning(text)) throw notOurs(path, number);
   }
 }
+
+/** How every entry begins. */
+const BEGINNING = '{"index":';
+const isBeginning = (text: string): boolean => BEGINNING.startsWith(text.slice(0, BEGINNING.length));
 
 function entryOf(text: string): ManifestEntry | undefined {
   try {
