@@ -7,12 +7,14 @@
 
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { IfGenError, OutputError, UsageError, whyNotWritten } from "../errors.ts";
 import { isAlive, machineMark } from "../files/draft.ts";
+import { createFile } from "../files/place-file.ts";
 import { replaceFile } from "../files/replace-file.ts";
 import { type Plan, lowMemorySchema } from "../plan/plan.ts";
 import { type Request, requestSchema } from "../plan/request.ts";
@@ -168,25 +170,28 @@ export function readRunRecord(folder: string): Promise<RunRecord | undefined> {
 
 const LOCK = "run.lock";
 
+/** So long a process that has taken a dead one's lock waits for others that do the same at that moment. */
+const SETTLE_MS = 50;
+
 /** @throws {UsageError} another process of this machine runs in the folder. */
 async function takeLock(path: string): Promise<void> {
   const lock = join(path, LOCK);
   const mine = `${machineMark()} ${process.pid}\n`;
+  const read = (): Promise<string> => readFile(lock, "utf8").catch(() => "");
   for (let attempt = 0; attempt < 2; attempt++) {
-    try {
-      await writeFile(lock, mine, { flag: "wx" });
-      return;
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== "EEXIST") return writing(path, () => Promise.reject(cause));
-    }
-    const [machine, pid] = (await readFile(lock, "utf8").catch(() => "")).trim().split(" ");
+    let isMade = false;
+    await writing(path, async () => void (isMade = await createFile(lock, mine)));
+    if (isMade) return;
+    const [machine, pid] = (await read()).trim().split(" ");
     if (machine !== machineMark() || isAlive(Number(pid))) {
       throw new UsageError(
         `another process (${pid || "not known"}) is running in ${path}; wait for it, give another --run-dir, ` +
           `or remove ${lock} if that process is gone.`,
       );
     }
-    await rm(lock, { force: true }); // its owner was killed
+    await writing(path, () => replaceFile(lock, mine)); // its owner was killed
+    await sleep(SETTLE_MS);
+    if ((await read()) === mine) return; // of several that took it the last one
   }
 }
 
