@@ -64,7 +64,10 @@ async function oneSize(
   umount(disk);
   mount(disk, options);
   const folders = ["work", "tmp"].map((name) => join(disk, name));
-  if (spawnSync("mkdir", folders).status !== 0) return void add(row, "no room for folders");
+  if (spawnSync("mkdir", folders).status !== 0) {
+    add(row, "no room for folders");
+    return;
+  }
   const env = command.env ?? {};
   const end = await run(command.args, disk, { env });
   const isFull = end.code === 6 || end.code === 8;

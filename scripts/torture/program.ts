@@ -14,9 +14,9 @@ const limitMs = 120_000;
 
 /** The commands that draw: tiny networks, two stages. */
 export const drawing: readonly string[] = [
-  ...["txt2img", "a cat", "--model", checkpoints, "--seed", "7", "--execution-provider", "cpu", "--until", "64"],
-  ...["--stage-1-steps", "2", "--safety", "off", "-o", "cat.png"],
-];
+  "txt2img", "a cat", "--model", checkpoints, "--seed", "7", "--execution-provider", "cpu", "--until", "64",
+  "--stage-1-steps", "2", "--safety", "off", "-o", "cat.png",
+]; // prettier-ignore
 
 export interface Ended {
   /** As a shell says it: 128 and the signal's number for one that was killed. */
