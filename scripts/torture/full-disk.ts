@@ -13,11 +13,16 @@ import { isCrash, run } from "./program.ts";
 import { serveCheckpoints } from "./serve-checkpoints.ts";
 import { add, judge, type Row, type Table } from "./table.ts";
 
-/** Sizes, and numbers of files, a command. */
-const steps = 12;
 const plenty = "size=1g,nr_inodes=100k";
 
-export async function fullDisks(table: Table, root: string, isAsked: (name: string) => boolean): Promise<void> {
+export interface DiskOptions {
+  /** Sizes and numbers of files, a command. */
+  readonly count: number;
+  readonly isAsked: (name: string) => boolean;
+}
+
+export async function fullDisks(table: Table, root: string, { count, isAsked }: DiskOptions): Promise<void> {
+  if (!["disk: run", "disk: quantisation", "disk: pull"].some(isAsked)) return;
   const disk = join(root, "disk");
   mkdirSync(disk);
   if (!mount(disk, plenty)) {
@@ -33,7 +38,7 @@ export async function fullDisks(table: Table, root: string, isAsked: (name: stri
   };
   try {
     for (const [name, command] of Object.entries(commands)) {
-      if (isAsked(name)) await allSizes(table.row(name), await command(), disk);
+      if (isAsked(name)) await allSizes(table.row(name), await command(), disk, Math.ceil(count / 2));
     }
   } finally {
     umount(disk);
@@ -41,7 +46,7 @@ export async function fullDisks(table: Table, root: string, isAsked: (name: stri
   }
 }
 
-async function allSizes(row: Row, command: KilledCommand, disk: string): Promise<void> {
+async function allSizes(row: Row, command: KilledCommand, disk: string, steps: number): Promise<void> {
   mount(disk, plenty);
   const whole = await unbroken(command, disk, 1);
   const bytes = used(disk, "--output=used");

@@ -19,10 +19,9 @@ export interface KilledCommand {
   readonly faults: (home: string) => Promise<string[]>;
   /** Of the files whose bytes tell the time. */
   readonly varies: RegExp;
+  /** Kills before the command is left to its end. */
+  readonly killsInARow: number;
 }
-
-/** Kills before the command is left to its end. */
-const killsInARow = 4;
 
 export async function killLoop(
   row: Row,
@@ -36,7 +35,7 @@ export async function killLoop(
   const whole = await unbroken(command, home);
   for (let done = 0; done < kills;) {
     emptyFolder(home);
-    for (let inARow = 0; inARow < killsInARow && done < kills; inARow++, done++) {
+    for (let inARow = 0; inARow < command.killsInARow && done < kills; inARow++, done++) {
       const moment = done % 2 === 0 ? { ms: random(whole.ms) } : { change: 1 + random(whole.changes) };
       const faults = await killOnce(row, command, home, moment, random);
       judge(row, `seed ${seed}, kill ${done}, ${JSON.stringify(moment)}`, faults);

@@ -38,7 +38,7 @@ try {
   await bombs(table, input);
   await hub(table, input);
   await killed();
-  await fullDisks(table, root, isAsked);
+  await fullDisks(table, root, { count: kills, isAsked });
   if (isAsked("streams")) await streams(table, root);
   await signals(table, root, { count: kills, seed, isAsked });
 } finally {
