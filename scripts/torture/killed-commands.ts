@@ -34,7 +34,7 @@ async function drawnCommand(words: readonly string[], root: string, varies: RegE
       const found = join(killed, path);
       return existsSync(found) && hashOf(found) !== hash ? [`${path} has other bytes`] : [];
     });
-  return { args, faults, varies };
+  return { args, faults, varies, killsInARow: 4 };
 }
 
 /** What says that it is finished has to be right. */
@@ -51,6 +51,7 @@ export function killedPull(endpoint: string): KilledCommand {
     env,
     faults: async (home) => blobFaults(home),
     varies: /\.checked$/,
+    killsInARow: 1,
   };
 }
 

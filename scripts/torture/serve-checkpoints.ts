@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { checkpoints } from "./program.ts";
 
 const commit = "0123456789abcdef0123456789abcdef01234567";
-const [pieceBytes, pieceMs] = [32 * 1024, 5];
+const [pieceBytes, pieceMs] = [8 * 1024, 5];
 
 interface ServedFile {
   readonly path: string;
