@@ -10,7 +10,9 @@ import { HubError } from "../../src/errors.ts";
 import { downloadFiles } from "../../src/hub/download-files.ts";
 import type { HubSettings } from "../../src/hub/types.ts";
 import { mutate } from "./mutate.ts";
+import type { InputOptions } from "./input.ts";
 import { createRandom } from "./random.ts";
+import { add, judge, type Row, type Table } from "./table.ts";
 
 export type HubOutcome = "right" | "refused" | "wrong file" | "crashed" | "hung";
 
@@ -89,6 +91,22 @@ export const damagedListing = (seed: number, index: number): Answer => {
   const body = mutate(Buffer.from(tree), createRandom(seed * 7919 + index));
   return listing((_, response) => json(response, body));
 };
+
+/** All scenarios, and as many damaged listings as cases are asked for. */
+export async function hub(table: Table, { seed, cases, isAsked }: InputOptions): Promise<void> {
+  for (const [name, answer] of Object.entries(scenarios)) {
+    if (isAsked("hub: scenarios") || isAsked(`hub: ${name}`)) await count(table.row("hub: scenarios"), answer, name);
+  }
+  for (let index = 0; index < cases && isAsked("hub: damaged listings"); index++) {
+    await count(table.row("hub: damaged listings"), damagedListing(seed, index), `seed ${seed}, case ${index}`);
+  }
+}
+
+async function count(row: Row, answer: Answer, what: string): Promise<void> {
+  const { outcome, message, ms } = await runScenario(answer);
+  add(row, outcome, ms);
+  judge(row, what, outcome === "right" || outcome === "refused" ? [] : [`${outcome}. ${message.slice(0, 500)}`]);
+}
 
 export async function runScenario(answer: Answer): Promise<{ outcome: HubOutcome; message: string; ms: number }> {
   const cacheFolder = mkdtempSync(join(tmpdir(), "if-gen-torture-hub-"));

@@ -9,6 +9,7 @@ import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { HubError } from "../errors.ts";
+import { sweepDrafts } from "../files/draft.ts";
 import { replaceFile } from "../files/replace-file.ts";
 import { withLock } from "../hub/lock.ts";
 import type { RepoFile } from "../hub/types.ts";
@@ -77,6 +78,7 @@ export async function addPin(home: string, repo: string, revision: string, added
   try {
     await mkdir(dirname(path), { recursive: true });
     await withLock(`${path}.lock`, { watchedPath: path, lockMs: LOCK_MS }, async () => {
+      await sweepDrafts(dirname(path));
       const pins = new Map(readPins(home));
       pins.set(pinKey(repo, revision), mergePins(pins.get(pinKey(repo, revision)), added));
       await writeWhole(path, {

@@ -6,7 +6,7 @@
 
 import { CheckpointError } from "../errors.ts";
 import type { RepoFile } from "../hub/types.ts";
-import type { Variant } from "../weights/variants.ts";
+import { adapterError, findVariantFiles, noWeightsError, shardsOf, type Variant } from "../weights/variant-files.ts";
 import type { Component, RepositoryLayout } from "../plan/stages.ts";
 
 export interface FileSelection {
@@ -30,8 +30,7 @@ export function selectFiles(
   for (const [folder, component] of Object.entries(layout)) {
     const inside = files.filter(({ path }) => path.startsWith(`${folder}/`) && !path.includes("/", folder.length + 1));
     if (inside.length === 0) {
-      if (component.essential)
-        throw new CheckpointError(`${repo} has no folder ${folder}; is it a repository of this stage?`);
+      if (component.essential) throw noFolderError(repo, folder, files);
       continue;
     }
     selected.push(...inside.filter(({ path }) => isSmallFile(path)));
@@ -41,6 +40,14 @@ export function selectFiles(
     selected.push(...weights);
   }
   return { files: selected, variants };
+}
+
+function noFolderError(repo: string, folder: string, files: readonly RepoFile[]): CheckpointError {
+  const names = files.map(({ path }) => path);
+  return (
+    adapterError(repo, names) ??
+    new CheckpointError(`${repo} has no folder ${folder}; is it a repository of this stage?`)
+  );
 }
 
 /** Configs, tokenizers and vocabularies; an index is taken with its shards. */
@@ -53,49 +60,27 @@ function chooseWeights(
   { variants: published }: Component,
   requestedVariant: Variant | undefined,
 ): [Variant, RepoFile[]] {
-  const found = smallestFirst.flatMap((variant): [Variant, RepoFile[]][] => {
-    const weights = weightsOf(files, variant);
-    return weights ? [[variant, weights]] : [];
-  });
-  const wish = found.find(([variant]) => variant === requestedVariant);
-  if (wish) return wish;
-  const there = found.map(([variant]) => variant).join(" and ");
-  if (requestedVariant !== undefined && published.includes(requestedVariant) && found.length > 0) {
-    throw new CheckpointError(
-      `${where} has no ${requestedVariant} weights, only ${there}; ask for --variant ${found[0]?.[0]}.`,
-    );
-  }
-  const [smallest] = found;
-  if (smallest) return smallest;
-  throw new CheckpointError(`${where} has no .safetensors weights; if-gen reads no other kind.`);
-}
-
-const smallestFirst: readonly Variant[] = ["8bit", "fp16", "fp32"];
-const suffixes: Readonly<Record<Variant, string>> = { "8bit": ".8bit", fp16: ".fp16", fp32: "" };
-
-/** @returns one file, or an index with all its shards; undefined if some are missing. */
-function weightsOf(files: readonly RepoFile[], variant: Variant): RepoFile[] | undefined {
   const named = new Map(files.map((file) => [file.path.slice(file.path.lastIndexOf("/") + 1), file]));
-  for (const stem of ["model", "diffusion_pytorch_model"]) {
-    const suffix = suffixes[variant];
-    const single = named.get(`${stem}${suffix}.safetensors`);
-    if (single) return [single];
-    const index =
-      named.get(`${stem}.safetensors.index${suffix}.json`) ?? named.get(`${stem}${suffix}.safetensors.index.json`);
-    const shards = [...named].filter(([name]) => shardVariant(name, stem) === variant).map(([, file]) => file);
-    const count = Number(/-of-(\d{5})/.exec(shards[0]?.path ?? "")?.[1]);
-    if (index && shards.length > 0 && shards.length === count) return [index, ...shards];
+  const names = [...named.keys()];
+  const starts = findVariantFiles(new Set(names));
+  const complete = starts.flatMap((start): [Variant, RepoFile[]][] => {
+    const shards = start.kind === "single" ? [] : shardsOf(start, names);
+    if (shards === undefined) return [];
+    return [[start.variant, [start.name, ...shards].flatMap((name) => named.get(name) ?? [])]];
+  });
+  const wish = complete.find(([variant]) => variant === requestedVariant);
+  if (wish) return wish;
+  const [smallest] = complete;
+  if (smallest === undefined) {
+    const [index] = starts;
+    if (index === undefined) throw noWeightsError(where, names, "choose another repository");
+    throw new CheckpointError(`${where} has ${index.name} but not all of its shards; choose another repository.`);
   }
-  return undefined;
-}
-
-/** `model.fp16-00001-of-00002.safetensors`, or with the variant at the end. */
-function shardVariant(name: string, stem: string): Variant | undefined {
-  const match = new RegExp(String.raw`^${stem}(\.fp16|\.8bit)?-\d{5}-of-\d{5}(\.fp16|\.8bit)?\.safetensors$`).exec(
-    name,
+  if (requestedVariant === undefined || !published.includes(requestedVariant)) return smallest;
+  const there = complete.map(([variant]) => variant).join(" and ");
+  throw new CheckpointError(
+    `${where} has no ${requestedVariant} weights, only ${there}; ask for --variant ${smallest[0]}.`,
   );
-  if (!match) return undefined;
-  return ((match[1] ?? match[2])?.slice(1) as Variant | undefined) ?? "fp32";
 }
 
 /** @returns the sum of the files' bytes. */

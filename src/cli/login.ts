@@ -3,11 +3,12 @@
  * `if-gen login`, `logout`, `whoami`: the token lies where Python's huggingface_hub keeps it, so one login serves both.
  */
 
-import { randomUUID } from "node:crypto";
-import { chmod, mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Command } from "commander";
 import { HubError } from "../errors.ts";
+import { sweepDrafts } from "../files/draft.ts";
+import { replaceFile } from "../files/replace-file.ts";
 import { print, say } from "./terminal.ts";
 
 export function addLogin(program: Command): void {
@@ -32,12 +33,15 @@ async function login({ tokenStdin }: { tokenStdin?: boolean }): Promise<void> {
   const { askForToken, readTokenFromStdin } = await import("./read-token.ts");
   const { readHubContext } = await import("../catalog/hub-context.ts");
   const { whoAmI } = await import("../hub/who-am-i.ts");
+  const { lostNote } = await import("../machine/folders.ts");
   const { environment, settings } = readHubContext();
   const token = tokenStdin ? await readTokenFromStdin() : await askForToken(settings.endpoint);
   const account = settings.offline ? undefined : await whoAmI({ ...settings, token });
   await storeToken(environment.tokenPath, token);
   const whose = account ? `${account.name}'s token` : "the token, unchecked since HF_HUB_OFFLINE is set,";
   say(`stored ${whose} in ${environment.tokenPath}\n`);
+  const lost = lostNote(environment.tokenPath);
+  if (lost !== undefined) say(`note: ${lost}\n`);
   if (environment.tokenSource === "HF_TOKEN" || environment.tokenSource === "HUGGING_FACE_HUB_TOKEN") {
     say(`note: ${environment.tokenSource} is set and goes before it; unset it to use the stored one.\n`);
   }
@@ -45,14 +49,11 @@ async function login({ tokenStdin }: { tokenStdin?: boolean }): Promise<void> {
 
 /** Whole or not at all, and never readable by others, not even for a moment. */
 async function storeToken(path: string, token: string): Promise<void> {
-  const draft = `${path}.${randomUUID()}.tmp`;
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await writeFile(draft, token, { mode: 0o600, flag: "wx", flush: true });
-    await chmod(draft, 0o600); // whatever the umask took
-    await rename(draft, path);
+    await sweepDrafts(dirname(path)); // a token that a killed login left
+    await replaceFile(path, token, { mode: 0o600 });
   } catch (cause) {
-    await rm(draft, { force: true }).catch(() => undefined); // the first failure is the one to tell
     throw new HubError(
       "cache",
       `the token cannot be stored in ${path}: ${reasonOf(cause)}; set HF_TOKEN_PATH to another file.`,

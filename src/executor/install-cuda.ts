@@ -5,9 +5,10 @@
  */
 
 import { spawn } from "node:child_process";
-import { mkdtemp, rename, rm } from "node:fs/promises";
+import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { IfGenError, OutputError, whyNotWritten } from "../errors.ts";
+import { draftFolderIn, sweepDrafts } from "../files/draft.ts";
 import { cudaInstallerEnvironment } from "../machine/environment.ts";
 import { copyLibraries } from "../machine/copy-libraries.ts";
 import { providers } from "../onnx/lower/providers.ts";
@@ -71,7 +72,9 @@ export async function installCudaFrom(
   target = binariesFolder,
   version = onnxruntimeVersion(),
 ): Promise<void> {
-  const draft = await written(target, () => mkdtemp(join(target, ".if-gen-")));
+  const draft = draftFolderIn(target);
+  await sweepDrafts(target); // what a killed one left
+  await written(target, () => mkdir(draft));
   try {
     const found = await written(target, () => copyLibraries(source, requirements.files, draft));
     const absent = requirements.files.filter((name) => !found.includes(name));

@@ -3,16 +3,20 @@
  * One process at a time in a folder: a file that tells whose turn it is, and that its owner touches while it lives.
  */
 
-import { readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { readFile, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { OutputError, UsageError, whyNotWritten } from "../errors.ts";
 import { isAlive, machineMark } from "../files/draft.ts";
+import { createFile } from "../files/place-file.ts";
+import { replaceFile } from "../files/replace-file.ts";
 
 const LOCK = "run.lock";
 /** How often the owner touches it, and how long another machine's stays untouched before its owner counts as lost. */
 const TOUCH_MS = 5_000;
 const LOST_MS = 30_000;
+/** So long a process that has taken a dead one's lock waits for others that do the same at that moment. */
+const SETTLE_MS = 50;
 
 export interface RunLock {
   /** Lets another run take the folder. Never fails: a lock that stays is taken once its owner is gone. */
@@ -27,8 +31,9 @@ export interface RunLock {
  */
 export async function takeLock(path: string, option: string): Promise<RunLock> {
   const lock = join(path, LOCK);
+  const mine = `${machineMark()} ${process.pid}\n`;
   for (let attempt = 0; attempt < 3; attempt++) {
-    if (await createLock(lock, path)) return held(lock);
+    if (await writing(path, () => createFile(lock, mine))) return held(lock);
     const [machine, pid] = (await readFile(lock, "utf8").catch(() => "")).trim().split(" ");
     const isHeld = machine === machineMark() ? isAlive(Number(pid)) : await isTouched(lock);
     if (isHeld) {
@@ -37,18 +42,17 @@ export async function takeLock(path: string, option: string): Promise<RunLock> {
           `or remove ${lock} if that process is gone.`,
       );
     }
-    await rm(lock, { force: true }); // its owner was killed
+    await writing(path, () => replaceFile(lock, mine)); // its owner was killed
+    await delay(SETTLE_MS);
+    if ((await readFile(lock, "utf8").catch(() => "")) === mine) return held(lock); // of several that took it the last one
   }
   throw new UsageError(`other processes take turns in ${path}; give another ${option}.`);
 }
 
-/** @returns false: there is one. */
-async function createLock(lock: string, path: string): Promise<boolean> {
+async function writing<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
-    await writeFile(lock, `${machineMark()} ${process.pid}\n`, { flag: "wx" });
-    return true;
+    return await work();
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw new OutputError(`the run folder ${path} cannot be written to: ${whyNotWritten(cause)}.`, { cause });
   }
 }

@@ -6,7 +6,7 @@
 
 import { createHash, randomBytes } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
-import { readdir, rm } from "node:fs/promises";
+import { lstat, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 /** `if-gen-<machine>-<process>-<random>`, hidden and with `.tmp` for a file. Short: the longest file name is 255 bytes. */
@@ -20,18 +20,44 @@ export const draftBeside = (path: string): string => join(dirname(path), `.${dra
 /** @returns the path of a folder that does not exist, in `parent`. */
 export const draftFolderIn = (parent: string): string => join(parent, draftName());
 
-/** Removes what processes of this machine that are gone have left in `folder`. Never fails: leftovers do no other harm. */
+/** Is it a name of this module: a file or folder that is being made, or was left? */
+export const isDraft = (name: string): boolean => pattern.test(name);
+
+/** Removes what processes that are gone have left in `folder`. Never fails: leftovers do no other harm. */
 export async function sweepDrafts(folder: string): Promise<void> {
   const names = await readdir(folder).catch(() => []);
   for (const name of names) {
-    if (isAbandoned(name)) await rm(join(folder, name), { recursive: true, force: true }).catch(() => undefined);
+    const path = join(folder, name);
+    if (await isAbandoned(path, name)) await rm(path, { recursive: true, force: true }).catch(() => undefined);
   }
 }
 
-/** A process of another machine, or of another container, may be alive where this one cannot see it. */
-function isAbandoned(name: string): boolean {
+/**
+ * A process of another machine, another container or an earlier boot cannot be asked for: nobody writes to a draft for days.
+ * No stage takes so long.
+ */
+const foreignDraftMs = 3 * 24 * 60 * 60 * 1000;
+
+async function isAbandoned(path: string, name: string): Promise<boolean> {
   const { machine, pid } = pattern.exec(name)?.groups ?? {};
-  return machine === machineMark() && !isAlive(Number(pid));
+  if (machine === undefined) return false;
+  if (machine === machineMark()) return !isAlive(Number(pid));
+  return Date.now() - (await newestMs(path)) > foreignDraftMs;
+}
+
+/** When a file, or anything in a folder, was last written to. */
+async function newestMs(path: string): Promise<number> {
+  const inside = await readdir(path, { recursive: true }).catch(() => []); // a file
+  const all = [path, ...inside.map((name) => join(path, name))];
+  const times = await Promise.all(
+    all.map((one) =>
+      lstat(one).then(
+        ({ mtimeMs }) => mtimeMs,
+        () => Date.now(),
+      ),
+    ),
+  );
+  return Math.max(...times);
 }
 
 export function isAlive(pid: number): boolean {

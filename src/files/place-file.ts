@@ -4,7 +4,20 @@
  * checked before a run may have changed by its end.
  */
 
-import { constants, copyFile, chmod, link, lstat, open, readlink, realpath, rename, rm, stat } from "node:fs/promises";
+import {
+  constants,
+  copyFile,
+  chmod,
+  link,
+  lstat,
+  open,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from "node:fs/promises";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { draftBeside } from "./draft.ts";
 
@@ -52,6 +65,20 @@ export async function placeBeside(source: string, path: string): Promise<string>
   for (let number = 2; ; number++) {
     const candidate = `${stem}.${number}${extension}`;
     if (await placeFile(source, candidate, { replace: false })) return candidate;
+  }
+}
+
+/**
+ * Makes a file that did not exist. Whoever reads it finds all of `content`, also when this process is killed meanwhile.
+ * @returns false: something is there. System errors as they are.
+ */
+export async function createFile(path: string, content: string): Promise<boolean> {
+  const draft = draftBeside(path);
+  try {
+    await writeFile(draft, content, { flag: "wx" });
+    return await linkTo(draft, path);
+  } finally {
+    await rm(draft, { force: true });
   }
 }
 

@@ -12,6 +12,8 @@ export interface ReplaceOptions {
   readonly draft?: string;
   /** Wait until it is on the disk, so that it survives a power cut. Default true; false for what can be made again. */
   readonly sync?: boolean;
+  /** Permissions from its first byte on, whatever the umask is. Absent: what the umask leaves of 0o666. */
+  readonly mode?: number;
 }
 
 /**
@@ -21,11 +23,12 @@ export interface ReplaceOptions {
 export async function replaceFile(
   path: string,
   content: string | Uint8Array | ((handle: FileHandle) => Promise<void>),
-  { draft = draftBeside(path), sync = true }: ReplaceOptions = {},
+  { draft = draftBeside(path), sync = true, mode }: ReplaceOptions = {},
 ): Promise<void> {
   try {
-    const handle = await open(draft, "wx");
+    const handle = await open(draft, "wx", mode);
     try {
+      if (mode !== undefined) await handle.chmod(mode); // the umask may have taken some of it
       if (typeof content === "function") await content(handle);
       else await handle.writeFile(content);
       if (sync) await handle.sync();

@@ -7,7 +7,7 @@ import { sum } from "../math/statistics.ts";
 import { withCacheErrors } from "./cache-failure.ts";
 import { checkDiskSpace } from "./disk-space.ts";
 import { downloadFile } from "./download-file.ts";
-import { createCacheFolder, snapshotFolder, writeRef } from "./layout.ts";
+import { createCacheFolder, snapshotFolder, sweepRepo, writeRef } from "./layout.ts";
 import { listRepo } from "./list-repo.ts";
 import { missingBytes } from "./missing-bytes.ts";
 import { checkCollisions, checkRepoFile, checkRepoName, isCommit } from "./names.ts";
@@ -60,6 +60,7 @@ export async function downloadListed(
 /** @returns the bytes to fetch. */
 async function makeRoom(settings: HubSettings, repo: string, listing: RepoListing): Promise<number> {
   const needed = missingBytes(settings, repo, listing);
+  await sweepRepo(settings, repo);
   if (needed > 0 && !settings.offline) {
     await createCacheFolder(settings);
     await checkDiskSpace(settings, needed);

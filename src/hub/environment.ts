@@ -7,6 +7,7 @@
 
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { proxyAdvice } from "./proxy.ts";
 import type { HubSettings } from "./types.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -27,6 +28,8 @@ export interface HubEnvironment {
   readonly quiet: boolean;
   readonly token?: string;
   readonly tokenSource: TokenSource;
+  /** What to do about proxies that Node does not follow, if any is set. */
+  readonly proxyAdvice?: string;
   /** HF_HUB_ETAG_TIMEOUT and HF_HUB_DOWNLOAD_TIMEOUT, where set. */
   readonly timeouts: NonNullable<HubSettings["timeouts"]>;
 }
@@ -36,14 +39,17 @@ export function hubEnvironment(env: Environment, home: string): HubEnvironment {
   const expand = (path: string): string => resolve(expandVariables(expandHome(path, home), env));
   const hubHome = expand(env["HF_HOME"] || join(env["XDG_CACHE_HOME"] || join(home, ".cache"), "huggingface"));
   const tokenPath = expand(env["HF_TOKEN_PATH"] || join(hubHome, "token"));
+  const endpoint = (env["HF_ENDPOINT"] || "https://huggingface.co").replace(/\/+$/, "");
+  const advice = proxyAdvice(env, endpoint);
   return {
     home: hubHome,
     cacheFolder: expand(env["HF_HUB_CACHE"] || env["HUGGINGFACE_HUB_CACHE"] || join(hubHome, "hub")),
     tokenPath,
-    endpoint: (env["HF_ENDPOINT"] || "https://huggingface.co").replace(/\/+$/, ""),
+    endpoint,
     offline: isTrue(env["HF_HUB_OFFLINE"] || env["TRANSFORMERS_OFFLINE"]),
     quiet: isTrue(env["HF_HUB_DISABLE_PROGRESS_BARS"]),
     ...findToken(env, tokenPath),
+    ...(advice === undefined ? {} : { proxyAdvice: advice }),
     timeouts: {
       ...millisecondsOf("headersMs", env["HF_HUB_ETAG_TIMEOUT"]),
       ...millisecondsOf("stallMs", env["HF_HUB_DOWNLOAD_TIMEOUT"]),
@@ -53,11 +59,12 @@ export function hubEnvironment(env: Environment, home: string): HubEnvironment {
 
 /** @returns what the functions of hub/ take. */
 export function hubSettings(environment: HubEnvironment, version: string): HubSettings {
-  const { endpoint, cacheFolder, token, offline, timeouts } = environment;
+  const { endpoint, cacheFolder, token, offline, timeouts, proxyAdvice: advice } = environment;
   return {
     endpoint,
     cacheFolder,
     ...(token === undefined ? {} : { token }),
+    ...(advice === undefined ? {} : { proxyAdvice: advice }),
     offline,
     userAgent: `if-gen/${version}; node/${process.versions.node}`,
     timeouts,

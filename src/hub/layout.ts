@@ -12,10 +12,10 @@
  *   <cache>/models--org--name/snapshots/<commit>/<path>  relative link to the blob
  */
 
-import { randomUUID } from "node:crypto";
 import { statSync } from "node:fs";
-import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { draftBeside, sweepDrafts } from "../files/draft.ts";
 import { replaceFile } from "../files/replace-file.ts";
 import { checkRepoFile, checkRepoName, checkRevision, isRepoName } from "./names.ts";
 import type { HubSettings, RepoFile } from "./types.ts";
@@ -96,32 +96,20 @@ export async function createCacheFolder(settings: HubSettings): Promise<void> {
   await writeFile(join(settings.cacheFolder, "CACHEDIR.TAG"), cacheTag, { flag: "wx" }).catch(ignoreExisting);
 }
 
+/** Removes what processes that are gone have left where this program writes. */
+export async function sweepRepo(settings: HubSettings, repo: string): Promise<void> {
+  await sweepDrafts(join(repoFolder(settings, repo), "blobs"));
+  await sweepDrafts(locksFolder(settings, repo));
+}
+
 /** `refs/<revision>` = commit, whole or not at all. */
 export async function writeRef(settings: HubSettings, repo: string, revision: string, commit: string): Promise<void> {
   checkRevision(revision);
   const path = join(repoFolder(settings, repo), "refs", ...revision.split("/"));
-  const drafts = join(repoFolder(settings, repo), "blobs"); // in refs/ a scanner would read it
-  await mkdir(drafts, { recursive: true }); // a cache without links may have none
-  await removeLeftDrafts(drafts);
-  const draft = join(drafts, `ref-${process.pid}-${randomUUID()}.tmp`);
+  const blobs = join(repoFolder(settings, repo), "blobs"); // in refs/ a scanner would read the draft
+  await mkdir(blobs, { recursive: true }); // a cache without links may have none
   await mkdir(dirname(path), { recursive: true });
-  await replaceFile(path, commit, { draft });
-}
-
-/** Of processes that were killed while they wrote one. */
-async function removeLeftDrafts(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    const [, pid] = /^ref-(\d+)-.*\.tmp$/.exec(name) ?? [];
-    if (pid !== undefined && !isRunning(Number(pid))) await rm(join(folder, name), { force: true });
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== "ESRCH";
-  }
+  await replaceFile(path, commit, { draft: draftBeside(join(blobs, "ref")) });
 }
 
 /** Is there a file of this size? Links are followed. */

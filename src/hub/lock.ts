@@ -10,10 +10,11 @@
 
 import { randomUUID } from "node:crypto";
 import { readFileSync, readlinkSync, statSync } from "node:fs";
-import { mkdir, rename, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdir, rm, utimes, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { HubError } from "../errors.ts";
 import { readWords } from "../files/regular-file.ts";
+import { replaceFile } from "../files/replace-file.ts";
 import { pause } from "./retry.ts";
 
 const touchMs = 5_000;
@@ -92,13 +93,7 @@ async function tryAcquire(path: string, owner: string): Promise<boolean> {
 
 /** Of several that try at once the last one's rename stands, and each looks again after all have had time for theirs. */
 async function takeOver(path: string, owner: string): Promise<boolean> {
-  const draft = `${path}.${randomUUID()}`;
-  try {
-    await writeFile(draft, owner, { flag: "wx" });
-    await rename(draft, path);
-  } finally {
-    await rm(draft, { force: true });
-  }
+  await replaceFile(path, owner, { sync: false });
   await pause(settleMs);
   return readWords(path) === owner;
 }

@@ -30,7 +30,7 @@ export async function* readBody(
     }
   } catch (error) {
     signal?.throwIfAborted();
-    throw transportFailure(error, url);
+    throw transportFailure(settings, error, url);
   } finally {
     clearInterval(timer);
   }

@@ -4,6 +4,7 @@
  */
 
 import { HubError, UsageError } from "../errors.ts";
+import { canFetch } from "./can-fetch.ts";
 import { TransientFailure, timeoutsOf } from "./retry.ts";
 import type { HubSettings } from "./types.ts";
 
@@ -59,12 +60,22 @@ export async function request(settings: HubSettings, start: string, options: Req
   throw new HubError("network", `${endpoint.host} redirects without end; check HF_ENDPOINT and any proxy.`);
 }
 
-/** @throws {HubError} offline. */
+/**
+ * Called before anything of `fetch` is touched: its classes are enough to end a process that has too few addresses.
+ * @throws {HubError} offline; network: a request would end the process.
+ */
 export function checkOnline(settings: HubSettings, what: string): void {
-  if (!settings.offline) return;
+  if (settings.offline) {
+    throw new HubError(
+      "offline",
+      `${what} is not in the cache, and HF_HUB_OFFLINE forbids fetching it; unset it and try again.`,
+    );
+  }
+  if ((settings.canFetch ?? canFetch)()) return;
   throw new HubError(
-    "offline",
-    `${what} is not in the cache, and HF_HUB_OFFLINE forbids fetching it; unset it and try again.`,
+    "network",
+    `${what} cannot be asked for: this shell's limit of addresses (ulimit -v) keeps Node from it; lift the limit ` +
+      "(ulimit -v unlimited), or set HF_HUB_OFFLINE=1 to do without.",
   );
 }
 
@@ -82,7 +93,10 @@ async function exchange(
   checkOnline(settings, url.host);
   const controller = new AbortController();
   const { headersMs } = timeoutsOf(settings);
-  const timer = setTimeout(() => controller.abort(failure(url, `did not answer in ${headersMs / 1000} s`)), headersMs);
+  const timer = setTimeout(
+    () => controller.abort(failure(settings, url, `did not answer in ${headersMs / 1000} s`)),
+    headersMs,
+  );
   try {
     const response = await (settings.fetch ?? fetch)(url, {
       headers: { "user-agent": settings.userAgent, "accept-encoding": "identity", ...headers },
@@ -92,14 +106,14 @@ async function exchange(
     return { response, abort: (reason) => controller.abort(reason) };
   } catch (error) {
     signal?.throwIfAborted();
-    throw transportFailure(error, url);
+    throw transportFailure(settings, error, url);
   } finally {
     clearTimeout(timer);
   }
 }
 
 /** What a failed fetch, or a body that broke off, means for the one who reads it. */
-export function transportFailure(error: unknown, url: URL): Error {
+export function transportFailure(settings: Pick<HubSettings, "proxyAdvice">, error: unknown, url: URL): Error {
   if (error instanceof TransientFailure || error instanceof HubError) return error;
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? "the connection broke";
@@ -111,11 +125,16 @@ export function transportFailure(error: unknown, url: URL): Error {
     const text = `The certificate of ${url.host} is not trusted (${code}); name your own authority in NODE_EXTRA_CA_CERTS.`;
     return new HubError("network", text, { cause: error });
   }
-  return failure(url, `cannot be reached or broke off (${code})`, error);
+  return failure(settings, url, `cannot be reached or broke off (${code})`, error);
 }
 
-function failure(url: URL, what: string, cause?: unknown): TransientFailure {
-  const text = `${url.host} ${what}; check the network and try again, what has arrived is kept.`;
+function failure(
+  { proxyAdvice = "check the network" }: Pick<HubSettings, "proxyAdvice">,
+  url: URL,
+  what: string,
+  cause?: unknown,
+): TransientFailure {
+  const text = `${url.host} ${what}; ${proxyAdvice} and try again, what has arrived is kept.`;
   return new TransientFailure(new HubError("network", text, { cause }));
 }
 

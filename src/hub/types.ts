@@ -14,6 +14,10 @@ export interface HubSettings {
   /** HF_HUB_OFFLINE: no request at all. */
   readonly offline: boolean;
   readonly userAgent: string;
+  /** What to do about proxies that are set and not followed, for when a host cannot be reached: hub/proxy. */
+  readonly proxyAdvice?: string;
+  /** Would a request end the process? `canFetch` of hub/can-fetch when left out. */
+  readonly canFetch?: () => boolean;
   /** What carries the requests; the global `fetch` when left out. */
   readonly fetch?: typeof fetch;
   readonly timeouts?: Partial<HubTimeouts>;

@@ -4,6 +4,7 @@
  */
 
 import { type Environment, type HubEnvironment, hubEnvironment } from "../hub/environment.ts";
+import { ignoredProxies, proxyStep } from "../hub/proxy.ts";
 import { homeFolder } from "./folders.ts";
 import { libraryPath } from "./loader.ts";
 
@@ -12,43 +13,13 @@ export function readHubEnvironment(): HubEnvironment {
   return hubEnvironment(process.env, homeFolder());
 }
 
-/** What Node is asked about proxies; replaced in tests. */
-export interface ProxyFeature {
-  /** Can this Node's `fetch` be told to follow proxies? Its options know, whatever its version. */
-  readonly isKnown: boolean;
-  /** Was it told to on the command line? */
-  readonly isOption: boolean;
-}
-
-export function proxyFeature(): ProxyFeature {
-  const option = "--use-env-proxy";
-  const isEarly24 = Number(process.versions.node.split(".")[0]) === 24; // 24.0 to 24.4: by the variable alone
-  return {
-    isKnown: process.allowedNodeEnvironmentFlags.has(option) || isEarly24,
-    isOption: [...process.execArgv, ...(process.env["NODE_OPTIONS"] ?? "").split(/\s+/)].includes(option),
-  };
-}
-
-/**
- * Proxy settings that Node's own `fetch` does not follow: the names of the variables that are set. Once it is told to, it
- * follows HTTPS_PROXY, never ALL_PROXY.
- */
-export function ignoredProxyVariables(
+/** What to say of proxies that are set for the Hub and not followed. */
+export function ignoredProxy(
+  endpoint: string,
   env: Environment = process.env,
-  feature: ProxyFeature = proxyFeature(),
-): string[] {
-  const https = ["HTTPS_PROXY", "https_proxy"].filter((name) => env[name]);
-  const all = ["ALL_PROXY", "all_proxy"].filter((name) => env[name]);
-  const isFollowed = feature.isKnown && (feature.isOption || env["NODE_USE_ENV_PROXY"] === "1");
-  if (!isFollowed) return [...https, ...all];
-  return https.length > 0 ? [] : all;
-}
-
-/** @returns what to do about such a variable. */
-export function proxyAdvice(names: readonly string[], { isKnown }: ProxyFeature = proxyFeature()): string {
-  const assign = names.some((name) => /^https/i.test(name)) ? "" : "HTTPS_PROXY to the same address and ";
-  if (isKnown) return `set ${assign}NODE_USE_ENV_PROXY=1`;
-  return `use Node 22.21, 24 or later and set ${assign}NODE_USE_ENV_PROXY=1, or fetch with another tool into the same cache`;
+): { readonly names: readonly string[]; readonly step: string } | undefined {
+  const names = ignoredProxies(env, endpoint);
+  return names.length === 0 ? undefined : { names, step: proxyStep(env, names) };
 }
 
 /** Of every child process. onnxruntime's builds report to Microsoft unless they are told not to. */

@@ -6,7 +6,7 @@
 import { existsSync, lstatSync, mkdirSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { homedir, tmpdir, userInfo } from "node:os";
-import { dirname, isAbsolute, join, resolve } from "node:path";
+import { dirname, isAbsolute, join, resolve, sep } from "node:path";
 import { OutputError } from "../errors.ts";
 import type { Environment } from "../hub/environment.ts";
 
@@ -29,9 +29,17 @@ export function homeFolder(env: Environment = process.env, find: () => string = 
 
 /** @returns what to tell a user without a home folder before something is stored; undefined: there is one. */
 export function homeNote(env: Environment = process.env, find?: () => string): string | undefined {
-  const folder = homeFolder(env, find);
-  if (folder !== substitutePath()) return undefined;
-  return `there is no home folder: what would be stored in it goes to ${folder}, which does not last; set HOME to change this.`;
+  return lostNote(homeFolder(env, find));
+}
+
+/**
+ * @param folder where something is about to be stored.
+ * @returns what to tell a user without a home folder; undefined: it lies elsewhere (HF_HOME, XDG_CACHE_HOME, ...), or there is one.
+ */
+export function lostNote(folder: string): string | undefined {
+  const substitute = substitutePath();
+  if (folder !== substitute && !folder.startsWith(join(substitute, sep))) return undefined;
+  return `there is no home folder: what would be stored in it goes to ${substitute}, which does not last; set HOME to change this.`;
 }
 
 /** The system's entry of the user, where HOME is empty or no path. */

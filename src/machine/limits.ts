@@ -26,21 +26,3 @@ export function readProcessLimits(read: () => string = () => readFileSync("/proc
   const [openFiles, addressBytes] = [softLimit("Max open files"), softLimit("Max address space")];
   return { ...(openFiles === undefined ? {} : { openFiles }), ...(addressBytes === undefined ? {} : { addressBytes }) };
 }
-
-/** Of the language, though @types/node does not know it. */
-const { Memory } = (globalThis as unknown as { WebAssembly: WebAssemblyNamespace }).WebAssembly;
-interface WebAssemblyNamespace {
-  readonly Memory: new (pages: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer };
-}
-
-/**
- * Node's `fetch` runs WebAssembly, for whose memory V8 reserves addresses; where it gets none, `fetch` does not reject but
- * ends the whole process.
- */
-export function canFetch(): boolean {
-  try {
-    return new Memory({ initial: 1, maximum: 65_536 }).buffer.byteLength > 0;
-  } catch {
-    return false;
-  }
-}

@@ -7,6 +7,7 @@
 import { textEncoderCache, unetCache } from "../catalog/derived-caches.ts";
 import { IfGenError, UsageError } from "../errors.ts";
 import { inspectImage } from "../executor/inspect-image.ts";
+import { lostNote } from "../machine/folders.ts";
 import { readHardware } from "../machine/hardware.ts";
 import { providers } from "../onnx/lower/providers.ts";
 import { makePlan } from "../plan/make-plan.ts";
@@ -118,12 +119,18 @@ async function completePlan(
   await checkFiles(planned);
   const choose = settings.chooseProvider ?? chooseProvider;
   const provider = await choose(request.executionProvider, request.deviceId);
+  const smaller = smallerWeights(request);
   const notes = [
-    ...new Set([...group.flatMap((one) => one.notes), ...planned.notes, ...hardwareNotes(request, provider)]),
+    ...new Set([
+      ...group.flatMap((one) => one.notes),
+      ...planned.notes,
+      ...hardwareNotes(request, provider),
+      ...cacheNotes(smaller),
+    ]),
   ];
   const placed = {
     ...planned,
-    ...smallerWeights(request),
+    ...smaller,
     provider,
     gpuStages: gpuStagesOf(planned.stages, provider),
     notes,
@@ -142,6 +149,10 @@ function hardwareNotes({ threads = 0, deviceId }: Request, { name }: ProviderCho
     ...(deviceId !== undefined && !providers[name].takesDeviceId ? [`--device-id has no effect on ${name}.`] : []),
   ];
 }
+
+/** Weights that are made once are made again at every run where they are not kept. */
+const cacheNotes = ({ textEncoder, unet }: ReturnType<typeof smallerWeights>): string[] =>
+  [textEncoder, unet].flatMap((choice) => lostNote(choice?.cache ?? "") ?? []).slice(0, 1);
 
 /** @throws {UsageError} int8 activations with 4-bit weights. */
 function smallerWeights({ textEncoderBits, textEncoderActivations, unetBits }: Request): {

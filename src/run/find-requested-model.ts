@@ -5,6 +5,7 @@
 
 import { findModel } from "../catalog/find-model.ts";
 import { readHubContext } from "../catalog/hub-context.ts";
+import { lostNote } from "../machine/folders.ts";
 import type { Model } from "../plan/model.ts";
 import type { Request } from "../plan/request.ts";
 import { type RepositoryKey, describeDiffusion, diffusionNames } from "../plan/stages.ts";
@@ -20,6 +21,11 @@ export function findRequestedModel(
 ): Promise<Model> {
   const { manifest, environment, settings } = readHubContext(modelsFile, token);
   for (const text of manifest.problems) onEvent?.({ type: "note", text });
+  let lost = lostNote(settings.cacheFolder);
+  const noteLost = (): void => {
+    if (lost !== undefined) onEvent?.({ type: "note", text: lost });
+    lost = undefined; // once
+  };
   const replaced = diffusionNames.flatMap((name): [RepositoryKey, string][] => {
     const folder = stageModels[name];
     return folder === undefined ? [] : [[describeDiffusion(name).repository, folder]];
@@ -40,7 +46,10 @@ export function findRequestedModel(
         ? {
             download: {
               ...(signal ? { signal } : {}),
-              onProgress: (repo, event) => onEvent?.({ type: "download", repo, event }),
+              onProgress: (repo, event) => {
+                if (event.kind === "start" && event.missingBytes > 0) noteLost();
+                onEvent?.({ type: "download", repo, event });
+              },
             },
           }
         : {}),

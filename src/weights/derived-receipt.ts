@@ -9,6 +9,7 @@ import { createHash } from "node:crypto";
 import { open, stat, lstat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { sweepDrafts } from "../files/draft.ts";
 import { fileMark, type FileMark, isSameMark, readFileMark } from "../files/file-mark.ts";
 import { configLimits, readJsonFile } from "../files/json.ts";
 import { replaceFile } from "../files/replace-file.ts";
@@ -50,6 +51,7 @@ export async function writeReceipt(folder: string, receipt: Omit<Receipt, "forma
  * @returns what is wrong, as the end of a sentence; undefined: every file is the one that was written, and nobody else's.
  */
 export async function derivedFault(folder: string, all = false): Promise<string | undefined> {
+  await sweepDrafts(folder); // of `checked.json`, by a run that was killed
   const receipt = await readReceipt(folder);
   if (receipt === undefined) return "it has no receipt: it was not finished, or is from another version";
   const known = all ? {} : await readMarks(folder);

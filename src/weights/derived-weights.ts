@@ -6,11 +6,12 @@
 
 import { lstat, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { isDraft } from "../files/draft.ts";
 import { derivedFault, readReceipt } from "./derived-receipt.ts";
 import type { QuantizedKind } from "./quantized-layout.ts";
 
 export interface DerivedWeights {
-  /** Of its folder in the cache: 32 hexadecimal digits, with ".....tmp" behind while it is being written. */
+  /** Of its folder in the cache: 32 hexadecimal digits, or a draft's name while it is being written (files/draft). */
   readonly name: string;
   readonly folder: string;
   readonly bytes: number;
@@ -21,11 +22,11 @@ export interface DerivedWeights {
 }
 
 /** Nothing else in the cache is ours. */
-const ownName = /^[0-9a-f]{32}(\.[0-9a-f-]+\.tmp)?$/;
+const isOwnName = (name: string): boolean => /^[0-9a-f]{32}$/.test(name) || isDraft(name);
 
 /** @returns all, the largest first; none where there is no cache. System errors as they are. */
 export async function listDerivedWeights(cache: string): Promise<DerivedWeights[]> {
-  const names = (await readFolder(cache)).filter((name) => ownName.test(name));
+  const names = (await readFolder(cache)).filter(isOwnName);
   const all = await Promise.all(
     names.map(async (name): Promise<DerivedWeights> => {
       const folder = join(cache, name);
@@ -44,7 +45,7 @@ export async function listDerivedWeights(cache: string): Promise<DerivedWeights[
 export async function removeDerivedWeights(cache: string, names: readonly string[]): Promise<{ freedBytes: number }> {
   let freedBytes = 0;
   for (const name of names) {
-    if (!ownName.test(name)) continue;
+    if (!isOwnName(name)) continue;
     const folder = join(cache, name);
     const { bytes } = await measure(folder);
     await rm(folder, { recursive: true, force: true });

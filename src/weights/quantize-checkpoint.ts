@@ -4,10 +4,11 @@
  * UNet's to 8-bit blocks. Read and written in pieces, a few megabytes at a time.
  */
 
-import { createHash, randomUUID } from "node:crypto";
-import { copyFile, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { copyFile, mkdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { OutputError, whyNotWritten } from "../errors.ts";
+import { draftFolderIn, sweepDrafts } from "../files/draft.ts";
 import { float32ToFloat16 } from "../math/half.ts";
 import { elementCount } from "../math/tensor.ts";
 import { type WeightEntry, type WeightTable, openWeights } from "./checkpoint.ts";
@@ -29,9 +30,6 @@ const PIECE = 2 ** 22;
 
 /** Raised when the same weights would give another file. */
 const FORMAT = 3;
-
-/** An attempt at which nobody has written for so long is that of a process that was killed. */
-const ABANDONED_MS = 600_000;
 
 const CONFIG = "config.json";
 
@@ -71,8 +69,8 @@ export async function quantizeIntoCache(
   const folder = join(cache, await sourceKey(source, kind));
   if (await isUsable(folder, source, kind)) return folder;
   onStart?.();
-  await removeAbandoned(cache).catch(() => {}); // takes room on the disk, and does no other harm
-  const temporary = `${folder}.${randomUUID()}.tmp`;
+  await sweepDrafts(cache); // gigabytes may lie there, which no later attempt would go on with
+  const temporary = draftFolderIn(cache);
   try {
     await mkdir(cache, { recursive: true });
     await mkdir(temporary, { mode: 0o700 }); // new: nothing that was put there is written into
@@ -104,17 +102,6 @@ export async function findQuantized(
 ): Promise<string | undefined> {
   const folder = join(cache, await sourceKey(source, kind));
   return (await isUsable(folder, source, kind)) ? folder : undefined;
-}
-
-/** Gigabytes may lie there, which no later attempt would go on with. */
-async function removeAbandoned(cache: string): Promise<void> {
-  for (const name of await readdir(cache)) {
-    if (!name.endsWith(".tmp")) continue;
-    const attempt = join(cache, name);
-    const paths = [attempt, ...(await readdir(attempt)).map((file) => join(attempt, file))];
-    const times = await Promise.all(paths.map(async (path) => (await stat(path)).mtimeMs));
-    if (Date.now() - Math.max(...times) > ABANDONED_MS) await rm(attempt, { recursive: true, force: true });
-  }
 }
 
 /** Other files, or the same ones changed, are other weights. Reading 19 GB for a checksum would take too long. */

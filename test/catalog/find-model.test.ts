@@ -54,6 +54,39 @@ describe("which files", () => {
     expect(() => select([fp32], "fp16")).toThrow(/a\/b: unet has no fp16 weights, only fp32/);
   });
 
+  test.each(["unet/diffusion_pytorch_model.bf16.safetensors", "unet/model.bf16.safetensors"])(
+    "%s is taken where it is alone, as half precision",
+    (bf16) => {
+      expect(select([bf16])).toContain(bf16);
+      expect(select([bf16], "fp16")).toContain(bf16);
+      expect(() => select([bf16], "fp32")).toThrow(/has no fp32 weights, only fp16/);
+      for (const other of [fp16, fp32]) expect(select([bf16, other])).not.toContain(bf16);
+    },
+  );
+
+  test("bf16 in shards, with its index", () => {
+    const [index, ...shards] = [
+      "unet/diffusion_pytorch_model.bf16.safetensors.index.json",
+      "unet/diffusion_pytorch_model.bf16-00001-of-00002.safetensors",
+      "unet/diffusion_pytorch_model.bf16-00002-of-00002.safetensors",
+    ];
+    expect(select([index ?? "", ...shards])).toEqual(expect.arrayContaining([index, ...shards]));
+  });
+
+  test.each([
+    ["pickles", ["unet/diffusion_pytorch_model.bin"], /unet has weights only as diffusion_pytorch_model\.bin/],
+    ["other names", ["unet/model.int4.safetensors"], /no weights such as .*\("model\.int4\.safetensors" is a name/],
+    ["a LoRA in a network's folder", ["unet/pytorch_lora_weights.safetensors"], /unet holds a LoRA/],
+    ["an index alone", ["unet/model.safetensors.index.json"], /has model\.safetensors\.index\.json but not all of its/],
+  ])("%s instead of weights are named", (_, paths, words) => {
+    expect(() => select(paths)).toThrow(words);
+  });
+
+  test("a repository of a LoRA is recognised as one", () => {
+    const lora = listing("pytorch_lora_weights.safetensors", "README.md");
+    expect(() => selectFiles("a/lora", lora, repositoryLayouts.stage2)).toThrow(/a\/lora holds a LoRA/);
+  });
+
   test.each([
     ["variant, number", "diffusion_pytorch_model.fp16-0000N-of-00002.safetensors"],
     ["number, variant", "diffusion_pytorch_model-0000N-of-00002.fp16.safetensors"],
@@ -68,7 +101,7 @@ describe("which files", () => {
   });
 
   test("errors name the repository and the folder", () => {
-    expect(() => select([])).toThrow(/a\/b: unet has no \.safetensors weights/);
+    expect(() => select([])).toThrow(/a\/b: unet has no weights such as model\.safetensors; choose another/);
     expect(() => selectFiles("a/b", listing(fp16, "unet/config.json"), repositoryLayouts.stage2)).toThrow(
       /a\/b has no folder scheduler/,
     );

@@ -1,11 +1,12 @@
 /** `login`, `logout`, `whoami`: the built program and a test Hub. */
 
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { IfGenError } from "../../src/errors.ts";
+import { machineMark } from "../../src/files/draft.ts";
 import { readHiddenLine } from "../../src/cli/read-token.ts";
 import { createCli } from "./hub-server.ts";
 import { startHub } from "../hub/server.ts";
@@ -37,9 +38,12 @@ describe("login", () => {
     mkdirSync(cli.home);
     const file = join(cli.home, "token");
     writeFileSync(file, "old", { mode: 0o644 });
+    const gone = spawnSync(process.execPath, ["-e", ""]).pid; // a login that was killed
+    writeFileSync(join(cli.home, `.if-gen-${machineMark()}-${gone}-0123abcd.tmp`), "hf_older");
     await cli.run(["login", "--token-stdin"], { stdin: token });
     expect(statSync(file).mode & 0o777).toBe(0o600);
     expect(readFileSync(file, "utf8")).toBe(token);
+    expect(readdirSync(cli.home)).toEqual(["token"]);
   });
 
   test("HF_TOKEN_PATH; a token in the environment goes before it", async () => {

@@ -1,4 +1,5 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import {
   chmodSync,
   existsSync,
@@ -190,6 +191,28 @@ test("one run at a time: another is refused until the first is closed, or its pr
   await expect(open()).rejects.toThrow(/or remove .*run\.lock/);
   clearInterval(owner);
   await (await open()).close(); // half a minute untouched: lost
+});
+
+test("of many that find a dead owner's lock at once exactly one runs", async () => {
+  const folder = temporaryFolder();
+  await (await RunFolder.open(folder, plan, requests, { resume: false })).close();
+  const script = `
+    import { RunFolder } from ${JSON.stringify(new URL("../../dist/executor/run-folder.js", import.meta.url).href)};
+    const [plan, requests] = JSON.parse(process.argv[1]);
+    await RunFolder.open(${JSON.stringify(folder)}, plan, requests, { resume: true }).then(
+      () => (console.log("runs"), process.stdin.resume()),
+      ({ code }) => console.log(code),
+    );`;
+  const words = ["--input-type=module", "-e", script, JSON.stringify([plan, requests])];
+  writeFileSync(join(folder, "run.lock"), `${machineMark()} ${spawnSync(process.execPath, ["-e", ""]).pid}\n`);
+  const children = Array.from({ length: 4 }, () =>
+    spawn(process.execPath, words, { stdio: ["pipe", "pipe", "inherit"] }),
+  );
+  const said = await Promise.all(
+    children.map(async ({ stdout }) => String((await once(stdout, "data"))[0] as Buffer).trim()),
+  );
+  for (const { stdin } of children) stdin.end(); // the one that runs keeps its lock until all have answered
+  expect(said.toSorted()).toEqual(["USAGE", "USAGE", "USAGE", "runs"]);
 });
 
 test("a folder that cannot be written to is one clear error", async () => {

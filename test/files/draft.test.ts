@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -14,10 +14,11 @@ function temporaryFolder(): string {
 /** The number of a process that has ended. */
 const gonePid = (): number => spawnSync(process.execPath, ["-e", ""]).pid;
 
-test("what a killed process left is swept; a living one's, another machine's and other files stay", async () => {
+test("what a killed process left is swept; a living one's, what another machine writes and other files stay", async () => {
   const folder = temporaryFolder();
   const [gone, mark] = [gonePid(), machineMark()];
-  const swept = [`.if-gen-${mark}-${gone}-0123abcd.tmp`, `if-gen-${mark}-${gone}-0123abcd`];
+  const old = `if-gen-00000000-${process.pid}-89abcdef`; // of an earlier boot
+  const swept = [`.if-gen-${mark}-${gone}-0123abcd.tmp`, `if-gen-${mark}-${gone}-0123abcd`, `.${old}.tmp`, old];
   const kept = [
     basename(draftBeside(join(folder, "cat.png"))),
     basename(draftFolderIn(folder)),
@@ -26,8 +27,16 @@ test("what a killed process left is swept; a living one's, another machine's and
     ".cat.png.tmp",
   ];
   for (const name of [...swept, ...kept]) writeFileSync(join(folder, name), "");
-  rmSync(join(folder, swept[1] ?? ""));
-  mkdirSync(join(folder, swept[1] ?? "", "job-1"), { recursive: true });
+  for (const name of swept.filter((one) => !one.startsWith("."))) {
+    rmSync(join(folder, name));
+    mkdirSync(join(folder, name, "job-1"), { recursive: true });
+  }
+  const young = "if-gen-00000000-1-76543210"; // a folder of another machine in which somebody wrote yesterday
+  mkdirSync(join(folder, young, "job-1"), { recursive: true });
+  kept.push(young);
+  const days = (count: number): Date => new Date(Date.now() - count * 24 * 60 * 60 * 1000);
+  for (const name of [`.${old}.tmp`, join(old, "job-1"), old, young]) utimesSync(join(folder, name), days(4), days(4));
+  utimesSync(join(folder, young, "job-1"), days(1), days(1));
   await sweepDrafts(folder);
   expect(readdirSync(folder).sort()).toEqual([...kept].sort());
 });

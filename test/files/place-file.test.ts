@@ -10,12 +10,13 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  watch,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
-import { isTaken, placeBeside, placeFile, targetOf } from "../../src/files/place-file.ts";
+import { createFile, isTaken, placeBeside, placeFile, targetOf } from "../../src/files/place-file.ts";
 
 let folder: string;
 let source: string;
@@ -77,4 +78,22 @@ test("where a file lies: links are followed to their end, or to where it would b
   expect(await targetOf(at("two"))).toBe(join(real, "real"));
   expect(await targetOf(at("dangling"))).toBe(join(real, "missing"));
   expect(await targetOf(at("new"))).toBe(join(real, "new"));
+});
+
+test("a file is made with all of its content, and never over another, a link to nothing among them", async () => {
+  expect(await createFile(at("lock"), "mine")).toBe(true);
+  expect(await createFile(at("lock"), "other")).toBe(false);
+  symlinkSync("nowhere", at("link"));
+  expect(await createFile(at("link"), "other")).toBe(false);
+  expect([text("lock"), readdirSync(folder).sort()]).toEqual(["mine", ["link", "lock", "source"]]);
+});
+
+test("a file that cannot be made whole is not there at all: nothing is opened under its name before", async () => {
+  await expect(createFile(join(folder, "none", "lock"), "mine")).rejects.toMatchObject({ code: "ENOENT" });
+  const names = new Set<string>();
+  const watcher = watch(folder, (_, name) => names.add(name ?? ""));
+  await createFile(at("lock"), "x".repeat(100));
+  await expect.poll(() => names.has("lock")).toBe(true);
+  watcher.close();
+  expect([...names].filter((name) => /^\.if-gen-.*\.tmp$/.test(name))).toHaveLength(1); // written there first
 });

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -32,4 +32,20 @@ test("a mark changes with the content, also where size and time are put back", a
   expect(isSameMark(before, await readFileMark(at("mine")))).toBe(false);
   expect(await readFileMark(folder)).toBeUndefined();
   expect(isSameMark(undefined, undefined)).toBe(false);
+});
+
+test.skipIf(process.platform === "win32")("a mode holds whatever the umask is, and for the draft too", async () => {
+  const before = process.umask(0o277);
+  try {
+    await replaceFile(
+      at("secret"),
+      async (handle) => {
+        expect((await handle.stat()).mode & 0o777).toBe(0o600);
+      },
+      { mode: 0o600 },
+    );
+  } finally {
+    process.umask(before);
+  }
+  expect(statSync(at("secret")).mode & 0o777).toBe(0o600);
 });

@@ -7,7 +7,6 @@ import { listCachedRepos, removeRepo } from "../../src/hub/cached-repos.ts";
 import { downloadFile } from "../../src/hub/download-file.ts";
 import { placeOf, writeRef } from "../../src/hub/layout.ts";
 import { withLock } from "../../src/hub/lock.ts";
-import { ignoredProxies, proxyAdvice, proxySwitch } from "../../src/hub/proxy.ts";
 import { transportFailure } from "../../src/hub/request.ts";
 import { removeFile } from "../../src/hub/verify-files.ts";
 import { expectContent, type Fixture, listed, repo, startFixture, temporaryFolder } from "./cache.ts";
@@ -102,7 +101,7 @@ test("a lock whose folder is removed meanwhile is made again", async () => {
 describe("what a failed connection means", () => {
   const because = (code: string): string => {
     const error = new TypeError("fetch failed", { cause: Object.assign(new Error(), { code }) });
-    return transportFailure(error, new URL("https://hub.example/x")).message;
+    return transportFailure({}, error, new URL("https://hub.example/x")).message;
   };
 
   test.each(["ERR_SSL_WRONG_VERSION_NUMBER", "EPROTO", "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION"])(
@@ -119,24 +118,5 @@ describe("what a failed connection means", () => {
     "ERR_TLS_CERT_ALTNAME_INVALID",
   ])("%s is one", (code) => {
     expect(because(code)).toMatch(/certificate.*NODE_EXTRA_CA_CERTS/);
-  });
-});
-
-describe("proxies", () => {
-  const [older, newer] = [new Set<string>(), new Set(["--use-env-proxy"])];
-  const env = { HTTPS_PROXY: "http://proxy:3128" };
-
-  test("the feature is asked for, not the version", () => {
-    expect([proxySwitch(older), proxySwitch(newer)]).toEqual([undefined, "NODE_USE_ENV_PROXY=1"]);
-    expect(ignoredProxies(env, newer)).toEqual(["HTTPS_PROXY"]);
-    expect(ignoredProxies({ ...env, NODE_USE_ENV_PROXY: "1" }, newer)).toEqual([]);
-    expect(ignoredProxies({ ...env, NODE_OPTIONS: "--use-env-proxy" }, newer)).toEqual([]);
-    expect(ignoredProxies({ ...env, NODE_USE_ENV_PROXY: "1" }, older)).toEqual(["HTTPS_PROXY"]);
-  });
-
-  test("the advice is what works here", () => {
-    expect(proxyAdvice({}, older)).toBeUndefined();
-    expect(proxyAdvice(env, newer)).toMatch(/^HTTPS_PROXY is set.*set NODE_USE_ENV_PROXY=1 too\.$/);
-    expect(proxyAdvice(env, older)).toMatch(/this Node cannot; use 22\.21, 24 or newer/);
   });
 });

@@ -6,12 +6,7 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { type Environment, hubEnvironment, hubSettings } from "../../src/hub/environment.ts";
 import { configFolder, freeDiskBytes, homeFolder, homeNote, nearestFolder } from "../../src/machine/folders.ts";
-import {
-  cudaInstallerEnvironment,
-  ignoredProxyVariables,
-  proxyAdvice,
-  stageEnvironment,
-} from "../../src/machine/environment.ts";
+import { cudaInstallerEnvironment, stageEnvironment } from "../../src/machine/environment.ts";
 import { readHardware, usableMemoryBytes } from "../../src/machine/hardware.ts";
 
 const home = "/home/me";
@@ -137,29 +132,6 @@ test("the machine", async () => {
   expect(usableMemoryBytes({ ...hardware, memoryBytes: 8, memoryLimitBytes: 4 })).toBe(4);
   expect(await freeDiskBytes(join(tmpdir(), "not", "there", "yet"))).toBeGreaterThan(0);
   expect(nearestFolder(join(tmpdir(), "not", "there"))).toBe(tmpdir());
-});
-
-describe("proxies that fetch does not follow", () => {
-  const old = { isKnown: false, isOption: false };
-  const current = { isKnown: true, isOption: false };
-
-  test.each([
-    [{}, old, []],
-    [{ HTTPS_PROXY: "http://p", all_proxy: "" }, old, ["HTTPS_PROXY"]],
-    [{ HTTPS_PROXY: "http://p", NODE_USE_ENV_PROXY: "1" }, old, ["HTTPS_PROXY"]],
-    [{ HTTPS_PROXY: "http://p" }, current, ["HTTPS_PROXY"]],
-    [{ HTTPS_PROXY: "http://p", NODE_USE_ENV_PROXY: "1" }, current, []],
-    [{ https_proxy: "http://p", ALL_PROXY: "http://p" }, { isKnown: true, isOption: true }, []],
-    [{ ALL_PROXY: "http://p", NODE_USE_ENV_PROXY: "1" }, current, ["ALL_PROXY"]],
-  ])("%j, %j: %j", (env, feature, names) => {
-    expect(ignoredProxyVariables(env, feature)).toEqual(names);
-  });
-
-  test("what to do asks what this Node can do, not its version", () => {
-    expect(proxyAdvice(["HTTPS_PROXY"], current)).toBe("set NODE_USE_ENV_PROXY=1");
-    expect(proxyAdvice(["ALL_PROXY"], current)).toMatch(/^set HTTPS_PROXY to the same address/);
-    expect(proxyAdvice(["HTTPS_PROXY"], old)).toMatch(/Node 22\.21, 24 or later/);
-  });
 });
 
 describe("a user without a home folder", () => {

@@ -9,9 +9,9 @@ import { listCachedRepos } from "../../hub/cached-repos.ts";
 import { whoAmI } from "../../hub/who-am-i.ts";
 import type { HubContext } from "../../catalog/hub-context.ts";
 import { type Check, note, ok, problem } from "./check.ts";
-import { ignoredProxyVariables, proxyAdvice } from "../../machine/environment.ts";
+import { canFetch } from "../../hub/can-fetch.ts";
+import { ignoredProxy } from "../../machine/environment.ts";
 import { formatBytes } from "../../machine/bytes.ts";
-import { canFetch } from "../../machine/limits.ts";
 
 const TIMEOUT_MS = 10_000;
 
@@ -20,7 +20,7 @@ export async function checkHub({ environment, settings }: HubContext): Promise<C
   return [
     await checkCached({ environment, settings }),
     endpoint,
-    ...checkProxy(),
+    ...checkProxy(settings.endpoint),
     await checkToken({ environment, settings }, endpoint.state === "ok"),
   ];
 }
@@ -58,10 +58,10 @@ async function checkEndpoint(endpoint: string, offline: boolean): Promise<Check>
   }
 }
 
-function checkProxy(): Check[] {
-  const names = ignoredProxyVariables();
-  if (names.length === 0) return [];
-  return [note("proxy", `${names.join(" and ")} is set, which this Node does not follow`, proxyAdvice(names))];
+function checkProxy(endpoint: string): Check[] {
+  const found = ignoredProxy(endpoint);
+  if (found === undefined) return [];
+  return [note("proxy", `${found.names.join(" and ")} is set, which this Node does not follow`, found.step)];
 }
 
 async function checkToken(

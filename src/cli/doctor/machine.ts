@@ -9,7 +9,8 @@ import { type Check, note, ok, problem } from "./check.ts";
 import { freeDiskBytes, homeNote, nearestFolder, temporaryFolder } from "../../machine/folders.ts";
 import { readHardware, usableMemoryBytes } from "../../machine/hardware.ts";
 import { formatBytes } from "../../machine/bytes.ts";
-import { canFetch, readProcessLimits } from "../../machine/limits.ts";
+import { canFetch } from "../../hub/can-fetch.ts";
+import { readProcessLimits } from "../../machine/limits.ts";
 
 /** engines of package.json. */
 const leastNode = [20, 19];

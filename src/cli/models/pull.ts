@@ -9,7 +9,7 @@ import type { Cascade } from "../../catalog/manifest.ts";
 import { type ModelPull, missingBytesOf, planModelPull, pullModelFiles } from "../../catalog/pull-model.ts";
 import type { PlannedPull } from "../../catalog/pull.ts";
 import { formatBytes } from "../../machine/bytes.ts";
-import { freeDiskBytes } from "../../machine/folders.ts";
+import { freeDiskBytes, lostNote } from "../../machine/folders.ts";
 import { createDownloadView } from "../download-view.ts";
 import { formatTable } from "../format.ts";
 import { listenForInterrupt } from "../interrupt.ts";
@@ -42,6 +42,8 @@ export async function pullModel(name: string, options: PullCommandOptions): Prom
       else print(describePulls(pulls, await freeDiskBytes(settings.cacheFolder)));
       return;
     }
+    const lost = lostNote(settings.cacheFolder);
+    if (lost !== undefined && !quiet) say(`note: ${lost}\n`);
     const folders = await pullModelFiles(pull, context, view?.update, signal);
     view?.close();
     if (json) printJson(pulls.map((one, i) => ({ ...pullJson(one), folder: folders[i] })));
