@@ -19,6 +19,7 @@ import { openClipTokenizer } from "../networks/open-tokenizer.ts";
 import { warmUp } from "../networks/warm-up.ts";
 import { type UpscalerNetworks, describeUpscaler } from "../networks/upscaler.ts";
 import { isGuided } from "../plan/plan.ts";
+import type { CreateSchedulerOptions } from "../schedulers/create-scheduler.ts";
 import { drawNoise } from "../schedulers/noise.ts";
 import type { TimestepSelection } from "../schedulers/scheduler.ts";
 import type { Tokenized } from "../tokenizers/text-tokenizer.ts";
@@ -36,6 +37,7 @@ export interface UpscaleOptions {
   readonly selection: TimestepSelection;
   readonly guidanceScale: number;
   readonly eta: number;
+  readonly scheduler?: CreateSchedulerOptions;
   /** A timestep of the low_res_scheduler; the pipeline's limit is 350. */
   readonly noiseLevel: number;
   readonly settings: NetworkSettings;
@@ -133,7 +135,7 @@ async function denoiseLatents(
     for (const [index, { generator, imagesPerPrompt, onStep, ...job }] of given.entries()) {
       const embeds = networkEmbeds(texts[index]!, imagesPerPrompt);
       checkSameWidth(`${checkpoint}'s CLIP embedding`, embeds.shape[2] ?? 0, "its UNet", config.cross_attention_dim);
-      const scheduler = await openScheduler(checkpoint, "scheduler");
+      const scheduler = await openScheduler(checkpoint, "scheduler", options.scheduler);
       scheduler.setTimesteps(options.selection);
       const image = preprocessUpscalerTensor(await job.image());
       const noised = lowRes.addNoise(image, generator.randn(image.shape), [noiseLevel]);
