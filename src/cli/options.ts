@@ -7,6 +7,7 @@ import { type Command, Option } from "commander";
 import { type DiffusionDescription, type Side, diffusionTable, sides } from "../plan/stages.ts";
 import { type MemoryOptions, addMemoryOptions } from "./memory-options.ts";
 import { type ProviderOptions, addProviderOptions } from "./provider-options.ts";
+import { addSharedSamplingOptions, addStageSamplingOptions } from "./sampling-options.ts";
 import { decimal, integer, once, seed, side, strength, timesteps } from "./values.ts";
 import { type SafetyAction, safetyActions, variants } from "../plan/choices.ts";
 
@@ -44,6 +45,7 @@ export function addCommonOptions(command: Command, { startsFromImage }: { starts
   if (startsFromImage) {
     command.option("--strength <share>", "how far stages 1 and 2 leave the image: above 0, to 1", strength);
   }
+  addSharedSamplingOptions(command);
   for (const stage of diffusionTable) addStageOptions(command, stage, startsFromImage);
   return addMemoryOptions(addProviderOptions(command))
     .option("--no-clean-caption", "do not clean the prompt as the reference does, only lower-case and trim it")
@@ -100,6 +102,7 @@ function addStageOptions(command: Command, stage: DiffusionDescription, startsFr
       timesteps,
     )
     .option(`${name}-guidance <scale>`, "classifier-free guidance; 1 is off", decimal(0, 1000));
+  addStageSamplingOptions(command, stage);
   if (stage.maxNoiseLevel !== undefined) {
     command.option(`${name}-noise-level <level>`, "noise on the image it enlarges", integer(0, 999));
   }

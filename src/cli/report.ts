@@ -43,6 +43,7 @@ function describeStage(stage: Stage): string {
   const parts = [
     describeSize(stage),
     `${stage.steps} steps${preset}`,
+    stage.sampler,
     `guidance ${stage.guidanceScale}`,
     ...(stage.noiseLevel === undefined ? [] : [`noise level ${stage.noiseLevel}`]),
     ...(stage.strength === undefined ? [] : [`strength ${stage.strength}`]),

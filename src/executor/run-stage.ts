@@ -13,7 +13,7 @@ import type { StepEvent } from "../pipelines/denoise.ts";
 import type { IfJob, IfStageOptions } from "../pipelines/if-stage.ts";
 import { filledUp, groupJobs, groupSize, joinIfJobs, splitBatch } from "../pipelines/join-jobs.ts";
 import type { UpscaleJob } from "../pipelines/upscale.ts";
-import type { DiffusionStage, SafetyStage, TextStage } from "../plan/plan.ts";
+import { type DiffusionStage, type SafetyStage, type TextStage, schedulerOptionsOf } from "../plan/plan.ts";
 import { type PipelineName, describeStage, diffusionTable } from "../plan/stages.ts";
 import { noteTruncation } from "./note-truncation.ts";
 import type { StageMessage, StageTask, TaskJob } from "./protocol.ts";
@@ -105,7 +105,19 @@ function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): If
   const { numImages, eta } = task;
   const images = numImages * groupSize(task.jobs.length, task.jobsAtOnce);
   const settings = settingsOf(task, report);
-  return { checkpoint, images, width, height, selection, guidanceScale, eta, settings, warmUp: task.isAhead };
+  const scheduler = schedulerOptionsOf(stage);
+  return {
+    checkpoint,
+    images,
+    width,
+    height,
+    selection,
+    scheduler,
+    guidanceScale,
+    eta,
+    settings,
+    warmUp: task.isAhead,
+  };
 }
 
 /** Every image is a prompt of its own from here on: the stages pass batches of images. */

@@ -19,6 +19,7 @@ import { openClipTokenizer } from "../networks/open-tokenizer.ts";
 import { warmUp } from "../networks/warm-up.ts";
 import { type UpscalerNetworks, describeUpscaler } from "../networks/upscaler.ts";
 import { isGuided } from "../plan/plan.ts";
+import type { CreateSchedulerOptions } from "../schedulers/create-scheduler.ts";
 import { drawNoise } from "../schedulers/noise.ts";
 import type { TimestepSelection } from "../schedulers/scheduler.ts";
 import type { Tokenized } from "../tokenizers/text-tokenizer.ts";
@@ -37,6 +38,7 @@ export interface UpscaleOptions {
   readonly selection: TimestepSelection;
   readonly guidanceScale: number;
   readonly eta: number;
+  readonly scheduler?: CreateSchedulerOptions;
   /** A timestep of the low_res_scheduler; the pipeline's limit is 350. */
   readonly noiseLevel: number;
   readonly settings: NetworkSettings;
@@ -140,7 +142,7 @@ async function denoiseLatents(
       const places = filledUp(group, size, ([index, job]): [number, UpscaleJob] => [index, silentCopy(job)]);
       const embeds = networkEmbeds(places.map(([index, { imagesPerPrompt }]) => [texts[index]!, imagesPerPrompt]));
       checkSameWidth(`${checkpoint}'s CLIP embedding`, embeds.shape[2] ?? 0, "its UNet", config.cross_attention_dim);
-      const scheduler = await openScheduler(checkpoint, "scheduler");
+      const scheduler = await openScheduler(checkpoint, "scheduler", options.scheduler);
       scheduler.setTimesteps(options.selection);
       const starts: { sample: Tensor; conditioning: Tensor }[] = [];
       for (const [, job] of places) {

@@ -11,7 +11,14 @@ import type { DiffusionStage, Job, PlannedRun, SafetyStage } from "./plan.ts";
 import type { Checkpoints, DiffusionCheckpoint } from "./read-checkpoints.ts";
 import type { MaskRequest, Request, StartImage } from "./request.ts";
 import { type Size, checkAspectRatio, stageSize } from "./stage-size.ts";
-import { countSteps, noiseLevelOf, selectTimesteps, strengthOf } from "./stage-settings.ts";
+import {
+  checkHeunStart,
+  countSteps,
+  noiseLevelOf,
+  schedulerOf,
+  selectTimesteps,
+  strengthOf,
+} from "./stage-settings.ts";
 import { type DiffusionName, stageOfKind } from "./stages.ts";
 
 /**
@@ -87,16 +94,16 @@ function diffusionStage(
   const defaults = defaultsOf(model, request.command, stage.repository);
   const timesteps = selectTimesteps(stage, requested, defaults);
   const strength = strengthOf(stage, request.command, requested, defaults);
+  const scheduled = { ...schedulerOf(scheduler, requested), ...timesteps, ...strength };
+  checkHeunStart(stage, scheduler, scheduled, requested);
   return {
     kind: "diffusion",
     name: stage.name,
     checkpoint: folder,
-    ...timesteps,
-    scheduler: scheduler.className,
-    steps: countSteps(stage, scheduler, timesteps.selection, strength.strength),
+    ...scheduled,
+    steps: countSteps(stage, scheduler, scheduled),
     guidanceScale: requested.guidance ?? defaults.guidance,
     ...noiseLevelOf(stage, requested, defaults),
-    ...strength,
   };
 }
 

@@ -9,6 +9,8 @@ import { startImage } from "./request.ts";
 import { diffusionNames, stageNames } from "./stages.ts";
 import { providerNames } from "../onnx/lower/provider-names.ts";
 import { commandNames, requestedProviders, variants } from "./choices.ts";
+import { schedulerClassNames } from "../schedulers/config.ts";
+import type { CreateSchedulerOptions } from "../schedulers/create-scheduler.ts";
 
 const pixels = z.int().positive();
 const stageName = z.enum(stageNames);
@@ -20,7 +22,14 @@ const selection = z.union([
   z.strictObject({ numInferenceSteps: z.int() }),
   z.strictObject({ timesteps: z.array(z.number()) }),
 ]);
-export type Selection = z.infer<typeof selection>;
+
+/** Keys that win over those of the checkpoint's scheduler_config.json. */
+const schedulerKeys = z.strictObject({
+  algorithmType: z.enum(["dpmsolver++", "sde-dpmsolver++"]).exactOptional(),
+  solverOrder: z.literal([1, 2]).exactOptional(),
+  useClippedModelOutput: z.boolean().exactOptional(),
+  timestepSpacing: z.enum(["leading", "linspace", "trailing"]).exactOptional(),
+});
 
 const textStage = z.strictObject({
   kind: z.literal("text"),
@@ -36,10 +45,14 @@ const diffusionStage = z.strictObject({
   /** One of the checkpoints: a folder laid out as its Hub repository. */
   checkpoint: z.string(),
   selection,
-  /** The preset the selection came from. */
+  /** The preset, or the text of the respacing, that the selection came from. */
   preset: z.string().exactOptional(),
-  /** The class of the checkpoint's scheduler: `DDPMScheduler`. */
-  scheduler: z.string(),
+  /** The scheduler's class: the checkpoint's, or the one that was asked for. */
+  scheduler: z.enum(schedulerClassNames),
+  /** Absent: all as the checkpoint has them. */
+  schedulerKeys: schedulerKeys.exactOptional(),
+  /** The scheduler's name in an image's metadata: `DDPM`. */
+  sampler: z.string(),
   /** How many times the network runs for a batch: the selection's length, at the strength, in the scheduler's order. */
   steps: z.int(),
   guidanceScale: z.number(),
@@ -166,10 +179,14 @@ export const isGuided = (guidanceScale: number): boolean => guidanceScale > 1;
 export const guidedSamples = (images: number, guidanceScale: number): number =>
   isGuided(guidanceScale) ? 2 * images : images;
 
-/** @returns how many timesteps are chosen, before a strength leaves some of them out. */
-export function selectionLength(chosen: Selection): number {
-  return "timesteps" in chosen ? chosen.timesteps.length : chosen.numInferenceSteps;
-}
+/** @returns what `createScheduler` takes beside the checkpoint's file. */
+export const schedulerOptionsOf = ({
+  scheduler,
+  schedulerKeys = {},
+}: Pick<DiffusionStage, "scheduler" | "schedulerKeys">): CreateSchedulerOptions => ({
+  className: scheduler,
+  overrides: schedulerKeys,
+});
 
 /** @returns the stages that draw, in the order of the run. */
 export function diffusionStages({ stages }: Pick<Plan, "stages">): DiffusionStage[] {

@@ -6,6 +6,7 @@
 
 import { z } from "zod";
 import { MAX_SEED, commandNames, requestedProviders, safetyActions, variants } from "./choices.ts";
+import { type SchedulerName, schedulerNames } from "../schedulers/names.ts";
 import { type Side, diffusionNames, sides } from "./stages.ts";
 
 const count = z.int().positive();
@@ -16,6 +17,10 @@ export const stageRequest = z.strictObject({
   steps: count.max(1000).exactOptional(),
   /** A preset's name (`smart100`) or timesteps, descending. */
   timesteps: z.union([z.string(), z.array(z.int().nonnegative()).min(1)]).exactOptional(),
+  /** The original repository's `sample_timestep_respacing`: a preset, `N`, `ddimN`, or steps per section. */
+  respacing: z.string().min(1).exactOptional(),
+  /** Absent: the checkpoint's. */
+  scheduler: z.enum(schedulerNames as [SchedulerName, ...SchedulerName[]]).exactOptional(),
   /** Classifier-free guidance; 1 and below: off. */
   guidance: z.number().nonnegative().max(1000).exactOptional(),
   /** Of stages that enlarge an image: a timestep of their noising scheduler. */

@@ -6,23 +6,32 @@
 import { UsageError } from "../errors.ts";
 import type { SchedulerFile } from "../schedulers/config.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
+import { samplerName, schedulerOptions, takesPresets } from "../schedulers/names.ts";
+import { respacedTimesteps } from "../schedulers/respacing.ts";
+import { lastHeunStart, networkCalls, selectedSteps, startIndex } from "../schedulers/start-index.ts";
 import { presetTimesteps, timestepPresets } from "../schedulers/timesteps.ts";
 import type { StageDefaults } from "./model.ts";
-import { type DiffusionStage, type Selection, selectionLength } from "./plan.ts";
+import { type DiffusionStage, schedulerOptionsOf } from "./plan.ts";
 import type { StageRequest } from "./request.ts";
 import type { DiffusionDescription } from "./stages.ts";
 import type { CommandName } from "./choices.ts";
 
-/** @throws {UsageError} an unknown preset, or steps and timesteps together. */
+/** Ways to say which timesteps; they exclude each other. */
+const selections = ["steps", "timesteps", "respacing"] as const satisfies readonly (keyof StageRequest)[];
+
+/** @throws {UsageError} an unknown preset or respacing, or two ways to say which timesteps. */
 export function selectTimesteps(
   { name }: DiffusionDescription,
   requested: StageRequest,
   defaults: StageDefaults,
 ): Pick<DiffusionStage, "selection" | "preset"> {
-  if (requested.steps !== undefined && requested.timesteps !== undefined) {
-    throw new UsageError(`--${name}-steps and --${name}-timesteps exclude each other; give one of them.`);
+  const given = selections.filter((key) => requested[key] !== undefined);
+  if (given.length > 1) {
+    const options = given.map((key) => `--${name}-${key}`);
+    throw new UsageError(`${options.join(" and ")} exclude each other; give one of them.`);
   }
-  const { steps, timesteps } = (requested.steps ?? requested.timesteps) ? requested : defaults;
+  if (requested.respacing !== undefined) return respacingOf(name, requested.respacing);
+  const { steps, timesteps } = given.length > 0 ? requested : defaultSelection(requested, defaults);
   if (timesteps === undefined) return { selection: { numInferenceSteps: steps ?? 0 } };
   if (typeof timesteps !== "string") return { selection: { timesteps } };
   const preset = timestepPresets.find((one) => one === timesteps);
@@ -32,6 +41,39 @@ export function selectTimesteps(
     );
   }
   return { selection: { timesteps: [...presetTimesteps(preset)] }, preset };
+}
+
+/** A model's preset is for the schedulers it was chosen for; others take as many steps, in their own spacing. */
+function defaultSelection(
+  { scheduler }: StageRequest,
+  { steps, timesteps }: StageDefaults,
+): Pick<StageDefaults, "steps" | "timesteps"> {
+  if (scheduler === undefined || takesPresets(scheduler) || timesteps === undefined) return { steps, timesteps };
+  const preset = timestepPresets.find((one) => one === timesteps);
+  return { steps: preset ? presetTimesteps(preset).length : timesteps.length };
+}
+
+function respacingOf(name: string, text: string): Pick<DiffusionStage, "selection" | "preset"> {
+  try {
+    return { selection: { timesteps: respacedTimesteps(text) }, preset: text };
+  } catch (cause) {
+    if (!(cause instanceof UsageError)) throw cause;
+    throw new UsageError(`--${name}-respacing: ${cause.message}`, { cause });
+  }
+}
+
+/** @returns the scheduler that was asked for, on the checkpoint's noise schedule; or the checkpoint's own. */
+export function schedulerOf(
+  file: SchedulerFile,
+  { scheduler: name }: StageRequest,
+): Pick<DiffusionStage, "scheduler" | "schedulerKeys" | "sampler"> {
+  const { className, overrides } = name ? schedulerOptions(name, file) : { className: file.className, overrides: {} };
+  const { config } = createScheduler(file, { className, overrides });
+  return {
+    scheduler: className,
+    ...(Object.keys(overrides).length > 0 ? { schedulerKeys: overrides } : {}),
+    sampler: samplerName(className, config),
+  };
 }
 
 /** @throws {UsageError} the stage takes no such noise level. */
@@ -60,24 +102,37 @@ export function strengthOf(
   return { strength: requested.strength ?? defaults.strength ?? startStrengths[command] };
 }
 
+type Scheduled = Pick<DiffusionStage, "scheduler" | "schedulerKeys" | "selection" | "strength">;
+
 /**
  * @returns how many times the network runs for a batch, counted by the scheduler itself.
  * @throws {UsageError} not one step would be left, or the scheduler does not take the selection.
  */
-export function countSteps(
+export function countSteps({ label }: DiffusionDescription, file: SchedulerFile, planned: Scheduled): number {
+  const { selection, strength = 1 } = planned;
+  const calls = networkCalls(file, { ...schedulerOptionsOf(planned), selection, strength });
+  if (calls > 0) return calls;
+  throw new UsageError(
+    `a strength of ${strength} leaves none of the ${selectedSteps(selection)} steps of ${label}; raise the strength or the steps.`,
+  );
+}
+
+/** @throws {UsageError} Heun's method, asked for, would start where it cannot. */
+export function checkHeunStart(
   { label }: DiffusionDescription,
   file: SchedulerFile,
-  selection: Selection,
-  strength = 1,
-): number {
-  const scheduler = createScheduler(file);
+  planned: Scheduled,
+  requested: StageRequest,
+): void {
+  if (requested.scheduler !== "heun") return;
+  const { selection, strength = 1 } = planned;
+  const scheduler = createScheduler(file, schedulerOptionsOf(planned));
   scheduler.setTimesteps(selection);
-  const chosen = selectionLength(selection);
-  const kept = Math.min(Math.trunc(chosen * strength), chosen);
-  if (kept < 1) {
-    throw new UsageError(
-      `a strength of ${strength} leaves none of the ${chosen} steps of ${label}; raise the strength or the steps.`,
-    );
-  }
-  return scheduler.timesteps.length - (chosen - kept) * scheduler.order;
+  const first = scheduler.timesteps[startIndex(scheduler, selection, strength)] ?? 0;
+  const last = lastHeunStart(scheduler.config);
+  if (first <= last) return;
+  throw new UsageError(
+    `heun cannot start ${label} at timestep ${first}: there is hardly anything but noise, and the second slope of its ` +
+      `step would be all error. Give a number of steps, or timesteps from ${last} down.`,
+  );
 }

@@ -18,6 +18,7 @@ import {
   stageRequest,
 } from "../plan/request.ts";
 import { type DiffusionDescription, type DiffusionName, diffusionTable, sides } from "../plan/stages.ts";
+import type { SchedulerName } from "../schedulers/names.ts";
 import { nearestName } from "../weights/nearest-name.ts";
 
 type Flat<Name extends string> = Name extends `${infer Before}-${infer After}` ? `${Before}${After}` : Name;
@@ -25,6 +26,11 @@ type StageKey = Flat<DiffusionName>;
 
 /** Settings of single stages: `stage1Steps`, `stage2NoiseLevel`, `stage3Model`, ... */
 export type StageOptions = { readonly [Key in StageKey as `${Key}Steps`]?: number } & {
+  /** As the original repository's `sample_timestep_respacing`: a preset, `"50"`, `"ddim50"`, `"10,10,3,2,2"`. */
+  readonly [Key in StageKey as `${Key}Respacing`]?: string;
+} & {
+  readonly [Key in StageKey as `${Key}Scheduler`]?: SchedulerName;
+} & {
   /** A preset's name, or timesteps, descending. */
   readonly [Key in StageKey as `${Key}Timesteps`]?: string | number[];
 } & {
@@ -58,6 +64,8 @@ export interface JobOptions extends StageOptions {
   readonly watermark?: boolean;
   /** What becomes of images that the model's safety checker flags. @default "black", if the model has one */
   readonly safety?: "black" | "blur" | "off";
+  /** Of all stages that draw; a stage's own comes before it. @default each checkpoint's */
+  readonly scheduler?: SchedulerName;
   /** Noise that a DDIM scheduler adds, 0 to 1. @default 0 */
   readonly eta?: number;
   /** CPU threads. @default the physical cores */
@@ -126,6 +134,7 @@ export const jobOptionsSchema = z.strictObject({
   cleanCaption: shape.cleanCaption.optional(),
   watermark: shape.watermark.optional(),
   safety: z.optional(z.enum(["black", "blur", "off"])),
+  scheduler: stageRequest.shape.scheduler.optional(),
   eta: shape.eta.optional(),
   threads: z.int().positive().max(1024).optional(),
   executionProvider: shape.executionProvider.optional(),
@@ -203,13 +212,16 @@ function perStage<T>(valueOf: (stage: DiffusionDescription) => T | undefined): P
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as Partial<Record<DiffusionName, T>>;
 }
 
-/** `strength` is for all stages that start from the image. */
+/** Options that are for all stages that take them; `strength` for those that start from the image. */
+const sharedKeys = ["strength", "scheduler"] as const satisfies readonly (keyof StageRequest)[];
+
 function stageOf(
   stage: DiffusionDescription,
   command: CommandName,
   options: Readonly<Record<string, unknown>>,
 ): StageRequest | undefined {
-  const common = stage.startStrengths && command !== "txt2img" ? { strength: options["strength"] } : {};
+  const shared = sharedKeys.filter((key) => takes(stage, key) && (key !== "strength" || command !== "txt2img"));
+  const common = Object.fromEntries(shared.map((key) => [key, options[key]]));
   const settings = Object.fromEntries(stageKeys.map((key) => [key, options[keyOf(stage, key)]]));
   const request = withoutAbsent({ ...common, ...withoutAbsent(settings) });
   return Object.keys(request).length === 0 ? undefined : request;

@@ -19,7 +19,7 @@ export function imageParameters(plan: Plan, job: number, drawn: DiffusionStage, 
   if (!first) throw new Error(`${drawn.name} is no stage of the plan`);
   const settings = new Map<string, string>([
     ["Steps", String(first.steps)],
-    ["Sampler", samplerOf(first)],
+    ["Sampler", first.sampler],
     ["CFG scale", String(first.guidanceScale)],
     ["Seed", String(seed)],
     ["Size", `${drawn.width}x${drawn.height}`],
@@ -27,7 +27,7 @@ export function imageParameters(plan: Plan, job: number, drawn: DiffusionStage, 
   ]);
   if (first.preset) settings.set("Timesteps", first.preset);
   if (first.strength !== undefined) settings.set("Denoising strength", String(first.strength));
-  for (const stage of later) addStage(settings, stage, samplerOf(first));
+  for (const stage of later) addStage(settings, stage, first.sampler);
   if (plan.numImages > 1) {
     settings.set("Batch size", String(plan.numImages));
     settings.set("Batch pos", String(index));
@@ -40,12 +40,9 @@ function addStage(settings: Map<string, string>, stage: DiffusionStage, firstSam
   const { label } = describeDiffusion(stage.name);
   const name = label.charAt(0).toUpperCase() + label.slice(1);
   settings.set(`${name} steps`, String(stage.steps));
-  if (samplerOf(stage) !== firstSampler) settings.set(`${name} sampler`, samplerOf(stage));
+  if (stage.sampler !== firstSampler) settings.set(`${name} sampler`, stage.sampler);
   if (stage.preset) settings.set(`${name} timesteps`, stage.preset);
   settings.set(`${name} CFG scale`, String(stage.guidanceScale));
   settings.set(`${name} noise level`, String(stage.noiseLevel));
   if (stage.strength !== undefined) settings.set(`${name} denoising strength`, String(stage.strength));
 }
-
-/** As AUTOMATIC1111 names samplers: `DDPM` for DDPMScheduler. */
-const samplerOf = ({ scheduler }: DiffusionStage): string => scheduler.replace(/Scheduler$/, "");

@@ -98,7 +98,13 @@ export type SchedulerConfig = Pick<
   | "solverType"
   | "algorithmType"
   | "disableCorrector"
->;
+> & {
+  /**
+   * After x_0 was clipped or thresholded, follow the noise that leads to it, as the original repository's DDIM does. No key
+   * of a file: diffusers has it as `use_clipped_model_output` of DDIM's step alone, and its Euler and Heun never threshold.
+   */
+  readonly useClippedModelOutput: boolean;
+};
 
 /** A file as read: only the keys it has, so that another class can fill the gaps with its own defaults. */
 export interface SchedulerFile {
@@ -130,6 +136,7 @@ const commonDefaults: SchedulerConfig = {
   solverType: "midpoint",
   algorithmType: "dpmsolver++",
   disableCorrector: [],
+  useClippedModelOutput: false,
 };
 
 /** Where a class departs from the common defaults. Source: the constructors of diffusers 0.40 (58eb52c). */

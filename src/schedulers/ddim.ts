@@ -54,9 +54,12 @@ export function createDdimScheduler(config: SchedulerConfig): Scheduler {
       // 2. x_0 and the noise as the model sees them, Song et al. eq. 9
       const [alpha, sigma] = [root(alphaProd), root(betaProd)];
       const original = predictOriginalSample(config.predictionType, modelOutput, sample, alpha, sigma);
-      const noise = predictNoise(config.predictionType, modelOutput, sample, alpha, sigma);
+      const predictedNoise = predictNoise(config.predictionType, modelOutput, sample, alpha, sigma);
       if (config.thresholding) threshold(config, original);
       else if (config.clipSample) clip(config, original);
+      const isClipped = config.thresholding || config.clipSample;
+      const noise =
+        isClipped && config.useClippedModelOutput ? noiseBeside(original, sample, alpha, sigma) : predictedNoise;
 
       // 3. how much fresh noise, Song et al. eq. 16
       const ratio = fround(1 - fround(alphaProd / alphaProdPrevious));
@@ -78,6 +81,11 @@ export function createDdimScheduler(config: SchedulerConfig): Scheduler {
 
     addNoise: (original, noise, at) => addNoiseAt(alphasCumprod, original, noise, at),
   };
+}
+
+/** The noise in x_t = α · x_0 + σ · noise, for this x_0. */
+function noiseBeside(original: Tensor, sample: Tensor, alpha: number, sigma: number): Float32Array {
+  return sample.data.map((x, i) => fround(x - fround(alpha * original.data[i]!)) / sigma);
 }
 
 /** The noise in x_t = α · x_0 + σ · noise, before x_0 is clipped. */

@@ -12,7 +12,7 @@ import type { Tensor } from "../math/tensor.ts";
 import { createBetas, cumulateAlphas, noiseSigmas } from "./betas.ts";
 import type { SchedulerConfig } from "./config.ts";
 import { drawNoise, mix } from "./noise.ts";
-import { levelOf, type NoiseLevel, spacedBeforeEnd } from "./noise-levels.ts";
+import { levelOf, type NoiseLevel, spacedBeforeEnd, usableTimesteps } from "./noise-levels.ts";
 import { predictOriginalSample, splitVariance, threshold } from "./original-sample.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { createStepIndex } from "./step-index.ts";
@@ -26,7 +26,7 @@ const fewSteps = 15;
 export function createDpmSolverMultistepScheduler(config: SchedulerConfig): Scheduler {
   const alphasCumprod = cumulateAlphas(createBetas(config));
   const trainSigmas = noiseSigmas(alphasCumprod);
-  const end = usableTimesteps(config, alphasCumprod);
+  const end = usableTimesteps(config.lambdaMinClipped, alphasCumprod);
   const takesLearnedVariance = config.varianceType === "learned" || config.varianceType === "learned_range";
   const position = createStepIndex();
   let timesteps: readonly number[] = [];
@@ -132,13 +132,4 @@ function sharesOf({ algorithmType }: SchedulerConfig, now: NoiseLevel, next: Noi
     originalShare: -fround(next.alpha * gain),
     noiseShare: fround(next.sigma * fround(Math.sqrt(gain))),
   };
-}
-
-/** How many timesteps have λ ≥ lambda_min_clipped: the noisiest of a cosine schedule carry nothing but rounding errors. */
-function usableTimesteps(config: SchedulerConfig, alphasCumprod: Float32Array): number {
-  const { lambdaMinClipped } = config;
-  if (lambdaMinClipped === null) return alphasCumprod.length;
-  const lambda = (alphaProd: number): number =>
-    fround(fround(Math.log(fround(Math.sqrt(alphaProd)))) - fround(Math.log(fround(Math.sqrt(fround(1 - alphaProd))))));
-  return alphasCumprod.filter((alphaProd) => lambda(alphaProd) >= lambdaMinClipped).length;
 }

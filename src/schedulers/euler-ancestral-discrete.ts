@@ -10,6 +10,7 @@
 import { createBetas, cumulateAlphas, noiseSigmas } from "./betas.ts";
 import type { SchedulerConfig } from "./config.ts";
 import { drawNoise, mix } from "./noise.ts";
+import { threshold } from "./original-sample.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { initialSigma, originalFromScaled, scaleToUnit, sigmasAt } from "./sigmas.ts";
 import { createStepIndex } from "./step-index.ts";
@@ -49,6 +50,7 @@ export function createEulerAncestralDiscreteScheduler(config: SchedulerConfig): 
 
       // 1. x_0 from the prediction
       const original = originalFromScaled(config.predictionType, modelOutput, sample, sigma);
+      if (config.thresholding && config.useClippedModelOutput) threshold(config, original);
 
       // 2. along dx/dσ = (x - x_0) / σ to the level below, then fresh noise: down² + up² = σ of the next level, squared
       const { down, up } = ancestralLevels(sigma, sigmas[index + 1]!);

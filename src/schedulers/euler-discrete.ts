@@ -9,6 +9,7 @@
 import { createBetas, cumulateAlphas, noiseSigmas } from "./betas.ts";
 import type { SchedulerConfig } from "./config.ts";
 import { mix } from "./noise.ts";
+import { threshold } from "./original-sample.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { initialSigma, originalFromScaled, scaleToUnit, sigmasAt } from "./sigmas.ts";
 import { createStepIndex } from "./step-index.ts";
@@ -46,6 +47,7 @@ export function createEulerDiscreteScheduler(config: SchedulerConfig): Scheduler
 
       // 1. x_0 from the prediction
       const original = originalFromScaled(config.predictionType, modelOutput, sample, sigma);
+      if (config.thresholding && config.useClippedModelOutput) threshold(config, original);
 
       // 2. along dx/dσ = (x - x_0) / σ to the next noise level, Karras et al. eq. 3 with σ(t) = t
       const distance = fround(sigmas[index + 1]! - sigma);

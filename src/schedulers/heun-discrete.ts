@@ -11,7 +11,7 @@ import type { Tensor } from "../math/tensor.ts";
 import { createBetas, cumulateAlphas, noiseSigmas } from "./betas.ts";
 import type { SchedulerConfig } from "./config.ts";
 import { mix } from "./noise.ts";
-import { clip } from "./original-sample.ts";
+import { clip, threshold } from "./original-sample.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { initialSigma, originalFromScaled, scaleToUnit, sigmasAt } from "./sigmas.ts";
 import { createStepIndex } from "./step-index.ts";
@@ -59,7 +59,8 @@ export function createHeunDiscreteScheduler(config: SchedulerConfig): Scheduler 
 
       // 1. x_0 from the prediction
       const original = originalFromScaled(config.predictionType, modelOutput, sample, sigma);
-      if (config.clipSample) clip(config, original);
+      if (config.thresholding && config.useClippedModelOutput) threshold(config, original);
+      else if (config.clipSample) clip(config, original);
 
       // 2. the slope here, Karras et al. eq. 3 with σ(t) = t
       let slope = sample.data.map((x, i) => fround(x - original.data[i]!) / sigma);

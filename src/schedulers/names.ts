@@ -1,32 +1,80 @@
 /**
  * @module schedulers/names
- * Short names of the schedulers, as k-diffusion's users and diffusers' documentation call them.
+ * Short names of the schedulers, as k-diffusion's users and diffusers' documentation call them, and the samplers' names in
+ * an image's metadata.
  */
 
+import { resolveConfig, type SchedulerClassName, type SchedulerConfig, type SchedulerFile } from "./config.ts";
 import type { CreateSchedulerOptions } from "./create-scheduler.ts";
 
+interface NamedScheduler extends CreateSchedulerOptions {
+  readonly className: SchedulerClassName;
+  /** As AUTOMATIC1111's web UI writes it into a PNG. */
+  readonly sampler: string;
+  /**
+   * Space timesteps as the checkpoint's own scheduler does, not as the class does by itself ("linspace", from 999 on):
+   * where IF's cosine schedule leaves a 20,000th of an image, a solver's first step leaves its errors as grain.
+   */
+  readonly keepsSpacing?: true;
+}
+
+/** {@link SchedulerConfig.useClippedModelOutput} */
+const clipped = { useClippedModelOutput: true } as const;
+
 const named = {
-  ddpm: { className: "DDPMScheduler" },
-  ddim: { className: "DDIMScheduler" },
+  ddpm: { className: "DDPMScheduler", sampler: "DDPM" },
+  ddim: { className: "DDIMScheduler", overrides: clipped, sampler: "DDIM" },
   "dpm++2m": {
     className: "DPMSolverMultistepScheduler",
     overrides: { algorithmType: "dpmsolver++", solverOrder: 2 },
+    sampler: "DPM++ 2M",
   },
   "dpm++2m-sde": {
     className: "DPMSolverMultistepScheduler",
     overrides: { algorithmType: "sde-dpmsolver++", solverOrder: 2 },
+    sampler: "DPM++ 2M SDE",
   },
-  euler: { className: "EulerDiscreteScheduler" },
-  "euler-a": { className: "EulerAncestralDiscreteScheduler" },
-  heun: { className: "HeunDiscreteScheduler" },
-  unipc: { className: "UniPCMultistepScheduler" },
-} as const satisfies Readonly<Record<string, CreateSchedulerOptions>>;
+  euler: { className: "EulerDiscreteScheduler", overrides: clipped, keepsSpacing: true, sampler: "Euler" },
+  "euler-a": {
+    className: "EulerAncestralDiscreteScheduler",
+    overrides: clipped,
+    keepsSpacing: true,
+    sampler: "Euler a",
+  },
+  heun: { className: "HeunDiscreteScheduler", overrides: clipped, keepsSpacing: true, sampler: "Heun" },
+  unipc: { className: "UniPCMultistepScheduler", keepsSpacing: true, sampler: "UniPC" },
+} as const satisfies Readonly<Record<string, NamedScheduler>>;
 
 export type SchedulerName = keyof typeof named;
 
 export const schedulerNames = Object.keys(named) as readonly SchedulerName[];
 
-/** @returns what `createScheduler` takes; a checkpoint's own keys (thresholding, learned variance, ...) stay in force. */
-export function schedulerOptions(name: SchedulerName): CreateSchedulerOptions {
-  return named[name];
+/**
+ * @param file the checkpoint's.
+ * @returns what `createScheduler` takes; a checkpoint's own keys (thresholding, ...) stay in force. Where diffusers' class
+ *          would ignore its thresholding, or follow the noise that was predicted before it, the clipped x_0 is followed:
+ *          guided images of IF fall apart otherwise.
+ */
+export function schedulerOptions(name: SchedulerName, file: SchedulerFile): Required<CreateSchedulerOptions> {
+  const { className, overrides = {}, keepsSpacing }: NamedScheduler = named[name];
+  if (!keepsSpacing || file.className === className) return { className, overrides };
+  const { timestepSpacing } = resolveConfig(file, file.className, {});
+  return { className, overrides: { ...overrides, timestepSpacing } };
+}
+
+/** @returns are the timesteps of IF's presets meant for it? They were chosen for the original's two loops. */
+export const takesPresets = (name: SchedulerName): boolean => name === "ddpm" || name === "ddim";
+
+/**
+ * @param config of a scheduler as it runs.
+ * @returns the sampler's name in an image's metadata: `DPM++ 2M SDE`.
+ */
+export function samplerName(
+  className: SchedulerClassName,
+  { algorithmType }: Pick<SchedulerConfig, "algorithmType">,
+): string {
+  const ofClass: readonly NamedScheduler[] = Object.values(named).filter((row) => row.className === className);
+  const row = ofClass.find(({ overrides }) => overrides?.algorithmType === algorithmType) ?? ofClass[0];
+  if (!row) throw new Error(`${className} has no name`);
+  return row.sampler;
 }

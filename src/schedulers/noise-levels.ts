@@ -41,3 +41,11 @@ export function spacedBeforeEnd(config: SchedulerConfig, end: number, count: num
       return trailing(end, config.numTrainTimesteps / count, count);
   }
 }
+
+/** How many timesteps have λ ≥ lambda_min_clipped: the noisiest of a cosine schedule carry nothing but rounding errors. */
+export function usableTimesteps(lambdaMinClipped: number | null, alphasCumprod: Float32Array): number {
+  if (lambdaMinClipped === null) return alphasCumprod.length;
+  const lambda = (alphaProd: number): number =>
+    fround(fround(Math.log(fround(Math.sqrt(alphaProd)))) - fround(Math.log(fround(Math.sqrt(fround(1 - alphaProd))))));
+  return alphasCumprod.filter((alphaProd) => lambda(alphaProd) >= lambdaMinClipped).length;
+}

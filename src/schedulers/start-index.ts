@@ -6,8 +6,10 @@
  * for; the list holds `order` entries a step, but for Heun's first step: 2n - 1.
  */
 
-import type { SchedulerFile } from "./config.ts";
+import type { SchedulerConfig, SchedulerFile } from "./config.ts";
+import { createBetas, cumulateAlphas } from "./betas.ts";
 import { createScheduler, type CreateSchedulerOptions } from "./create-scheduler.ts";
+import { usableTimesteps } from "./noise-levels.ts";
 import type { Scheduler, TimestepSelection } from "./scheduler.ts";
 
 /** @returns how many steps are asked for; a step of Heun's method visits a timestep twice. */
@@ -48,4 +50,17 @@ export function networkCalls(
   const scheduler = createScheduler(file, options);
   scheduler.setTimesteps(selection);
   return Math.max(scheduler.timesteps.length - startIndex(scheduler, selection, strength), 0);
+}
+
+/** Of the files that have no `lambda_min_clipped` of their own: what diffusers' documentation gives cosine schedules. */
+const LAMBDA_MIN_CLIPPED = -5.1;
+
+/**
+ * Heun's method takes the mean of the slopes at both ends of a step. From the noisiest timesteps of a cosine schedule (σ of
+ * 20,000 at 999) the step is so long that an error of the second slope is all that is left.
+ * @returns the noisiest timestep that it can start from.
+ */
+export function lastHeunStart(config: SchedulerConfig): number {
+  const alphasCumprod = cumulateAlphas(createBetas(config));
+  return usableTimesteps(config.lambdaMinClipped ?? LAMBDA_MIN_CLIPPED, alphasCumprod) - 1;
 }

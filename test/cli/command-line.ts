@@ -20,9 +20,13 @@ const commands: Readonly<Record<string, string>> = {
   IFInpaintingPipeline: "inpaint",
 };
 
-/** Can the command line ask for it? A single prompt, one seed, square or the picture's shape, the checkpoint's scheduler. */
+/** The schedulers that a name asks for as the reference has them. */
+const schedulerWords: Readonly<Record<string, string>> = { DPMSolverMultistepScheduler: "dpm++2m" };
+
+/** Can the command line ask for it? A single prompt, one seed, square or the picture's shape, a scheduler that has a name. */
 export function isSayable({ error, case: { pipe, args, seeds, scheduler, stages, safety } }: ReferenceCase): boolean {
-  if (error || stages || seeds || scheduler || safety || args.height || Array.isArray(args.prompt)) return false;
+  if (scheduler && schedulerWords[scheduler.class] === undefined) return false;
+  if (error || stages || seeds || safety || args.height || Array.isArray(args.prompt)) return false;
   return commands[pipe] !== undefined;
 }
 
@@ -57,6 +61,7 @@ export async function commandLineOf({ case: stored }: ReferenceCase, folder: str
     String([64, 256, 1024][calls.length - 1]),
     "--num-images",
     String(args.num_images_per_prompt ?? 1),
+    ...(stored.scheduler ? ["--scheduler", schedulerWords[stored.scheduler.class] ?? ""] : []),
     ...(await pictureWords(args, folder)),
     ...calls.flatMap((call, index) => stageWords(index + 1, call.args)),
   ];

@@ -28,6 +28,7 @@ test("everything", () => {
     ..."-p cat -n dog -s 5 --num-images 3 -m folder --variant fp16 --until 256".split(" "),
     ..."--stage-1-timesteps smart50 --stage-1-guidance 1 --stage-2-steps 9 --stage-2-noise-level 0".split(" "),
     ..."--stage-3-timesteps 900,0 --no-clean-caption --no-watermark --safety off --eta 0.5 --threads 2".split(" "),
+    ..."--scheduler unipc --stage-2-scheduler ddpm --stage-1-respacing ddim50".split(" "),
     ..."--execution-provider cuda --device-id 1 --stage-2-model a/b --unet-bits 8 --text-encoder-bits 4".split(" "),
   );
   expect(request).toEqual({
@@ -41,9 +42,9 @@ test("everything", () => {
     until: 256,
     stageModels: { "stage-2": "a/b" },
     stages: {
-      "stage-1": { timesteps: "smart50", guidance: 1 },
-      "stage-2": { steps: 9, noiseLevel: 0 },
-      "stage-3": { timesteps: [900, 0] },
+      "stage-1": { timesteps: "smart50", guidance: 1, scheduler: "unipc", respacing: "ddim50" },
+      "stage-2": { steps: 9, noiseLevel: 0, scheduler: "ddpm" },
+      "stage-3": { timesteps: [900, 0], scheduler: "unipc" },
     },
     cleanCaption: false,
     watermark: false,

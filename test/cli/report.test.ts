@@ -19,8 +19,8 @@ seed     5
 images   2
 provider cpu (named)
 text-encoding  T5, prompt cleaned, /tiny/if-i
-stage-1        96x64 px, 3 steps, guidance 7, strength 0.5, /tiny/if-i
-stage-2        384x256 px, 2 steps, guidance 4, noise level 250, strength 0.5, /tiny/if-ii, loaded while the stage before runs
+stage-1        96x64 px, 3 steps, DDPM, guidance 7, strength 0.5, /tiny/if-i
+stage-2        384x256 px, 2 steps, DDPM, guidance 4, noise level 250, strength 0.5, /tiny/if-ii, loaded while the stage before runs
 safety         flagged images: black, /tiny/if-i
 the original's untouched pixels are put back
 note: this is a note
@@ -70,11 +70,9 @@ Batch pos: 0, Version: if-gen 1.2.3`);
   );
 });
 
-test("the sampler is the checkpoint's own; a later stage's is told where it differs", () => {
+test("the first stage's sampler is told; a later stage's is told where it differs", () => {
   const stages = inpaint.stages.map((stage) =>
-    stage.kind !== "diffusion"
-      ? stage
-      : { ...stage, scheduler: stage.name === "stage-1" ? "DDIMScheduler" : stage.scheduler },
+    stage.kind !== "diffusion" ? stage : { ...stage, sampler: stage.name === "stage-1" ? "DDIM" : stage.sampler },
   );
   const mixed = { ...inpaint, stages };
   const [first, second] = diffusionStages(mixed);

@@ -38,6 +38,7 @@ const tinyPlan = (): Plan => {
     checkpoint: goldenPath("checkpoints", folder),
     selection: { numInferenceSteps: 2 },
     scheduler: "DDPMScheduler",
+    sampler: "DDPM",
     steps: 2,
     guidanceScale: 7,
     width: side,

@@ -25,6 +25,7 @@ function planFor(checkpoints: readonly [string, string, string], sides: readonly
     checkpoint: checkpoints[at] ?? "",
     selection: { numInferenceSteps: 2 },
     scheduler: "DDPMScheduler",
+    sampler: "DDPM",
     steps: 2,
     guidanceScale: 7,
     width: sides[at] ?? 0,

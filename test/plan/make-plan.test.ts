@@ -4,9 +4,9 @@ import { join, resolve } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { makePlan } from "../../src/plan/make-plan.ts";
 import type { Model } from "../../src/plan/model.ts";
-import { type PlannedRun, diffusionStages } from "../../src/plan/plan.ts";
+import { type DiffusionStage, type PlannedRun, diffusionStages } from "../../src/plan/plan.ts";
 import { readCheckpoints } from "../../src/plan/read-checkpoints.ts";
-import type { Request } from "../../src/plan/request.ts";
+import type { Request, StageRequest } from "../../src/plan/request.ts";
 import type { Size } from "../../src/plan/stage-size.ts";
 import { presetTimesteps } from "../../src/schedulers/timesteps.ts";
 import { goldenPath, goldenSampleSize } from "../golden.ts";
@@ -49,6 +49,7 @@ describe("txt2img", () => {
         selection: { timesteps: presetTimesteps("fast27") },
         preset: "fast27",
         scheduler: "DDPMScheduler",
+        sampler: "DDPM",
         steps: 27,
         guidanceScale: 7,
         width: goldenSampleSize("if-i"),
@@ -60,6 +61,7 @@ describe("txt2img", () => {
         checkpoint: folder("if-ii"),
         selection: { numInferenceSteps: 50 },
         scheduler: "DDPMScheduler",
+        sampler: "DDPM",
         steps: 50,
         guidanceScale: 4,
         noiseLevel: 250,
@@ -72,6 +74,7 @@ describe("txt2img", () => {
         checkpoint: folder("x4-upscaler"),
         selection: { numInferenceSteps: 75 },
         scheduler: "DDIMScheduler",
+        sampler: "DDIM",
         steps: 75,
         guidanceScale: 9,
         noiseLevel: 20,
@@ -158,6 +161,60 @@ describe("img2img and inpaint", () => {
       diffusionStages(await plan([{ ...request, until: 64, stages, ...changes }], withHeun, size))[0];
     expect(await stageOf({})).toMatchObject({ scheduler: "HeunDiscreteScheduler", steps: 19 });
     expect(await stageOf({ command: "img2img", start }, { width: 50, height: 50 })).toMatchObject({ steps: 13 });
+  });
+});
+
+describe("schedulers and respacing", () => {
+  const stageOf = async (stage: StageRequest, changes: Partial<Request> = {}): Promise<DiffusionStage> =>
+    diffusionStages(await plan([{ ...request, until: 64, stages: { "stage-1": stage }, ...changes }]))[0]!;
+
+  test("another scheduler on the checkpoint's noise schedule, with what wins over its file", async () => {
+    expect(await stageOf({ scheduler: "dpm++2m-sde", steps: 9 })).toMatchObject({
+      scheduler: "DPMSolverMultistepScheduler",
+      schedulerKeys: { algorithmType: "sde-dpmsolver++", solverOrder: 2 },
+      sampler: "DPM++ 2M SDE",
+      steps: 9,
+    });
+    expect(await stageOf({ scheduler: "heun", steps: 9 })).toMatchObject({
+      scheduler: "HeunDiscreteScheduler",
+      schedulerKeys: { useClippedModelOutput: true, timestepSpacing: "leading" },
+      sampler: "Heun",
+      steps: 17,
+    });
+    expect(await stageOf({ scheduler: "ddpm" })).toEqual(await stageOf({}));
+  });
+
+  test("the model's preset is for DDPM and DDIM; others take as many steps", async () => {
+    expect(await stageOf({ scheduler: "ddim" })).toMatchObject({ preset: "fast27", steps: 27 });
+    const unipc = await stageOf({ scheduler: "unipc" });
+    expect(unipc).toMatchObject({ selection: { numInferenceSteps: 27 }, steps: 27 });
+    expect(unipc).not.toHaveProperty("preset");
+    expect(await stageOf({ scheduler: "unipc", timesteps: "smart50" })).toMatchObject({ preset: "smart50", steps: 50 });
+  });
+
+  test("the original's respacing", async () => {
+    expect(await stageOf({ respacing: "2,1" })).toMatchObject({
+      selection: { timesteps: [500, 499, 0] },
+      preset: "2,1",
+      steps: 3,
+    });
+    await expect(stageOf({ respacing: "ddim333" })).rejects.toThrow(/^--stage-1-respacing: ddim333: no whole stride/);
+    await expect(stageOf({ respacing: "5", steps: 5 })).rejects.toThrow(
+      /--stage-1-steps and --stage-1-respacing exclude/,
+    );
+  });
+
+  test("Heun's method does not start where hardly anything but noise is", async () => {
+    await expect(stageOf({ scheduler: "heun", timesteps: "smart27" })).rejects.toThrow(
+      /heun cannot start stage 1 at timestep 999.*from 995 down/,
+    );
+    expect(await stageOf({ scheduler: "heun", timesteps: [995, 500, 0] })).toMatchObject({ steps: 5 });
+    const kept = { command: "img2img", start } as const;
+    const image = { width: 50, height: 50 };
+    const stages = { "stage-1": { scheduler: "heun", timesteps: "smart27", strength: 0.5 } } as const;
+    expect(diffusionStages(await plan([{ ...request, ...kept, until: 64, stages }], model, image))[0]).toMatchObject({
+      steps: 25,
+    });
   });
 });
 

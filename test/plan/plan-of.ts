@@ -20,6 +20,7 @@ export function planOf({ image, mask }: PlanShape): Plan {
     checkpoint,
     selection: { numInferenceSteps: name === "stage-1" ? 6 : 4 },
     scheduler: "DDPMScheduler",
+    sampler: "DDPM",
     steps: (name === "stage-1" ? 6 : 4) / (image ? 2 : 1),
     guidanceScale: name === "stage-1" ? 7 : 4,
     ...(name === "stage-1" ? {} : { noiseLevel: 250 }),

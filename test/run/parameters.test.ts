@@ -22,20 +22,20 @@ Batch pos: 0, Version: if-gen 1.2.3`);
   );
 });
 
-test("the sampler is the scheduler's name, and a later stage's is told where it is another", () => {
+test("the sampler is named as the web UI names it, and a later stage's is told where it is another", () => {
   const plan = planOf({});
-  const withScheduler = (name: string, scheduler: string): Plan => ({
+  const withSampler = (name: string, sampler: string): Plan => ({
     ...plan,
     stages: plan.stages.map((stage) =>
-      stage.name === name && stage.kind === "diffusion" ? { ...stage, scheduler } : stage,
+      stage.name === name && stage.kind === "diffusion" ? { ...stage, sampler } : stage,
     ),
   });
-  const heun = withScheduler("stage-1", "HeunDiscreteScheduler");
-  expect(parametersOf(heun, "stage-1")).toContain("Steps: 6, Sampler: HeunDiscrete, CFG scale: 7");
-  expect(parametersOf(heun, "stage-2")).toMatch(/Sampler: HeunDiscrete, .*Stage 2 steps: 4, Stage 2 sampler: DDPM,/);
-  const multistep = withScheduler("stage-2", "DPMSolverMultistepScheduler");
-  expect(parametersOf(multistep, "stage-1")).not.toContain("DPMSolver");
-  expect(parametersOf(multistep, "stage-2")).toMatch(/Sampler: DDPM, .*Stage 2 sampler: DPMSolverMultistep,/);
+  const heun = withSampler("stage-1", "Heun");
+  expect(parametersOf(heun, "stage-1")).toContain("Steps: 6, Sampler: Heun, CFG scale: 7");
+  expect(parametersOf(heun, "stage-2")).toMatch(/Sampler: Heun, .*Stage 2 steps: 4, Stage 2 sampler: DDPM,/);
+  const multistep = withSampler("stage-2", "DPM++ 2M");
+  expect(parametersOf(multistep, "stage-1")).not.toContain("DPM++");
+  expect(parametersOf(multistep, "stage-2")).toMatch(/Sampler: DDPM, .*Stage 2 sampler: DPM\+\+ 2M,/);
   expect(parametersOf(plan, "stage-2")).not.toContain("Stage 2 sampler");
 });
 

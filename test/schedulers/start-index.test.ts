@@ -9,7 +9,7 @@ const { json, file } = goldenConfig("if-i/scheduler");
 const stored = parseSchedulerConfig(json, file);
 const calls = (name: Parameters<typeof schedulerOptions>[0], numInferenceSteps: number, strength?: number): number =>
   networkCalls(stored, {
-    ...schedulerOptions(name),
+    ...schedulerOptions(name, stored),
     selection: { numInferenceSteps },
     ...(strength === undefined ? {} : { strength }),
   });
