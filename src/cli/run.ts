@@ -17,7 +17,7 @@ import { checkOutputs, imagePaths, makeFolder } from "../run/outputs.ts";
 import type { RunSettings } from "../run/settings.ts";
 import { savedStageFiles } from "../run/stage-images.ts";
 import { listenForInterrupt } from "./interrupt.ts";
-import { budgetsFrom, checkResume } from "./memory-options.ts";
+import { budgetsFrom, checkResume, resumeCommand } from "./memory-options.ts";
 import { memoryReport, writeMemoryReport } from "./memory-report.ts";
 import type { CommonOptions } from "./options.ts";
 import { promptFrom, requestFrom } from "./request.ts";
@@ -98,7 +98,8 @@ async function draw(
   ];
   for (const folder of new Set(written.map((path) => dirname(path)))) await sweepDrafts(folder);
   await checkOutputs(written, overwrite || isResumed); // what an interrupted run has drawn may be there
-  const kept = runDir === undefined ? "nothing was written" : `finished stages are in ${runDir}; go on with --resume`;
+  const next = runDir === undefined ? "" : resumeCommand(request.command, { runDir, output: options.output });
+  const kept = runDir === undefined ? "nothing was written" : `finished stages are in ${runDir}; \`${next}\` goes on`;
   const interrupt = listenForInterrupt(kept);
   const view = createRunView(process.stderr, quiet ?? false);
   const start = performance.now();
