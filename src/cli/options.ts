@@ -5,6 +5,7 @@
 
 import { type Command, Option } from "commander";
 import { type DiffusionDescription, type Side, diffusionTable, sides } from "../plan/stages.ts";
+import { type ImageFormat, imageFormats } from "../image/formats.ts";
 import { type MemoryOptions, addMemoryOptions } from "./memory-options.ts";
 import { type ProviderOptions, addProviderOptions } from "./provider-options.ts";
 import { decimal, integer, once, seed, side, strength, timesteps } from "./values.ts";
@@ -16,6 +17,8 @@ export interface CommonOptions extends MemoryOptions, ProviderOptions {
   negativePrompt: string;
   output?: string;
   overwrite?: boolean;
+  format?: ImageFormat;
+  grid?: string;
   seed?: bigint;
   image?: string;
   mask?: string;
@@ -70,7 +73,13 @@ function addOutputOptions(command: Command): void {
   command
     .option("-p, --prompt <text>", "the prompt, instead of the argument; - reads standard input", once)
     .option("-n, --negative-prompt <text>", "what the image should not show", "")
-    .option("-o, --output <file.png>", "where to write; - is standard output (default: if-gen-<seed>.png)", once)
+    .option("-o, --output <file>", "where to write; - is standard output (default: if-gen-<seed>.png)", once)
+    .addOption(
+      new Option("--format <format>", "of the image's file (default: as the end of its name says, or png)").choices(
+        imageFormats,
+      ),
+    )
+    .option("--grid <file>", "write the images of --num-images as one sheet too", once)
     .option("--overwrite", "replace an output file that exists")
     .option("-s, --seed <integer>", "of the random numbers, as torch takes it (default: random, reported)", seed)
     .option("--num-images <count>", "images in one pass", integer(1, 64), 1)

@@ -18,7 +18,7 @@ import type { StageName } from "../plan/stages.ts";
 import { type CompletePlan, completePlans } from "./complete-plans.ts";
 import type { RunEvent } from "./events.ts";
 import type { RunSettings } from "./settings.ts";
-import { placeOutput } from "./outputs.ts";
+import { placeImage } from "./place-image.ts";
 import { imageFile, imagesOf, pixelFile, readSafetyReport, saveStages } from "./stage-images.ts";
 
 export interface DrawSettings extends RunSettings {
@@ -122,8 +122,7 @@ async function drawPlan(
     const ownFolder = jobFolder(folder, index);
     const job = jobs[index] ?? 0;
     const paths = settings.outputs?.[job];
-    for (const [image, path] of (paths ?? []).entries())
-      await placeOutput(imageFile(ownFolder, image), path, overwrite);
+    for (const [image, path] of (paths ?? []).entries()) await placeImage(imageFile(ownFolder, image), path, overwrite);
     if (job === 0 && saved !== undefined) await saveStages(ownFolder, saved, plan, overwrite);
     const safety = await readSafetyReport(ownFolder, plan);
     drawn.push({
