@@ -8,6 +8,7 @@ import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { CheckpointError, HubError } from "../errors.ts";
 import type { DownloadEvent, HubSettings } from "../hub/types.ts";
+import { nearestName } from "../weights/nearest-name.ts";
 import type { Variant } from "../weights/variants.ts";
 import { type HubSource, type Located, locateStage } from "./locate.ts";
 import { type Cascade, type Manifest, type StageSource, stageSourceOf, stagesIn } from "./manifest.ts";
@@ -148,8 +149,10 @@ export function findCascade(name: string, { cascades }: Manifest): Cascade {
   const hint = /^[\w.-]+\/[\w.-]+$/.test(name)
     ? `; a repository is one stage's: give it with ${diffusionTable.map((row) => `--${row.name}-model`).join(", ")}`
     : "";
+  const nearest = nearestName(name, cascades.keys());
+  const likely = nearest === undefined ? "." : `; did you mean ${nearest}?`;
   throw new CheckpointError(
-    `${name} is neither a folder that holds if-i, if-ii and x4-upscaler nor one of ${[...cascades.keys()].join(", ")}${hint}.`,
+    `${name} is neither a folder that holds if-i, if-ii and x4-upscaler nor one of ${[...cascades.keys()].join(", ")}${hint}${likely}`,
   );
 }
 

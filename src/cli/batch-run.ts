@@ -61,6 +61,7 @@ function batchOptionsFrom(options: BatchCommandOptions): BatchOptions {
     defaults: jobOptionsFrom(options),
     seeds: options.seeds,
     template: options.outputName,
+    format: options.format,
     provider: options.executionProvider,
     shard: chooseShard(options.shard, process.env),
     chunk: options.chunk,

@@ -8,7 +8,8 @@ import { describeStage } from "../plan/stages.ts";
 import type { BatchEvent, BatchSummary } from "../run/batch/batch-events.ts";
 import type { RunEvent } from "../run/events.ts";
 import { type DownloadView, createDownloadView } from "./download-view.ts";
-import { type Terminal, clock } from "./progress.ts";
+import { formatDuration } from "./format.ts";
+import { type Part, type Terminal, createLiveLine, partText } from "./line.ts";
 import { printJsonLine, visible } from "./terminal.ts";
 
 export interface BatchView {
@@ -34,24 +35,15 @@ export function createBatchView(
   const start = now();
   const count = { drawn: 0, failed: 0, skipped: 0 };
   let total: number | undefined;
+  const live = createLiveLine(terminal);
   let activity = "";
-  let isOpen = false;
   let downloads: DownloadView | undefined;
   const said = new Set<string>();
-  const endLine = (): void => {
-    if (isOpen) terminal.write("\n");
-    isOpen = false;
-  };
   const line = (text: string): void => {
-    if (isQuiet) return;
-    endLine();
-    terminal.write(`${visible(text)}\n`);
+    if (!isQuiet) live.print(visible(text));
   };
   const draw = (): void => {
-    if (isQuiet || !terminal.isTTY) return;
-    const columns = terminal.columns || 80;
-    terminal.write(`\r\u001b[K${describe(count, total, (now() - start) / 1000, activity).slice(0, columns - 1)}`);
-    isOpen = true;
+    if (!isQuiet) live.draw(describe(count, total, (now() - start) / 1000, activity));
   };
   const showRun = (event: RunEvent, worker: number): void => {
     if (event.type === "download") {
@@ -97,12 +89,12 @@ export function createBatchView(
     },
     close(summary, manifest) {
       downloads?.close();
-      endLine();
+      live.clear();
       if (!summary) return;
       const { drawn, failed, skipped } = summary;
       if (isJson) printJsonLine({ type: "done", drawn, failed, skipped, manifest });
       const before = skipped > 0 ? `, ${skipped} drawn before` : "";
-      line(`${drawn} drawn${before}, ${failed} failed, in ${clock((now() - start) / 1000)}: ${manifest}`);
+      line(`${drawn} drawn${before}, ${failed} failed, in ${formatDuration((now() - start) / 1000)}: ${manifest}`);
     },
   };
 }
@@ -112,18 +104,19 @@ type Count = Readonly<Record<"drawn" | "failed" | "skipped", number>>;
 const position = ({ drawn, failed, skipped }: Count, total: number | undefined): string =>
   `${drawn + failed + skipped}${total === undefined ? "" : `/${total}`}`;
 
-/** `12/64 jobs, 1 failed, 4.1 a minute, 0:12 left: stage 2, denoising 3/27` */
-function describe(count: Count, total: number | undefined, seconds: number, activity: string): string {
+/** `12/64 jobs  ████░░░░  1 failed  4.1 a minute  0:12 left  stage 2, denoising 3/27` */
+function describe(count: Count, total: number | undefined, seconds: number, activity: string): readonly Part[] {
   const { drawn, failed, skipped } = count;
   const rate = drawn / seconds;
   const left = total === undefined ? 0 : total - drawn - failed - skipped;
-  const parts = [
-    `${position(count, total)} jobs`,
-    ...(failed > 0 ? [`${failed} failed`] : []),
-    ...(drawn > 0 ? [`${(60 * rate).toFixed(1)} a minute`] : []),
-    ...(drawn > 0 && left > 0 ? [`${clock(left / rate)} left`] : []),
+  return [
+    { text: `${position(count, total)} jobs`, rank: 9 },
+    ...(total === undefined ? [] : [{ bar: (total - left) / Math.max(1, total), rank: 4 }]),
+    { text: failed > 0 ? `${failed} failed` : "", rank: 7 },
+    { text: drawn > 0 ? `${(60 * rate).toFixed(1)} a minute` : "", rank: 3 },
+    { text: drawn > 0 && left > 0 ? `${formatDuration(left / rate)} left` : "", rank: 8 },
+    { text: partText(activity), rank: 2 },
   ];
-  return `${parts.join(", ")}${activity === "" ? "" : `: ${activity}`}`;
 }
 
 /** Previews and downloads' bytes are for people, not for programs that read lines. */

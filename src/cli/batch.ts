@@ -4,6 +4,7 @@
  */
 
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { ProgramCommand } from "./command.ts";
 import { type CommonOptions, addCommonOptions } from "./options.ts";
 import { integer, once } from "./values.ts";
 
@@ -20,38 +21,42 @@ export interface BatchCommandOptions extends CommonOptions {
 }
 
 /** Options of a single run that many jobs have no use for, or have in another form. */
-const singleRunOptions: readonly string[] = ["prompt", "output", "saveStages", "report", "runDir"];
+const singleRunOptions: readonly string[] = ["prompt", "output", "saveStages", "report", "runDir", "grid"];
 
-export function addBatch(program: Command): void {
-  const command = program
-    .command("batch")
-    .description("draw many images, each network loaded once for all of them")
-    .argument("[jobs]", "a file of jobs: JSON, one object a line; CSV; or prompts, one a line; - is standard input");
+export function defineBatch(command: ProgramCommand): void {
+  command.argument(
+    "[jobs]",
+    "a file of jobs: JSON, one object a line; CSV; or prompts, one a line; - is standard input",
+  );
   addBatchOptions(command);
   addCommonOptions(command, { startsFromImage: true });
   withoutOptions(command, singleRunOptions);
+  withDescriptions(command);
   command.option("-i, --image <file>", "the image that jobs start from which name none", once);
-  command.addHelpText("after", examples);
+  command.addExamples(
+    "if-gen batch prompts.txt --output-dir out",
+    "if-gen batch jobs.jsonl --output-dir out --resume",
+    'echo "a {red|blue} circle" | if-gen batch - --output-dir out --seeds 1..4',
+  );
+  command.addHelpText("after", aboutJobs);
   command.action(async (jobs: string | undefined, options: BatchCommandOptions) => {
     const { runBatchCommand } = await import("./batch-run.ts");
     await runBatchCommand(jobs, options);
   });
+  command.addFullHelp();
 }
 
-const examples = `
-Examples:
-  if-gen batch prompts.txt --output-dir out
-  if-gen batch jobs.jsonl --output-dir out --resume
-  echo "a {red|blue} circle" | if-gen batch - --output-dir out --seeds 1..4
-A job is one line: a prompt, or {"prompt": "a red circle", "seed": 7, "stage-1-steps": 50}. It may set any option
-of txt2img, img2img and inpaint; options given here hold for jobs that do not set them. docs/batch.md has more.`;
+const aboutJobs = `
+A job is a line: a prompt, or {"prompt": "a red circle", "stage-1-steps": 50}
+with any option of txt2img, img2img and inpaint. What is given here holds for
+jobs that do not set it themselves.`;
 
 function addBatchOptions(command: Command): void {
   command
     .option("-d, --output-dir <folder>", "where images and manifest.jsonl go", once)
     .option(
       "--output-name <template>",
-      "name of each image: {index} {seed} {prompt:40} {hash} {date} {line} {model} {command}, / makes folders",
+      "name of each image: {index}, {seed}, {prompt:40}, {hash}, {date}, {line}, {model}, {command}; / makes folders",
       "{index}-{prompt:40}",
     )
     .option("--seeds <list>", "a job for each seed, where the job has none: 1..16 or 1,5,10..14", once)
@@ -70,8 +75,23 @@ function addBatchOptions(command: Command): void {
     )
     .option("--fail-fast", "end at the first job that fails")
     .option("--devices <list>", "a worker for each: GPU numbers, or cpu: 0,1 or cpu,cpu", devices)
-    .option("--shard <i/n>", "only the i-th of n parts of the jobs (default: as Slurm, Kubernetes or MPI say)", shard)
+    .option("--shard <i/n>", "only the i-th of n parts of the jobs (default: what Slurm, Kubernetes or MPI say)", shard)
     .option("--merge", "join the manifests of all shards in --output-dir, and say what is missing");
+}
+
+/** What some options of a single run mean for many. */
+const descriptions: Readonly<Record<string, string>> = {
+  resume: "go on with the batch in --output-dir: what is drawn stays, what failed is tried again",
+  json: "print each event as JSON, one a line, on standard output",
+  dryRun: "check every line, plan what is drawn, and end",
+  seed: "of all jobs that name none (default: another random one for each, reported)",
+};
+
+function withDescriptions(command: Command): void {
+  for (const option of command.options) {
+    const description = descriptions[option.attributeName()];
+    if (description !== undefined) option.description = description;
+  }
 }
 
 function withoutOptions(command: Command, names: readonly string[]): void {

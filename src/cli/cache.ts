@@ -3,12 +3,9 @@
  * `if-gen cache ...`: weights that were made smaller here, and the room they take.
  */
 
-import type { Command } from "commander";
+import type { ProgramCommand } from "./command.ts";
 
-export function addCache(program: Command): void {
-  const cache = program
-    .command("cache")
-    .description("list, check and remove weights that were made smaller here (--text-encoder-bits, --unet-bits)");
+export function defineCache(cache: ProgramCommand): void {
   cache
     .command("list")
     .description("what there is, what it was made of, and its size")

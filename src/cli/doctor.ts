@@ -3,19 +3,17 @@
  * `if-gen doctor`: what is here, what is missing, what to do about it.
  */
 
-import type { Command } from "commander";
 import { IfGenError } from "../errors.ts";
+import type { ProgramCommand } from "./command.ts";
 import type { Check } from "./doctor/check.ts";
 import { print, printJson } from "./terminal.ts";
 
-export function addDoctor(program: Command): void {
-  program
-    .command("doctor")
-    .description("look at the machine, its GPU, the model cache and the way to the Hub")
+export function defineDoctor(command: ProgramCommand): void {
+  command
     .option("--json", "print it as JSON")
     .addHelpText(
       "after",
-      "\nExit codes: 0 nothing is wrong (notes are no problems), 1 a problem was found that you have to mend.",
+      "\nExit codes: 0 nothing is wrong (notes are no problems),\n1 a problem was found that you have to mend.",
     )
     .action(doctor);
 }

@@ -3,14 +3,13 @@
  * `if-gen inpaint --image FILE --mask FILE PROMPT`.
  */
 
-import { type Command, Option } from "commander";
+import { Option } from "commander";
+import type { ProgramCommand } from "./command.ts";
 import { type CommonOptions, addCommonOptions } from "./options.ts";
 import { box, once } from "./values.ts";
 
-export function addInpaint(program: Command): void {
-  const command = program
-    .command("inpaint")
-    .description("repaint a part of an image as the text says")
+export function defineInpaint(command: ProgramCommand): void {
+  command
     .argument("[prompt]", "what the image shows then, in quotes")
     .option(
       "-i, --image <file>",
@@ -30,10 +29,16 @@ export function addInpaint(program: Command): void {
     )
     .option("--invert-mask", "repaint all but the mask")
     .option("--no-paste-back", "do not put the original's untouched pixels back over the result");
+  command.addExamples(
+    `if-gen inpaint -i examples/sign.png --mask-rect 24,148,466,206 \\`,
+    `  'a red sign that says "SHUT" on a yellow background' -o shut.png`,
+    `if-gen inpaint -i examples/sign.png --mask examples/mask.png "a sign" -o a.png`,
+  );
   addCommonOptions(command, { startsFromImage: true }).action(
     async (prompt: string | undefined, options: CommonOptions) => {
       const { runCommand } = await import("./run.ts");
       await runCommand("inpaint", prompt, options);
     },
   );
+  command.addFullHelp();
 }

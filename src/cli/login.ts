@@ -5,24 +5,22 @@
 
 import { mkdir, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { Command } from "commander";
 import { HubError } from "../errors.ts";
 import { sweepDrafts } from "../files/draft.ts";
 import { replaceFile } from "../files/replace-file.ts";
+import type { ProgramCommand } from "./command.ts";
 import { print, say } from "./terminal.ts";
 
-export function addLogin(program: Command): void {
-  program
-    .command("login")
-    .description("store a Hugging Face token, for repositories behind a licence")
-    .option("--token-stdin", "read it from standard input instead of asking")
-    .action(login);
-  program.command("logout").description("remove the stored Hugging Face token").action(logout);
-  program
-    .command("whoami")
-    .description("print whose Hugging Face token is in use")
-    .option("--json", "print it as JSON")
-    .action(whoami);
+export function defineLogin(command: ProgramCommand): void {
+  command.option("--token-stdin", "read it from standard input instead of asking").action(login);
+}
+
+export function defineLogout(command: ProgramCommand): void {
+  command.action(logout);
+}
+
+export function defineWhoami(command: ProgramCommand): void {
+  command.option("--json", "print it as JSON").action(whoami);
 }
 
 /**

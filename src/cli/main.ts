@@ -3,61 +3,33 @@
  * argv -> exit code. The only place that prints an error.
  */
 
-import { Command, CommanderError } from "commander";
-import { IfGenError, exitCodes } from "../errors.ts";
-import { programVersion } from "../machine/version.ts";
-import { addBatch } from "./batch.ts";
-import { addCache } from "./cache.ts";
-import { addDoctor } from "./doctor.ts";
-import { addImg2img } from "./img2img.ts";
-import { addInpaint } from "./inpaint.ts";
-import { addLogin } from "./login.ts";
-import { addModels } from "./models.ts";
-import { addSetup } from "./setup.ts";
-import { addPlan } from "./plan.ts";
+import { CommanderError } from "commander";
+import { IfGenError, UsageError, exitCodes } from "../errors.ts";
+import { InvalidUsage } from "./command.ts";
+import { createProgram } from "./program.ts";
 import { flushOutput, guardStreams, say } from "./terminal.ts";
-import { addTxt2img } from "./txt2img.ts";
 
 /** @returns the exit code; see errors.ts for what each means. Never throws. */
 export async function main(argv: readonly string[]): Promise<number> {
   guardStreams();
   try {
-    await createProgram().parseAsync(argv, { from: "user" });
+    const program = await createProgram(argv);
+    await program.parseAsync(argv, { from: "user" });
     await flushOutput();
     return 0;
   } catch (error) {
-    return report(error);
+    return report(error instanceof InvalidUsage ? await explain(error) : error);
   }
 }
 
-function createProgram(): Command {
-  const program = new Command("if-gen")
-    .description("Text-to-image with DeepFloyd IF: text -> 64 px -> 256 px -> 1024 px, one network at a time.")
-    .version(programVersion(), "-V, --version", "print the version and end")
-    .helpOption("-h, --help", "print this help and end")
-    .showHelpAfterError("(add --help for the options)")
-    .addHelpText("after", `\nExit codes: ${exitCodeHelp}.`)
-    .exitOverride();
-  addTxt2img(program);
-  addImg2img(program);
-  addInpaint(program);
-  addBatch(program);
-  addPlan(program);
-  addModels(program);
-  addCache(program);
-  addLogin(program);
-  addDoctor(program);
-  addSetup(program);
-  return program;
+async function explain({ message, command }: InvalidUsage): Promise<UsageError> {
+  const { explainUsage } = await import("./hints.ts");
+  return new UsageError(explainUsage(message, command));
 }
-
-const exitCodeHelp =
-  "0 done, 1 internal error or a problem that doctor found, 2 usage, 3 memory budget, 4 checkpoint, 5 input image, 6 output, 7 stage, 8 network, " +
-  "9 execution provider, 10 some jobs of a batch failed, 11 all did, 129, 130, 131 and 143 ended by a signal";
 
 async function report(error: unknown): Promise<number> {
   if (error instanceof CommanderError) {
-    if (error.exitCode !== 0) return exitCodes.USAGE; // it has printed its own message
+    if (error.exitCode !== 0) return exitCodes.USAGE; // a command without its subcommand: its help was printed
     return flushOutput().then(() => 0, report);
   }
   if (error instanceof IfGenError) {

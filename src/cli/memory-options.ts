@@ -26,10 +26,10 @@ export function addMemoryOptions(command: Command): Command {
     .option("--ram-budget <size>", "memory a stage may take, e.g. 13GB (default: what is free, at most 13 GB)", bytes)
     .option("--vram-budget <size>", "GPU memory a stage may take (default: at most 15 GB)", bytes)
     .addOption(
-      new Option("--budget <whose>", "budgets of a free Colab machine, or all that this machine has free").choices([
-        "colab",
-        "machine",
-      ]),
+      new Option(
+        "--budget <whose>",
+        "budgets of a free Colab machine, or all that this machine has free (default: the smaller)",
+      ).choices(["colab", "machine"]),
     )
     .addOption(
       new Option(
@@ -48,7 +48,7 @@ export function addMemoryOptions(command: Command): Command {
       new Option(
         "--unet-bits <bits>",
         "UNets in 8 bits: made once from their weights (4.6 GB for the largest), half the memory, a little coarser; " +
-          "16: as the checkpoints have them (default)",
+          "16: as the checkpoints have them (default: 16)",
       ).choices(["16", "8"]),
     )
     .option("--report <file.json>", "write what each stage was predicted to take and what it took", once)
@@ -61,6 +61,15 @@ export function checkResume({ resume, runDir }: MemoryOptions): void {
   if (resume && runDir === undefined) {
     throw new UsageError("--resume needs --run-dir, the folder of the run to go on with.");
   }
+}
+
+/** @returns what goes on with a run that kept its stages, as a shell takes it: everything else is in the folder. */
+export function resumeCommand(
+  command: string,
+  { runDir, output }: { runDir: string; output: string | undefined },
+): string {
+  const words = ["if-gen", command, "--run-dir", runDir, "--resume", ...(output === undefined ? [] : ["-o", output])];
+  return words.map((word) => (/^[\w./@:+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(" ");
 }
 
 export const budgetsFrom = ({ ramBudget: ram, vramBudget: vram, budget }: MemoryOptions): Budgets => ({

@@ -3,8 +3,9 @@
  * `if-gen models ...`: what there is, what is here, fetch it, check it, remove it.
  */
 
-import { type Command, Option } from "commander";
+import { Option } from "commander";
 import { type Side, sides } from "../plan/stages.ts";
+import type { ProgramCommand } from "./command.ts";
 import { side } from "./values.ts";
 
 /** What the commands about models share. */
@@ -22,8 +23,7 @@ export interface PullCommandOptions extends ModelsOptions {
   until: Side;
 }
 
-export function addModels(program: Command): void {
-  const models = program.command("models").description("list, fetch, check and remove models");
+export function defineModels(models: ProgramCommand): void {
   addCommand(models, "list", "what there is, how large it is, what of it is here, and whether it fits this machine")
     .addOption(variantOption())
     .option("--json", "print it as JSON")
@@ -54,7 +54,7 @@ export function addModels(program: Command): void {
     );
 }
 
-function addPull(models: Command): void {
+function addPull(models: ProgramCommand): void {
   addCommand(models, "pull <name>", "fetch what is missing of a model, check it, and pin what was fetched")
     .addOption(variantOption())
     .option(
@@ -71,7 +71,7 @@ function addPull(models: Command): void {
     );
 }
 
-function addCommand(models: Command, nameAndArgument: string, description: string): Command {
+function addCommand(models: ProgramCommand, nameAndArgument: string, description: string): ProgramCommand {
   return models
     .command(nameAndArgument)
     .description(description)

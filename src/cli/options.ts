@@ -5,6 +5,7 @@
 
 import { type Command, Option } from "commander";
 import { type DiffusionDescription, type Side, diffusionTable, sides } from "../plan/stages.ts";
+import { type ImageFormat, imageFormats } from "../image/formats.ts";
 import { type MemoryOptions, addMemoryOptions } from "./memory-options.ts";
 import { type ProviderOptions, addProviderOptions } from "./provider-options.ts";
 import { addSharedSamplingOptions, addStageSamplingOptions } from "./sampling-options.ts";
@@ -17,6 +18,8 @@ export interface CommonOptions extends MemoryOptions, ProviderOptions {
   negativePrompt: string;
   output?: string;
   overwrite?: boolean;
+  format?: ImageFormat;
+  grid?: string;
   seed?: bigint;
   image?: string;
   mask?: string;
@@ -43,7 +46,11 @@ export interface CommonOptions extends MemoryOptions, ProviderOptions {
 export function addCommonOptions(command: Command, { startsFromImage }: { startsFromImage: boolean }): Command {
   addOutputOptions(command);
   if (startsFromImage) {
-    command.option("--strength <share>", "how far stages 1 and 2 leave the image: above 0, to 1", strength);
+    command.option(
+      "--strength <share>",
+      "how far stages 1 and 2 leave the image: above 0, to 1 (default: the model's)",
+      strength,
+    );
   }
   addSharedSamplingOptions(command);
   for (const stage of diffusionTable) addStageOptions(command, stage, startsFromImage);
@@ -68,9 +75,15 @@ function addOutputOptions(command: Command): void {
   command
     .option("-p, --prompt <text>", "the prompt, instead of the argument; - reads standard input", once)
     .option("-n, --negative-prompt <text>", "what the image should not show", "")
-    .option("-o, --output <file.png>", "where to write; - is standard output (default: if-gen-<seed>.png)", once)
+    .option("-o, --output <file>", "where to write; - is standard output (default: if-gen-<seed>.png)", once)
+    .addOption(
+      new Option("--format <format>", "of the image's file (default: as the end of its name says, or png)").choices(
+        imageFormats,
+      ),
+    )
+    .option("--grid <file>", "write the images of --num-images as one sheet too", once)
     .option("--overwrite", "replace an output file that exists")
-    .option("-s, --seed <integer>", "of the random numbers, as torch takes it; random if absent, always reported", seed)
+    .option("-s, --seed <integer>", "of the random numbers, as torch takes it (default: random, reported)", seed)
     .option("--num-images <count>", "images in one pass", integer(1, 64), 1)
     .option(
       "-m, --model <name|folder>",
@@ -95,18 +108,18 @@ function addStageOptions(command: Command, stage: DiffusionDescription, startsFr
   const name = `--${stage.name}`;
   command
     .option(`${name}-model <name|folder>`, `organisation/name of the Hub or a folder, for ${label} alone`)
-    .option(`${name}-steps <count>`, `steps of ${label}`, integer(1, 1000))
-    .option(
-      `${name}-timesteps <list>`,
-      "fast27, smart27, smart50, smart100, smart185, super27, ... or numbers",
-      timesteps,
-    )
-    .option(`${name}-guidance <scale>`, "classifier-free guidance; 1 is off", decimal(0, 1000));
+    .option(`${name}-steps <count>`, `steps of ${label} (default: the model's)`, integer(1, 1000))
+    .option(`${name}-timesteps <list>`, "a preset (fast27, smart50, ...) or numbers, instead of steps", timesteps)
+    .option(`${name}-guidance <scale>`, "classifier-free guidance; 1 is off (default: the model's)", decimal(0, 1000));
   addStageSamplingOptions(command, stage);
   if (stage.maxNoiseLevel !== undefined) {
-    command.option(`${name}-noise-level <level>`, "noise on the image it enlarges", integer(0, 999));
+    command.option(
+      `${name}-noise-level <level>`,
+      "noise on the image it enlarges (default: the model's)",
+      integer(0, 999),
+    );
   }
   if (stage.startStrengths && startsFromImage) {
-    command.option(`${name}-strength <share>`, "how far it leaves the image", strength);
+    command.option(`${name}-strength <share>`, "how far it leaves the image (default: --strength)", strength);
   }
 }

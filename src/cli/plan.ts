@@ -3,14 +3,12 @@
  * `if-gen plan`: what an image would take, before anything is loaded.
  */
 
-import type { Command } from "commander";
+import type { ProgramCommand } from "./command.ts";
 import { type CommonOptions, addCommonOptions } from "./options.ts";
 
-export function addPlan(program: Command): void {
-  const command = program
-    .command("plan")
-    .description("say what txt2img would do and how much memory each stage would take")
-    .argument("[prompt]", "the prompt; what it says does not change the memory");
+export function definePlan(command: ProgramCommand): void {
+  command.argument("[prompt]", "the prompt; what it says does not change the memory");
+  command.addExamples("if-gen plan -m if-xl", "if-gen plan -m if-m --until 256 --budget colab --json");
   addCommonOptions(command, { startsFromImage: false }).action(
     async (argument: string | undefined, options: CommonOptions) => {
       const prompt = argument ?? (options.prompt === undefined ? "an image" : undefined);
@@ -18,4 +16,5 @@ export function addPlan(program: Command): void {
       await runCommand("txt2img", prompt, { ...options, dryRun: true });
     },
   );
+  command.addFullHelp();
 }

@@ -1,11 +1,15 @@
 /**
  * @module cli/progress
- * Stage events -> lines on standard error: a bar that is redrawn on a terminal, a line per stage in a pipe.
+ * Stage events -> lines on standard error: on a terminal a line that is redrawn, with a bar for the stage and one for the
+ * whole run; in a pipe a line per stage and job, once it is done.
  */
 
 import type { StageProgress } from "../executor/executor.ts";
 import type { Plan, Stage } from "../plan/plan.ts";
 import { describeStage } from "../plan/stages.ts";
+import { formatDuration } from "./format.ts";
+import { type Part, type Terminal, createLiveLine } from "./line.ts";
+import { createRunProgress } from "./run-progress.ts";
 
 export interface ProgressView {
   readonly update: (progress: StageProgress) => void;
@@ -14,14 +18,6 @@ export interface ProgressView {
   readonly close: () => void;
 }
 
-/** The stream's part that is used here. */
-export interface Terminal {
-  readonly isTTY?: boolean;
-  readonly columns?: number;
-  write(text: string): unknown;
-}
-
-const BAR_WIDTH = 24;
 /** @param now milliseconds, for tests. */
 export function createProgressView(
   terminal: Terminal,
@@ -30,36 +26,49 @@ export function createProgressView(
 ): ProgressView {
   const names = plan.stages.map(({ name }) => name);
   const labels = new Map(plan.stages.map((stage) => [stage.name, labelOf(stage)]));
-  const width = Math.max(...[...labels.values()].map((label) => label.length));
-  let running: { key: string; start: number; firstStep: number } | undefined;
-  let open = false;
-  const endLine = (): void => {
-    if (open) terminal.write("\n");
-    open = false;
-  };
+  const line = createLiveLine(terminal);
+  const run = createRunProgress(plan, now);
+  let drawn: string | undefined;
   return {
     update(progress) {
-      const key = `${progress.stage} ${progress.jobs?.join() ?? progress.job} ${progress.what}`;
-      if (running?.key !== key) {
-        if (terminal.isTTY) endLine();
-        running = { key, start: now(), firstStep: progress.step };
-      }
-      const seconds = (now() - running.start) / 1000;
-      const position = `[${names.indexOf(progress.stage) + 1}/${names.length}]`;
-      const text = `${position} ${labels.get(progress.stage)?.padEnd(width)}  ${describe(progress, seconds, progress.step - running.firstStep)}`;
+      const { stage, step, steps, what } = progress;
+      const { runDone, rate, secondsLeft } = run.update(progress);
+      const parts: readonly Part[] = [
+        { text: `[${names.indexOf(stage) + 1}/${names.length}]`, rank: 7 },
+        { text: labels.get(stage) ?? stage, rank: 5 },
+        { text: plan.jobs.length > 1 ? describeJobs(progress, plan.jobs.length) : "", rank: 6 },
+        { bar: step / steps, rank: 4 },
+        { text: what, rank: 1 },
+        { text: `${step}/${steps}`, rank: 8 },
+        { text: describeRate(rate), rank: 2 },
+        { text: secondsLeft === undefined ? "" : `${formatDuration(secondsLeft)} left`, rank: 9 },
+      ];
       if (terminal.isTTY) {
-        terminal.write(`\r\u001b[K${text.slice(0, (terminal.columns ?? 80) - 1)}`);
-        open = true;
-      } else if (progress.step === progress.steps) {
-        terminal.write(`${text}\n`);
+        if (drawn !== undefined && drawn !== stage) line.end();
+        drawn = stage;
+        const percent = `run ${Math.floor(100 * runDone)} %`;
+        line.draw([...parts, { bar: runDone, rank: 3 }, { text: percent, rank: 3.5 }]);
+      } else if (step === steps) {
+        terminal.write(`${plainLine(parts.map(({ text = "" }) => text))}\n`);
       }
     },
     note(text) {
-      endLine();
-      terminal.write(`note: ${text}\n`);
+      line.end();
+      line.print(`note: ${text}`);
     },
-    close: endLine,
+    close: line.end,
   };
+}
+
+/** `job 3 of 9`, or, drawn at once, `jobs 1 to 5 of 9`. */
+function describeJobs({ job, jobs = [job] }: StageProgress, all: number): string {
+  const [first, last] = [Math.min(...jobs) + 1, Math.max(...jobs) + 1];
+  return first === last ? `job ${first} of ${all}` : `jobs ${first} to ${last} of ${all}`;
+}
+
+/** `[2/4] stage 1, 64 px  job 1 of 2  denoising 6/6  5.1 it/s` */
+function plainLine([position, label, job, , what, count, rate]: readonly string[]): string {
+  return [`${position} ${label}`, job, `${what} ${count}`, rate].filter((text) => text !== "").join("  ");
 }
 
 function labelOf(stage: Stage): string {
@@ -72,18 +81,8 @@ export function describeSize({ width, height }: { readonly width: number; readon
   return width === height ? `${width} px` : `${width}x${height} px`;
 }
 
-/** `██████░░░░  denoising 14/27  5.1 it/s  0:02 left` */
-function describe({ step, steps, what }: StageProgress, seconds: number, measured: number): string {
-  const filled = Math.round((step / steps) * BAR_WIDTH);
-  const bar = "█".repeat(filled) + "░".repeat(BAR_WIDTH - filled);
-  const rate = measured > 0 && seconds > 0 ? measured / seconds : 0;
-  const speed = rate > 0 ? `  ${rate >= 1 ? `${rate.toFixed(1)} it/s` : `${(1 / rate).toFixed(1)} s/it`}` : "";
-  const left = rate > 0 && step < steps ? `  ${clock((steps - step) / rate)} left` : "";
-  return `${bar}  ${what} ${step}/${steps}${speed}${left}`;
-}
-
-/** Seconds as m:ss. */
-export function clock(seconds: number): string {
-  const whole = Math.round(seconds);
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+/** @param rate steps a second; undefined: not measured yet. */
+function describeRate(rate: number | undefined): string {
+  if (rate === undefined) return "";
+  return rate >= 1 ? `${rate.toFixed(1)} it/s` : `${(1 / rate).toFixed(1)} s/it`;
 }

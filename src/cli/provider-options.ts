@@ -17,7 +17,7 @@ export function addProviderOptions(command: Command): Command {
     .addOption(
       new Option(
         "--execution-provider <name>",
-        "what computes: cpu, cuda, webgpu, or auto: the first of cuda, webgpu and cpu that works here",
+        "what computes; auto: the first of cuda, webgpu and cpu that works here",
       )
         .choices(requestedProviders)
         .default("auto"),

@@ -6,7 +6,8 @@
 import { describeProvider } from "../plan/provider.ts";
 import type { RunEvent } from "../run/events.ts";
 import { type DownloadView, createDownloadView } from "./download-view.ts";
-import { type ProgressView, type Terminal, createProgressView } from "./progress.ts";
+import type { Terminal } from "./line.ts";
+import { type ProgressView, createProgressView } from "./progress.ts";
 import { visible } from "./terminal.ts";
 import { readHubEnvironment } from "../machine/environment.ts";
 

@@ -8,16 +8,18 @@ import { UsageError } from "../errors.ts";
 import type { StageEnd } from "../executor/executor.ts";
 import { readRunRecord } from "../executor/run-folder.ts";
 import { sweepDrafts } from "../files/draft.ts";
+import { extensionOf } from "../image/formats.ts";
 import { checkBudget } from "../memory/budget.ts";
 import type { Request } from "../plan/request.ts";
 import { completePlans } from "../run/complete-plans.ts";
 import { type DrawnJob, drawRequests } from "../run/draw.ts";
 import type { RunEvent } from "../run/events.ts";
 import { checkOutputs, imagePaths, makeFolder } from "../run/outputs.ts";
+import { convertBytes, placeSheet } from "../run/place-image.ts";
 import type { RunSettings } from "../run/settings.ts";
 import { savedStageFiles } from "../run/stage-images.ts";
 import { listenForInterrupt } from "./interrupt.ts";
-import { budgetsFrom, checkResume } from "./memory-options.ts";
+import { budgetsFrom, checkResume, resumeCommand } from "./memory-options.ts";
 import { memoryReport, writeMemoryReport } from "./memory-report.ts";
 import type { CommonOptions } from "./options.ts";
 import { promptFrom, requestFrom } from "./request.ts";
@@ -87,18 +89,22 @@ async function draw(
   if (toStdout && request.numImages > 1) {
     throw new UsageError("--output - takes one image; name a file or drop --num-images.");
   }
-  const paths = toStdout ? undefined : imagePaths(options.output ?? `if-gen-${request.seed}.png`, request.numImages);
+  const output = options.output ?? `if-gen-${request.seed}${extensionOf(options.format ?? "png")}`;
+  const paths = toStdout ? undefined : imagePaths(output, request.numImages, options.format);
+  const sheet = options.grid === undefined ? undefined : sheetPath(options.grid, request.numImages, paths);
   if (saveStages !== undefined) await makeFolder(saveStages);
   const saved = saveStages === undefined ? [] : savedStageFiles(request.until, request.numImages);
   const report = createReport(options.report, overwrite);
   const written = [
     ...(paths ?? []),
+    ...(sheet === undefined ? [] : [sheet]),
     ...saved.map((name) => join(saveStages ?? "", name)),
     ...(options.report === undefined ? [] : [options.report]),
   ];
   for (const folder of new Set(written.map((path) => dirname(path)))) await sweepDrafts(folder);
   await checkOutputs(written, overwrite || isResumed); // what an interrupted run has drawn may be there
-  const kept = runDir === undefined ? "nothing was written" : `finished stages are in ${runDir}; go on with --resume`;
+  const next = runDir === undefined ? "" : resumeCommand(request.command, { runDir, output: options.output });
+  const kept = runDir === undefined ? "nothing was written" : `finished stages are in ${runDir}; \`${next}\` goes on`;
   const interrupt = listenForInterrupt(kept);
   const view = createRunView(process.stderr, quiet ?? false);
   const start = performance.now();
@@ -117,6 +123,7 @@ async function draw(
       },
     });
     view.close();
+    if (sheet !== undefined && paths) await placeSheet(paths, sheet, overwrite || isResumed);
     if (job) await present(job, (performance.now() - start) / 1000, options);
   } finally {
     view.close();
@@ -125,11 +132,17 @@ async function draw(
   }
 }
 
-async function present(job: DrawnJob, seconds: number, { json, quiet }: CommonOptions): Promise<void> {
+async function present(job: DrawnJob, seconds: number, { json, quiet, format = "png" }: CommonOptions): Promise<void> {
   const [first] = job.images;
-  if (first?.png) await writeBytes(first.png);
+  if (first?.png) await writeBytes(await convertBytes(first.png, format));
   else if (json) printJson(resultJson(job, seconds));
   if (!quiet) say(describeResult(job, seconds));
+}
+
+/** @throws {UsageError} there are no files to make a sheet of. */
+function sheetPath(grid: string, numImages: number, paths: readonly string[] | undefined): string {
+  if (numImages > 1 && paths) return imagePaths(grid, 1)[0] ?? grid;
+  throw new UsageError("--grid makes a sheet of several images in files; give --num-images too, and no --output -.");
 }
 
 /** Predicted against measured, written whatever becomes of the run once it is planned. */

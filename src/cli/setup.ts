@@ -3,18 +3,17 @@
  * `if-gen setup cuda`.
  */
 
-import { type Command, Option } from "commander";
+import { Option } from "commander";
 import { IfGenError } from "../errors.ts";
+import type { ProgramCommand } from "./command.ts";
 import { say } from "./terminal.ts";
 
 /** Measured on the packages of onnxruntime 1.29 and 1.30: fetched, and beside onnxruntime once unpacked. */
 const size =
   "about 300 MB to fetch, as much again in the temporary folder while it is unpacked, and about 275 MB to keep";
 
-export function addSetup(program: Command): void {
-  program
-    .command("setup")
-    .description("install what npm leaves out")
+export function defineSetup(setup: ProgramCommand): void {
+  setup
     .command("cuda")
     .description(`install onnxruntime's CUDA provider (${size})`)
     .addOption(
@@ -25,9 +24,11 @@ export function addSetup(program: Command): void {
     )
     .addHelpText(
       "after",
-      "\nBy default onnxruntime-node's own installer fetches NuGet's Microsoft.ML.OnnxRuntime.Gpu.Linux of the version of\n" +
-        "onnxruntime-node. A provider of another version is refused: the process would crash.\n" +
-        "Exit codes: 0 installed, 2 --from is not there, 6 it cannot be written, 9 it cannot be had or does not fit.",
+      "\nBy default onnxruntime-node's own installer fetches NuGet's\n" +
+        "Microsoft.ML.OnnxRuntime.Gpu.Linux of the version of onnxruntime-node.\n" +
+        "A provider of another version is refused: the process would crash.\n" +
+        "Exit codes: 0 installed, 2 --from is not there, 6 it cannot be written,\n" +
+        "9 it cannot be had or does not fit.",
     )
     .action(setUpCuda);
 }

@@ -60,11 +60,6 @@ export function say(text: string): void {
   process.stderr.write(visible(text));
 }
 
-/** In place of the line that stands on standard error now; empty: none. */
-export function redraw(line: string): void {
-  process.stderr.write(`\r\u001b[K${printable(line, MAX_LINE).slice(0, (process.stderr.columns ?? 80) - 1)}`);
-}
-
 /** @throws {OutputError} standard output was closed or is full before all of it was taken. */
 export async function writeBytes(bytes: Uint8Array): Promise<void> {
   const error = await new Promise<Error | null | undefined>((resolve) => process.stdout.write(bytes, resolve));

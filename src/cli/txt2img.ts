@@ -3,18 +3,21 @@
  * `if-gen txt2img PROMPT`.
  */
 
-import type { Command } from "commander";
+import type { ProgramCommand } from "./command.ts";
 import { type CommonOptions, addCommonOptions } from "./options.ts";
 
-export function addTxt2img(program: Command): void {
-  const command = program
-    .command("txt2img")
-    .description("draw an image from text")
-    .argument("[prompt]", "what the image shows, in quotes");
+export function defineTxt2img(command: ProgramCommand): void {
+  command.argument("[prompt]", "what the image shows, in quotes");
+  command.addExamples(
+    `if-gen txt2img "a red circle left of a blue star" -o star.png`,
+    `if-gen txt2img 'a blue sign that says "OPEN"' -s 7 --num-images 4 -o open.png`,
+    `if-gen txt2img "a corgi in a scarf" -m if-xl --run-dir corgi -o corgi.png`,
+  );
   addCommonOptions(command, { startsFromImage: false }).action(
     async (prompt: string | undefined, options: CommonOptions) => {
       const { runCommand } = await import("./run.ts"); // --help and --version need none of it
       await runCommand("txt2img", prompt, options);
     },
   );
+  command.addFullHelp();
 }

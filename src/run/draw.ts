@@ -18,7 +18,7 @@ import type { StageName } from "../plan/stages.ts";
 import { type CompletePlan, completePlans } from "./complete-plans.ts";
 import type { RunEvent } from "./events.ts";
 import type { RunSettings } from "./settings.ts";
-import { placeOutput } from "./outputs.ts";
+import { placeImage } from "./place-image.ts";
 import { imageFile, imagesOf, pixelFile, readSafetyReport, saveStages } from "./stage-images.ts";
 
 export interface DrawSettings extends PlacedSettings {
@@ -187,7 +187,7 @@ async function bringResults(
   { outputs, saveStages: saved, overwrite = false, pixels = false }: PlacedSettings,
 ): Promise<Pick<DrawnJob, "images" | "safety">> {
   const paths = outputs?.[job];
-  for (const [image, path] of (paths ?? []).entries()) await placeOutput(imageFile(folder, image), path, overwrite);
+  for (const [image, path] of (paths ?? []).entries()) await placeImage(imageFile(folder, image), path, overwrite);
   if (job === 0 && saved !== undefined) await saveStages(folder, saved, plan, overwrite);
   const safety = await readSafetyReport(folder, plan);
   return { images: await readImages(folder, plan, paths, pixels), ...(safety ? { safety } : {}) };

@@ -170,7 +170,7 @@ export const jobOptionNames: readonly string[] = Object.keys(jobOptionsSchema.sh
  */
 export function requestFromOptions(command: CommandName, given: unknown): Request {
   const parsed = jobOptionsSchema.safeParse(given);
-  if (!parsed.success) throw new UsageError(describeIssue(parsed.error.issues[0]));
+  if (!parsed.success) throw new UsageError(describeIssue(firstOf(parsed.error.issues)));
   const options = parsed.data as z.infer<typeof jobOptionsSchema> & Readonly<Record<string, unknown>>;
   const start = startOf(command, options);
   const { prompt, variant, safety, threads, deviceId, textEncoderBits, textEncoderActivations, unetBits } = options;
@@ -258,6 +258,10 @@ function maskOf(options: z.infer<typeof jobOptionsSchema>): MaskRequest {
   }
   return { ...(file === undefined ? {} : { file }), ...(fromAlpha ? { fromAlpha } : {}), shapes, invert: invertMask };
 }
+
+/** A misspelt option before what its absence leads to. */
+const firstOf = (issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue | undefined =>
+  issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0];
 
 function describeIssue(issue: z.core.$ZodIssue | undefined): string {
   if (issue?.code === "unrecognized_keys") {

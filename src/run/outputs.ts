@@ -11,18 +11,29 @@ import { pipeline } from "node:stream/promises";
 import { createHash } from "node:crypto";
 import { OutputError, UsageError, whyNotWritten } from "../errors.ts";
 import { draftBeside } from "../files/draft.ts";
+import { type ImageFormat, extensionOf, formatOfName, imageExtensions } from "../image/formats.ts";
 import { isTaken, placeBeside, placeFile, targetOf } from "../files/place-file.ts";
 
 /** The longest file name of common disks. */
 const MAX_NAME_BYTES = 255;
 
 /**
+ * @param output a file's name, whose end says its format; with `format`, the end may be missing.
  * @returns one path per image: `car.png`, or `car-1.png`, `car-2.png`, ... when there are several.
- * @throws {UsageError} a name that does not end in .png.
+ * @throws {UsageError} a name that says no format, or another one.
  */
-export function imagePaths(output: string, count: number): string[] {
-  if (extname(output).toLowerCase() === ".png") return numbered(output, count);
-  throw new UsageError(`--output ${output}: images are written as PNG; give a name that ends in .png.`);
+export function imagePaths(output: string, count: number, format?: ImageFormat): string[] {
+  const named = formatOfName(output);
+  if (named === undefined && format !== undefined) return numbered(`${output}${extensionOf(format)}`, count);
+  if (named === undefined) {
+    throw new UsageError(
+      `--output ${output}: the end of the name says the format; give one that ends in ${imageExtensions.join(", ")}.`,
+    );
+  }
+  if (format === undefined || format === named) return numbered(output, count);
+  throw new UsageError(
+    `--output ${output} is ${named} by its name, and --format says ${format}; leave one of them out.`,
+  );
 }
 
 /** @returns `name.png`, or `name-1.png`, ... for several. */

@@ -203,7 +203,7 @@ describe.skipIf(process.platform === "win32")("a run that is ended", () => {
     });
     const ended = await finish(run);
     expect(ended.code).toBe(code);
-    expect(ended.stderr).toMatch(/finished stages are in run; go on with --resume/);
+    expect(ended.stderr).toMatch(/finished stages are in run; `if-gen txt2img --run-dir run --resume.*` goes on\./);
     expect(readdirSync(join(folder, "run"))).toContain("run.json");
   });
 });

@@ -11,7 +11,13 @@ test("one image has the name that was given, several are numbered; other endings
   expect(imagePaths("a/car.png", 1)).toEqual(["a/car.png"]);
   expect(imagePaths("a/car.png", 3)).toEqual(["a/car-1.png", "a/car-2.png", "a/car-3.png"]);
   expect(imagePaths("car.PNG", 1)).toEqual(["car.PNG"]);
-  expect(() => imagePaths("car.jpg", 1)).toThrow(UsageError);
+  expect(imagePaths("car.jpg", 2)).toEqual(["car-1.jpg", "car-2.jpg"]);
+  expect(imagePaths("car", 1, "jpeg")).toEqual(["car.jpg"]);
+  expect(imagePaths("v1.5", 2, "webp")).toEqual(["v1.5-1.webp", "v1.5-2.webp"]);
+  expect(imagePaths("car.TIF", 1, "tiff")).toEqual(["car.TIF"]);
+  expect(() => imagePaths("car.gif", 1)).toThrow(UsageError);
+  expect(() => imagePaths("car", 1)).toThrow(UsageError);
+  expect(() => imagePaths("car.jpg", 1, "png")).toThrow("is jpeg by its name, and --format says png");
   expect(savedStageFiles(256, 2)).toEqual([
     "prompt_embeds.safetensors",
     "negative_prompt_embeds.safetensors",

@@ -17,7 +17,8 @@ import { listenForInterrupt } from "../interrupt.ts";
 import type { ModelsOptions } from "../models.ts";
 import { repositoryKeys } from "../../plan/stages.ts";
 import { formatBytes } from "../../machine/bytes.ts";
-import { print, printJson, redraw, say } from "../terminal.ts";
+import { type LiveLine, createLiveLine, partText } from "../line.ts";
+import { print, printJson, say } from "../terminal.ts";
 
 export interface VerifyOptions extends ModelsOptions {
   removeDamaged?: boolean;
@@ -85,12 +86,12 @@ async function verifyRepo(
   const files = await expectedFiles(folder, pins.get(pinKey(repo, revision)), commit, repo);
   const interrupt = listenForInterrupt("nothing was changed");
   try {
-    const progress = process.stderr.isTTY ? showReading(repo) : undefined;
+    const line = createLiveLine(process.stderr);
     const results = await verifyFiles(settings, repo, commit, files, {
       signal: interrupt.signal,
-      ...(progress ? { onProgress: progress } : {}),
+      onProgress: showReading(line),
     });
-    if (progress) redraw("");
+    line.clear();
     const bad = results.filter(({ ok }) => !ok);
     for (const { path, reason } of bad) say(`${repo}: ${path}: ${reason}\n`);
     if (options.removeDamaged) {
@@ -122,11 +123,18 @@ async function expectedFiles(
   return [...expected.values()];
 }
 
-function showReading(repo: string): (path: string, doneBytes: number, fileBytes: number) => void {
-  let shown = "";
+const REDRAW_MS = 100;
+
+function showReading(line: LiveLine): (path: string, doneBytes: number, fileBytes: number) => void {
+  let drawnAt = -Infinity;
   return (path, doneBytes, fileBytes) => {
-    const line = `${repo}: ${path} ${Math.floor((100 * doneBytes) / Math.max(1, fileBytes))} %`;
-    if (line !== shown) redraw(line);
-    shown = line;
+    if (performance.now() - drawnAt < REDRAW_MS) return;
+    drawnAt = performance.now();
+    const done = doneBytes / Math.max(1, fileBytes);
+    line.draw([
+      { text: partText(path), rank: 1 },
+      { bar: done, rank: 2 },
+      { text: `${Math.floor(100 * done)} %`, rank: 3 },
+    ]);
   };
 }

@@ -10,8 +10,8 @@ import { mkdir, readFile, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { IfGenError, OutputError, UsageError, whyNotWritten } from "../../errors.ts";
-import { draftBeside, sweepDrafts } from "../../files/draft.ts";
-import { placeFile } from "../../files/place-file.ts";
+import { sweepDrafts } from "../../files/draft.ts";
+import { createFile } from "../../files/place-file.ts";
 import { replaceFile } from "../../files/replace-file.ts";
 import { type RunLock, takeLock } from "../../executor/run-lock.ts";
 import { MAX_SEED } from "../../plan/choices.ts";
@@ -145,11 +145,7 @@ async function readState(file: string): Promise<z.infer<typeof state>> {
   const found = await parseState(file);
   if (found) return found;
   const fresh = { format: 1, seed: randomInt(2 ** 32), date: new Date().toISOString().slice(0, 10) } as const;
-  const draft = draftBeside(file);
-  await writing(file, async () => {
-    await replaceFile(draft, JSON.stringify(fresh));
-    await placeFile(draft, file, { replace: false }).finally(() => rm(draft, { force: true }));
-  });
+  await writing(file, () => createFile(file, JSON.stringify(fresh)));
   return (await parseState(file)) ?? fresh;
 }
 

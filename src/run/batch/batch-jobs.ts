@@ -6,6 +6,7 @@
 
 import { join } from "node:path";
 import { UsageError } from "../../errors.ts";
+import type { ImageFormat } from "../../image/formats.ts";
 import { isTaken } from "../../files/place-file.ts";
 import type { CommandName, RequestedProvider } from "../../plan/choices.ts";
 import type { Request } from "../../plan/request.ts";
@@ -52,6 +53,8 @@ export interface BatchOptions {
   readonly provider: RequestedProvider;
   /** Of output names. */
   readonly template: string;
+  /** Of the files that the template names; absent: as it ends, or PNG. */
+  readonly format?: ImageFormat | undefined;
   readonly shard: Shard;
   /** Jobs of one window. */
   readonly chunk: number;
@@ -148,8 +151,8 @@ function requestOf(
   return { request, output: output === undefined ? undefined : ownOutput(output) };
 }
 
-function createJobMaker(folder: BatchFolder, { template }: BatchOptions) {
-  const nameOf = compileTemplate(template);
+function createJobMaker(folder: BatchFolder, { template, format }: BatchOptions) {
+  const nameOf = compileTemplate(template, format);
   const recent = new Map<string, number>(); // names of the window at work, whose files are not there yet
   return async (job: NumberedJob): Promise<BatchJob | BadJob> => {
     const { index, line } = job;

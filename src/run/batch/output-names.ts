@@ -4,7 +4,9 @@
  */
 
 import { createHash } from "node:crypto";
+import { extname } from "node:path";
 import { UsageError } from "../../errors.ts";
+import { type ImageFormat, extensionOf, formatOfName, imageExtensions } from "../../image/formats.ts";
 import type { Request } from "../../plan/request.ts";
 import { nearestName } from "../../weights/nearest-name.ts";
 
@@ -42,16 +44,19 @@ type OutputName = (job: NamedJob) => string;
 
 /**
  * @param template text with fields in braces, a length after a colon: `{prompt:40}`; a slash makes a folder.
- * @returns a job's path below the output folder, with `/` between folders, ending in .png.
+ * @param format   of the files; absent: as the template ends, or PNG.
+ * @returns a job's path below the output folder, with `/` between folders, ending as its format does.
  * @throws {UsageError} a field does not exist, or the path would leave the folder.
  */
-export function compileTemplate(template: string): OutputName {
-  const parts = template.replace(/\.png$/i, "").split("/");
+export function compileTemplate(template: string, format?: ImageFormat): OutputName {
+  const ending = formatOfName(template) ? extname(template) : "";
+  const extension = format === undefined ? ending || extensionOf("png") : extensionOf(format);
+  const parts = template.slice(0, template.length - ending.length).split("/");
   if (parts.some((part) => part === "" || part === "." || part === "..")) {
     throw new UsageError(`--output-name ${template}: give a path below the output folder, such as {date}/{index}.`);
   }
   const compiled = parts.map((part) => compilePart(part, template));
-  return (job) => `${compiled.map((nameOf) => safeName(nameOf(job))).join("/")}.png`;
+  return (job) => `${compiled.map((nameOf) => safeName(nameOf(job))).join("/")}${extension}`;
 }
 
 function compilePart(part: string, template: string): OutputName {
@@ -96,8 +101,8 @@ function safeName(name: string): string {
 
 /** @returns the path a job gives itself, checked as a template's is. @throws {UsageError} as compileTemplate. */
 export function ownOutput(output: unknown): string {
-  if (typeof output !== "string" || !/\.png$/i.test(output)) {
-    throw new UsageError(`output: give a file name that ends in .png.`);
+  if (typeof output !== "string" || !formatOfName(output)) {
+    throw new UsageError(`output: give a file name that ends in ${imageExtensions.join(", ")}.`);
   }
   if (output.startsWith("/") || output.split(/[/\\]/).includes("..") || /\p{Cc}/u.test(output)) {
     throw new UsageError(`output: ${output} would leave the output folder; give a name below it.`);

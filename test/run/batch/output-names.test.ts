@@ -2,13 +2,20 @@ import { expect, test } from "vitest";
 import { compileTemplate, ownOutput } from "../../../src/run/batch/output-names.ts";
 import { plainRequest } from "../../plan/plain-request.ts";
 
-const nameOf = (template: string, prompt = "a red circle", index = 7): string =>
-  compileTemplate(template)({ index, line: 3, date: "2026-01-02", request: { ...plainRequest, prompt, seed: 5 } });
+const job = (prompt: string) => ({
+  index: 7,
+  line: 3,
+  date: "2026-01-02",
+  request: { ...plainRequest, prompt, seed: 5 },
+});
+const nameOf = (template: string, prompt = "a red circle"): string => compileTemplate(template)(job(prompt));
 
 test("fields, their lengths, and folders", () => {
   expect(nameOf("{index}-{prompt:40}")).toBe("000007-a-red-circle.png");
   expect(nameOf("{date}/{line}_{seed}.png")).toBe("2026-01-02/000003_5.png");
   expect(nameOf("{prompt:5}")).toBe("a-red.png");
+  expect(nameOf("{seed}.webp")).toBe("5.webp");
+  expect(compileTemplate("{seed}.webp", "jpeg")(job("a"))).toBe("5.jpg");
   expect(nameOf("{hash}")).toMatch(/^[0-9a-f]{12}\.png$/);
   expect(nameOf("{hash}", "a")).not.toBe(nameOf("{hash}", "b"));
 });
@@ -42,7 +49,7 @@ test("a field that does not exist, and a path that leaves the folder, are refuse
 
 test("a job's own name stays below the folder", () => {
   expect(ownOutput("cats/1.PNG")).toBe("cats/1.PNG");
-  for (const bad of ["../x.png", "/x.png", "a/../../x.png", "x.jpg", 3, "a\nb.png"]) {
+  for (const bad of ["../x.png", "/x.png", "a/../../x.png", "x.bmp", 3, "a\nb.png"]) {
     expect(() => ownOutput(bad), String(bad)).toThrow(/^output: /);
   }
 });
