@@ -17,6 +17,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { draftBeside, sweepDrafts } from "../files/draft.ts";
 import { replaceFile } from "../files/replace-file.ts";
+import { sweepLocks } from "./lock.ts";
 import { checkRepoFile, checkRepoName, checkRevision, isRepoName } from "./names.ts";
 import type { HubSettings, RepoFile } from "./types.ts";
 
@@ -100,6 +101,7 @@ export async function createCacheFolder(settings: HubSettings): Promise<void> {
 export async function sweepRepo(settings: HubSettings, repo: string): Promise<void> {
   await sweepDrafts(join(repoFolder(settings, repo), "blobs"));
   await sweepDrafts(locksFolder(settings, repo));
+  await sweepLocks(locksFolder(settings, repo));
 }
 
 /** `refs/<revision>` = commit, whole or not at all. */

@@ -10,8 +10,8 @@
 
 import { randomUUID } from "node:crypto";
 import { readFileSync, readlinkSync, statSync } from "node:fs";
-import { mkdir, rm, utimes, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { mkdir, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { HubError } from "../errors.ts";
 import { readWords } from "../files/regular-file.ts";
 import { replaceFile } from "../files/replace-file.ts";
@@ -61,6 +61,17 @@ export async function withLock<T>(path: string, options: LockOptions, run: () =>
 export async function isLocked(path: string): Promise<boolean> {
   const text = readWords(path);
   return text !== undefined && !isAbandoned(path, text);
+}
+
+/** Removes locks of this program whose owners are gone; Python's own stay. Who takes one over meanwhile is none the worse. */
+export async function sweepLocks(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    const path = join(folder, name);
+    const text = name.endsWith(".lock") ? readWords(path) : undefined;
+    if (text !== undefined && parseOwner(text) !== undefined && isAbandoned(path, text)) {
+      await rm(path, { force: true }).catch(() => undefined);
+    }
+  }
 }
 
 async function acquire(path: string, owner: string, options: LockOptions): Promise<void> {
