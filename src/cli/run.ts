@@ -3,6 +3,7 @@
  * A command that draws: options -> a request, events -> lines, results -> the last line or JSON.
  */
 
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { UsageError } from "../errors.ts";
 import type { StageEnd } from "../executor/executor.ts";
@@ -13,7 +14,7 @@ import type { Request } from "../plan/request.ts";
 import { completePlans } from "../run/complete-plans.ts";
 import { type DrawnJob, drawRequests } from "../run/draw.ts";
 import type { RunEvent } from "../run/events.ts";
-import { checkOutputs, imagePaths, makeFolder } from "../run/outputs.ts";
+import { checkNewFolder, checkOutputs, imagePaths, makeFolder } from "../run/outputs.ts";
 import type { RunSettings } from "../run/settings.ts";
 import { savedStageFiles } from "../run/stage-images.ts";
 import { listenForInterrupt } from "./interrupt.ts";
@@ -55,8 +56,10 @@ async function runGiven(command: CommandName, options: CommonOptions): Promise<v
     budgets: budgetsFrom(options),
     lowMemory: record?.lowMemory,
   };
-  if (options.dryRun) await showPlan(request, settings, options);
-  else await draw(request, settings, options, resumed !== undefined);
+  if (options.dryRun) {
+    await checkPlaces(request, options, resumed !== undefined);
+    await showPlan(request, settings, options);
+  } else await draw(request, settings, options, resumed !== undefined);
 }
 
 /** torch takes the low 32 bits of a seed; some programs mean "random" by -1. */
@@ -76,6 +79,30 @@ async function showPlan(request: Request, settings: RunSettings, options: Common
   }
 }
 
+/** Every file that a run will write. @throws {UsageError} several images for standard output. */
+function outputsOf(request: Request, options: CommonOptions): { paths: string[] | undefined; written: string[] } {
+  const { saveStages, report } = options;
+  const toStdout = options.output === STDOUT;
+  if (toStdout && request.numImages > 1) {
+    throw new UsageError("--output - takes one image; name a file or drop --num-images.");
+  }
+  const paths = toStdout ? undefined : imagePaths(options.output ?? `if-gen-${request.seed}.png`, request.numImages);
+  const saved = saveStages === undefined ? [] : savedStageFiles(request.until, request.numImages);
+  const stages = saved.map((name) => join(saveStages ?? "", name));
+  return { paths, written: [...(paths ?? []), ...stages, ...(report === undefined ? [] : [report])] };
+}
+
+/** What is named of places is looked at as a run does, but no folder is made. @throws as {@link checkOutputs}. */
+async function checkPlaces(request: Request, options: CommonOptions, isResumed: boolean): Promise<void> {
+  const { saveStages, runDir, output, overwrite = false } = options;
+  const { paths = [], written } = outputsOf(request, options);
+  for (const folder of [saveStages, runDir]) if (folder !== undefined) await checkNewFolder(folder);
+  const isNew = (path: string): boolean =>
+    saveStages !== undefined && dirname(path) === join(saveStages) && !existsSync(saveStages);
+  const named = written.filter((path) => !isNew(path) && (output !== undefined || !paths.includes(path)));
+  await checkOutputs(named, overwrite || isResumed);
+}
+
 async function draw(
   request: Request,
   settings: RunSettings,
@@ -83,19 +110,9 @@ async function draw(
   isResumed: boolean,
 ): Promise<void> {
   const { quiet, saveStages, runDir, resume, overwrite = false } = options;
-  const toStdout = options.output === STDOUT;
-  if (toStdout && request.numImages > 1) {
-    throw new UsageError("--output - takes one image; name a file or drop --num-images.");
-  }
-  const paths = toStdout ? undefined : imagePaths(options.output ?? `if-gen-${request.seed}.png`, request.numImages);
+  const { paths, written } = outputsOf(request, options);
   if (saveStages !== undefined) await makeFolder(saveStages);
-  const saved = saveStages === undefined ? [] : savedStageFiles(request.until, request.numImages);
   const report = createReport(options.report, overwrite);
-  const written = [
-    ...(paths ?? []),
-    ...saved.map((name) => join(saveStages ?? "", name)),
-    ...(options.report === undefined ? [] : [options.report]),
-  ];
   for (const folder of new Set(written.map((path) => dirname(path)))) await sweepDrafts(folder);
   await checkOutputs(written, overwrite || isResumed); // what an interrupted run has drawn may be there
   const kept = runDir === undefined ? "nothing was written" : `finished stages are in ${runDir}; go on with --resume`;

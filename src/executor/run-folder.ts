@@ -7,7 +7,7 @@
 
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -15,6 +15,7 @@ import { z } from "zod";
 import { IfGenError, OutputError, UsageError, whyNotWritten } from "../errors.ts";
 import { isAlive, machineMark } from "../files/draft.ts";
 import { createFile } from "../files/place-file.ts";
+import { makeFolder } from "../files/make-folder.ts";
 import { replaceFile } from "../files/replace-file.ts";
 import { type Plan, lowMemorySchema } from "../plan/plan.ts";
 import { type Request, requestSchema } from "../plan/request.ts";
@@ -71,7 +72,7 @@ export class RunFolder {
     { resume }: { resume: boolean },
   ): Promise<RunFolder> {
     const path = resolve(folder);
-    await writing(path, () => mkdir(path, { recursive: true }));
+    await writing(path, () => makeFolder(path));
     await takeLock(path);
     try {
       return await RunFolder.#openLocked(path, plan, requests, resume);

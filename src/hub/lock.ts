@@ -10,10 +10,11 @@
 
 import { randomUUID } from "node:crypto";
 import { readFileSync, readlinkSync, statSync } from "node:fs";
-import { mkdir, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { HubError } from "../errors.ts";
 import { readWords } from "../files/regular-file.ts";
+import { makeFolder } from "../files/make-folder.ts";
 import { replaceFile } from "../files/replace-file.ts";
 import { pause } from "./retry.ts";
 
@@ -94,7 +95,7 @@ async function tryAcquire(path: string, owner: string): Promise<boolean> {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== "EEXIST" && code !== "ENOENT") throw error;
     if (code === "ENOENT") {
-      await mkdir(dirname(path), { recursive: true }); // its folder was removed with the repository
+      await makeFolder(dirname(path)); // its folder was removed with the repository
       return false; // the next round tries again
     }
   }
