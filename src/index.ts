@@ -12,7 +12,6 @@ import { type ModelStatus, modelStatus, readStatusSources } from "./catalog/mode
 import type { SafetyReport } from "./executor/protocol.ts";
 import type { DownloadEvent } from "./hub/types.ts";
 import type { Limits, StageNeed } from "./memory/budget.ts";
-import { parseBytes } from "./memory/bytes.ts";
 import type { CommandName } from "./plan/choices.ts";
 import type { Plan } from "./plan/plan.ts";
 import { type Side, type StageName, sides } from "./plan/stages.ts";
@@ -27,6 +26,8 @@ import {
   maskOptionNames,
   requestFromOptions,
 } from "./run/job-options.ts";
+import { bytesOf, checkSettings } from "./run/library-settings.ts";
+import { inLibraryWords, withLibraryWords } from "./run/library-words.ts";
 import type { RunSettings } from "./run/settings.ts";
 
 export {
@@ -137,10 +138,18 @@ export async function plan(
   options: OneOrMany<Txt2imgOptions | Img2imgOptions | InpaintOptions>,
   settings: Settings = {},
 ): Promise<PlannedRun[]> {
+  return withLibraryWords(() => planAll(options, settings));
+}
+
+async function planAll(
+  options: OneOrMany<Txt2imgOptions | Img2imgOptions | InpaintOptions>,
+  settings: Settings,
+): Promise<PlannedRun[]> {
+  checkSettings(settings);
   const requests = listOf(options).map((one) => requestFromOptions(commandOf(one), one));
   const plans = await completePlans(requests, { ...runSettings(settings), download: settings.download ?? false });
   return plans.map(({ plan: made, needs, limits }) => ({
-    plan: made,
+    plan: inWordsOfLibrary(made),
     needs,
     limits,
     fits: needs.every(({ verdict }) => verdict !== "too large"),
@@ -171,11 +180,13 @@ export const models = {
   /** Fetches what is missing of a model and checks it; its result are the folders of its repositories. */
   pull(name: string, options: PullOptions = {}): Handle<string[], { repo: string; event: DownloadEvent }> {
     const { modelsFile, token, variant, revision, until = sides.at(-1)!, signal } = options;
-    return createHandle(async (onEvent) => {
-      const context = readHubContext(modelsFile, token);
-      const pull = await planModelPull(name, context, { variant, revision, until, signal });
-      return pullModelFiles(pull, context, (repo, event) => onEvent({ repo, event }), signal);
-    });
+    return createHandle((onEvent) =>
+      withLibraryWords(async () => {
+        const context = readHubContext(modelsFile, token);
+        const pull = await planModelPull(name, context, { variant, revision, until, signal });
+        return pullModelFiles(pull, context, (repo, event) => onEvent({ repo, event }), signal);
+      }),
+    );
   },
 };
 
@@ -184,28 +195,56 @@ type OneOrMany<T> = T | readonly T[];
 const listOf = <T>(options: OneOrMany<T>): readonly T[] =>
   (Array.isArray(options) ? options : [options]) as readonly T[];
 
-const commandOf = (options: object): CommandName =>
-  maskOptionNames.some((name) => name in options) ? "inpaint" : "image" in options ? "img2img" : "txt2img";
+function commandOf(options: unknown): CommandName {
+  const names = Object.keys(Object(options) as object);
+  return maskOptionNames.some((name) => names.includes(name))
+    ? "inpaint"
+    : names.includes("image")
+      ? "img2img"
+      : "txt2img";
+}
+
+/** One for each, so that results of one plan still share it. */
+const renamedPlans = new WeakMap<Plan, Plan>();
+
+function inWordsOfLibrary(made: Plan): Plan {
+  const renamed = renamedPlans.get(made) ?? { ...made, notes: made.notes.map(inLibraryWords) };
+  renamedPlans.set(made, renamed);
+  return renamed;
+}
+
+function eventOfLibrary(event: RunEvent): RunEvent {
+  if (event.type === "note") return { ...event, text: inLibraryWords(event.text) };
+  return event.type === "plan" ? { ...event, plan: inWordsOfLibrary(event.plan) } : event;
+}
 
 function draw(
   command: CommandName,
   options: OneOrMany<Txt2imgOptions>,
   settings: Settings = {},
 ): Run<Drawing | Drawing[]> {
-  return createHandle(async (onEvent) => {
-    const requests = listOf(options).map((one) => requestFromOptions(command, one));
-    const { runDir, resume, previewEvery } = settings;
-    const jobs = await drawRequests(requests, {
-      ...runSettings(settings),
-      onEvent,
-      runDir,
-      resume,
-      previewEvery,
-      pixels: true,
-    });
-    const drawings = jobs.map(drawingOf);
-    return Array.isArray(options) ? drawings : drawings[0]!;
+  return createHandle((onEvent) => withLibraryWords(() => drawAll(command, options, settings, onEvent)));
+}
+
+async function drawAll(
+  command: CommandName,
+  options: OneOrMany<Txt2imgOptions>,
+  settings: Settings,
+  onEvent: (event: RunEvent) => void,
+): Promise<Drawing | Drawing[]> {
+  checkSettings(settings);
+  const requests = listOf(options).map((one) => requestFromOptions(command, one));
+  const { runDir, resume, previewEvery } = settings;
+  const jobs = await drawRequests(requests, {
+    ...runSettings(settings),
+    onEvent: (event) => onEvent(eventOfLibrary(event)),
+    runDir,
+    resume,
+    previewEvery,
+    pixels: true,
   });
+  const drawings = jobs.map(drawingOf);
+  return Array.isArray(options) ? drawings : drawings[0]!;
 }
 
 function runSettings({ ramBudget, vramBudget, budget, modelsFile, token, download, signal }: Settings): RunSettings {
@@ -218,16 +257,13 @@ function runSettings({ ramBudget, vramBudget, budget, modelsFile, token, downloa
   };
 }
 
-const bytesOf = (size: number | string | undefined): number | undefined =>
-  typeof size === "string" ? parseBytes(size) : size;
-
 function drawingOf({ request, plan: made, images, stageMs, notes, safety }: DrawnJob): Drawing {
   return {
     images: images.map(({ width, height, png, pixels }) => ({ width, height, png: png!, pixels: pixels! })),
     seed: request.seed,
     timings: Object.fromEntries([...stageMs].map(([name, milliseconds]) => [name, milliseconds / 1000])),
-    notes,
+    notes: notes.map(inLibraryWords),
     ...(safety ? { safety } : {}),
-    plan: made,
+    plan: inWordsOfLibrary(made),
   };
 }

@@ -5,11 +5,11 @@
  */
 
 import { readFileSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { HubError } from "../errors.ts";
 import { sweepDrafts } from "../files/draft.ts";
+import { makeFolder } from "../files/make-folder.ts";
 import { replaceFile } from "../files/replace-file.ts";
 import { withLock } from "../hub/lock.ts";
 import type { RepoFile } from "../hub/types.ts";
@@ -76,7 +76,7 @@ export function readPins(home: string): Pins {
 export async function addPin(home: string, repo: string, revision: string, added: Pin): Promise<void> {
   const path = pinsPath(home);
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     await withLock(`${path}.lock`, { watchedPath: path, lockMs: LOCK_MS }, async () => {
       await sweepDrafts(dirname(path));
       const pins = new Map(readPins(home));

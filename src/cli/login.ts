@@ -3,10 +3,11 @@
  * `if-gen login`, `logout`, `whoami`: the token lies where Python's huggingface_hub keeps it, so one login serves both.
  */
 
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { HubError } from "../errors.ts";
 import { sweepDrafts } from "../files/draft.ts";
+import { makeFolder } from "../files/make-folder.ts";
 import { replaceFile } from "../files/replace-file.ts";
 import type { ProgramCommand } from "./command.ts";
 import { print, say } from "./terminal.ts";
@@ -48,7 +49,7 @@ async function login({ tokenStdin }: { tokenStdin?: boolean }): Promise<void> {
 /** Whole or not at all, and never readable by others, not even for a moment. */
 async function storeToken(path: string, token: string): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(path), 0o700);
     await sweepDrafts(dirname(path)); // a token that a killed login left
     await replaceFile(path, token, { mode: 0o600 });
   } catch (cause) {

@@ -3,6 +3,7 @@
  * A command that draws: options -> a request, events -> lines, results -> the last line or JSON.
  */
 
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { UsageError } from "../errors.ts";
 import type { StageEnd } from "../executor/executor.ts";
@@ -14,7 +15,7 @@ import type { Request } from "../plan/request.ts";
 import { completePlans } from "../run/complete-plans.ts";
 import { type DrawnJob, drawRequests } from "../run/draw.ts";
 import type { RunEvent } from "../run/events.ts";
-import { checkOutputs, imagePaths, makeFolder } from "../run/outputs.ts";
+import { checkNewFolder, checkOutputs, imagePaths, makeFolder } from "../run/outputs.ts";
 import { convertBytes, placeSheet } from "../run/place-image.ts";
 import type { RunSettings } from "../run/settings.ts";
 import { savedStageFiles } from "../run/stage-images.ts";
@@ -57,8 +58,10 @@ async function runGiven(command: CommandName, options: CommonOptions): Promise<v
     budgets: budgetsFrom(options),
     resumedLowMemory: () => Promise.resolve(record?.lowMemory),
   };
-  if (options.dryRun) await showPlan(request, settings, options);
-  else await draw(request, settings, options, resumed !== undefined);
+  if (options.dryRun) {
+    await checkPlaces(request, options, resumed !== undefined);
+    await showPlan(request, settings, options);
+  } else await draw(request, settings, options, resumed !== undefined);
 }
 
 /** torch takes the low 32 bits of a seed; some programs mean "random" by -1. */
@@ -78,6 +81,41 @@ async function showPlan(request: Request, settings: RunSettings, options: Common
   }
 }
 
+interface RunOutputs {
+  /** Absent: standard output. */
+  readonly paths: readonly string[] | undefined;
+  readonly sheet: string | undefined;
+  /** Every file that the run will write. */
+  readonly written: readonly string[];
+}
+
+/** @throws {UsageError} several images for standard output. */
+function outputsOf(request: Request, options: CommonOptions): RunOutputs {
+  const { saveStages, report, format, grid } = options;
+  const toStdout = options.output === STDOUT;
+  if (toStdout && request.numImages > 1) {
+    throw new UsageError("--output - takes one image; name a file or drop --num-images.");
+  }
+  const output = options.output ?? `if-gen-${request.seed}${extensionOf(format ?? "png")}`;
+  const paths = toStdout ? undefined : imagePaths(output, request.numImages, format);
+  const sheet = grid === undefined ? undefined : sheetPath(grid, request.numImages, paths);
+  const saved = saveStages === undefined ? [] : savedStageFiles(request.until, request.numImages);
+  const stages = saved.map((name) => join(saveStages ?? "", name));
+  const others = [sheet, report].filter((path) => path !== undefined);
+  return { paths, sheet, written: [...(paths ?? []), ...stages, ...others] };
+}
+
+/** What is named of places is looked at as a run does, but no folder is made. @throws as {@link checkOutputs}. */
+async function checkPlaces(request: Request, options: CommonOptions, isResumed: boolean): Promise<void> {
+  const { saveStages, runDir, output, overwrite = false } = options;
+  const { paths = [], written } = outputsOf(request, options);
+  for (const folder of [saveStages, runDir]) if (folder !== undefined) await checkNewFolder(folder);
+  const isNew = (path: string): boolean =>
+    saveStages !== undefined && dirname(path) === join(saveStages) && !existsSync(saveStages);
+  const named = written.filter((path) => !isNew(path) && (output !== undefined || !paths.includes(path)));
+  await checkOutputs(named, overwrite || isResumed);
+}
+
 async function draw(
   request: Request,
   settings: RunSettings,
@@ -85,22 +123,9 @@ async function draw(
   isResumed: boolean,
 ): Promise<void> {
   const { quiet, saveStages, runDir, resume, overwrite = false } = options;
-  const toStdout = options.output === STDOUT;
-  if (toStdout && request.numImages > 1) {
-    throw new UsageError("--output - takes one image; name a file or drop --num-images.");
-  }
-  const output = options.output ?? `if-gen-${request.seed}${extensionOf(options.format ?? "png")}`;
-  const paths = toStdout ? undefined : imagePaths(output, request.numImages, options.format);
-  const sheet = options.grid === undefined ? undefined : sheetPath(options.grid, request.numImages, paths);
+  const { paths, sheet, written } = outputsOf(request, options);
   if (saveStages !== undefined) await makeFolder(saveStages);
-  const saved = saveStages === undefined ? [] : savedStageFiles(request.until, request.numImages);
   const report = createReport(options.report, overwrite);
-  const written = [
-    ...(paths ?? []),
-    ...(sheet === undefined ? [] : [sheet]),
-    ...saved.map((name) => join(saveStages ?? "", name)),
-    ...(options.report === undefined ? [] : [options.report]),
-  ];
   for (const folder of new Set(written.map((path) => dirname(path)))) await sweepDrafts(folder);
   await checkOutputs(written, overwrite || isResumed); // what an interrupted run has drawn may be there
   const next = runDir === undefined ? "" : resumeCommand(request.command, { runDir, output: options.output });

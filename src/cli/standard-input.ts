@@ -3,9 +3,10 @@
  * `-` in place of a prompt or a file: what is on standard input.
  */
 
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { InputImageError, OutputError, UsageError, whyNotWritten } from "../errors.ts";
+import { makeFolder } from "../files/make-folder.ts";
 import { draftFolderIn } from "../files/draft.ts";
 import { temporaryFolder } from "../machine/folders.ts";
 
@@ -59,7 +60,7 @@ async function storeImage(name: string, folder: string): Promise<string> {
   const bytes = await readBytes(MAX_IMAGE_BYTES, `the ${name} on standard input`, InputImageError);
   const path = join(folder, `${name}-from-standard-input`);
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolder(folder, 0o700);
     await writeFile(path, bytes);
   } catch (cause) {
     throw new OutputError(`the ${name} from standard input cannot be kept in ${folder}: ${whyNotWritten(cause)}.`, {

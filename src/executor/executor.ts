@@ -4,8 +4,8 @@
  * memory back, a crash costs one stage, and the parent stays responsive meanwhile.
  */
 
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { makeFolder } from "../files/make-folder.ts";
 import { OutputError, whyNotWritten } from "../errors.ts";
 import type { Plan, Stage } from "../plan/plan.ts";
 import { type StageName, describeStage } from "../plan/stages.ts";
@@ -92,7 +92,7 @@ function stageAt({ stages }: Plan, index: number): Stage {
 async function makeJobFolder(folder: string, job: number): Promise<void> {
   const path = jobFolder(folder, job);
   try {
-    await mkdir(path, { recursive: true });
+    await makeFolder(path);
   } catch (cause) {
     throw new OutputError(`the folder ${path} cannot be made: ${whyNotWritten(cause)}.`, { cause });
   }

@@ -7,11 +7,12 @@
 
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { IfGenError, OutputError, UsageError, whyNotWritten } from "../errors.ts";
+import { makeFolder } from "../files/make-folder.ts";
 import { replaceFile } from "../files/replace-file.ts";
 import { type RunLock, takeLock } from "./run-lock.ts";
 import { type Plan, lowMemorySchema } from "../plan/plan.ts";
@@ -71,7 +72,7 @@ export class RunFolder {
     { resume }: { resume: boolean },
   ): Promise<RunFolder> {
     const path = resolve(folder);
-    await writing(path, () => mkdir(path, { recursive: true }));
+    await writing(path, () => makeFolder(path));
     const lock = await takeLock(path, "--run-dir");
     try {
       return await RunFolder.#openLocked(path, plan, requests, resume, lock);

@@ -5,10 +5,10 @@
  * program looks: `.locks/models--org--name/<etag>.checked`.
  */
 
-import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fileMark, isSameMark, readFileMark } from "../files/file-mark.ts";
 import { configLimits, readJsonFile } from "../files/json.ts";
+import { makeFolder } from "../files/make-folder.ts";
 import { replaceFile } from "../files/replace-file.ts";
 import { hasContentOf } from "./content-hash.ts";
 import type { FilePlace } from "./layout.ts";
@@ -37,7 +37,7 @@ export async function rememberChecked(path: string, checked: string): Promise<vo
   const mark = await readFileMark(path);
   if (mark === undefined) return;
   try {
-    await mkdir(dirname(checked), { recursive: true });
+    await makeFolder(dirname(checked));
     await replaceFile(checked, JSON.stringify(mark), { sync: false });
   } catch {
     // a cache that may only be read

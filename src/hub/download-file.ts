@@ -5,8 +5,9 @@
  */
 
 import { constants } from "node:fs";
-import { copyFile, link, mkdir, rename, rm, symlink } from "node:fs/promises";
+import { copyFile, link, rename, rm, symlink } from "node:fs/promises";
 import { dirname, relative } from "node:path";
+import { makeFolder } from "../files/make-folder.ts";
 import { draftBeside } from "../files/draft.ts";
 import { withCacheErrors } from "./cache-failure.ts";
 import { isRightContent, rememberChecked } from "./checked-content.ts";
@@ -87,7 +88,7 @@ async function fetchInto(
 /** Relative link; where links are not allowed (Windows without developer mode) a hard link, else a copy. */
 async function linkSnapshot({ blob, snapshot }: FilePlace, file: RepoFile): Promise<void> {
   if (isWhole(snapshot, file.bytes)) return;
-  await mkdir(dirname(snapshot), { recursive: true });
+  await makeFolder(dirname(snapshot));
   await rm(snapshot, { force: true }); // a link whose blob is gone, or a file cut short
   await symlink(relative(dirname(snapshot), blob), snapshot, "file")
     .catch(() => link(blob, snapshot))

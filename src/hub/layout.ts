@@ -13,10 +13,12 @@
  */
 
 import { statSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { draftBeside, sweepDrafts } from "../files/draft.ts";
+import { makeFolder } from "../files/make-folder.ts";
 import { replaceFile } from "../files/replace-file.ts";
+import { sweepLocks } from "./lock.ts";
 import { checkRepoFile, checkRepoName, checkRevision, isRepoName } from "./names.ts";
 import type { HubSettings, RepoFile } from "./types.ts";
 
@@ -84,15 +86,15 @@ export function repoOfFolder(folder: string): string | undefined {
 export async function createRepoFolders(settings: HubSettings, repo: string, commit: string): Promise<void> {
   const folder = repoFolder(settings, repo);
   await createCacheFolder(settings);
-  await mkdir(join(folder, "blobs"), { recursive: true });
-  await mkdir(join(folder, "refs"), { recursive: true });
-  await mkdir(snapshotFolder(settings, repo, commit), { recursive: true });
-  await mkdir(locksFolder(settings, repo), { recursive: true });
+  await makeFolder(join(folder, "blobs"));
+  await makeFolder(join(folder, "refs"));
+  await makeFolder(snapshotFolder(settings, repo, commit));
+  await makeFolder(locksFolder(settings, repo));
 }
 
 /** Makes the cache folder and marks it, so that backups leave it out. */
 export async function createCacheFolder(settings: HubSettings): Promise<void> {
-  await mkdir(settings.cacheFolder, { recursive: true });
+  await makeFolder(settings.cacheFolder);
   await writeFile(join(settings.cacheFolder, "CACHEDIR.TAG"), cacheTag, { flag: "wx" }).catch(ignoreExisting);
 }
 
@@ -100,6 +102,7 @@ export async function createCacheFolder(settings: HubSettings): Promise<void> {
 export async function sweepRepo(settings: HubSettings, repo: string): Promise<void> {
   await sweepDrafts(join(repoFolder(settings, repo), "blobs"));
   await sweepDrafts(locksFolder(settings, repo));
+  await sweepLocks(locksFolder(settings, repo));
 }
 
 /** `refs/<revision>` = commit, whole or not at all. */
@@ -107,8 +110,8 @@ export async function writeRef(settings: HubSettings, repo: string, revision: st
   checkRevision(revision);
   const path = join(repoFolder(settings, repo), "refs", ...revision.split("/"));
   const blobs = join(repoFolder(settings, repo), "blobs"); // in refs/ a scanner would read the draft
-  await mkdir(blobs, { recursive: true }); // a cache without links may have none
-  await mkdir(dirname(path), { recursive: true });
+  await makeFolder(blobs); // a cache without links may have none
+  await makeFolder(dirname(path));
   await replaceFile(path, commit, { draft: draftBeside(join(blobs, "ref")) });
 }
 

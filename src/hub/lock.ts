@@ -10,10 +10,11 @@
 
 import { randomUUID } from "node:crypto";
 import { readFileSync, readlinkSync, statSync } from "node:fs";
-import { mkdir, rm, utimes, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { HubError } from "../errors.ts";
 import { readWords } from "../files/regular-file.ts";
+import { makeFolder } from "../files/make-folder.ts";
 import { replaceFile } from "../files/replace-file.ts";
 import { pause } from "./retry.ts";
 
@@ -63,6 +64,17 @@ export async function isLocked(path: string): Promise<boolean> {
   return text !== undefined && !isAbandoned(path, text);
 }
 
+/** Removes locks of this program whose owners are gone; Python's own stay. Who takes one over meanwhile is none the worse. */
+export async function sweepLocks(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    const path = join(folder, name);
+    const text = name.endsWith(".lock") ? readWords(path) : undefined;
+    if (text !== undefined && parseOwner(text) !== undefined && isAbandoned(path, text)) {
+      await rm(path, { force: true }).catch(() => undefined);
+    }
+  }
+}
+
 async function acquire(path: string, owner: string, options: LockOptions): Promise<void> {
   let watchedBytes = -1;
   let quietSinceMs = Date.now();
@@ -83,7 +95,7 @@ async function tryAcquire(path: string, owner: string): Promise<boolean> {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== "EEXIST" && code !== "ENOENT") throw error;
     if (code === "ENOENT") {
-      await mkdir(dirname(path), { recursive: true }); // its folder was removed with the repository
+      await makeFolder(dirname(path)); // its folder was removed with the repository
       return false; // the next round tries again
     }
   }

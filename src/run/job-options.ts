@@ -19,7 +19,9 @@ import {
 } from "../plan/request.ts";
 import { type DiffusionDescription, type DiffusionName, diffusionTable, sides } from "../plan/stages.ts";
 import type { SchedulerName } from "../schedulers/names.ts";
+import { printable } from "../text.ts";
 import { nearestName } from "../weights/nearest-name.ts";
+import { describeIssue, describeValue } from "./describe-issue.ts";
 
 type Flat<Name extends string> = Name extends `${infer Before}-${infer After}` ? `${Before}${After}` : Name;
 type StageKey = Flat<DiffusionName>;
@@ -46,8 +48,8 @@ export interface JobOptions extends StageOptions {
   readonly prompt: string;
   /** What the image should not show. @default "" */
   readonly negativePrompt?: string;
-  /** 0 to 2^32 - 1. @default random; the result tells it */
-  readonly seed?: number;
+  /** -2^63 to 2^64 - 1; torch, and so this program, takes the low 32 bits, and the result tells them. @default random */
+  readonly seed?: number | bigint;
   /** Images of one prompt, drawn in one batch. @default 1 */
   readonly numImages?: number;
   /** A name of models.json, or a folder with if-i, if-ii and x4-upscaler. @default "demo" */
@@ -119,13 +121,23 @@ const stageShape: Record<string, z.ZodType> = Object.fromEntries(
       .map((key) => [keyOf(stage, key), stageRequest.shape[key].optional()]),
   ]),
 );
+/** As torch's manual_seed takes it. Numbers beyond 2^53 are not exact, so larger seeds are bigints. */
+const seedOption = z
+  .union([
+    z.int(),
+    z
+      .bigint()
+      .min(-(2n ** 63n))
+      .max(2n ** 64n - 1n),
+  ])
+  .transform((seed) => Number(BigInt.asUintN(32, BigInt(seed))));
 const box = z.strictObject({ x: z.int(), y: z.int(), width: z.int().positive(), height: z.int().positive() });
 
 /** Every option of a drawing, optional but for the prompt: its JSON Schema describes a job of a file. */
 export const jobOptionsSchema = z.strictObject({
   prompt: z.string().refine((text) => text.trim() !== "", "it is empty; say what the image should show"),
   negativePrompt: shape.negativePrompt.optional(),
-  seed: shape.seed.optional(),
+  seed: seedOption.optional(),
   numImages: shape.numImages.optional(),
   model: shape.model.optional(),
   textEncoderModel: z.string().min(1).optional(),
@@ -170,7 +182,7 @@ export const jobOptionNames: readonly string[] = Object.keys(jobOptionsSchema.sh
  */
 export function requestFromOptions(command: CommandName, given: unknown): Request {
   const parsed = jobOptionsSchema.safeParse(given);
-  if (!parsed.success) throw new UsageError(describeIssue(firstOf(parsed.error.issues)));
+  if (!parsed.success) throw new UsageError(describeOptions(firstOf(parsed.error.issues), given));
   const options = parsed.data as z.infer<typeof jobOptionsSchema> & Readonly<Record<string, unknown>>;
   const start = startOf(command, options);
   const { prompt, variant, safety, threads, deviceId, textEncoderBits, textEncoderActivations, unetBits } = options;
@@ -263,15 +275,17 @@ function maskOf(options: z.infer<typeof jobOptionsSchema>): MaskRequest {
 const firstOf = (issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue | undefined =>
   issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0];
 
-function describeIssue(issue: z.core.$ZodIssue | undefined): string {
-  if (issue?.code === "unrecognized_keys") {
+function describeOptions(issue: z.core.$ZodIssue | undefined, given: unknown): string {
+  if (issue?.code === "unrecognized_keys" && issue.path.length === 0) {
     const [unknown = ""] = issue.keys;
     const near = nearestName(unknown, jobOptionNames);
-    return `there is no option ${unknown}${near === undefined ? "." : `; did you mean ${near}?`}`;
+    return `there is no option ${printable(unknown)}${near === undefined ? "." : `; did you mean ${near}?`}`;
   }
-  const path = issue?.path.join(".") ?? "";
-  if (path === "prompt" && issue?.code === "invalid_type") {
+  if (issue?.path.length === 0 && issue.code === "invalid_type") {
+    return `options are an object such as { prompt: "a red circle" }, and not ${describeValue(given)}.`;
+  }
+  if (issue?.path.join(".") === "prompt" && (given as { prompt?: unknown }).prompt === undefined) {
     return 'no prompt is given; write it in quotes, e.g. "a red circle".';
   }
-  return `${path || "the options"}: ${issue?.message}.`;
+  return `${describeIssue(issue, given)}.`;
 }

@@ -5,13 +5,15 @@
  */
 
 import { createReadStream } from "node:fs";
-import { mkdir, rm, stat, writeFile } from "node:fs/promises";
+import { rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createHash } from "node:crypto";
 import { OutputError, UsageError, whyNotWritten } from "../errors.ts";
 import { draftBeside } from "../files/draft.ts";
 import { type ImageFormat, extensionOf, formatOfName, imageExtensions } from "../image/formats.ts";
+import { makeFolder as makeFolders } from "../files/make-folder.ts";
+import { nearestFolder } from "../machine/folders.ts";
 import { isTaken, placeBeside, placeFile, targetOf } from "../files/place-file.ts";
 
 /** The longest file name of common disks. */
@@ -95,10 +97,19 @@ async function checkFolder(path: string): Promise<void> {
   }
 }
 
+/** Could `folder` be made and written to? Makes nothing that stays. @throws {OutputError} it could not. */
+export async function checkNewFolder(folder: string): Promise<void> {
+  const nearest = nearestFolder(folder);
+  const found = await stat(nearest).catch(() => undefined);
+  if (!found?.isDirectory())
+    throw new OutputError(`${nearest} is a file where a folder is needed; choose another place.`);
+  return checkFolder(join(nearest, "x"));
+}
+
 /** Creates the folder of --save-stages. @throws {OutputError} it cannot be created. */
 export async function makeFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolders(folder);
   } catch (cause) {
     throw new OutputError(`the folder ${folder} cannot be created: ${whyNotWritten(cause)}.`, { cause });
   }

@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { copyFile, mkdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { OutputError, whyNotWritten } from "../errors.ts";
+import { makeFolder } from "../files/make-folder.ts";
 import { draftFolderIn, sweepDrafts } from "../files/draft.ts";
 import { float32ToFloat16 } from "../math/half.ts";
 import { elementCount } from "../math/tensor.ts";
@@ -72,7 +73,7 @@ export async function quantizeIntoCache(
   await sweepDrafts(cache); // gigabytes may lie there, which no later attempt would go on with
   const temporary = draftFolderIn(cache);
   try {
-    await mkdir(cache, { recursive: true });
+    await makeFolder(cache);
     await mkdir(temporary, { mode: 0o700 }); // new: nothing that was put there is written into
     const { file } = quantizedLayouts[kind];
     await copyFile(join(source.folder, CONFIG), join(temporary, CONFIG));

@@ -1,6 +1,6 @@
 /** What cannot be meant or used ends with one sentence and its exit code, before a network is loaded. */
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { main } from "../../src/cli/main.ts";
@@ -128,6 +128,25 @@ describe("output: exit code 6", () => {
     await refuse("nowhere/a.png", /nowhere, .* does not exist/);
     await refuse("a.png", /there\.png cannot be created/, "--save-stages", join(folder, "there.png"));
     await refuse("folder.png", /folder\.png is a folder/, "--overwrite");
+  });
+
+  test("a dry run and a plan look at every place that is named, and make nothing", async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, "there.png"), "");
+    const refuse = async (code: number, says: RegExp, ...words: string[]): Promise<void> => {
+      const named = words.map((word) => word.replace("@", `${folder}/`));
+      await expectRefusalHere(["txt2img", "a cat", ...model, "--dry-run", ...named], code, says);
+      await expectRefusalHere(["plan", "a cat", ...model, ...named], code, says);
+    };
+    await refuse(6, /there\.png exists; .*--overwrite/, "-o", "@there.png");
+    await refuse(2, /a\.png and .*a\.png are one file/, "-o", "@a.png", "--report", "@./a.png");
+    await refuse(6, /there\.png is a file where a folder is needed/, "-o", "@a.png", "--save-stages", "@there.png");
+    await refuse(6, /there\.png is a file where a folder is needed/, "--run-dir", "@there.png/run");
+    if (existsSync("/proc/self")) {
+      await refuse(6, /nothing can be written in \/proc/, "-o", "/proc/a.png");
+      await refuse(6, /nothing can be written in \/proc/, "--run-dir", "/proc/a/run");
+    }
+    expect(readdirSync(folder)).toEqual(["there.png"]);
   });
 });
 

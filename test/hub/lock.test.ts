@@ -1,10 +1,10 @@
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { utimes } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { isLocked, withLock, type LockOptions } from "../../src/hub/lock.ts";
+import { isLocked, withLock, type LockOptions, sweepLocks } from "../../src/hub/lock.ts";
 import { hubErrorOf, temporaryFolder } from "./cache.ts";
 
 const flock = "flock"; // of util-linux
@@ -128,4 +128,19 @@ describe("a lock that is held is waited for", () => {
     expect(Date.now() - startMs).toBeGreaterThan(200);
     expect(holder.exitCode ?? 0).toBe(0);
   });
+});
+
+test("locks of dead owners are swept; a living one's, another machine's and Python's stay", async () => {
+  const folder = dirname((await newLock()).path);
+  const texts = {
+    "dead.lock": await lockOf(deadPid),
+    "alive.lock": await lockOf(process.ppid),
+    "elsewhere.lock": await lockOf(deadPid, "elsewhere"),
+    "python.lock": "",
+    "dead.checked": await lockOf(deadPid),
+  };
+  for (const [name, text] of Object.entries(texts)) writeFileSync(join(folder, name), text);
+  await sweepLocks(folder);
+  expect(readdirSync(folder).toSorted()).toEqual(["alive.lock", "dead.checked", "elsewhere.lock", "python.lock"]);
+  await sweepLocks(join(folder, "none"));
 });

@@ -71,27 +71,72 @@ test("inpaint: a file, rectangles and ellipses together", () => {
 
 describe("refusals say which option is wrong, and how", () => {
   const image = { prompt: "a cat", image: "car.png" };
+  const box = { x: 0, y: 0, width: 1, height: 1 };
   test.each([
     ["txt2img", {}, /no prompt is given/],
     ["txt2img", { prompt: " " }, /prompt: it is empty/],
     ["txt2img", { prompt: "a", promt: "b" }, /no option promt; did you mean prompt\?/],
     ["txt2img", { prompt: "a", stage1NoiseLevel: 1 }, /no option stage1NoiseLevel/],
-    ["txt2img", { prompt: "a", stage1Steps: 0 }, /^stage1Steps: /],
-    ["txt2img", { prompt: "a", numImages: 65 }, /^numImages: /],
-    ["txt2img", { prompt: "a", seed: 2 ** 32 }, /^seed: /],
-    ["txt2img", { prompt: "a", until: 128 }, /^until: /],
+    ["txt2img", { prompt: "a", stage1Steps: 0 }, /^stage1Steps must be more than 0, and is 0\.$/],
+    ["txt2img", { prompt: "a", numImages: 65 }, /^numImages must be at most 64, and is 65\.$/],
+    ["txt2img", { prompt: "a", until: 128 }, /^until must be one of 64, 256, 1024, and is 128\.$/],
+    ["txt2img", { prompt: 3 }, /^prompt must be text, and is 3\.$/],
+    ["txt2img", { prompt: null }, /^prompt must be text, and is null\.$/],
+    [
+      "txt2img",
+      { prompt: "a", numImages: "2" },
+      /^numImages must be a whole number, and is "2"\.$|a number, and is "2"/,
+    ],
+    ["txt2img", { prompt: "a", numImages: 1.5 }, /^numImages must be a whole number, and is 1\.5\.$/],
+    ["txt2img", { prompt: "a", eta: NaN }, /^eta must be a number, and is NaN\.$/],
+    ["txt2img", { prompt: "a", watermark: "no" }, /^watermark must be true or false, and is "no"\.$/],
+    ["txt2img", { prompt: "a", safety: "on" }, /^safety must be one of "black", "blur", "off", and is "on"\.$/],
+    ["txt2img", { prompt: "a", unetBits: 4 }, /^unetBits must be 8, and is 4\.$/],
+    ["txt2img", { prompt: "a", model: "" }, /^model must be text that is not empty, and is ""\.$/],
+    ["txt2img", { prompt: "a", stage1Timesteps: 5 }, /^stage1Timesteps must be text or a list, and is 5\.$/],
+    [
+      "txt2img",
+      { prompt: "a", stage1Timesteps: [9, -1] },
+      /^stage1Timesteps\[1\] must be at least 0, and is -1\.$/,
+    ],
+    ["txt2img", { prompt: "a", seed: "1" }, /^seed must be a (whole )?number or a bigint, and is "1"\.$/],
+    ["txt2img", { prompt: "a", seed: 0.5 }, /^seed must be a whole number or a bigint, and is 0\.5\.$/],
+    ["txt2img", "a cat", /^options are an object such as \{ prompt: "a red circle" \}, and not "a cat"\.$/],
+    ["txt2img", undefined, /, and not nothing\.$/],
+    ["txt2img", null, /, and not null\.$/],
     ["txt2img", image, /txt2img starts from no image: image/],
     ["txt2img", { prompt: "a", strength: 0.5 }, /txt2img starts from no image: strength/],
     ["img2img", { prompt: "a" }, /no image is given/],
     ["img2img", { ...image, mask: "m.png" }, /img2img repaints the whole image: mask/],
-    ["img2img", { ...image, strength: 0 }, /^strength: /],
+    ["img2img", { ...image, strength: 0 }, /^strength must be more than 0, and is 0\.$/],
     ["inpaint", image, /nothing says what to repaint/],
-    ["inpaint", { ...image, maskRect: [{ x: 0, y: 0, width: 0, height: 1 }] }, /^maskRect\.0\.width: /],
+    [
+      "inpaint",
+      { ...image, maskRect: [{ x: 0, y: 0, width: 0, height: 1 }] },
+      /^maskRect\[0\]\.width must be more than 0, and is 0\.$/,
+    ],
+    ["inpaint", { ...image, maskRect: [{ x: 0, y: 0, width: 1 }] }, /^maskRect\[0\]\.height is missing; it must be a/],
+    ["inpaint", { ...image, maskRect: [{ ...box, z: 1 }] }, /^maskRect\[0\] has no "z"\.$/],
+    ["inpaint", { ...image, maskRect: box }, /^maskRect must be a list, and is an object\.$/],
   ] as const)("%s %j", (command, options, words) => {
     expect(() => requestFromOptions(command, options)).toThrow(
       expect.objectContaining({ code: "USAGE", message: expect.stringMatching(words) as string }),
     );
   });
+});
+
+test.each([
+  [-1, 2 ** 32 - 1],
+  [2 ** 32, 0],
+  [2n ** 64n - 1n, 2 ** 32 - 1],
+  [-(2n ** 63n) + 5n, 5],
+  [Number.MAX_SAFE_INTEGER, 2 ** 32 - 1],
+])("seed %s is taken as torch takes it: %i", (seed, low) => {
+  expect(requestFromOptions("txt2img", { prompt: "a", seed }).seed).toBe(low);
+});
+
+test.each([2n ** 64n, -(2n ** 63n) - 1n, 2 ** 53])("seed %s is none: torch has 64 bits, a number 53", (seed) => {
+  expect(() => requestFromOptions("txt2img", { prompt: "a", seed })).toThrow(/^seed must be /);
 });
 
 test("every option has a name, once", () => {

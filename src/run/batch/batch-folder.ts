@@ -6,12 +6,13 @@
 
 import { createHash, randomInt } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, readdir, rm } from "node:fs/promises";
+import { readFile, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { IfGenError, OutputError, UsageError, whyNotWritten } from "../../errors.ts";
 import { sweepDrafts } from "../../files/draft.ts";
 import { createFile } from "../../files/place-file.ts";
+import { makeFolder } from "../../files/make-folder.ts";
 import { replaceFile } from "../../files/replace-file.ts";
 import { type RunLock, takeLock } from "../../executor/run-lock.ts";
 import { MAX_SEED } from "../../plan/choices.ts";
@@ -66,7 +67,7 @@ export class BatchFolder {
         `${folder} holds a batch already; add --resume to go on with it, or give another --output-dir.`,
       );
     }
-    await writing(path, () => mkdir(work, { recursive: true }));
+    await writing(path, () => makeFolder(work));
     const lock = await takeLock(work, "--output-dir");
     try {
       await sweepDrafts(join(path, ".if-gen"));
@@ -95,7 +96,7 @@ export class BatchFolder {
     if ((await readFile(mark, "utf8").catch(() => undefined)) === content) return true;
     await this.dropWindow(window);
     await writing(this.path, async () => {
-      await mkdir(this.#windowFolder(window), { recursive: true });
+      await makeFolder(this.#windowFolder(window));
       await replaceFile(mark, content);
     });
     return false;

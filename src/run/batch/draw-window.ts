@@ -4,11 +4,11 @@
  * process is narrowed down to the job that does it.
  */
 
-import { mkdir } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { IfGenError, OutputError, whyNotWritten } from "../../errors.ts";
 import { readRunRecord } from "../../executor/run-folder.ts";
+import { makeFolder } from "../../files/make-folder.ts";
 import { checkBudget } from "../../memory/budget.ts";
 import type { Request } from "../../plan/request.ts";
 import { type CompletePlan, completePlans } from "../complete-plans.ts";
@@ -156,7 +156,7 @@ async function drawJobs(
 async function makeFolders(paths: readonly string[]): Promise<void> {
   for (const folder of new Set(paths.map((path) => dirname(path)))) {
     try {
-      await mkdir(folder, { recursive: true });
+      await makeFolder(folder);
     } catch (cause) {
       throw new OutputError(`the folder ${folder} cannot be created: ${whyNotWritten(cause)}.`, { cause });
     }
