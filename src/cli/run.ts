@@ -9,9 +9,7 @@ import type { StageEnd } from "../executor/executor.ts";
 import { readRunRecord } from "../executor/run-folder.ts";
 import { sweepDrafts } from "../files/draft.ts";
 import { extensionOf } from "../image/formats.ts";
-import { checkBudget } from "../memory/budget.ts";
 import type { Request } from "../plan/request.ts";
-import { completePlans } from "../run/complete-plans.ts";
 import { type DrawnJob, drawRequests } from "../run/draw.ts";
 import type { RunEvent } from "../run/events.ts";
 import { checkOutputs, imagePaths, makeFolder } from "../run/outputs.ts";
@@ -24,10 +22,11 @@ import { memoryReport, writeMemoryReport } from "./memory-report.ts";
 import type { CommonOptions } from "./options.ts";
 import { promptFrom, requestFrom } from "./request.ts";
 import { withStandardInput } from "./standard-input.ts";
-import { describePlan, describeResult, planJson, resultJson } from "./report.ts";
+import { describeResult, resultJson } from "./report.ts";
+import { showPlan, showPlanFirst } from "./show-plan.ts";
 import { createRunView } from "./run-view.ts";
 import type { CommandName } from "../plan/choices.ts";
-import { print, printJson, say, writeBytes } from "./terminal.ts";
+import { printJson, say, writeBytes } from "./terminal.ts";
 
 /** `--output -`: the image's bytes on standard output. */
 const STDOUT = "-";
@@ -57,7 +56,7 @@ async function runGiven(command: CommandName, options: CommonOptions): Promise<v
     budgets: budgetsFrom(options),
     lowMemory: record?.lowMemory,
   };
-  if (options.dryRun) await showPlan(request, settings, options);
+  if (options.dryRun) await (options.mayReadHub ? showPlanFirst : showPlan)(request, settings, options);
   else await draw(request, settings, options, resumed !== undefined);
 }
 
@@ -65,17 +64,6 @@ async function runGiven(command: CommandName, options: CommonOptions): Promise<v
 function noteSeed(given: bigint | undefined, { seed }: Request): void {
   if (given === undefined || given === BigInt(seed)) return;
   say(`note: seed ${given} is taken as ${seed}, its low 32 bits, as torch does; leave --seed out for a random one.\n`);
-}
-
-async function showPlan(request: Request, settings: RunSettings, options: CommonOptions): Promise<void> {
-  const onEvent = (event: RunEvent): void => {
-    if (event.type === "note" && !options.quiet) say(`note: ${event.text}\n`);
-  };
-  for (const { plan, needs, limits } of await completePlans([request], { ...settings, onEvent })) {
-    if (options.json) printJson(planJson(plan, needs, limits));
-    else print(describePlan(plan, needs, limits));
-    checkBudget(needs, limits, plan);
-  }
 }
 
 async function draw(

@@ -3,6 +3,7 @@
  * What a run is told beside its requests.
  */
 
+import type { OutlineStage } from "../catalog/find-model.ts";
 import type { LowMemory } from "../plan/plan.ts";
 import type { StageName } from "../plan/stages.ts";
 import type { OnEvent } from "./events.ts";
@@ -24,6 +25,8 @@ export interface RunSettings {
   readonly token?: string | undefined;
   /** Fetch what is missing of a model? Otherwise it is an error. */
   readonly download: boolean;
+  /** Plan with what stands for a model that is not here. */
+  readonly outline?: OutlineStage | undefined;
   readonly budgets: Budgets;
   /** The low-memory modes of the run that is gone on with: other ones would give other images. */
   readonly lowMemory?: Readonly<Partial<Record<StageName, LowMemory>>> | undefined;
