@@ -46,8 +46,12 @@ export interface ModelSources {
     readonly onProgress?: (repo: string, event: DownloadEvent) => void;
     readonly signal?: AbortSignal;
   };
+  /** What stands for a repository that is not here, where nothing may be fetched: a folder that a plan can be made of. */
+  readonly outline?: OutlineStage | undefined;
   readonly onNote?: (text: string) => void;
 }
+
+export type OutlineStage = (stage: RepositoryKey, source: HubSource, variant?: Variant) => Promise<string>;
 
 /** The reference pipelines' own defaults, for checkpoints that have none in models.json. */
 const referenceDefaults: CascadeDefaults = {
@@ -186,7 +190,7 @@ async function hubFolder(
   stage: RepositoryKey,
   source: HubSource,
   { model, stages, variant }: ModelRequest,
-  { settings, home, download, onNote }: ModelSources,
+  { settings, home, download, outline, onNote }: ModelSources,
 ): Promise<string> {
   const { repo } = source;
   const located = await locateStage(settings, readPins(home), stage, source, variant);
@@ -196,6 +200,7 @@ async function hubFolder(
     return folder;
   };
   if (settings.offline && located?.usable) return useAsItIs(located);
+  if (outline && !settings.offline) return outline(stage, source, variant);
   if (settings.offline || !download) {
     const why = settings.offline ? "HF_HUB_OFFLINE forbids fetching it" : "--dry-run fetches nothing";
     const state = located === undefined ? "is not in the cache" : `lacks ${located.missing.join(" and ")} in the cache`;

@@ -35,6 +35,8 @@ export interface CommonOptions extends MemoryOptions, ProviderOptions {
   threads?: number;
   saveStages?: string;
   dryRun?: boolean;
+  /** Read configs and headers of a model that is not here from the Hub. */
+  mayReadHub?: boolean;
   quiet?: boolean;
   json?: boolean;
   /** img2img and inpaint. */

@@ -3,35 +3,28 @@
  * A command that draws: options -> a request, events -> lines, results -> the last line or JSON.
  */
 
-import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { UsageError } from "../errors.ts";
+import { dirname } from "node:path";
 import type { StageEnd } from "../executor/executor.ts";
 import { readRunRecord } from "../executor/run-folder.ts";
 import { sweepDrafts } from "../files/draft.ts";
-import { extensionOf } from "../image/formats.ts";
-import { checkBudget } from "../memory/budget.ts";
 import type { Request } from "../plan/request.ts";
-import { completePlans } from "../run/complete-plans.ts";
 import { type DrawnJob, drawRequests } from "../run/draw.ts";
 import type { RunEvent } from "../run/events.ts";
-import { checkNewFolder, checkOutputs, imagePaths, makeFolder } from "../run/outputs.ts";
+import { checkOutputs, makeFolder } from "../run/outputs.ts";
 import { convertBytes, placeSheet } from "../run/place-image.ts";
 import type { RunSettings } from "../run/settings.ts";
-import { savedStageFiles } from "../run/stage-images.ts";
 import { listenForInterrupt } from "./interrupt.ts";
 import { budgetsFrom, checkResume, resumeCommand } from "./memory-options.ts";
 import { memoryReport, writeMemoryReport } from "./memory-report.ts";
 import type { CommonOptions } from "./options.ts";
 import { promptFrom, requestFrom } from "./request.ts";
 import { withStandardInput } from "./standard-input.ts";
-import { describePlan, describeResult, planJson, resultJson } from "./report.ts";
+import { describeResult, resultJson } from "./report.ts";
+import { showPlan, showPlanFirst } from "./show-plan.ts";
+import { checkPlaces, outputsOf } from "./run-outputs.ts";
 import { createRunView } from "./run-view.ts";
 import type { CommandName } from "../plan/choices.ts";
-import { print, printJson, say, writeBytes } from "./terminal.ts";
-
-/** `--output -`: the image's bytes on standard output. */
-const STDOUT = "-";
+import { printJson, say, writeBytes } from "./terminal.ts";
 
 /** An earlier run that is gone on with needs no prompt: it kept its request. */
 export async function runCommand(
@@ -60,7 +53,7 @@ async function runGiven(command: CommandName, options: CommonOptions): Promise<v
   };
   if (options.dryRun) {
     await checkPlaces(request, options, resumed !== undefined);
-    await showPlan(request, settings, options);
+    await (options.mayReadHub ? showPlanFirst : showPlan)(request, settings, options);
   } else await draw(request, settings, options, resumed !== undefined);
 }
 
@@ -68,52 +61,6 @@ async function runGiven(command: CommandName, options: CommonOptions): Promise<v
 function noteSeed(given: bigint | undefined, { seed }: Request): void {
   if (given === undefined || given === BigInt(seed)) return;
   say(`note: seed ${given} is taken as ${seed}, its low 32 bits, as torch does; leave --seed out for a random one.\n`);
-}
-
-async function showPlan(request: Request, settings: RunSettings, options: CommonOptions): Promise<void> {
-  const onEvent = (event: RunEvent): void => {
-    if (event.type === "note" && !options.quiet) say(`note: ${event.text}\n`);
-  };
-  for (const { plan, needs, limits } of await completePlans([request], { ...settings, onEvent })) {
-    if (options.json) printJson(planJson(plan, needs, limits));
-    else print(describePlan(plan, needs, limits));
-    checkBudget(needs, limits, plan);
-  }
-}
-
-interface RunOutputs {
-  /** Absent: standard output. */
-  readonly paths: readonly string[] | undefined;
-  readonly sheet: string | undefined;
-  /** Every file that the run will write. */
-  readonly written: readonly string[];
-}
-
-/** @throws {UsageError} several images for standard output. */
-function outputsOf(request: Request, options: CommonOptions): RunOutputs {
-  const { saveStages, report, format, grid } = options;
-  const toStdout = options.output === STDOUT;
-  if (toStdout && request.numImages > 1) {
-    throw new UsageError("--output - takes one image; name a file or drop --num-images.");
-  }
-  const output = options.output ?? `if-gen-${request.seed}${extensionOf(format ?? "png")}`;
-  const paths = toStdout ? undefined : imagePaths(output, request.numImages, format);
-  const sheet = grid === undefined ? undefined : sheetPath(grid, request.numImages, paths);
-  const saved = saveStages === undefined ? [] : savedStageFiles(request.until, request.numImages);
-  const stages = saved.map((name) => join(saveStages ?? "", name));
-  const others = [sheet, report].filter((path) => path !== undefined);
-  return { paths, sheet, written: [...(paths ?? []), ...stages, ...others] };
-}
-
-/** What is named of places is looked at as a run does, but no folder is made. @throws as {@link checkOutputs}. */
-async function checkPlaces(request: Request, options: CommonOptions, isResumed: boolean): Promise<void> {
-  const { saveStages, runDir, output, overwrite = false } = options;
-  const { paths = [], written } = outputsOf(request, options);
-  for (const folder of [saveStages, runDir]) if (folder !== undefined) await checkNewFolder(folder);
-  const isNew = (path: string): boolean =>
-    saveStages !== undefined && dirname(path) === join(saveStages) && !existsSync(saveStages);
-  const named = written.filter((path) => !isNew(path) && (output !== undefined || !paths.includes(path)));
-  await checkOutputs(named, overwrite || isResumed);
 }
 
 async function draw(
@@ -162,12 +109,6 @@ async function present(job: DrawnJob, seconds: number, { json, quiet, format = "
   if (first?.png) await writeBytes(await convertBytes(first.png, format));
   else if (json) printJson(resultJson(job, seconds));
   if (!quiet) say(describeResult(job, seconds));
-}
-
-/** @throws {UsageError} there are no files to make a sheet of. */
-function sheetPath(grid: string, numImages: number, paths: readonly string[] | undefined): string {
-  if (numImages > 1 && paths) return imagePaths(grid, 1)[0] ?? grid;
-  throw new UsageError("--grid makes a sheet of several images in files; give --num-images too, and no --output -.");
 }
 
 /** Predicted against measured, written whatever becomes of the run once it is planned. */

@@ -150,7 +150,11 @@ function transient({ url }: Answer, what: string): TransientFailure {
   return new TransientFailure(new HubError("network", text));
 }
 
-function resolveUrl(settings: HubSettings, { repo, commit, file }: WantedFile): string {
+/** Where a file of a commit is. */
+export function resolveUrl(
+  settings: HubSettings,
+  { repo, commit, file }: Pick<WantedFile, "repo" | "commit" | "file">,
+): string {
   const path = file.path.split("/").map(encodeURIComponent).join("/");
   return `${endpointOf(settings)}/${repo}/resolve/${commit}/${path}`;
 }

@@ -17,7 +17,7 @@ import type { RunSettings } from "./settings.ts";
  */
 export function findRequestedModel(
   { model, stageModels, textEncoderModel, variant, until }: Request,
-  { modelsFile, token, download, signal, onEvent }: RunSettings,
+  { modelsFile, token, download, outline, signal, onEvent }: RunSettings,
 ): Promise<Model> {
   const { manifest, environment, settings } = readHubContext(modelsFile, token);
   for (const text of manifest.problems) onEvent?.({ type: "note", text });
@@ -53,6 +53,7 @@ export function findRequestedModel(
             },
           }
         : {}),
+      outline,
       onNote: (text) => onEvent?.({ type: "note", text }),
     },
   );

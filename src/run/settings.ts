@@ -3,6 +3,7 @@
  * What a run is told beside its requests.
  */
 
+import type { OutlineStage } from "../catalog/find-model.ts";
 import type { IfGenError } from "../errors.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Request } from "../plan/request.ts";
@@ -30,6 +31,8 @@ export interface RunSettings {
   readonly token?: string | undefined;
   /** Fetch what is missing of a model? Otherwise it is an error. */
   readonly download: boolean;
+  /** Plan with what stands for a model that is not here. */
+  readonly outline?: OutlineStage | undefined;
   readonly budgets: Budgets;
   /** @returns the low-memory modes of the run of these requests that is gone on with: other ones would give other images. */
   readonly resumedLowMemory?: ((requests: readonly Request[]) => Promise<LowMemoryModes | undefined>) | undefined;

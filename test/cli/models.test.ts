@@ -269,3 +269,60 @@ test("a model of the user's own, from the configuration folder and from --models
   const { stdout } = await succeed(cli, [...draw, "--model", "mine", "--dry-run"]);
   expect(stdout).toMatch(/^model +mine$/m);
 });
+
+describe("plan of a model that is not here", () => {
+  const plan = ["plan", "--model", "if-m", "--execution-provider", "cpu"];
+
+  test("says what fetching it takes and what its stages need, from configs and headers alone", async () => {
+    const { hub, cli } = await start();
+    const { stdout } = await succeed(cli, plan, { env: { TMPDIR: cli.folder } });
+    expect(stdout).toMatch(/^stage-1 .*DeepFloyd\/IF-I-M-v1\.0$/m);
+    expect(stdout).toMatch(/^to fetch [\d.]+ [kM]B: /m);
+    expect(stdout).toMatch(/^ {2}DeepFloyd\/IF-II-M-v1\.0 +[\d.]+ [kM]B of [\d.]+ [kM]B$/m);
+    expect(stdout).toMatch(/^disk +fits: /m);
+    expect(stdout).toMatch(/it fits this machine's budget\n$/);
+    expect(blobs(cli)).toEqual([]);
+    expect(readdirSync(cli.folder).filter((name) => name.startsWith("if-gen-"))).toEqual([]);
+    const weights = hub.seen.filter(({ host, headers }) => host === "store" && headers.range !== undefined);
+    expect(weights.length).toBeGreaterThan(5);
+    expect(weights.every(({ headers }) => /^bytes=0-\d+$/.test(String(headers.range)))).toBe(true);
+  });
+
+  test("needs the same as the fetched model", async () => {
+    const { cli } = await start();
+    interface Planned {
+      memory: { needs: unknown };
+      download?: { missingBytes: number; fetchedBytes: number };
+    }
+    const read = async (): Promise<Planned> => JSON.parse((await succeed(cli, [...plan, "--json"])).stdout) as Planned;
+    const before = await read();
+    const listed = JSON.parse((await succeed(cli, ["models", "pull", "if-m", "--dry-run", "--json"])).stdout) as {
+      missingBytes: number;
+    }[];
+    expect(before.download?.missingBytes).toBe(listed.reduce((sum, { missingBytes }) => sum + missingBytes, 0));
+    await succeed(cli, ["models", "pull", "if-m"]);
+    const after = await read();
+    expect(after.download).toBeUndefined();
+    expect(before.memory.needs).toEqual(after.memory.needs);
+  });
+
+  test("too large: which options make it fit, and exit code 3", async () => {
+    const { cli } = await start();
+    const { code, stdout, stderr } = await cli.run([...plan, "--until", "64", "--ram-budget", "1MB"]);
+    expect(stdout).toMatch(/it does not fit, with smaller weights neither\n$/);
+    expect(stderr).toContain("[MEMORY_BUDGET]");
+    expect(code).toBe(3);
+  });
+
+  test("behind a licence, and offline: as a pull says it", async () => {
+    const { hub, cli } = await start();
+    const repo = hub.repos.get(stage1);
+    if (repo) repo.gated = true;
+    const gated = await cli.run(plan);
+    expect(gated).toMatchObject({ code: 8, stdout: "" });
+    expect(gated.stderr).toMatch(/licence/);
+    const away = await cli.run(plan, { env: offline });
+    expect(away.stderr).toMatch(/is not in the cache and HF_HUB_OFFLINE/);
+    expect(away.code).toBe(8);
+  });
+});

@@ -1,23 +1,10 @@
 /** The README's commands, each run as a shell runs it, with fewer steps and smaller images so that they take seconds. */
 
-import { execFile } from "node:child_process";
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
-import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
 import { readFences, root } from "./markdown.ts";
+import { createWorkplace } from "./shell.ts";
 
 /** Commands that are not run here, each by its beginning, with the reason. */
 const exceptions: Readonly<Record<string, string>> = {
@@ -42,26 +29,8 @@ const SMALL = "--until 64 --stage-1-steps 3 --stage-2-steps 2 --execution-provid
 
 const TIMEOUT_MS = 120_000;
 
-const folder = mkdtempSync(join(tmpdir(), "if-gen-readme-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-beforeAll(() => {
-  const program = join(folder, "bin", "if-gen");
-  mkdirSync(join(folder, "bin"));
-  writeFileSync(program, `#!/bin/sh\nexec "${process.execPath}" "${join(root, "bin", "if-gen.js")}" "$@"\n`);
-  chmodSync(program, 0o755);
-  cpSync(join(root, "examples"), join(folder, "examples"), { recursive: true });
-  mkdirSync(join(folder, "node_modules"));
-  symlinkSync(root, join(folder, "node_modules", "if-gen"), "dir");
-});
-
-/** @throws {Error} it failed; the message has its standard error. */
-async function runShell(command: string): Promise<{ stdout: string; stderr: string }> {
-  const outer = Object.entries(process.env).filter(([key]) => !/^(VITEST|HF_|HUGGING|IF_GEN)/.test(key));
-  const path = [join(folder, "bin"), process.env["PATH"]].join(delimiter);
-  const env = { ...Object.fromEntries(outer), PATH: path, HOME: folder, HF_HUB_OFFLINE: "1" };
-  return promisify(execFile)("bash", ["-euo", "pipefail", "-c", command], { cwd: folder, env });
-}
+const { folder, run: runShell, remove } = createWorkplace();
+afterAll(remove);
 
 /** @returns the same command for an image that takes seconds. */
 const small = (command: string): string =>

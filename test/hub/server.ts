@@ -193,16 +193,18 @@ export async function startHub(): Promise<TestHub> {
     const content = faults.corrupt-- > 0 ? flipFirst(file.content) : file.content;
     const ifRange = request.headers["if-range"];
     const holds = ifRange === undefined || ifRange === `"${etag}"`;
-    let from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? NaN);
+    const [, first, last = ""] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "") ?? [];
+    let from = Number(first ?? NaN);
     if (Number.isNaN(from) || faults.ignoreRange || !holds) from = -1;
     if (from >= 0 && faults.refuseRange-- > 0) {
       return end(response, 416, { "content-range": `bytes */${total}` });
     }
     if (from >= 0 && faults.shiftRange-- > 0) from = Math.max(0, from - 1);
-    const body = content.subarray(Math.max(0, from));
+    const to = from >= 0 && last !== "" ? Math.min(total, Number(last) + 1) : total;
+    const body = content.subarray(Math.max(0, from), to);
     const headers: Record<string, string> = { etag: `"${etag}"`, "accept-ranges": "bytes", "x-repo-commit": commit };
     if (!faults.endless) headers["content-length"] = String(body.length);
-    if (from >= 0) headers["content-range"] = `bytes ${from}-${total - 1}/${total}`;
+    if (from >= 0) headers["content-range"] = `bytes ${from}-${to - 1}/${total}`;
     response.writeHead(from >= 0 ? 206 : 200, headers);
     await sendBody(response, body);
   }

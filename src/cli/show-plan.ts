@@ -1,0 +1,81 @@
+/**
+ * @module cli/show-plan
+ * `--dry-run` and `if-gen plan`: what would be done, for people or as JSON. `plan` also plans models that are not here yet,
+ * and tries what makes a plan fit that does not.
+ */
+
+import { checkBudget } from "../memory/budget.ts";
+import type { Request } from "../plan/request.ts";
+import { type CompletePlan, completePlans } from "../run/complete-plans.ts";
+import type { RunEvent } from "../run/events.ts";
+import { optionsThatFit } from "../run/options-that-fit.ts";
+import type { RunSettings } from "../run/settings.ts";
+import { listenForInterrupt } from "./interrupt.ts";
+import type { CommonOptions } from "./options.ts";
+import { describeDownload, withOutlines } from "./plan-download.ts";
+import { describePlan, planJson } from "./report.ts";
+import { print, printJson, say } from "./terminal.ts";
+
+/** @throws {IfGenError} MEMORY_BUDGET: a stage does not fit; all has been printed before. */
+export async function showPlan(request: Request, settings: RunSettings, options: CommonOptions): Promise<void> {
+  for (const { plan, needs, limits } of await completePlans([request], withNotes(settings, options))) {
+    if (options.json) printJson(planJson(plan, needs, limits));
+    else print(describePlan(plan, needs, limits));
+    checkBudget(needs, limits, plan);
+  }
+}
+
+/**
+ * The same for a model of the Hub that may not be here: a few MB of its configs and headers are read.
+ * @throws {HubError} a repository cannot be listed or read.
+ */
+export async function showPlanFirst(request: Request, settings: RunSettings, options: CommonOptions): Promise<void> {
+  const interrupt = listenForInterrupt("nothing was kept");
+  const { signal } = interrupt;
+  try {
+    await withOutlines(options.modelsFile, signal, async ({ outline, download, named }) => {
+      const outlined = { ...settings, outline, signal };
+      const plans = await completePlans([request], withNotes(outlined, options));
+      const fetching = await download();
+      for (const complete of plans) {
+        const { plan, needs, limits } = complete;
+        const advice = await adviceFor(complete, request, outlined);
+        if (options.json) {
+          const whole = { ...planJson(plan, needs, limits), ...(fetching ? { download: fetching } : {}), ...advice };
+          printJson(JSON.parse(named(JSON.stringify(whole))));
+        } else {
+          print(named(describePlan(plan, needs, limits)));
+          if (fetching) print(`\n${describeDownload(fetching)}`);
+          print(`\n${describeAdvice(advice)}\n`);
+        }
+        checkBudget(needs, limits, plan);
+      }
+    });
+  } finally {
+    interrupt.release();
+  }
+}
+
+interface Advice {
+  readonly fits: boolean;
+  /** Options with which it fits; absent: it fits as it is, or with none of those that were tried. */
+  readonly fitsWith?: string;
+}
+
+async function adviceFor({ needs }: CompletePlan, request: Request, settings: RunSettings): Promise<Advice> {
+  if (needs.every(({ verdict }) => verdict !== "too large")) return { fits: true };
+  const fitsWith = await optionsThatFit(request, settings);
+  return { fits: false, ...(fitsWith === undefined ? {} : { fitsWith }) };
+}
+
+function describeAdvice({ fits, fitsWith }: Advice): string {
+  if (fits) return "it fits this machine's budget";
+  return fitsWith === undefined ? "it does not fit, with smaller weights neither" : `it fits with ${fitsWith}`;
+}
+
+const withNotes = (settings: RunSettings, { quiet }: CommonOptions): RunSettings => ({
+  ...settings,
+  onEvent: (event: RunEvent) => {
+    if (event.type === "note" && !quiet) say(`note: ${event.text}\n`);
+  },
+});
