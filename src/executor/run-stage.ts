@@ -5,14 +5,21 @@
  */
 
 import { denormalize } from "../image/to-bytes.ts";
-import { repeatInterleave } from "../math/layout.ts";
+import { repeatInterleave, sliceBatch } from "../math/layout.ts";
 import { type Generator, createGenerator, restoreGenerator } from "../math/random.ts";
 import type { Tensor } from "../math/tensor.ts";
 import type { NetworkSettings } from "../networks/open-network.ts";
 import type { StepEvent } from "../pipelines/denoise.ts";
+import { guidanceOf } from "../pipelines/guidance.ts";
 import type { IfJob, IfStageOptions } from "../pipelines/if-stage.ts";
 import type { UpscaleJob } from "../pipelines/upscale.ts";
-import { type DiffusionStage, type SafetyStage, type TextStage, schedulerOptionsOf } from "../plan/plan.ts";
+import {
+  type DiffusionStage,
+  type SafetyStage,
+  type TextStage,
+  schedulerOptionsOf,
+  textsPerJob,
+} from "../plan/plan.ts";
 import { type PipelineName, describeStage, diffusionTable } from "../plan/stages.ts";
 import type { StageMessage, StageTask, TaskJob } from "./protocol.ts";
 import { previewOf } from "./preview.ts";
@@ -45,19 +52,23 @@ const runs: Readonly<Record<PipelineName, RunStage>> = {
 export const runStageTask: RunStage = (task, context) => runs[describeStage(task.stage.name).pipeline](task, context);
 
 async function encodeTexts(task: StageTask, { jobs, report }: StageContext): Promise<void> {
-  const { checkpoint, cleanCaption } = stageOf(task, "text");
+  const stage = stageOf(task, "text");
+  const { checkpoint, cleanCaption, stageNegativePrompts = [] } = stage;
   const what = "encoding the prompt";
   report({ type: "progress", job: task.jobs[0]?.index ?? 0, step: 0, steps: 1, what });
   const { withTextEncoder } = await import("../pipelines/text-encoding.ts");
-  const options = { checkpoint, cleanCaption, prompts: 1, settings: settingsOf(task, report) };
+  const texts = textsPerJob(stage, task.jobs);
+  const options = { checkpoint, cleanCaption, texts, settings: settingsOf(task, report) };
   await withTextEncoder(options, async (encode) => {
     const encodedTexts = new Map<string, ReturnType<typeof encode>>();
-    for (const { index: job, folder, prompt, negativePrompt } of await jobs()) {
-      const key = JSON.stringify([prompt, negativePrompt]); // the same texts are encoded once
-      const encoded = encodedTexts.get(key) ?? encode([prompt], [negativePrompt]);
+    for (const { index: job, folder, prompt, positivePrompt, negativePrompt } of await jobs()) {
+      const prompts = positivePrompt === undefined ? [prompt] : [prompt, positivePrompt];
+      const negativePrompts = [negativePrompt, ...stageNegativePrompts];
+      const key = JSON.stringify([prompts, negativePrompts]); // the same texts are encoded once
+      const encoded = encodedTexts.get(key) ?? encode(prompts, negativePrompts);
       encodedTexts.set(key, encoded);
       const text = await encoded;
-      noteTruncation("T5's", text, job, report);
+      noteTruncation("T5's", { prompt: text.prompts, "negative prompt": text.negativePrompts }, job, report);
       await writeTensorFile(folder, "prompt_embeds", text.promptEmbeds);
       await writeTensorFile(folder, "negative_prompt_embeds", text.negativePromptEmbeds);
       report({ type: "progress", job, step: 1, steps: 1, what });
@@ -66,20 +77,19 @@ async function encodeTexts(task: StageTask, { jobs, report }: StageContext): Pro
   });
 }
 
-interface Texts {
-  readonly prompts: readonly { readonly truncatedText: string }[];
-  readonly negativePrompts: readonly { readonly truncatedText: string }[];
-}
-
-/** The texts of a batch are all the same: it is said once. */
-function noteTruncation(whose: string, { prompts, negativePrompts }: Texts, job: number, report: Report): void {
-  for (const [what, left] of [
-    ["prompt", prompts[0]?.truncatedText],
-    ["negative prompt", negativePrompts[0]?.truncatedText],
-  ] as const) {
-    if (!left) continue;
-    const text = `The ${what} is longer than ${whose} 77 tokens; this part was left out: "${left}"`;
-    report({ type: "note", job, text });
+/** The texts of a batch may be the same: each is said once. */
+function noteTruncation(
+  whose: string,
+  texts: Readonly<Record<string, readonly { readonly truncatedText: string }[]>>,
+  job: number,
+  report: Report,
+): void {
+  for (const [what, encoded] of Object.entries(texts)) {
+    for (const left of new Set(encoded.map(({ truncatedText }) => truncatedText))) {
+      if (left === "") continue;
+      const text = `The ${what} is longer than ${whose} 77 tokens; this part was left out: "${left}"`;
+      report({ type: "note", job, text });
+    }
   }
 }
 
@@ -109,7 +119,7 @@ async function drawLarger(task: StageTask, { jobs, report }: StageContext): Prom
 }
 
 function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): IfStageOptions {
-  const { checkpoint, width, height, selection, guidanceScale } = stage;
+  const { checkpoint, width, height, selection } = stage;
   const { numImages: images, eta } = task;
   const settings = settingsOf(task, report);
   const scheduler = schedulerOptionsOf(stage);
@@ -120,7 +130,7 @@ function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): If
     height,
     selection,
     scheduler,
-    guidanceScale,
+    ...guidanceOf(stage),
     eta,
     settings,
     warmUp: task.isAhead,
@@ -136,9 +146,14 @@ async function ifJob(
   report: Report,
 ): Promise<IfJob> {
   const { readStart } = await import("./start-image.ts");
+  const prompts = await readTensorFile(job.folder, "prompt_embeds");
+  const negativePrompts = await readTensorFile(job.folder, "negative_prompt_embeds");
+  const ofEachImage = (embeds: Tensor, row: number): Tensor =>
+    repeatInterleave(sliceBatch(embeds, row, row + 1), task.numImages);
   return {
-    promptEmbeds: repeatInterleave(await readTensorFile(job.folder, "prompt_embeds"), task.numImages),
-    negativePromptEmbeds: repeatInterleave(await readTensorFile(job.folder, "negative_prompt_embeds"), task.numImages),
+    promptEmbeds: ofEachImage(prompts, 0),
+    negativePromptEmbeds: ofEachImage(negativePrompts, stage.negativeRow ?? 0),
+    ...(stage.positiveMixer === undefined ? {} : { positivePromptEmbeds: ofEachImage(prompts, 1) }),
     imagesPerPrompt: 1,
     start: await readStart(stage, job.start),
     generator,
@@ -153,13 +168,14 @@ async function upscale(task: StageTask, { jobs, report }: StageContext): Promise
   const options = { ...drawOptions(task, stage, report), noiseLevel: stage.noiseLevel ?? 0 };
   const texts = task.jobs.map(({ prompt, negativePrompt }) => ({
     prompts: repeat(prompt, task.numImages),
-    negativePrompts: repeat(negativePrompt, task.numImages),
+    negativePrompts: repeat(stage.negativePrompt ?? negativePrompt, task.numImages),
   }));
   const given = async (): Promise<readonly UpscaleJob[]> =>
     (await jobs()).map((job) => upscaleJob(task, stage, job, report));
   await runUpscale(options, texts, given, async (index, { images, tokens }, { generator }) => {
     const job = (await jobs())[index]!;
-    noteTruncation("the upscaler's", tokens, job.index, report);
+    const truncated = { prompt: tokens.prompts, "negative prompt": tokens.negativePrompts };
+    noteTruncation("the upscaler's", truncated, job.index, report);
     await finish(stage, job, generator, denormalize(images), report);
   });
 }

@@ -24,10 +24,11 @@ import { drawNoise } from "../schedulers/noise.ts";
 import type { TimestepSelection } from "../schedulers/scheduler.ts";
 import type { Tokenized } from "../tokenizers/text-tokenizer.ts";
 import { type StepEvent, denoise } from "./denoise.ts";
+import { type Guidance, guidanceOf } from "./guidance.ts";
 import { openScheduler } from "../networks/open-scheduler.ts";
 
 /** What all jobs share. */
-export interface UpscaleOptions {
+export interface UpscaleOptions extends Omit<Guidance, "positiveMixer"> {
   readonly checkpoint: string;
   /** N, of each job. */
   readonly images: number;
@@ -35,7 +36,6 @@ export interface UpscaleOptions {
   readonly width: number;
   readonly height: number;
   readonly selection: TimestepSelection;
-  readonly guidanceScale: number;
   readonly eta: number;
   readonly scheduler?: CreateSchedulerOptions;
   /** A timestep of the low_res_scheduler; the pipeline's limit is 350. */
@@ -124,7 +124,7 @@ async function denoiseLatents(
   jobs: () => Promise<readonly UpscaleJob[]>,
   texts: readonly Text[],
 ): Promise<{ given: readonly UpscaleJob[]; latents: readonly Tensor[] }> {
-  const { checkpoint, noiseLevel, guidanceScale, eta } = options;
+  const { checkpoint, noiseLevel, eta } = options;
   const config = await readSdUnetConfig(join(checkpoint, "unet"));
   const vae = await readVaeConfig(join(checkpoint, "vae"));
   const lowRes = await openScheduler(checkpoint, "low_res_scheduler");
@@ -148,7 +148,7 @@ async function denoiseLatents(
           timesteps: scheduler.timesteps,
           sample,
           conditioning: tileBatch(noised, imagesPerPrompt), // a, b, a, b beside prompts a, a, b, b: as the reference
-          guidanceScale,
+          ...guidanceOf(options),
           eta,
           generator,
           predict: (modelInput, timestep) =>

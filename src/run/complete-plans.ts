@@ -39,7 +39,7 @@ export interface CompletePlan extends FittedPlan {
  * @throws {IfGenError} PROVIDER: the execution provider that is named does not work here.
  */
 export async function completePlans(requests: readonly Request[], settings: RunSettings): Promise<CompletePlan[]> {
-  for (const { prompt, negativePrompt } of requests) [prompt, negativePrompt].forEach(checkPromptLength);
+  requests.flatMap(textsOf).forEach(checkPromptLength);
   const numbered = requests.map((request, job) => ({ request, job }));
   const plans: CompletePlan[] = [];
   for (const group of groupBy(numbered, ({ request }) => settingsKey(request))) {
@@ -54,6 +54,13 @@ export async function completePlans(requests: readonly Request[], settings: RunS
   }
   return plans;
 }
+
+const textsOf = ({ prompt, negativePrompt, positivePrompt = "", stages }: Request): string[] => [
+  prompt,
+  negativePrompt,
+  positivePrompt,
+  ...Object.values(stages).map((stage) => stage.negativePrompt ?? ""),
+];
 
 interface InspectedRequest {
   readonly request: Request;
