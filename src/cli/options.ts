@@ -8,7 +8,7 @@ import { type DiffusionDescription, type Side, diffusionTable, sides } from "../
 import { type MemoryOptions, addMemoryOptions } from "./memory-options.ts";
 import { type ProviderOptions, addProviderOptions } from "./provider-options.ts";
 import { addSharedSamplingOptions, addStageSamplingOptions } from "./sampling-options.ts";
-import { decimal, integer, once, seed, side, strength, timesteps } from "./values.ts";
+import { decimal, integer, once, seeds, side, strength, timesteps } from "./values.ts";
 import { type SafetyAction, safetyActions, variants } from "../plan/choices.ts";
 
 /** What commander collects: the names are the flags', camelCased. */
@@ -17,7 +17,7 @@ export interface CommonOptions extends MemoryOptions, ProviderOptions {
   negativePrompt: string;
   output?: string;
   overwrite?: boolean;
-  seed?: bigint;
+  seed?: readonly bigint[];
   image?: string;
   mask?: string;
   numImages: number;
@@ -70,7 +70,11 @@ function addOutputOptions(command: Command): void {
     .option("-n, --negative-prompt <text>", "what the image should not show", "")
     .option("-o, --output <file.png>", "where to write; - is standard output (default: if-gen-<seed>.png)", once)
     .option("--overwrite", "replace an output file that exists")
-    .option("-s, --seed <integer>", "of the random numbers, as torch takes it; random if absent, always reported", seed)
+    .option(
+      "-s, --seed <integer>",
+      "of the random numbers, as torch takes it; random if absent, always reported; several: 1,5,10-14",
+      seeds,
+    )
     .option("--num-images <count>", "images in one pass", integer(1, 64), 1)
     .option(
       "-m, --model <name|folder>",

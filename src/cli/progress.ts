@@ -46,7 +46,8 @@ export function createProgressView(
       }
       const seconds = (now() - running.start) / 1000;
       const position = `[${names.indexOf(progress.stage) + 1}/${names.length}]`;
-      const text = `${position} ${labels.get(progress.stage)?.padEnd(width)}  ${describe(progress, seconds, progress.step - running.firstStep)}`;
+      const job = plan.jobs.length > 1 ? `${progress.job + 1}/${plan.jobs.length} ` : "";
+      const text = `${position} ${labels.get(progress.stage)?.padEnd(width)}  ${job}${describe(progress, seconds, progress.step - running.firstStep)}`;
       if (terminal.isTTY) {
         terminal.write(`\r\u001b[K${text.slice(0, (terminal.columns ?? 80) - 1)}`);
         open = true;

@@ -12,8 +12,7 @@ import { describeSize } from "./progress.ts";
 
 /** @returns lines: what would be run, one stage each, and the memory it would take. */
 export function describePlan(plan: Plan, needs: readonly StageNeed[], limits: Limits): string {
-  const [{ prompt, negativePrompt, positivePrompt, seed, start } = { prompt: "", negativePrompt: "", seed: 0 }] =
-    plan.jobs;
+  const [{ prompt, negativePrompt, positivePrompt, start } = { prompt: "", negativePrompt: "" }] = plan.jobs;
   const lines = [
     `command  ${plan.command}`,
     `model    ${plan.model}`,
@@ -21,7 +20,7 @@ export function describePlan(plan: Plan, needs: readonly StageNeed[], limits: Li
     ...(negativePrompt === "" ? [] : [`without  ${negativePrompt}`]),
     ...(positivePrompt === undefined ? [] : [`mixed in ${positivePrompt}`]),
     ...(start ? [`image    ${start.image}`] : []),
-    `seed     ${seed}`,
+    `seed     ${plan.jobs.map((job) => job.seed).join(", ")}`,
     `images   ${plan.numImages}`,
     `provider ${describeProvider(plan.provider)}`,
     ...plan.stages.map((stage) => `${stage.name.padEnd(13)}  ${describeStage(stage)}${aheadWords(plan, stage)}`),

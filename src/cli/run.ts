@@ -13,14 +13,14 @@ import type { Request } from "../plan/request.ts";
 import { completePlans } from "../run/complete-plans.ts";
 import { type DrawnJob, drawRequests } from "../run/draw.ts";
 import type { RunEvent } from "../run/events.ts";
-import { checkOutputs, imagePaths, makeFolder } from "../run/outputs.ts";
+import { checkOutputs, imagePaths, makeFolder, seedPath } from "../run/outputs.ts";
 import type { RunSettings } from "../run/settings.ts";
 import { savedStageFiles } from "../run/stage-images.ts";
 import { listenForInterrupt } from "./interrupt.ts";
 import { budgetsFrom, checkResume } from "./memory-options.ts";
 import { memoryReport, writeMemoryReport } from "./memory-report.ts";
 import type { CommonOptions } from "./options.ts";
-import { promptFrom, requestFrom } from "./request.ts";
+import { promptFrom, requestsFrom, seedOf } from "./request.ts";
 import { withStandardInput } from "./standard-input.ts";
 import { describePlan, describeResult, planJson, resultJson } from "./report.ts";
 import { createRunView } from "./run-view.ts";
@@ -46,30 +46,32 @@ export async function runCommand(
 
 async function runGiven(command: CommandName, options: CommonOptions): Promise<void> {
   const record = options.resume && options.runDir !== undefined ? await readRunRecord(options.runDir) : undefined;
-  const [resumed] = record?.requests ?? [];
-  const request = resumed && options.prompt === undefined ? resumed : requestFrom(command, options, resumed);
-  if (!options.quiet) noteSeed(options.seed, request);
+  const resumed = record?.requests ?? [];
+  const isKept = resumed.length > 0 && options.prompt === undefined;
+  const requests = isKept ? resumed : requestsFrom(command, options, resumed);
+  if (!options.quiet) options.seed?.forEach(noteSeed);
   const settings: RunSettings = {
     modelsFile: options.modelsFile,
     download: !options.dryRun,
     budgets: budgetsFrom(options),
     lowMemory: record?.lowMemory,
   };
-  if (options.dryRun) await showPlan(request, settings, options);
-  else await draw(request, settings, options, resumed !== undefined);
+  if (options.dryRun) await showPlan(requests, settings, options);
+  else await draw(requests, settings, options, resumed.length > 0);
 }
 
 /** torch takes the low 32 bits of a seed; some programs mean "random" by -1. */
-function noteSeed(given: bigint | undefined, { seed }: Request): void {
-  if (given === undefined || given === BigInt(seed)) return;
+function noteSeed(given: bigint): void {
+  const seed = seedOf(given);
+  if (given === BigInt(seed)) return;
   say(`note: seed ${given} is taken as ${seed}, its low 32 bits, as torch does; leave --seed out for a random one.\n`);
 }
 
-async function showPlan(request: Request, settings: RunSettings, options: CommonOptions): Promise<void> {
+async function showPlan(requests: readonly Request[], settings: RunSettings, options: CommonOptions): Promise<void> {
   const onEvent = (event: RunEvent): void => {
     if (event.type === "note" && !options.quiet) say(`note: ${event.text}\n`);
   };
-  for (const { plan, needs, limits } of await completePlans([request], { ...settings, onEvent })) {
+  for (const { plan, needs, limits } of await completePlans(requests, { ...settings, onEvent })) {
     if (options.json) printJson(planJson(plan, needs, limits));
     else print(describePlan(plan, needs, limits));
     checkBudget(needs, limits, plan);
@@ -77,22 +79,29 @@ async function showPlan(request: Request, settings: RunSettings, options: Common
 }
 
 async function draw(
-  request: Request,
+  requests: readonly Request[],
   settings: RunSettings,
   options: CommonOptions,
   isResumed: boolean,
 ): Promise<void> {
   const { quiet, saveStages, runDir, resume, overwrite = false } = options;
   const toStdout = options.output === STDOUT;
-  if (toStdout && request.numImages > 1) {
-    throw new UsageError("--output - takes one image; name a file or drop --num-images.");
+  const [{ numImages, until } = { numImages: 1, until: 1024 as const }] = requests;
+  const hasMany = requests.length > 1;
+  if (toStdout && (hasMany || numImages > 1)) {
+    throw new UsageError("--output - takes one image; name a file, or drop --num-images and give one seed.");
   }
-  const paths = toStdout ? undefined : imagePaths(options.output ?? `if-gen-${request.seed}.png`, request.numImages);
+  if (saveStages !== undefined && hasMany) {
+    throw new UsageError("--save-stages keeps the stages of one drawing; give one seed.");
+  }
+  const paths = toStdout
+    ? undefined
+    : requests.map(({ seed }) => imagePaths(outputOf(options, seed, hasMany), numImages));
   if (saveStages !== undefined) await makeFolder(saveStages);
-  const saved = saveStages === undefined ? [] : savedStageFiles(request.until, request.numImages);
+  const saved = saveStages === undefined ? [] : savedStageFiles(until, numImages);
   const report = createReport(options.report, overwrite);
   const written = [
-    ...(paths ?? []),
+    ...(paths ?? []).flat(),
     ...saved.map((name) => join(saveStages ?? "", name)),
     ...(options.report === undefined ? [] : [options.report]),
   ];
@@ -103,9 +112,9 @@ async function draw(
   const view = createRunView(process.stderr, quiet ?? false);
   const start = performance.now();
   try {
-    const [job] = await drawRequests([request], {
+    const jobs = await drawRequests(requests, {
       ...settings,
-      ...(paths ? { outputs: [paths] } : {}),
+      ...(paths ? { outputs: paths } : {}),
       overwrite,
       runDir,
       resume,
@@ -117,7 +126,7 @@ async function draw(
       },
     });
     view.close();
-    if (job) await present(job, (performance.now() - start) / 1000, options);
+    await present(jobs, (performance.now() - start) / 1000, options);
   } finally {
     view.close();
     interrupt.release();
@@ -125,11 +134,18 @@ async function draw(
   }
 }
 
-async function present(job: DrawnJob, seconds: number, { json, quiet }: CommonOptions): Promise<void> {
-  const [first] = job.images;
+/** Of several seeds the names have the seed in them: car-7.png. */
+function outputOf({ output }: CommonOptions, seed: number, hasMany: boolean): string {
+  if (output === undefined) return `if-gen-${seed}.png`;
+  return hasMany ? seedPath(output, seed) : output;
+}
+
+async function present(jobs: readonly DrawnJob[], seconds: number, { json, quiet }: CommonOptions): Promise<void> {
+  const [only, ...more] = jobs;
+  const [first] = only?.images ?? [];
   if (first?.png) await writeBytes(first.png);
-  else if (json) printJson(resultJson(job, seconds));
-  if (!quiet) say(describeResult(job, seconds));
+  else if (json) printJson(more.length > 0 ? jobs.map((job) => resultJson(job, seconds)) : resultJson(only!, seconds));
+  if (!quiet) jobs.forEach((job) => say(describeResult(job, seconds)));
 }
 
 /** Predicted against measured, written whatever becomes of the run once it is planned. */
