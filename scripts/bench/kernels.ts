@@ -72,7 +72,7 @@ async function createKernels(plan: Plan): Promise<Record<string, () => unknown>>
       for (let at = 0; at < x.length; at++) x[at] = x[at]! * 0.5 + 0.25;
     },
     "random normals, 256 px": () => createGenerator(7).randn([1, 3, 256, 256]),
-    "guidance, 256 px": () => applyGuidance(stack(numbers, 4), 4, 3),
+    "guidance, 256 px": () => applyGuidance(stack(numbers, 4), { guidanceScale: 4 }, 3, { step: 0, steps: 1 }),
     "DDPM step, thresholded, 256 px": schedulerStep(checkpointOf(plan, "stage-1"), numbers),
     "DDIM step, 256 px latents": schedulerStep(checkpointOf(plan, "stage-3"), numbers),
     "bicubic resize, 256 -> 1024 px": () => resizePil(picture, 1024, 1024),

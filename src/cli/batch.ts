@@ -21,7 +21,7 @@ export interface BatchCommandOptions extends CommonOptions {
 }
 
 /** Options of a single run that many jobs have no use for, or have in another form. */
-const singleRunOptions: readonly string[] = ["prompt", "output", "saveStages", "report", "runDir", "grid"];
+const singleRunOptions: readonly string[] = ["prompt", "output", "seed", "saveStages", "report", "runDir", "grid"];
 
 export function defineBatch(command: ProgramCommand): void {
   command.argument(
@@ -36,7 +36,7 @@ export function defineBatch(command: ProgramCommand): void {
   command.addExamples(
     "if-gen batch prompts.txt --output-dir out",
     "if-gen batch jobs.jsonl --output-dir out --resume",
-    'echo "a {red|blue} circle" | if-gen batch - --output-dir out --seeds 1..4',
+    "if-gen batch prompts.txt --output-dir out --seeds 1..4 --until 256",
   );
   command.addHelpText("after", aboutJobs);
   command.action(async (jobs: string | undefined, options: BatchCommandOptions) => {
@@ -49,7 +49,7 @@ export function defineBatch(command: ProgramCommand): void {
 const aboutJobs = `
 A job is a line: a prompt, or {"prompt": "a red circle", "stage-1-steps": 50}
 with any option of txt2img, img2img and inpaint. What is given here holds for
-jobs that do not set it themselves.`;
+jobs that do not set it themselves. {red|blue} in a prompt makes two jobs.`;
 
 function addBatchOptions(command: Command): void {
   command
@@ -59,7 +59,11 @@ function addBatchOptions(command: Command): void {
       "name of each image: {index}, {seed}, {prompt:40}, {hash}, {date}, {line}, {model}, {command}; / makes folders",
       "{index}-{prompt:40}",
     )
-    .option("--seeds <list>", "a job for each seed, where the job has none: 1..16 or 1,5,10..14", once)
+    .option(
+      "--seeds <list>",
+      "a job for each seed, where a line names none: 1..16 or 1,5,10-14 (default: random, reported)",
+      once,
+    )
     .addOption(
       new Option("--jobs-format <format>", "of the file of jobs (default: by its name or first line)").choices([
         "jsonl",
@@ -84,7 +88,6 @@ const descriptions: Readonly<Record<string, string>> = {
   resume: "go on with the batch in --output-dir: what is drawn stays, what failed is tried again",
   json: "print each event as JSON, one a line, on standard output",
   dryRun: "check every line, plan what is drawn, and end",
-  seed: "of all jobs that name none (default: another random one for each, reported)",
 };
 
 function withDescriptions(command: Command): void {

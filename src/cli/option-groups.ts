@@ -50,7 +50,11 @@ export const optionGroups: readonly OptionGroup[] = [
     isCommon: true,
     options: ["run-dir", "resume", "dry-run", "preview", "quiet", "json", "help", "help-all"],
   },
-  { heading: "Stages:", isCommon: false, options: [/^scheduler$|^guidance|^eta$/, /^stage-\d-/] },
+  {
+    heading: "Stages:",
+    isCommon: false,
+    options: [/^(scheduler$|guidance|positive-|thresholding-|eta$)/, /^stage-\d-/],
+  },
   { heading: "Checkpoints:", isCommon: false, options: ["variant", "text-encoder-model", "models-file"] },
   {
     heading: "Memory and speed:",

@@ -9,7 +9,7 @@ import { type ImageFormat, imageFormats } from "../image/formats.ts";
 import { type MemoryOptions, addMemoryOptions } from "./memory-options.ts";
 import { type ProviderOptions, addProviderOptions } from "./provider-options.ts";
 import { addSharedSamplingOptions, addStageSamplingOptions } from "./sampling-options.ts";
-import { decimal, integer, once, seed, side, strength, timesteps } from "./values.ts";
+import { decimal, integer, once, seeds, side, strength, timesteps } from "./values.ts";
 import { type SafetyAction, safetyActions, variants } from "../plan/choices.ts";
 
 /** What commander collects: the names are the flags', camelCased. */
@@ -20,7 +20,7 @@ export interface CommonOptions extends MemoryOptions, ProviderOptions {
   overwrite?: boolean;
   format?: ImageFormat;
   grid?: string;
-  seed?: bigint;
+  seed?: readonly bigint[];
   image?: string;
   mask?: string;
   numImages: number;
@@ -85,7 +85,7 @@ function addOutputOptions(command: Command): void {
     )
     .option("--grid <file>", "write the images of --num-images as one sheet too", once)
     .option("--overwrite", "replace an output file that exists")
-    .option("-s, --seed <integer>", "of the random numbers, as torch takes it (default: random, reported)", seed)
+    .option("-s, --seed <list>", "of the random numbers: 7, or several: 1,5,10-14 (default: random, reported)", seeds)
     .option("--num-images <count>", "images in one pass", integer(1, 64), 1)
     .option(
       "-m, --model <name|folder>",

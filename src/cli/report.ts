@@ -5,21 +5,22 @@
 
 import type { Limits, StageNeed } from "../memory/budget.ts";
 import { budgetTable } from "../memory/budget-table.ts";
-import { type Plan, type Stage, lastDiffusionStage } from "../plan/plan.ts";
+import { type DiffusionStage, type Plan, type Stage, lastDiffusionStage } from "../plan/plan.ts";
 import { describeProvider } from "../plan/provider.ts";
 import type { DrawnJob } from "../run/draw.ts";
 import { describeSize } from "./progress.ts";
 
 /** @returns lines: what would be run, one stage each, and the memory it would take. */
 export function describePlan(plan: Plan, needs: readonly StageNeed[], limits: Limits): string {
-  const [{ prompt, negativePrompt, seed, start } = { prompt: "", negativePrompt: "", seed: 0 }] = plan.jobs;
+  const [{ prompt, negativePrompt, positivePrompt, start } = { prompt: "", negativePrompt: "" }] = plan.jobs;
   const lines = [
     `command  ${plan.command}`,
     `model    ${plan.model}`,
     `prompt   ${prompt}`,
     ...(negativePrompt === "" ? [] : [`without  ${negativePrompt}`]),
+    ...(positivePrompt === undefined ? [] : [`mixed in ${positivePrompt}`]),
     ...(start ? [`image    ${start.image}`] : []),
-    `seed     ${seed}`,
+    `seed     ${plan.jobs.map((job) => job.seed).join(", ")}`,
     `images   ${plan.numImages}`,
     `provider ${describeProvider(plan.provider)}`,
     ...plan.stages.map((stage) => `${stage.name.padEnd(13)}  ${describeStage(stage)}${aheadWords(plan, stage)}`),
@@ -44,12 +45,27 @@ function describeStage(stage: Stage): string {
     describeSize(stage),
     `${stage.steps} steps${preset}`,
     stage.sampler,
-    `guidance ${stage.guidanceScale}`,
+    `guidance ${stage.guidanceScale}${describeGuidance(stage)}`,
     ...(stage.noiseLevel === undefined ? [] : [`noise level ${stage.noiseLevel}`]),
     ...(stage.strength === undefined ? [] : [`strength ${stage.strength}`]),
     stage.checkpoint,
   ];
   return parts.join(", ");
+}
+
+function describeGuidance({
+  positiveMixer,
+  guidanceRescale,
+  guidanceInterval,
+  negativePrompt,
+}: DiffusionStage): string {
+  const words = [
+    ...(positiveMixer === undefined ? [] : [`the positive prompt mixed in at ${positiveMixer}`]),
+    ...(guidanceRescale === undefined ? [] : [`rescaled by ${guidanceRescale}`]),
+    ...(guidanceInterval ? [`in ${guidanceInterval.join(" to ")} of the steps`] : []),
+    ...(negativePrompt === undefined ? [] : [`without ${JSON.stringify(negativePrompt)}`]),
+  ];
+  return words.length === 0 ? "" : ` (${words.join(", ")})`;
 }
 
 /** @returns what `--dry-run --json` prints. */

@@ -10,24 +10,35 @@ import { jobOptionNames, requestFromOptions } from "../run/job-options.ts";
 import type { CommonOptions } from "./options.ts";
 
 /**
- * @param resumed the request of the run that is gone on with: its seed is taken where none is given.
+ * @param resumed the requests of the run that is gone on with: their seeds are taken where none is given.
+ * @returns one request per seed.
  * @throws {UsageError} no prompt, or an empty one; options that do not go together.
  */
-export function requestFrom(command: CommandName, options: CommonOptions, resumed?: Request): Request {
+export function requestsFrom(
+  command: CommandName,
+  options: CommonOptions,
+  resumed: readonly Request[] = [],
+): Request[] {
+  const seeds = options.seed?.map(seedOf) ?? resumed.map(({ seed }) => seed);
+  return (seeds.length > 0 ? seeds : [undefined]).map((seed) => requestFrom(command, options, seed));
+}
+
+/** torch takes the low 32 bits of a seed. */
+export const seedOf = (given: bigint): number => Number(BigInt.asUintN(32, given));
+
+function requestFrom(command: CommandName, options: CommonOptions, seed: number | undefined): Request {
   const { prompt } = options;
   if (prompt === undefined) throw new UsageError('no prompt is given; write it in quotes, e.g. "a red circle".');
   if (prompt.trim() === "") throw new UsageError("the prompt is empty; say what the image should show.");
-  const given = jobOptionsFrom(options);
-  return requestFromOptions(command, { ...given, seed: given["seed"] ?? resumed?.seed });
+  return requestFromOptions(command, { ...jobOptionsFrom(options), seed });
 }
 
-/** @returns what is given of the options that a job has, as the library takes them. */
+/** @returns what is given of the options that a job has but its seed, as the library takes them. */
 export function jobOptionsFrom(options: CommonOptions): Readonly<Record<string, unknown>> {
-  const { seed, textEncoderBits, unetBits } = options;
-  const given = Object.entries(options).filter(([name]) => jobOptionNames.includes(name));
+  const { textEncoderBits, unetBits } = options;
+  const given = Object.entries(options).filter(([name]) => name !== "seed" && jobOptionNames.includes(name));
   return {
     ...Object.fromEntries(given),
-    seed: seed === undefined ? undefined : Number(BigInt.asUintN(32, seed)),
     textEncoderBits: textEncoderBits && Number(textEncoderBits),
     unetBits: unetBits === "8" ? 8 : undefined,
   };

@@ -8,7 +8,8 @@ import { dirname, join } from "node:path";
 import { UsageError } from "../errors.ts";
 import { extensionOf } from "../image/formats.ts";
 import type { Request } from "../plan/request.ts";
-import { checkNewFolder, checkOutputs, imagePaths } from "../run/outputs.ts";
+import { sides } from "../plan/stages.ts";
+import { checkNewFolder, checkOutputs, imagePaths, seedPath } from "../run/outputs.ts";
 import { savedStageFiles } from "../run/stage-images.ts";
 import type { CommonOptions } from "./options.ts";
 
@@ -16,42 +17,60 @@ import type { CommonOptions } from "./options.ts";
 const STDOUT = "-";
 
 export interface RunOutputs {
-  /** Absent: standard output. */
-  readonly paths: readonly string[] | undefined;
+  /** Of each request; absent: standard output. */
+  readonly paths: readonly (readonly string[])[] | undefined;
   readonly sheet: string | undefined;
   /** Every file that the run will write. */
   readonly written: readonly string[];
 }
 
-/** @throws {UsageError} several images for standard output. */
-export function outputsOf(request: Request, options: CommonOptions): RunOutputs {
+/** @throws {UsageError} several images for standard output, or their stages for one folder. */
+export function outputsOf(requests: readonly Request[], options: CommonOptions): RunOutputs {
   const { saveStages, report, format, grid } = options;
+  const [{ numImages, until } = { numImages: 1, until: sides.at(-1)! }, ...others] = requests;
+  const hasMany = others.length > 0;
   const toStdout = options.output === STDOUT;
-  if (toStdout && request.numImages > 1) {
-    throw new UsageError("--output - takes one image; name a file or drop --num-images.");
+  if (toStdout && (hasMany || numImages > 1)) {
+    throw new UsageError("--output - takes one image; name a file, or drop --num-images and give one seed.");
   }
-  const output = options.output ?? `if-gen-${request.seed}${extensionOf(format ?? "png")}`;
-  const paths = toStdout ? undefined : imagePaths(output, request.numImages, format);
-  const sheet = grid === undefined ? undefined : sheetPath(grid, request.numImages, paths);
-  const saved = saveStages === undefined ? [] : savedStageFiles(request.until, request.numImages);
+  if (saveStages !== undefined && hasMany) {
+    throw new UsageError("--save-stages keeps the stages of one drawing; give one seed.");
+  }
+  const paths = toStdout
+    ? undefined
+    : requests.map(({ seed }) => imagePaths(outputOf(options, seed, hasMany), numImages, format));
+  const sheet = grid === undefined ? undefined : sheetPath(grid, requests.length * numImages, paths?.flat());
+  const saved = saveStages === undefined ? [] : savedStageFiles(until, numImages);
   const stages = saved.map((name) => join(saveStages ?? "", name));
-  const others = [sheet, report].filter((path) => path !== undefined);
-  return { paths, sheet, written: [...(paths ?? []), ...stages, ...others] };
+  const more = [sheet, report].filter((path) => path !== undefined);
+  return { paths, sheet, written: [...(paths ?? []).flat(), ...stages, ...more] };
+}
+
+/** Of several seeds the names have the seed in them: car-7.png. */
+function outputOf({ output, format }: CommonOptions, seed: number, hasMany: boolean): string {
+  if (output === undefined) return `if-gen-${seed}${extensionOf(format ?? "png")}`;
+  return hasMany ? seedPath(output, seed) : output;
 }
 
 /** What is named of places is looked at as a run does, but no folder is made. @throws as {@link checkOutputs}. */
-export async function checkPlaces(request: Request, options: CommonOptions, isResumed: boolean): Promise<void> {
+export async function checkPlaces(
+  requests: readonly Request[],
+  options: CommonOptions,
+  isResumed: boolean,
+): Promise<void> {
   const { saveStages, runDir, output, overwrite = false } = options;
-  const { paths = [], written } = outputsOf(request, options);
+  const { paths = [], written } = outputsOf(requests, options);
   for (const folder of [saveStages, runDir]) if (folder !== undefined) await checkNewFolder(folder);
   const isNew = (path: string): boolean =>
     saveStages !== undefined && dirname(path) === join(saveStages) && !existsSync(saveStages);
-  const named = written.filter((path) => !isNew(path) && (output !== undefined || !paths.includes(path)));
+  const named = written.filter((path) => !isNew(path) && (output !== undefined || !paths.flat().includes(path)));
   await checkOutputs(named, overwrite || isResumed);
 }
 
 /** @throws {UsageError} there are no files to make a sheet of. */
-function sheetPath(grid: string, numImages: number, paths: readonly string[] | undefined): string {
-  if (numImages > 1 && paths) return imagePaths(grid, 1)[0] ?? grid;
-  throw new UsageError("--grid makes a sheet of several images in files; give --num-images too, and no --output -.");
+function sheetPath(grid: string, images: number, paths: readonly string[] | undefined): string {
+  if (images > 1 && paths) return imagePaths(grid, 1)[0] ?? grid;
+  throw new UsageError(
+    "--grid makes a sheet of several images in files; give --num-images or several seeds too, and no --output -.",
+  );
 }

@@ -17,7 +17,7 @@ import { listenForInterrupt } from "./interrupt.ts";
 import { budgetsFrom, checkResume, resumeCommand } from "./memory-options.ts";
 import { memoryReport, writeMemoryReport } from "./memory-report.ts";
 import type { CommonOptions } from "./options.ts";
-import { promptFrom, requestFrom } from "./request.ts";
+import { promptFrom, requestsFrom, seedOf } from "./request.ts";
 import { withStandardInput } from "./standard-input.ts";
 import { describeResult, resultJson } from "./report.ts";
 import { showPlan, showPlanFirst } from "./show-plan.ts";
@@ -42,9 +42,10 @@ export async function runCommand(
 
 async function runGiven(command: CommandName, options: CommonOptions): Promise<void> {
   const record = options.resume && options.runDir !== undefined ? await readRunRecord(options.runDir) : undefined;
-  const [resumed] = record?.requests ?? [];
-  const request = resumed && options.prompt === undefined ? resumed : requestFrom(command, options, resumed);
-  if (!options.quiet) noteSeed(options.seed, request);
+  const resumed = record?.requests ?? [];
+  const isKept = resumed.length > 0 && options.prompt === undefined;
+  const requests = isKept ? resumed : requestsFrom(command, options, resumed);
+  if (!options.quiet) options.seed?.forEach(noteSeed);
   const settings: RunSettings = {
     modelsFile: options.modelsFile,
     download: !options.dryRun,
@@ -52,38 +53,40 @@ async function runGiven(command: CommandName, options: CommonOptions): Promise<v
     resumedLowMemory: () => Promise.resolve(record?.lowMemory),
   };
   if (options.dryRun) {
-    await checkPlaces(request, options, resumed !== undefined);
-    await (options.mayReadHub ? showPlanFirst : showPlan)(request, settings, options);
-  } else await draw(request, settings, options, resumed !== undefined);
+    await checkPlaces(requests, options, resumed.length > 0);
+    await (options.mayReadHub ? showPlanFirst : showPlan)(requests, settings, options);
+  } else await draw(requests, settings, options, resumed.length > 0);
 }
 
 /** torch takes the low 32 bits of a seed; some programs mean "random" by -1. */
-function noteSeed(given: bigint | undefined, { seed }: Request): void {
-  if (given === undefined || given === BigInt(seed)) return;
+function noteSeed(given: bigint): void {
+  const seed = seedOf(given);
+  if (given === BigInt(seed)) return;
   say(`note: seed ${given} is taken as ${seed}, its low 32 bits, as torch does; leave --seed out for a random one.\n`);
 }
 
 async function draw(
-  request: Request,
+  requests: readonly Request[],
   settings: RunSettings,
   options: CommonOptions,
   isResumed: boolean,
 ): Promise<void> {
   const { quiet, saveStages, runDir, resume, overwrite = false } = options;
-  const { paths, sheet, written } = outputsOf(request, options);
+  const { paths, sheet, written } = outputsOf(requests, options);
   if (saveStages !== undefined) await makeFolder(saveStages);
   const report = createReport(options.report, overwrite);
   for (const folder of new Set(written.map((path) => dirname(path)))) await sweepDrafts(folder);
   await checkOutputs(written, overwrite || isResumed); // what an interrupted run has drawn may be there
-  const next = runDir === undefined ? "" : resumeCommand(request.command, { runDir, output: options.output });
+  const next =
+    runDir === undefined ? "" : resumeCommand(requests[0]?.command ?? "txt2img", { runDir, output: options.output });
   const kept = runDir === undefined ? "nothing was written" : `finished stages are in ${runDir}; \`${next}\` goes on`;
   const interrupt = listenForInterrupt(kept);
   const view = createRunView(process.stderr, quiet ?? false);
   const start = performance.now();
   try {
-    const [job] = await drawRequests([request], {
+    const jobs = await drawRequests(requests, {
       ...settings,
-      ...(paths ? { outputs: [paths] } : {}),
+      ...(paths ? { outputs: paths } : {}),
       overwrite,
       runDir,
       resume,
@@ -95,8 +98,8 @@ async function draw(
       },
     });
     view.close();
-    if (sheet !== undefined && paths) await placeSheet(paths, sheet, overwrite || isResumed);
-    if (job) await present(job, (performance.now() - start) / 1000, options);
+    if (sheet !== undefined && paths) await placeSheet(paths.flat(), sheet, overwrite || isResumed);
+    await present(jobs, (performance.now() - start) / 1000, options);
   } finally {
     view.close();
     interrupt.release();
@@ -104,11 +107,16 @@ async function draw(
   }
 }
 
-async function present(job: DrawnJob, seconds: number, { json, quiet, format = "png" }: CommonOptions): Promise<void> {
-  const [first] = job.images;
+async function present(
+  jobs: readonly DrawnJob[],
+  seconds: number,
+  { json, quiet, format = "png" }: CommonOptions,
+): Promise<void> {
+  const [only, ...more] = jobs;
+  const [first] = only?.images ?? [];
   if (first?.png) await writeBytes(await convertBytes(first.png, format));
-  else if (json) printJson(resultJson(job, seconds));
-  if (!quiet) say(describeResult(job, seconds));
+  else if (json) printJson(more.length > 0 ? jobs.map((job) => resultJson(job, seconds)) : resultJson(only!, seconds));
+  if (!quiet) jobs.forEach((job) => say(describeResult(job, seconds)));
 }
 
 /** Predicted against measured, written whatever becomes of the run once it is planned. */

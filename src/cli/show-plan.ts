@@ -17,8 +17,12 @@ import { describePlan, planJson } from "./report.ts";
 import { print, printJson, say } from "./terminal.ts";
 
 /** @throws {IfGenError} MEMORY_BUDGET: a stage does not fit; all has been printed before. */
-export async function showPlan(request: Request, settings: RunSettings, options: CommonOptions): Promise<void> {
-  for (const { plan, needs, limits } of await completePlans([request], withNotes(settings, options))) {
+export async function showPlan(
+  requests: readonly Request[],
+  settings: RunSettings,
+  options: CommonOptions,
+): Promise<void> {
+  for (const { plan, needs, limits } of await completePlans(requests, withNotes(settings, options))) {
     if (options.json) printJson(planJson(plan, needs, limits));
     else print(describePlan(plan, needs, limits));
     checkBudget(needs, limits, plan);
@@ -29,17 +33,21 @@ export async function showPlan(request: Request, settings: RunSettings, options:
  * The same for a model of the Hub that may not be here: a few MB of its configs and headers are read.
  * @throws {HubError} a repository cannot be listed or read.
  */
-export async function showPlanFirst(request: Request, settings: RunSettings, options: CommonOptions): Promise<void> {
+export async function showPlanFirst(
+  requests: readonly Request[],
+  settings: RunSettings,
+  options: CommonOptions,
+): Promise<void> {
   const interrupt = listenForInterrupt("nothing was kept");
   const { signal } = interrupt;
   try {
     await withOutlines(options.modelsFile, signal, async ({ outline, download, named }) => {
       const outlined = { ...settings, outline, signal };
-      const plans = await completePlans([request], withNotes(outlined, options));
+      const plans = await completePlans(requests, withNotes(outlined, options));
       const fetching = await download();
       for (const complete of plans) {
         const { plan, needs, limits } = complete;
-        const advice = await adviceFor(complete, request, outlined);
+        const advice = await adviceFor(complete, complete.requests[0]!, outlined);
         if (options.json) {
           const whole = { ...planJson(plan, needs, limits), ...(fetching ? { download: fetching } : {}), ...advice };
           printJson(JSON.parse(named(JSON.stringify(whole))));

@@ -26,6 +26,32 @@ export function decimal(least: number, most: number): (text: string) => number {
   };
 }
 
+/** More than that are a batch: each one's tensors are kept until all are drawn. */
+const MAX_SEEDS = 1000;
+
+/** `7`, or several with ranges: `1,5,10-14`; each as torch takes it, none twice. */
+export function seeds(text: string): bigint[] {
+  const list: bigint[] = [];
+  for (const part of text.split(",").map((word) => word.trim())) {
+    const [, first, last] = /^(\d{1,20})(?:-|\.\.)(\d{1,20})$/.exec(part) ?? [];
+    if (first === undefined || last === undefined) list.push(seed(part));
+    else list.push(...range(seed(first), seed(last)));
+    if (list.length > MAX_SEEDS) {
+      throw new InvalidArgumentError(`It names more than ${MAX_SEEDS} seeds; draw them in several runs.`);
+    }
+  }
+  const twice = list.find((one, index) => list.indexOf(one) !== index);
+  if (twice !== undefined)
+    throw new InvalidArgumentError(`It names the seed ${twice} twice: the image would be the same.`);
+  return list;
+}
+
+function range(first: bigint, last: bigint): bigint[] {
+  if (first > last) throw new InvalidArgumentError(`The range ${first}-${last} ends before it begins.`);
+  const count = last - first + 1n > MAX_SEEDS ? MAX_SEEDS + 1 : Number(last - first + 1n);
+  return Array.from({ length: count }, (_, index) => first + BigInt(index));
+}
+
 /** As torch's manual_seed takes it: 64 bits, with or without a sign. */
 export function seed(text: string): bigint {
   const value = /^-?\d{1,20}$/.test(text) ? BigInt(text) : undefined;

@@ -1,75 +1,101 @@
 /**
  * @module executor/encode-texts
- * The text stage's work: T5 over the prompts of all jobs. The same text is encoded once, and two texts at a time.
+ * The text stage's work: T5 over the texts of all jobs. The same text is encoded once, and a few texts at a time.
  */
 
+import { concatBatch, sliceBatch } from "../math/layout.ts";
 import type { Tensor } from "../math/tensor.ts";
 import type { NetworkSettings } from "../networks/open-network.ts";
 import { type EncodeText, withTextEncoder } from "../pipelines/text-encoding.ts";
-import type { TextStage } from "../plan/plan.ts";
+import { type TextStage, textsAtOnce } from "../plan/plan.ts";
 import { noteTruncation } from "./note-truncation.ts";
+import type { StageTask, TaskJob } from "./protocol.ts";
 import type { StageContext } from "./run-stage.ts";
 import { writeTensorFile } from "./stage-files.ts";
 
 const WHAT = "encoding the prompt";
 
-/** @param firstJob whose progress is told before any text is encoded. */
 export async function encodeTexts(
-  { checkpoint, cleanCaption }: TextStage,
+  task: StageTask,
+  stage: TextStage,
   settings: NetworkSettings,
   { jobs, report }: StageContext,
-  firstJob: number,
 ): Promise<void> {
-  report({ type: "progress", job: firstJob, step: 0, steps: 1, what: WHAT });
-  await withTextEncoder({ checkpoint, cleanCaption, prompts: 1, settings }, async (encode) => {
+  const { checkpoint, cleanCaption } = stage;
+  report({ type: "progress", job: task.jobs[0]?.index ?? 0, step: 0, steps: 1, what: WHAT });
+  const texts = textsAtOnce(stage, task.jobs, task.textEncoder);
+  await withTextEncoder({ checkpoint, cleanCaption, texts, settings }, async (encode) => {
     const given = await jobs();
-    const pairs = given.map(({ prompt, negativePrompt }) => [prompt, negativePrompt] as const);
-    // int8 activations have one scale for all that is encoded at once: there a text's partner is part of the result
-    const isPaired = settings.textEncoder?.activations === "int8";
-    const encoded = isPaired ? encodedPairs(pairs, encode) : encodedTexts(pairs, encode);
-    for (const { index: job, folder, prompt, negativePrompt } of given) {
-      const [ofPrompt, ofNegative] = await encoded(prompt, negativePrompt);
-      const truncated = { prompts: [ofPrompt], negativePrompts: [ofNegative] };
-      noteTruncation("T5's", truncated, job, report);
-      await writeTensorFile(folder, "prompt_embeds", ofPrompt.embeds);
-      await writeTensorFile(folder, "negative_prompt_embeds", ofNegative.embeds);
-      report({ type: "progress", job, step: 1, steps: 1, what: WHAT });
-      report({ type: "finished", job });
+    const textsOf = (job: TaskJob): JobTexts => jobTexts(job, stage);
+    // int8 activations have one scale for all that is encoded at once: there a text's company is part of the result
+    const isWhole = task.textEncoder?.activations === "int8";
+    const encoded = (isWhole ? encodedJobs : encodedTexts)(given.map(textsOf), encode, texts);
+    for (const job of given) {
+      const { prompts, negativePrompts } = textsOf(job);
+      const all = await encoded({ prompts, negativePrompts });
+      const [ofPrompts, ofNegatives] = [all.slice(0, prompts.length), all.slice(prompts.length)];
+      noteTruncation("T5's", { prompt: ofPrompts, "negative prompt": ofNegatives }, job.index, report);
+      await writeTensorFile(job.folder, "prompt_embeds", concatBatch(ofPrompts.map(({ embeds }) => embeds)));
+      await writeTensorFile(job.folder, "negative_prompt_embeds", concatBatch(ofNegatives.map(({ embeds }) => embeds)));
+      report({ type: "progress", job: job.index, step: 1, steps: 1, what: WHAT });
+      report({ type: "finished", job: job.index });
     }
   });
+}
+
+interface JobTexts {
+  /** The prompt and, if there is one, the positive prompt. */
+  readonly prompts: readonly string[];
+  /** The run's and those of single stages. */
+  readonly negativePrompts: readonly string[];
+}
+
+function jobTexts(
+  { prompt, positivePrompt, negativePrompt }: TaskJob,
+  { stageNegativePrompts = [] }: TextStage,
+): JobTexts {
+  return {
+    prompts: positivePrompt === undefined ? [prompt] : [prompt, positivePrompt],
+    negativePrompts: [negativePrompt, ...stageNegativePrompts],
+  };
 }
 
 interface EncodedOne {
   readonly embeds: Tensor; // (1, L, D)
   readonly truncatedText: string;
 }
-type Pair = readonly [prompt: string, negativePrompt: string];
-type Encoded = (...pair: Pair) => Promise<[EncodedOne, EncodedOne]>;
+/** @returns one entry for each prompt, then for each negative prompt. */
+type Encoded = (texts: JobTexts) => Promise<EncodedOne[]>;
 
-/** Each pair as a call of its own, once. */
-function encodedPairs(pairs: readonly Pair[], encode: EncodeText): Encoded {
-  const store = createStore<[EncodedOne, EncodedOne]>(pairs.map((pair) => JSON.stringify(pair)));
-  return async (...pair) => {
-    const key = JSON.stringify(pair);
-    if (!store.has(key)) store.set(key, await encodeTwo(encode, ...pair));
+/** All texts of a job in one call; the same texts once. */
+function encodedJobs(all: readonly JobTexts[], encode: EncodeText): Encoded {
+  const store = createStore<EncodedOne[]>(all.map((texts) => JSON.stringify(texts)));
+  return async (texts) => {
+    const key = JSON.stringify(texts);
+    if (!store.has(key)) store.set(key, await encodeRow(encode, [...texts.prompts, ...texts.negativePrompts]));
     return store.take(key);
   };
 }
 
-/** Each text once, two texts in a call, in the order in which they are needed. */
-function encodedTexts(pairs: readonly Pair[], encode: EncodeText): Encoded {
-  const store = createStore<EncodedOne>(pairs.flat());
-  const waiting = [...new Set(pairs.flat())];
+/** Each text once, `atOnce` in a call, in the order in which they are needed. */
+function encodedTexts(all: readonly JobTexts[], encode: EncodeText, atOnce: number): Encoded {
+  const uses = all.flatMap(({ prompts, negativePrompts }) => [...prompts, ...negativePrompts]);
+  const store = createStore<EncodedOne>(uses);
+  const waiting = [...new Set(uses)];
   const textOf = async (text: string): Promise<EncodedOne> => {
     while (!store.has(text)) {
-      const [one = text, other = one] = waiting.splice(0, 2);
-      const [ofOne, ofOther] = await encodeTwo(encode, one, other);
-      store.set(one, ofOne);
-      if (other !== one) store.set(other, ofOther);
+      const next = waiting.splice(0, atOnce);
+      const filled = Array.from({ length: atOnce }, (_, index) => next[index] ?? next[0] ?? text);
+      const encoded = await encodeRow(encode, filled);
+      next.forEach((one, index) => store.set(one, encoded[index]!));
     }
     return store.take(text);
   };
-  return async (prompt, negativePrompt) => [await textOf(prompt), await textOf(negativePrompt)];
+  return async ({ prompts, negativePrompts }) => {
+    const encoded: EncodedOne[] = [];
+    for (const text of [...prompts, ...negativePrompts]) encoded.push(await textOf(text));
+    return encoded;
+  };
 }
 
 /** What is needed again; it is given up after its last use, for thousands of embeddings would fill the memory. */
@@ -91,13 +117,14 @@ function createStore<T>(uses: readonly string[]) {
   };
 }
 
-async function encodeTwo(encode: EncodeText, one: string, other: string): Promise<[EncodedOne, EncodedOne]> {
-  const { promptEmbeds, negativePromptEmbeds, prompts, negativePrompts } = await encode([one], [other]);
-  return [
-    { embeds: copyOf(promptEmbeds), truncatedText: prompts[0]?.truncatedText ?? "" },
-    { embeds: copyOf(negativePromptEmbeds), truncatedText: negativePrompts[0]?.truncatedText ?? "" },
-  ];
+async function encodeRow(encode: EncodeText, [first = "", ...others]: readonly string[]): Promise<EncodedOne[]> {
+  const { promptEmbeds, negativePromptEmbeds, prompts, negativePrompts } = await encode([first], others);
+  const embeds = concatBatch([promptEmbeds, negativePromptEmbeds]); // a copy: the network may use its memory again
+  return [...prompts, ...negativePrompts].map(({ truncatedText }, row) => ({
+    embeds: copyOf(sliceBatch(embeds, row, row + 1)),
+    truncatedText,
+  }));
 }
 
-/** Of a part: the other one's memory can be given up before it. */
+/** Of a part: the other ones' memory can be given up before it. */
 const copyOf = ({ data, shape }: Tensor): Tensor => ({ data: data.slice(), shape });

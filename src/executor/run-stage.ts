@@ -5,11 +5,12 @@
  */
 
 import { denormalize } from "../image/to-bytes.ts";
-import { concatBatch, repeatInterleave } from "../math/layout.ts";
+import { concatBatch, repeatInterleave, sliceBatch } from "../math/layout.ts";
 import { type Generator, createGenerator, restoreGenerator } from "../math/random.ts";
 import type { Tensor } from "../math/tensor.ts";
 import type { NetworkSettings } from "../networks/open-network.ts";
 import type { StepEvent } from "../pipelines/denoise.ts";
+import { guidanceOf } from "../pipelines/guidance.ts";
 import type { IfJob, IfStageOptions } from "../pipelines/if-stage.ts";
 import { filledUp, groupJobs, groupSize, joinIfJobs, splitBatch } from "../pipelines/join-jobs.ts";
 import type { UpscaleJob } from "../pipelines/upscale.ts";
@@ -35,8 +36,7 @@ type RunStage = (task: StageTask, context: StageContext) => Promise<void>;
 const runs: Readonly<Record<PipelineName, RunStage>> = {
   "text-encoder": async (task, context) => {
     const { encodeTexts } = await import("./encode-texts.ts");
-    const firstJob = task.jobs[0]?.index ?? 0;
-    await encodeTexts(stageOf(task, "text"), settingsOf(task, context.report), context, firstJob);
+    await encodeTexts(task, stageOf(task, "text"), settingsOf(task, context.report), context);
   },
   if: drawFromText,
   "if-super-resolution": drawLarger,
@@ -101,7 +101,7 @@ async function finishAll(
 }
 
 function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): IfStageOptions {
-  const { checkpoint, width, height, selection, guidanceScale } = stage;
+  const { checkpoint, width, height, selection } = stage;
   const { numImages, eta } = task;
   const images = numImages * groupSize(task.jobs.length, task.jobsAtOnce);
   const settings = settingsOf(task, report);
@@ -113,7 +113,7 @@ function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): If
     height,
     selection,
     scheduler,
-    guidanceScale,
+    ...guidanceOf(stage),
     eta,
     settings,
     warmUp: task.isAhead,
@@ -129,9 +129,14 @@ async function ifJob(
   report: Report,
 ): Promise<IfJob & { readonly generator: Generator }> {
   const { readStart } = await import("./start-image.ts");
+  const prompts = await readTensorFile(job.folder, "prompt_embeds");
+  const negativePrompts = await readTensorFile(job.folder, "negative_prompt_embeds");
+  const ofEachImage = (embeds: Tensor, row: number): Tensor =>
+    repeatInterleave(sliceBatch(embeds, row, row + 1), task.numImages);
   return {
-    promptEmbeds: repeatInterleave(await readTensorFile(job.folder, "prompt_embeds"), task.numImages),
-    negativePromptEmbeds: repeatInterleave(await readTensorFile(job.folder, "negative_prompt_embeds"), task.numImages),
+    promptEmbeds: ofEachImage(prompts, 0),
+    negativePromptEmbeds: ofEachImage(negativePrompts, stage.negativeRow ?? 0),
+    ...(stage.positiveMixer === undefined ? {} : { positivePromptEmbeds: ofEachImage(prompts, 1) }),
     imagesPerPrompt: 1,
     start: await readStart(stage, job.start),
     generator: generatorOf(job),
@@ -152,7 +157,7 @@ async function upscale(task: StageTask, { jobs, report }: StageContext): Promise
   };
   const texts = task.jobs.map(({ prompt, negativePrompt }) => ({
     prompts: repeat(prompt, task.numImages),
-    negativePrompts: repeat(negativePrompt, task.numImages),
+    negativePrompts: repeat(stage.negativePrompt ?? negativePrompt, task.numImages),
   }));
   const given = async (): Promise<readonly UpscaleJob[]> =>
     groupJobs(await jobs(), jobsAtOnce).groups.flatMap((group) =>
@@ -160,7 +165,8 @@ async function upscale(task: StageTask, { jobs, report }: StageContext): Promise
     );
   await runUpscale(options, texts, given, async (index, { images, tokens }, { generator }) => {
     const job = (await jobs())[index]!;
-    noteTruncation("the upscaler's", tokens, job.index, report);
+    const truncated = { prompt: tokens.prompts, "negative prompt": tokens.negativePrompts };
+    noteTruncation("the upscaler's", truncated, job.index, report);
     await finish(stage, job, generator, denormalize(images), report);
   });
 }

@@ -7,22 +7,22 @@
 import { join } from "node:path";
 import { buildIfUnet } from "../models/if-unet.ts";
 import { readIfUnetConfig } from "../models/if-unet-config.ts";
-import { guidedSamples } from "../plan/plan.ts";
+import { textsPerImage } from "../plan/plan.ts";
 import { type NetworkDescription, TEXT_LENGTH, storedVariants, varyingInputs } from "./description.ts";
 
 export interface DrawnShape {
   /** Images of one batch. */
   readonly images: number;
   readonly guidanceScale: number;
+  /** Is a positive prompt mixed in? Then it is a third text. */
+  readonly positiveMixer?: number | undefined;
   /** Of the images the stage makes, in pixels. */
   readonly width: number;
   readonly height: number;
 }
 
-export async function describeIfUnet(
-  checkpoint: string,
-  { images, guidanceScale, width, height }: DrawnShape,
-): Promise<NetworkDescription> {
+export async function describeIfUnet(checkpoint: string, shape: DrawnShape): Promise<NetworkDescription> {
+  const { images, width, height } = shape;
   const folder = join(checkpoint, "unet");
   const config = await readIfUnetConfig(folder);
   return {
@@ -30,7 +30,7 @@ export async function describeIfUnet(
     folder,
     published: storedVariants,
     weights: "unet",
-    batch: guidedSamples(images, guidanceScale),
+    batch: textsPerImage(shape) * images,
     build: (batch) => buildIfUnet(config, { batch, height, width, textLength: TEXT_LENGTH }),
     fitsFloat16: true,
     canTile: false,

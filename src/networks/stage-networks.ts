@@ -3,7 +3,7 @@
  * Which networks a stage of a plan runs, in the order in which it runs them. Only configs are read.
  */
 
-import type { DiffusionStage, PlacedRun, Stage } from "../plan/plan.ts";
+import { type DiffusionStage, type PlacedRun, type Stage, textsAtOnce } from "../plan/plan.ts";
 import { type PipelineName, describeStage } from "../plan/stages.ts";
 import type { NetworkDescription } from "./description.ts";
 import { type DrawnShape, describeIfUnet } from "./if-unet.ts";
@@ -19,9 +19,6 @@ export interface StageNetwork extends NetworkDescription {
 type SharedSettings = Pick<PlacedRun, "jobs" | "numImages" | "textEncoder" | "jobsAtOnce">;
 type Describe = (stage: Stage, shared: SharedSettings) => Promise<readonly StageNetwork[]>;
 
-/** A prompt and its negative prompt. */
-export const TEXTS_PER_JOB = 2;
-
 const ifUnet: Describe = async (stage, { jobs, numImages, jobsAtOnce }) => {
   const { checkpoint, steps, ...drawn } = diffusion(stage);
   const images = numImages * (jobsAtOnce?.[stage.name] ?? 1);
@@ -29,9 +26,10 @@ const ifUnet: Describe = async (stage, { jobs, numImages, jobsAtOnce }) => {
 };
 
 const descriptions: Readonly<Record<PipelineName, Describe>> = {
-  "text-encoder": async ({ checkpoint }, { jobs, textEncoder }) => {
+  "text-encoder": async (stage, { jobs, textEncoder }) => {
+    if (stage.kind !== "text") throw new Error(`${stage.name} encodes nothing`);
     const activationBits = textEncoder?.activations === "int8" ? 8 : undefined;
-    const network = await describeT5Encoder(checkpoint, TEXTS_PER_JOB, activationBits);
+    const network = await describeT5Encoder(stage.checkpoint, textsAtOnce(stage, jobs, textEncoder), activationBits);
     return [{ ...network, runsOnce: jobs.length === 1 }];
   },
   if: ifUnet,
@@ -58,10 +56,10 @@ export function stageNetworks(shared: SharedSettings, stage: Stage): Promise<rea
 
 /** @returns the shape of what a stage draws. */
 export function shapeOf(
-  { guidanceScale, width, height }: Pick<DiffusionStage, "guidanceScale" | "width" | "height">,
+  { guidanceScale, positiveMixer, width, height }: Omit<DrawnShape, "images">,
   images: number,
 ): DrawnShape {
-  return { images, guidanceScale, width, height };
+  return { images, guidanceScale, positiveMixer, width, height };
 }
 
 function diffusion(stage: Stage): DiffusionStage {

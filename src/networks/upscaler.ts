@@ -8,7 +8,7 @@ import { buildClipText, readClipTextConfig } from "../models/clip-text.ts";
 import { buildSdUnetForTexts } from "../models/sd-unet.ts";
 import { readSdUnetConfig } from "../models/sd-unet-config.ts";
 import { buildVaeDecoder, readVaeConfig } from "../models/vae.ts";
-import { guidedSamples, isGuided } from "../plan/plan.ts";
+import { textsPerImage } from "../plan/plan.ts";
 import { type NetworkDescription, TEXT_LENGTH, storedVariants, varyingInputs } from "./description.ts";
 import type { DrawnShape } from "./if-unet.ts";
 
@@ -29,7 +29,8 @@ export async function describeUpscaler(checkpoint: string, shape: DrawnShape): P
   const vae = await readVaeConfig(folderOf("vae"));
   const factor = 2 ** (vae.block_out_channels.length - 1);
   const [height, width] = [shape.height / factor, shape.width / factor];
-  const samples = guidedSamples(shape.images, shape.guidanceScale);
+  const texts = textsPerImage({ guidanceScale: shape.guidanceScale }) === 1 ? 1 : 2;
+  const samples = texts * shape.images;
   const sides = { height, width, textLength: TEXT_LENGTH };
   const stored = { published: storedVariants, weights: "stored", fitsFloat16: false, canTile: false } as const;
   return {
@@ -46,8 +47,7 @@ export async function describeUpscaler(checkpoint: string, shape: DrawnShape): P
       folder: folderOf("unet"),
       weights: "unet",
       batch: samples,
-      build: (batch) =>
-        buildSdUnetForTexts(unet, { ...sides, samples, texts: isGuided(shape.guidanceScale) ? 2 : 1 }, batch),
+      build: (batch) => buildSdUnetForTexts(unet, { ...sides, samples, texts }, batch),
       fitsFloat16: true,
       varying: varyingInputs,
     },

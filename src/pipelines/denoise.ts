@@ -8,8 +8,8 @@ import { blend, concatBatch, concatChannels } from "../math/layout.ts";
 import type { Generator } from "../math/random.ts";
 import type { Tensor } from "../math/tensor.ts";
 import type { Scheduler } from "../schedulers/scheduler.ts";
-import { applyGuidance, dropVariance } from "./guidance.ts";
-import { isGuided } from "../plan/plan.ts";
+import { textsPerImage } from "../plan/plan.ts";
+import { type Guidance, applyGuidance, dropVariance } from "./guidance.ts";
 
 /** After each step. `sample` is (B, C, H, W) and must not be written to. */
 export interface StepEvent {
@@ -21,7 +21,7 @@ export interface StepEvent {
   readonly predOriginalSample: Tensor;
 }
 
-export interface DenoiseOptions {
+export interface DenoiseOptions extends Guidance {
   readonly scheduler: Scheduler;
   /** Those of the scheduler's that are left to run: all of them, or from where an image is the start. */
   readonly timesteps: readonly number[];
@@ -31,30 +31,31 @@ export interface DenoiseOptions {
   readonly conditioning?: Tensor;
   /** (B, 1, H, W), 1 where the image is repainted; elsewhere the sample stays as it was. */
   readonly mask?: Tensor;
-  readonly guidanceScale: number;
   /** DDIM's η; other schedulers ignore it. */
   readonly eta: number;
   readonly generator: Generator | readonly Generator[];
-  /** The network: (B or, guided, 2B, C + D, H, W) at a timestep -> (B or 2B, C or 2C, H, W). */
+  /** The network: (M·B, C + D, H, W) at a timestep -> (M·B, C or 2C, H, W), for M texts per image. */
   readonly predict: (modelInput: Tensor, timestep: number) => Promise<Tensor>;
   readonly onStep?: (event: StepEvent) => void;
 }
 
 /** @returns x_0, (B, C, H, W), not clamped. */
 export async function denoise(options: DenoiseOptions): Promise<Tensor> {
-  const { scheduler, timesteps, conditioning, mask, guidanceScale, generator, eta } = options;
+  const { scheduler, timesteps, conditioning, mask, generator, eta } = options;
+  const texts = textsPerImage(options);
+  const steps = timesteps.length;
   const channels = options.sample.shape[1] ?? 0;
   let sample = options.sample;
   for (const [step, timestep] of timesteps.entries()) {
     const scaled = scheduler.scaleModelInput(sample, timestep);
     const joined = conditioning ? concatChannels(scaled, conditioning) : scaled;
-    const modelInput = isGuided(guidanceScale) ? concatBatch([joined, joined]) : joined;
+    const modelInput = texts === 1 ? joined : concatBatch(Array.from({ length: texts }, () => joined));
     const predicted = await options.predict(modelInput, timestep);
-    const guided = isGuided(guidanceScale) ? applyGuidance(predicted, guidanceScale, channels) : predicted;
+    const guided = texts === 1 ? predicted : applyGuidance(predicted, options, channels, { step, steps });
     const modelOutput = scheduler.takesLearnedVariance ? guided : dropVariance(guided, channels);
     const { prevSample, predOriginalSample } = scheduler.step(modelOutput, timestep, sample, { generator, eta });
     sample = mask ? blend(mask, sample, prevSample) : prevSample;
-    options.onStep?.({ step: step + 1, steps: timesteps.length, timestep, sample, predOriginalSample });
+    options.onStep?.({ step: step + 1, steps, timestep, sample, predOriginalSample });
   }
   return sample;
 }

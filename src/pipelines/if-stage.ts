@@ -6,6 +6,7 @@
  */
 
 import { join } from "node:path";
+import { ShapeError } from "../errors.ts";
 import { concatBatch, repeatInterleave } from "../math/layout.ts";
 import type { Generator } from "../math/random.ts";
 import type { Tensor } from "../math/tensor.ts";
@@ -15,14 +16,15 @@ import { describeIfUnet } from "../networks/if-unet.ts";
 import { type NetworkSettings, withNetwork } from "../networks/open-network.ts";
 import { openScheduler } from "../networks/open-scheduler.ts";
 import { warmUp } from "../networks/warm-up.ts";
-import { isGuided } from "../plan/plan.ts";
+import { textsPerImage } from "../plan/plan.ts";
 import type { CreateSchedulerOptions } from "../schedulers/create-scheduler.ts";
 import type { TimestepSelection } from "../schedulers/scheduler.ts";
 import { type StepEvent, denoise } from "./denoise.ts";
+import { type Guidance, guidanceOf } from "./guidance.ts";
 import { type Start, startSample } from "./start.ts";
 
 /** What all jobs of an IF stage share. */
-export interface IfStageOptions {
+export interface IfStageOptions extends Guidance {
   /** A checkpoint with `unet/` and `scheduler/`. */
   readonly checkpoint: string;
   /** N, of each job. */
@@ -31,7 +33,6 @@ export interface IfStageOptions {
   readonly width: number;
   readonly height: number;
   readonly selection: TimestepSelection;
-  readonly guidanceScale: number;
   readonly eta: number;
   readonly scheduler?: CreateSchedulerOptions;
   readonly settings: NetworkSettings;
@@ -42,6 +43,8 @@ export interface IfStageOptions {
 export interface IfJob {
   readonly promptEmbeds: Tensor; // (prompts, L, D)
   readonly negativePromptEmbeds: Tensor; // (prompts, L, D)
+  /** Given where the stage mixes a positive prompt in. */
+  readonly positivePromptEmbeds?: Tensor; // (prompts, L, D)
   readonly imagesPerPrompt: number;
   readonly start: Start;
   /** Read in the reference's order: the first noise, then a draw per step. */
@@ -69,7 +72,7 @@ export async function withIfStage<Job extends IfJob, T>(
   use: (draw: Draw<Job>) => Promise<T>,
   enlarging?: Enlarging<Job>,
 ): Promise<T> {
-  const { checkpoint, guidanceScale, eta, selection } = options;
+  const { checkpoint, selection } = options;
   const config = await readIfUnetConfig(join(checkpoint, "unet"));
   const description = await describeIfUnet(checkpoint, options);
   return withNetwork(description, options.settings, async (network) => {
@@ -77,7 +80,7 @@ export async function withIfStage<Job extends IfJob, T>(
     return use(async (job) => {
       const { generator, onStep, imagesPerPrompt } = job;
       const scheduler = await openScheduler(checkpoint, "scheduler", options.scheduler);
-      const embeds = networkEmbeds(checkpoint, guidanceScale, job, config.encoder_hid_dim);
+      const embeds = networkEmbeds(options, job, config.encoder_hid_dim);
       const started = startSample(job.start, {
         scheduler,
         selection,
@@ -91,8 +94,8 @@ export async function withIfStage<Job extends IfJob, T>(
       return denoise({
         ...started,
         scheduler,
-        guidanceScale,
-        eta,
+        ...guidanceOf(options),
+        eta: options.eta,
         generator,
         predict: (modelInput, timestep) =>
           network({
@@ -108,15 +111,16 @@ export async function withIfStage<Job extends IfJob, T>(
   });
 }
 
-/** The embeddings of the network's batch: one per image and, guided, the negative ones before them. */
+/** The embeddings of the network's batch: one per image and, guided, the negative and the positive ones before them. */
 function networkEmbeds(
-  checkpoint: string,
-  guidanceScale: number,
-  { promptEmbeds, negativePromptEmbeds, imagesPerPrompt }: Omit<IfJob, "generator" | "start">,
+  { checkpoint, ...guidance }: IfStageOptions,
+  { promptEmbeds, negativePromptEmbeds, positivePromptEmbeds, imagesPerPrompt }: IfJob,
   width: number,
 ): Tensor {
   checkSameWidth("the prompt's embedding", promptEmbeds.shape[2] ?? 0, `what ${checkpoint} takes`, width);
-  const positive = repeatInterleave(promptEmbeds, imagesPerPrompt);
-  if (!isGuided(guidanceScale)) return positive;
-  return concatBatch([repeatInterleave(negativePromptEmbeds, imagesPerPrompt), positive]);
+  const texts = textsPerImage(guidance);
+  if (texts === 1) return repeatInterleave(promptEmbeds, imagesPerPrompt);
+  if (texts === 3 && !positivePromptEmbeds) throw new ShapeError("a positive prompt is mixed in, but none is embedded");
+  const parts = [negativePromptEmbeds, ...(texts === 3 ? [positivePromptEmbeds!] : []), promptEmbeds];
+  return concatBatch(parts.map((embeds) => repeatInterleave(embeds, imagesPerPrompt)));
 }

@@ -36,9 +36,11 @@ export function filledUp<Job>(group: NonEmpty<Job>, size: number, copy: (job: Jo
 export function joinIfJobs(jobs: NonEmpty<IfJob>): IfJob {
   const [first] = jobs;
   if (jobs.length === 1) return first;
+  const positive = jobs.flatMap(({ positivePromptEmbeds }) => positivePromptEmbeds ?? []);
   return {
     promptEmbeds: concatBatch(jobs.map(({ promptEmbeds }) => promptEmbeds)),
     negativePromptEmbeds: concatBatch(jobs.map(({ negativePromptEmbeds }) => negativePromptEmbeds)),
+    ...(positive.length > 0 ? { positivePromptEmbeds: concatBatch(positive) } : {}),
     imagesPerPrompt: first.imagesPerPrompt,
     start: joinStarts(jobs.map(({ start }) => start)),
     generator: jobs.flatMap(({ generator }) => generator as Generator),

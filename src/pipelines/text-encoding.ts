@@ -18,8 +18,8 @@ import type { Tokenized } from "../tokenizers/text-tokenizer.ts";
 export interface TextEncodingOptions {
   /** A checkpoint with `tokenizer/` and `text_encoder/`. */
   readonly checkpoint: string;
-  /** How many prompts are encoded at once, each with its negative prompt. */
-  readonly prompts: number;
+  /** How many texts are encoded at once. */
+  readonly texts: number;
   /** IF's caption cleaning; without it a prompt is only lower-cased and trimmed. */
   readonly cleanCaption: boolean;
   readonly settings: NetworkSettings;
@@ -27,7 +27,7 @@ export interface TextEncodingOptions {
 
 export interface EncodedText {
   readonly promptEmbeds: Tensor; // (P, L, D)
-  readonly negativePromptEmbeds: Tensor; // (P, L, D)
+  readonly negativePromptEmbeds: Tensor; // (negative prompts, L, D)
   /** What was tokenized, and what of it did not fit into L tokens. */
   readonly prompts: readonly EncodedPrompt[];
   readonly negativePrompts: readonly EncodedPrompt[];
@@ -37,17 +37,17 @@ export interface EncodedPrompt extends Tokenized {
   readonly preprocessed: string;
 }
 
-/** @param negativePrompts one per prompt; "" where none is wanted. */
+/** Together they are as many as were announced. */
 export type EncodeText = (prompts: readonly string[], negativePrompts: readonly string[]) => Promise<EncodedText>;
 
 /** Opens T5 once and lets `use` encode as often as it wants: its weights are read once. */
 export async function withTextEncoder<T>(
-  { checkpoint, prompts: count, cleanCaption, settings }: TextEncodingOptions,
+  { checkpoint, texts: count, cleanCaption, settings }: TextEncodingOptions,
   use: (encode: EncodeText) => Promise<T>,
 ): Promise<T> {
   const tokenizer = await openT5Tokenizer(checkpoint);
   const activationBits = settings.textEncoder?.activations === "int8" ? await exactActivationBits() : undefined;
-  const description = await describeT5Encoder(checkpoint, 2 * count, activationBits);
+  const description = await describeT5Encoder(checkpoint, count, activationBits);
   const tokenize = (text: string): EncodedPrompt => {
     const preprocessed = preprocessCaption(text, { cleanCaption });
     return { preprocessed, ...tokenizer.encode(preprocessed, TEXT_LENGTH) };

@@ -24,11 +24,12 @@ import { drawNoise } from "../schedulers/noise.ts";
 import type { TimestepSelection } from "../schedulers/scheduler.ts";
 import type { Tokenized } from "../tokenizers/text-tokenizer.ts";
 import { type StepEvent, denoise } from "./denoise.ts";
+import { type Guidance, guidanceOf } from "./guidance.ts";
 import { filledUp, groupJobs, groupSize, splitBatch, tellEach } from "./join-jobs.ts";
 import { openScheduler } from "../networks/open-scheduler.ts";
 
 /** What all jobs share. */
-export interface UpscaleOptions {
+export interface UpscaleOptions extends Omit<Guidance, "positiveMixer"> {
   readonly checkpoint: string;
   /** N, of each job. */
   readonly images: number;
@@ -36,7 +37,6 @@ export interface UpscaleOptions {
   readonly width: number;
   readonly height: number;
   readonly selection: TimestepSelection;
-  readonly guidanceScale: number;
   readonly eta: number;
   readonly scheduler?: CreateSchedulerOptions;
   /** A timestep of the low_res_scheduler; the pipeline's limit is 350. */
@@ -128,7 +128,7 @@ async function denoiseLatents(
   jobs: () => Promise<readonly UpscaleJob[]>,
   texts: readonly Text[],
 ): Promise<{ given: readonly UpscaleJob[]; latents: readonly Tensor[] }> {
-  const { checkpoint, noiseLevel, guidanceScale, eta } = options;
+  const { checkpoint, noiseLevel, eta } = options;
   const config = await readSdUnetConfig(join(checkpoint, "unet"));
   const vae = await readVaeConfig(join(checkpoint, "vae"));
   const lowRes = await openScheduler(checkpoint, "low_res_scheduler");
@@ -160,7 +160,7 @@ async function denoiseLatents(
         timesteps: scheduler.timesteps,
         sample: concatBatch(starts.map(({ sample }) => sample)),
         conditioning: concatBatch(starts.map(({ conditioning }) => conditioning)),
-        guidanceScale,
+        ...guidanceOf(options),
         eta,
         generator: places.map(([, { generator }]) => generator),
         predict: (modelInput, timestep) =>

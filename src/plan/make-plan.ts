@@ -5,6 +5,7 @@
 
 import { resolve } from "node:path";
 import { programVersion } from "../machine/version.ts";
+import { guidanceOf } from "./guidance-settings.ts";
 import { type Model, defaultsOf } from "./model.ts";
 import { planNotes } from "./notes.ts";
 import type { DiffusionStage, Job, PlannedRun, SafetyStage } from "./plan.ts";
@@ -22,7 +23,7 @@ import {
 import { type DiffusionName, stageOfKind } from "./stages.ts";
 
 /**
- * @param requests one or more; all but prompt, negative prompt, seed and start image is the first one's.
+ * @param requests one or more; all but prompts, seed and start image is the first one's.
  * @param image    size of the images to start from; given if the requests have one.
  * @throws {UsageError} an unknown preset, or a noise level or strength the stage does not take.
  * @throws {InputImageError} an image much longer than it is wide.
@@ -37,10 +38,15 @@ export function makePlan(
   const { command, numImages, variant, eta, threads } = request;
   if (image) checkAspectRatio(image);
   const sizes = stageSizes(checkpoints, image);
+  const rows = negativeRows(checkpoints, request);
   const diffusion = checkpoints.diffusion.map((checkpoint) => ({
     ...diffusionStage(checkpoint, request, model),
+    ...rows.get(checkpoint.stage.name),
     ...(sizes.get(checkpoint.stage.name) ?? { width: 0, height: 0 }),
   }));
+  const stageNegativePrompts = diffusion.flatMap(({ negativePrompt, negativeRow }) =>
+    negativePrompt === undefined || negativeRow === undefined ? [] : [negativePrompt],
+  );
   const safety = safetyStage(checkpoints, diffusion.at(-1), request.safety ?? "black");
   return {
     version: programVersion(),
@@ -58,6 +64,7 @@ export function makePlan(
         name: stageOfKind("text").name,
         checkpoint: checkpoints.text,
         cleanCaption: request.cleanCaption,
+        ...(stageNegativePrompts.length > 0 ? { stageNegativePrompts } : {}),
       },
       ...diffusion,
       ...(safety ? [safety] : []),
@@ -66,8 +73,23 @@ export function makePlan(
   };
 }
 
-function jobOf({ prompt, negativePrompt, seed, start }: Request): Job {
-  return { prompt, negativePrompt, seed, ...(start ? { start: withAbsolutePaths(start) } : {}) };
+/** Which row T5's embedding of a stage's own negative prompt is: after the jobs', in the stages' order. */
+function negativeRows(
+  { diffusion }: Checkpoints,
+  { stages }: Request,
+): ReadonlyMap<DiffusionName, { negativeRow: number }> {
+  const own = diffusion.filter(({ stage }) => stage.pixels && stages[stage.name]?.negativePrompt !== undefined);
+  return new Map(own.map(({ stage }, index) => [stage.name, { negativeRow: index + 1 }]));
+}
+
+function jobOf({ prompt, negativePrompt, positivePrompt, seed, start }: Request): Job {
+  return {
+    prompt,
+    negativePrompt,
+    ...(positivePrompt === undefined ? {} : { positivePrompt }),
+    seed,
+    ...(start ? { start: withAbsolutePaths(start) } : {}),
+  };
 }
 
 function withAbsolutePaths({ image, mask, pasteBack }: StartImage): StartImage {
@@ -94,7 +116,7 @@ function diffusionStage(
   const defaults = defaultsOf(model, request.command, stage.repository);
   const timesteps = selectTimesteps(stage, requested, defaults);
   const strength = strengthOf(stage, request.command, requested, defaults);
-  const scheduled = { ...schedulerOf(scheduler, requested), ...timesteps, ...strength };
+  const scheduled = { ...schedulerOf(stage, scheduler, requested), ...timesteps, ...strength };
   checkHeunStart(stage, scheduler, scheduled, requested);
   return {
     kind: "diffusion",
@@ -102,7 +124,7 @@ function diffusionStage(
     checkpoint: folder,
     ...scheduled,
     steps: countSteps(stage, scheduler, scheduled),
-    guidanceScale: requested.guidance ?? defaults.guidance,
+    ...guidanceOf(stage, request, defaults),
     ...noiseLevelOf(stage, requested, defaults),
   };
 }

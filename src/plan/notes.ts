@@ -43,7 +43,7 @@ export function planNotes(
 
 /** What was asked for and changes nothing: said, lest somebody waits for it. */
 function withoutEffect(
-  { negativePrompt, until, stages: requested, stageModels, eta }: Request,
+  { negativePrompt, positivePrompt, until, stages: requested, stageModels, eta }: Request,
   stages: readonly DiffusionStage[],
 ): string[] {
   const drawn = stages.map((stage) => stage.name);
@@ -51,11 +51,15 @@ function withoutEffect(
     (name) => !drawn.some((stage) => stage === name),
   );
   const isUnguided = stages.every(({ guidanceScale }) => !isGuided(guidanceScale));
+  const mixes = stages.some(({ positiveMixer }) => positiveMixer !== undefined);
   const below = stages.filter(({ guidanceScale }) => guidanceScale < 1).map(({ name }) => name);
   return [
     ...[...new Set(notDrawn)].map((name) => `Settings of ${name} have no effect with --until ${until}.`),
     ...(negativePrompt !== "" && isUnguided
       ? ["The negative prompt has no effect: no stage is guided (guidance is 1 or less)."]
+      : []),
+    ...(positivePrompt !== undefined && !mixes
+      ? ["The positive prompt has no effect: neither stage 1 nor stage 2 is guided (guidance is 1 or less)."]
       : []),
     ...below.map((name) => `A guidance below 1 is as 1 in ${name}: off.`),
     ...(eta > 0 && stages.every(({ scheduler }) => scheduler !== "DDIMScheduler")

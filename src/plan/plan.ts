@@ -29,6 +29,9 @@ const schedulerKeys = z.strictObject({
   solverOrder: z.literal([1, 2]).exactOptional(),
   useClippedModelOutput: z.boolean().exactOptional(),
   timestepSpacing: z.enum(["leading", "linspace", "trailing"]).exactOptional(),
+  thresholding: z.boolean().exactOptional(),
+  dynamicThresholdingRatio: z.number().exactOptional(),
+  sampleMaxValue: z.number().exactOptional(),
 });
 
 const textStage = z.strictObject({
@@ -36,6 +39,8 @@ const textStage = z.strictObject({
   name: stageName,
   checkpoint: z.string(),
   cleanCaption: z.boolean(),
+  /** Negative prompts of single stages: rows of `negative_prompt_embeds` after the jobs' own. Absent: none. */
+  stageNegativePrompts: z.array(z.string()).exactOptional(),
 });
 export type TextStage = z.infer<typeof textStage>;
 
@@ -56,6 +61,15 @@ const diffusionStage = z.strictObject({
   /** How many times the network runs for a batch: the selection's length, at the strength, in the scheduler's order. */
   steps: z.int(),
   guidanceScale: z.number(),
+  /** The positive prompt's share in the guidance, 0 to 1; absent: there is none. */
+  positiveMixer: z.number().exactOptional(),
+  /** How far the guided prediction is brought back to the deviation of the text's, 0 to 1; absent: not at all. */
+  guidanceRescale: z.number().exactOptional(),
+  /** The share of the steps, from and up to, that are guided; absent: all. */
+  guidanceInterval: z.tuple([z.number(), z.number()]).exactOptional(),
+  /** Its own, in place of the jobs', and the row of `negative_prompt_embeds` where T5's embedding of it is. */
+  negativePrompt: z.string().exactOptional(),
+  negativeRow: z.int().positive().exactOptional(),
   /** Of a stage that enlarges an image. */
   noiseLevel: z.int().exactOptional(),
   /** Of the images it makes, in pixels: 64, 256, 1024 with the published checkpoints, the long side more. */
@@ -85,6 +99,8 @@ export type Stage = z.infer<typeof stageSchema>;
 export const jobSchema = z.strictObject({
   prompt: z.string(),
   negativePrompt: z.string(),
+  /** Mixed into the guidance: the second row of `prompt_embeds`. All jobs of a plan have one, or none. */
+  positivePrompt: z.string().exactOptional(),
   seed: z.int(),
   /** img2img and inpaint; the path is absolute. */
   start: startImage.exactOptional(),
@@ -175,9 +191,14 @@ export type PlacedRun = Pick<
 /** Guidance above 1 runs the network on (unconditional, text) at once; at 1 and below only on the text. */
 export const isGuided = (guidanceScale: number): boolean => guidanceScale > 1;
 
-/** @returns how many samples a network takes for so many images: guidance doubles them. */
-export const guidedSamples = (images: number, guidanceScale: number): number =>
-  isGuided(guidanceScale) ? 2 * images : images;
+/** @returns how many samples a network takes per image: of the text or, guided, of no text, a positive one and the text. */
+export const textsPerImage = ({
+  guidanceScale,
+  positiveMixer,
+}: {
+  readonly guidanceScale: number;
+  readonly positiveMixer?: number | undefined;
+}): 1 | 2 | 3 => (!isGuided(guidanceScale) ? 1 : positiveMixer === undefined ? 2 : 3);
 
 /** @returns what `createScheduler` takes beside the checkpoint's file. */
 export const schedulerOptionsOf = ({
@@ -192,6 +213,22 @@ export const schedulerOptionsOf = ({
 export function diffusionStages({ stages }: Pick<Plan, "stages">): DiffusionStage[] {
   return stages.filter((stage) => stage.kind === "diffusion");
 }
+
+/** @returns how many texts are encoded per job: prompt and negative prompt, and what else was given. */
+const textsPerJob = (
+  { stageNegativePrompts = [] }: Pick<TextStage, "stageNegativePrompts">,
+  jobs: readonly Pick<Job, "positivePrompt">[],
+): number => 2 + stageNegativePrompts.length + (jobs[0]?.positivePrompt === undefined ? 0 : 1);
+
+/** Texts of several jobs that are encoded at once, where a text's company is no part of the result. */
+const TEXTS_AT_ONCE = 2;
+
+/** @returns how many texts T5 takes at once: all of a job's with int8 activations, which have one scale for all of them. */
+export const textsAtOnce = (
+  stage: Pick<TextStage, "stageNegativePrompts">,
+  jobs: readonly Pick<Job, "positivePrompt">[],
+  textEncoder: TextEncoderChoice | undefined,
+): number => (textEncoder?.activations === "int8" ? textsPerJob(stage, jobs) : TEXTS_AT_ONCE);
 
 /** @returns the stage whose images are the result. */
 export function lastDiffusionStage(plan: Pick<Plan, "stages">): DiffusionStage {

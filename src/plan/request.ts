@@ -10,6 +10,7 @@ import { type SchedulerName, schedulerNames } from "../schedulers/names.ts";
 import { type Side, diffusionNames, sides } from "./stages.ts";
 
 const count = z.int().positive();
+const share = z.number().min(0).max(1);
 const strength = z.number().positive().max(1);
 
 export const stageRequest = z.strictObject({
@@ -23,6 +24,20 @@ export const stageRequest = z.strictObject({
   scheduler: z.enum(schedulerNames as [SchedulerName, ...SchedulerName[]]).exactOptional(),
   /** Classifier-free guidance; 1 and below: off. */
   guidance: z.number().nonnegative().max(1000).exactOptional(),
+  /** Its own, in place of the request's. */
+  negativePrompt: z.string().exactOptional(),
+  /** The positive prompt's share in the guidance; absent: the original's, 0.25 in stage 1 and 0.5 in stage 2. */
+  positiveMixer: share.exactOptional(),
+  /** Brings the guided prediction back to the deviation of the text's; 0: not at all. */
+  guidanceRescale: share.exactOptional(),
+  /** The share of the steps, from and up to, that are guided. */
+  guidanceInterval: z
+    .tuple([share, share])
+    .refine(([from, to]) => from < to, "it must begin before it ends")
+    .exactOptional(),
+  /** Dynamic thresholding: the quantile of |x_0|, and the largest value that it may take. Absent: the checkpoint's. */
+  thresholdingP: z.number().positive().max(1).exactOptional(),
+  thresholdingC: z.number().min(1).max(1000).exactOptional(),
   /** Of stages that enlarge an image: a timestep of their noising scheduler. */
   noiseLevel: z.int().nonnegative().exactOptional(),
   /** Of stages that start from an image: how much of the way from noise is run, above 0 to 1. */
@@ -67,6 +82,8 @@ export const requestSchema = z.strictObject({
   command: z.enum(commandNames),
   prompt: z.string(),
   negativePrompt: z.string(),
+  /** Mixed into the guidance of stages 1 and 2. */
+  positivePrompt: z.string().min(1).exactOptional(),
   /** 0 to 2^32 - 1. */
   seed: z.int().nonnegative().max(MAX_SEED),
   /** Images of one prompt, drawn in one batch. */

@@ -10,6 +10,7 @@ import { samplerName, schedulerOptions, takesPresets } from "../schedulers/names
 import { respacedTimesteps } from "../schedulers/respacing.ts";
 import { lastHeunStart, networkCalls, selectedSteps, startIndex } from "../schedulers/start-index.ts";
 import { presetTimesteps, timestepPresets } from "../schedulers/timesteps.ts";
+import { thresholdingOf } from "./guidance-settings.ts";
 import type { StageDefaults } from "./model.ts";
 import { type DiffusionStage, schedulerOptionsOf } from "./plan.ts";
 import type { StageRequest } from "./request.ts";
@@ -64,10 +65,14 @@ function respacingOf(name: string, text: string): Pick<DiffusionStage, "selectio
 
 /** @returns the scheduler that was asked for, on the checkpoint's noise schedule; or the checkpoint's own. */
 export function schedulerOf(
+  stage: DiffusionDescription,
   file: SchedulerFile,
-  { scheduler: name }: StageRequest,
+  requested: StageRequest,
 ): Pick<DiffusionStage, "scheduler" | "schedulerKeys" | "sampler"> {
-  const { className, overrides } = name ? schedulerOptions(name, file) : { className: file.className, overrides: {} };
+  const { scheduler: name } = requested;
+  const named = name ? schedulerOptions(name, file) : { className: file.className, overrides: {} };
+  const { className } = named;
+  const overrides = { ...named.overrides, ...thresholdingOf(stage, requested) };
   const { config } = createScheduler(file, { className, overrides });
   return {
     scheduler: className,

@@ -64,6 +64,11 @@ interface DiffusionRow extends StageRow {
   readonly startStrengths?: { readonly img2img: number; readonly inpaint: number };
   /** The largest noise level on the image it enlarges; absent: it enlarges none. */
   readonly maxNoiseLevel?: number;
+  /**
+   * Of stages that draw pixels, with T5's embeddings: the positive prompt's share where the request says none, as in the
+   * original repository. Their predicted images can be thresholded. Absent: the stage draws latents.
+   */
+  readonly pixels?: { readonly positiveMixer: number };
   /** The range of the tensors it leaves: IF's about [-1, 1], the upscaler's [0, 1]. */
   readonly range: "signed" | "unit";
 }
@@ -91,6 +96,7 @@ const table = [
     side: 64,
     scale: "sample-size",
     startStrengths: { img2img: 0.7, inpaint: 1 },
+    pixels: { positiveMixer: 0.25 },
     range: "signed",
   },
   {
@@ -105,6 +111,7 @@ const table = [
     side: 256,
     scale: "sample-size",
     startStrengths: { img2img: 0.8, inpaint: 0.8 },
+    pixels: { positiveMixer: 0.5 },
     maxNoiseLevel: 999, // the image_noising_scheduler has 1000 timesteps
     range: "signed",
   },

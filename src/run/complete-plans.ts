@@ -43,9 +43,8 @@ export interface CompletePlan extends FittedPlan {
 export async function completePlans(requests: readonly Request[], settings: RunSettings): Promise<CompletePlan[]> {
   const numbered: { request: Request; job: number }[] = [];
   for (const [job, request] of requests.entries()) {
-    const { prompt, negativePrompt } = request;
     const one = { request, job };
-    const checked = await attempt([one], settings, async () => [prompt, negativePrompt].forEach(checkPromptLength));
+    const checked = await attempt([one], settings, async () => textsOf(request).forEach(checkPromptLength));
     if (checked) numbered.push(one);
   }
   const plans: CompletePlan[] = [];
@@ -84,6 +83,13 @@ async function attempt(
     return false;
   }
 }
+
+const textsOf = ({ prompt, negativePrompt, positivePrompt = "", stages }: Request): string[] => [
+  prompt,
+  negativePrompt,
+  positivePrompt,
+  ...Object.values(stages).map((stage) => stage.negativePrompt ?? ""),
+];
 
 interface InspectedRequest {
   readonly request: Request;

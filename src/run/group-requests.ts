@@ -7,9 +7,16 @@ import type { Request } from "../plan/request.ts";
 
 /** @returns the same text for requests whose jobs can run one after the other in one process per stage. */
 export function settingsKey(request: Request): string {
-  const perJob: readonly string[] = ["prompt", "negativePrompt", "seed", "start"] satisfies (keyof Request)[];
+  const perJob: readonly string[] = [
+    "prompt",
+    "negativePrompt",
+    "positivePrompt",
+    "seed",
+    "start",
+  ] satisfies (keyof Request)[];
   const shared = Object.entries(request).filter(([key]) => !perJob.includes(key));
-  return JSON.stringify([sorted(Object.fromEntries(shared)), request.start !== undefined]);
+  const { start, positivePrompt } = request;
+  return JSON.stringify([sorted(Object.fromEntries(shared)), start !== undefined, positivePrompt !== undefined]);
 }
 
 const sorted = (value: unknown): unknown =>

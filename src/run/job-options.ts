@@ -17,7 +17,7 @@ import {
   requestSchema,
   stageRequest,
 } from "../plan/request.ts";
-import { type DiffusionDescription, type DiffusionName, diffusionTable, sides } from "../plan/stages.ts";
+import { type DiffusionDescription, type DiffusionName, type Side, diffusionTable, sides } from "../plan/stages.ts";
 import type { SchedulerName } from "../schedulers/names.ts";
 import { printable } from "../text.ts";
 import { nearestName } from "../weights/nearest-name.ts";
@@ -26,12 +26,33 @@ import { describeIssue, describeValue } from "./describe-issue.ts";
 type Flat<Name extends string> = Name extends `${infer Before}-${infer After}` ? `${Before}${After}` : Name;
 type StageKey = Flat<DiffusionName>;
 
+/** Settings of all stages that take them, and with a stage's name before them of that one alone: `stage1Scheduler`. */
+interface SharedSettings {
+  /** @default each checkpoint's own */
+  readonly scheduler: SchedulerName;
+  /** The positive prompt's share in the guidance of stages 1 and 2, 0 to 1. @default 0.25 and 0.5 */
+  readonly positiveMixer: number;
+  /** How far guided predictions are brought back to the deviation of the text's, 0 to 1. @default 0 */
+  readonly guidanceRescale: number;
+  /** The share of the steps, from and up to, that are guided: `[0.2, 0.8]`. @default all */
+  readonly guidanceInterval: readonly [number, number];
+  /** Dynamic thresholding of stages 1 and 2: the quantile of |x_0|, above 0 to 1. @default the checkpoint's */
+  readonly thresholdingP: number;
+  /** And the largest value that the quantile may take, from 1 on. @default the checkpoint's */
+  readonly thresholdingC: number;
+}
+
+type SharedOptions<Key extends string> = {
+  readonly [Setting in keyof SharedSettings as `${Key}${Capitalize<Setting>}`]?: SharedSettings[Setting];
+};
+
 /** Settings of single stages: `stage1Steps`, `stage2NoiseLevel`, `stage3Model`, ... */
-export type StageOptions = { readonly [Key in StageKey as `${Key}Steps`]?: number } & {
+export type StageOptions = SharedOptions<StageKey> & { readonly [Key in StageKey as `${Key}Steps`]?: number } & {
+  /** What this stage alone should not show, in place of `negativePrompt`. */
+  readonly [Key in StageKey as `${Key}NegativePrompt`]?: string;
+} & {
   /** As the original repository's `sample_timestep_respacing`: a preset, `"50"`, `"ddim50"`, `"10,10,3,2,2"`. */
   readonly [Key in StageKey as `${Key}Respacing`]?: string;
-} & {
-  readonly [Key in StageKey as `${Key}Scheduler`]?: SchedulerName;
 } & {
   /** A preset's name, or timesteps, descending. */
   readonly [Key in StageKey as `${Key}Timesteps`]?: string | number[];
@@ -44,10 +65,12 @@ export type StageOptions = { readonly [Key in StageKey as `${Key}Steps`]?: numbe
   readonly [Key in StageKey as `${Key}Model`]?: string;
 };
 
-export interface JobOptions extends StageOptions {
+export interface JobOptions extends StageOptions, Partial<SharedSettings> {
   readonly prompt: string;
   /** What the image should not show. @default "" */
   readonly negativePrompt?: string;
+  /** Mixed into the guidance of stages 1 and 2. @default none */
+  readonly positivePrompt?: string;
   /** -2^63 to 2^64 - 1; torch, and so this program, takes the low 32 bits, and the result tells them. @default random */
   readonly seed?: number | bigint;
   /** Images of one prompt, drawn in one batch. @default 1 */
@@ -66,8 +89,6 @@ export interface JobOptions extends StageOptions {
   readonly watermark?: boolean;
   /** What becomes of images that the model's safety checker flags. @default "black", if the model has one */
   readonly safety?: "black" | "blur" | "off";
-  /** Of all stages that draw; a stage's own comes before it. @default each checkpoint's */
-  readonly scheduler?: SchedulerName;
   /** Noise that a DDIM scheduler adds, 0 to 1. @default 0 */
   readonly eta?: number;
   /** CPU threads. @default the physical cores */
@@ -110,8 +131,26 @@ const keyOf = ({ name }: DiffusionDescription, key: string): string =>
   `${name.replace("-", "")}${key.charAt(0).toUpperCase()}${key.slice(1)}`;
 
 /** Which settings a stage takes at all. */
-const takes = ({ maxNoiseLevel, startStrengths }: DiffusionDescription, key: keyof StageRequest): boolean =>
-  key === "noiseLevel" ? maxNoiseLevel !== undefined : key === "strength" ? startStrengths !== undefined : true;
+function takes({ maxNoiseLevel, startStrengths, pixels }: DiffusionDescription, key: keyof StageRequest): boolean {
+  if (key === "noiseLevel") return maxNoiseLevel !== undefined;
+  if (key === "strength") return startStrengths !== undefined;
+  const ofPixels: readonly string[] = ["positiveMixer", "thresholdingP", "thresholdingC"];
+  return pixels !== undefined || !ofPixels.includes(key);
+}
+
+/** Options that are for all stages that take them; `strength` for those that start from the image. */
+const sharedKeys = [
+  "strength",
+  "scheduler",
+  "positiveMixer",
+  "guidanceRescale",
+  "guidanceInterval",
+  "thresholdingP",
+  "thresholdingC",
+] as const satisfies readonly (keyof StageRequest)[];
+const sharedShape: Record<string, z.ZodType> = Object.fromEntries(
+  sharedKeys.map((key) => [key, stageRequest.shape[key].optional()]),
+);
 
 const stageShape: Record<string, z.ZodType> = Object.fromEntries(
   diffusionTable.flatMap((stage) => [
@@ -137,6 +176,7 @@ const box = z.strictObject({ x: z.int(), y: z.int(), width: z.int().positive(), 
 export const jobOptionsSchema = z.strictObject({
   prompt: z.string().refine((text) => text.trim() !== "", "it is empty; say what the image should show"),
   negativePrompt: shape.negativePrompt.optional(),
+  positivePrompt: z.string().min(1).optional(),
   seed: seedOption.optional(),
   numImages: shape.numImages.optional(),
   model: shape.model.optional(),
@@ -146,7 +186,6 @@ export const jobOptionsSchema = z.strictObject({
   cleanCaption: shape.cleanCaption.optional(),
   watermark: shape.watermark.optional(),
   safety: z.optional(z.enum(["black", "blur", "off"])),
-  scheduler: stageRequest.shape.scheduler.optional(),
   eta: shape.eta.optional(),
   threads: z.int().positive().max(1024).optional(),
   executionProvider: shape.executionProvider.optional(),
@@ -155,13 +194,13 @@ export const jobOptionsSchema = z.strictObject({
   textEncoderActivations: z.enum(["float32", "int8"]).optional(),
   unetBits: z.literal(8).optional(),
   image: z.string().min(1).optional(),
-  strength: z.number().positive().max(1).optional(),
   mask: z.string().min(1).optional(),
   maskRect: z.array(box).optional(),
   maskEllipse: z.array(box).optional(),
   maskFromAlpha: z.enum(["auto", "transparent", "opaque"]).optional(),
   invertMask: z.boolean().optional(),
   pasteBack: z.boolean().optional(),
+  ...sharedShape,
   ...stageShape,
 });
 
@@ -186,8 +225,9 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
   const options = parsed.data as z.infer<typeof jobOptionsSchema> & Readonly<Record<string, unknown>>;
   const start = startOf(command, options);
   const { prompt, variant, safety, threads, deviceId, textEncoderBits, textEncoderActivations, unetBits } = options;
-  const { textEncoderModel } = options;
+  const { textEncoderModel, positivePrompt } = options;
   const chosen = {
+    positivePrompt,
     textEncoderModel,
     variant,
     safety,
@@ -224,23 +264,27 @@ function perStage<T>(valueOf: (stage: DiffusionDescription) => T | undefined): P
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as Partial<Record<DiffusionName, T>>;
 }
 
-/** Options that are for all stages that take them; `strength` for those that start from the image. */
-const sharedKeys = ["strength", "scheduler"] as const satisfies readonly (keyof StageRequest)[];
-
 function stageOf(
   stage: DiffusionDescription,
   command: CommandName,
   options: Readonly<Record<string, unknown>>,
 ): StageRequest | undefined {
-  const shared = sharedKeys.filter((key) => takes(stage, key) && (key !== "strength" || command !== "txt2img"));
+  const isDrawn = stage.side <= ((options["until"] as Side | undefined) ?? sides.at(-1)!);
+  const shared = sharedKeys.filter(
+    (key) => isDrawn && takes(stage, key) && (key !== "strength" || command !== "txt2img"),
+  );
   const common = Object.fromEntries(shared.map((key) => [key, options[key]]));
   const settings = Object.fromEntries(stageKeys.map((key) => [key, options[keyOf(stage, key)]]));
   const request = withoutAbsent({ ...common, ...withoutAbsent(settings) });
   return Object.keys(request).length === 0 ? undefined : request;
 }
 
-function startOf(command: CommandName, options: z.infer<typeof jobOptionsSchema>): StartImage | undefined {
-  const { image, strength, pasteBack } = options;
+function startOf(
+  command: CommandName,
+  options: z.infer<typeof jobOptionsSchema> & Readonly<Record<string, unknown>>,
+): StartImage | undefined {
+  const { image, pasteBack } = options;
+  const strength = options["strength"];
   const ofMask = Object.fromEntries(maskOptionNames.map((name) => [name, options[name]]));
   if (command === "txt2img") {
     const [stray] = Object.keys(withoutAbsent({ image, strength, ...ofMask }));

@@ -38,6 +38,10 @@ export function imagePaths(output: string, count: number, format?: ImageFormat):
   );
 }
 
+/** @returns `car-7.png`, where the images of several seeds are drawn to `car.png`. */
+export const seedPath = (output: string, seed: number): string =>
+  `${output.slice(0, output.length - extname(output).length)}-${seed}${extname(output)}`;
+
 /** @returns `name.png`, or `name-1.png`, ... for several. */
 export function numbered(path: string, count: number): string[] {
   if (count === 1) return [path];

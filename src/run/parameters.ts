@@ -15,7 +15,7 @@ import { describeDiffusion } from "../plan/stages.ts";
 export function imageParameters(plan: Plan, job: number, drawn: DiffusionStage, index: number): string {
   const stages = diffusionStages(plan);
   const [first, ...later] = stages.slice(0, stages.findIndex(({ name }) => name === drawn.name) + 1);
-  const { prompt, negativePrompt, seed } = plan.jobs[job] ?? { prompt: "", negativePrompt: "", seed: 0 };
+  const { prompt, negativePrompt, positivePrompt, seed } = plan.jobs[job]!;
   if (!first) throw new Error(`${drawn.name} is no stage of the plan`);
   const settings = new Map<string, string>([
     ["Steps", String(first.steps)],
@@ -27,6 +27,8 @@ export function imageParameters(plan: Plan, job: number, drawn: DiffusionStage, 
   ]);
   if (first.preset) settings.set("Timesteps", first.preset);
   if (first.strength !== undefined) settings.set("Denoising strength", String(first.strength));
+  if (positivePrompt !== undefined) settings.set("Positive prompt", positivePrompt);
+  addSteering(settings, first, "");
   for (const stage of later) addStage(settings, stage, first.sampler);
   if (plan.numImages > 1) {
     settings.set("Batch size", String(plan.numImages));
@@ -45,4 +47,23 @@ function addStage(settings: Map<string, string>, stage: DiffusionStage, firstSam
   settings.set(`${name} CFG scale`, String(stage.guidanceScale));
   settings.set(`${name} noise level`, String(stage.noiseLevel));
   if (stage.strength !== undefined) settings.set(`${name} denoising strength`, String(stage.strength));
+  addSteering(settings, stage, `${name} `);
+}
+
+/** What was asked for beside a guidance scale. @param prefix of the keys: `Stage 2 `, or empty for the first stage. */
+function addSteering(settings: Map<string, string>, stage: DiffusionStage, prefix: string): void {
+  const { negativePrompt, positiveMixer, guidanceRescale, guidanceInterval, schedulerKeys = {} } = stage;
+  const values = {
+    "negative prompt": negativePrompt,
+    "positive mixer": positiveMixer,
+    "guidance rescale": guidanceRescale,
+    "guidance interval": guidanceInterval?.join("-"),
+    "thresholding p": schedulerKeys.dynamicThresholdingRatio,
+    "thresholding c": schedulerKeys.sampleMaxValue,
+  };
+  for (const [key, value] of Object.entries(values)) {
+    if (value === undefined) continue;
+    const name = prefix + key;
+    settings.set(name.charAt(0).toUpperCase() + name.slice(1), String(value));
+  }
 }

@@ -81,16 +81,10 @@ describe("a file of jobs", () => {
       runCli(["txt2img", ...given, ...options, "-o", join(alone, "x.png"), "--overwrite"]);
     await draw("a dog", "--seed", "3");
     expect(imagesOf(alone)["x.png"]).toBe(images["000002-a-dog.png"]);
-    const { code: second } = await runCli([
-      ...[
-        "txt2img",
-        "a cat",
-        "--seed",
-        "4",
-        ...options.map((word, index) => (options[index - 1] === "--stage-1-steps" ? "3" : word)),
-      ],
-      ...["-o", join(alone, "x.png"), "--overwrite"],
-    ]);
+    const three = options.map((word, index) => (options[index - 1] === "--stage-1-steps" ? "3" : word));
+    const { code: second } = await runCli(
+      ["txt2img", "a cat", "--seed", "4", "-o", join(alone, "x.png"), "--overwrite"].concat(three),
+    );
     expect(second).toBe(0);
     expect(imagesOf(alone)["x.png"]).toBe(images["three.png"]);
 
@@ -155,7 +149,7 @@ describe("a file of jobs", () => {
       [["batch", "-d", folder], /no file of jobs is given/],
       [["batch", join(folder, "none.txt"), "-d", folder], /none\.txt, the file of jobs, does not exist/],
       [["batch", bad, "-d", folder, "--output-name", "{indx}"], /did you mean \{index\}\?/],
-      [["batch", bad, "-d", folder, "--seeds", "4-1"], /is no seed and no range/],
+      [["batch", bad, "-d", folder, "--seeds", "4..1"], /is no seed and no range/],
       [["batch", bad, "-d", folder, "--shard", "3/2"], /It must be i\/n|it must be i\/n/],
       [["batch", bad, "-d", folder, "--devices", "x"], /numbers of GPUs, or cpu/],
     ];

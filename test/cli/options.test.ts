@@ -1,19 +1,21 @@
 import { Command } from "commander";
 import { describe, expect, test } from "vitest";
 import { type CommonOptions, addCommonOptions } from "../../src/cli/options.ts";
-import { promptFrom, requestFrom } from "../../src/cli/request.ts";
-import { box, once, seed, timesteps } from "../../src/cli/values.ts";
+import { promptFrom, requestsFrom } from "../../src/cli/request.ts";
+import { box, once, seed, seeds, timesteps } from "../../src/cli/values.ts";
 import type { Request } from "../../src/plan/request.ts";
 import { plainRequest } from "../plan/plain-request.ts";
 import type { CommandName } from "../../src/plan/choices.ts";
 
-function parse(command: CommandName, ...argv: string[]): Request {
+const parse = (command: CommandName, ...argv: string[]): Request => parseAll(command, ...argv)[0]!;
+
+function parseAll(command: CommandName, ...argv: string[]): Request[] {
   const parser = addCommonOptions(new Command().argument("[prompt]"), { startsFromImage: command !== "txt2img" });
   if (command !== "txt2img") parser.option("--image <file>", "", "car.png");
   parser.exitOverride().parse(argv, { from: "user" });
   const options = parser.opts<CommonOptions>();
   const prompt = promptFrom(parser.args[0], options.prompt);
-  return requestFrom(command, prompt === undefined ? options : { ...options, prompt });
+  return requestsFrom(command, prompt === undefined ? options : { ...options, prompt });
 }
 
 test("nothing but a prompt", () => {
@@ -29,12 +31,17 @@ test("everything", () => {
     ..."--stage-1-timesteps smart50 --stage-1-guidance 1 --stage-2-steps 9 --stage-2-noise-level 0".split(" "),
     ..."--stage-3-timesteps 900,0 --no-clean-caption --no-watermark --safety off --eta 0.5 --threads 2".split(" "),
     ..."--scheduler unipc --stage-2-scheduler ddpm --stage-1-respacing ddim50".split(" "),
-    ..."--execution-provider cuda --device-id 1 --stage-2-model a/b --unet-bits 8 --text-encoder-bits 4".split(" "),
+    ..."--positive-prompt sharp --positive-mixer 0.5 --stage-1-positive-mixer 0.1 --thresholding-p 0.9".split(" "),
+    ..."--stage-2-thresholding-c 2 --guidance-interval 0.2,0.8 --stage-2-negative-prompt blur".split(" "),
+    ..."--stage-1-guidance-rescale 0.7 --execution-provider cuda --device-id 1 --stage-2-model a/b --unet-bits 8 --text-encoder-bits 4".split(
+      " ",
+    ),
   );
   expect(request).toEqual({
     command: "txt2img",
     prompt: "cat",
     negativePrompt: "dog",
+    positivePrompt: "sharp",
     seed: 5,
     numImages: 3,
     model: "folder",
@@ -42,9 +49,27 @@ test("everything", () => {
     until: 256,
     stageModels: { "stage-2": "a/b" },
     stages: {
-      "stage-1": { timesteps: "smart50", guidance: 1, scheduler: "unipc", respacing: "ddim50" },
-      "stage-2": { steps: 9, noiseLevel: 0, scheduler: "ddpm" },
-      "stage-3": { timesteps: [900, 0], scheduler: "unipc" },
+      "stage-1": {
+        timesteps: "smart50",
+        guidance: 1,
+        scheduler: "unipc",
+        respacing: "ddim50",
+        positiveMixer: 0.1,
+        thresholdingP: 0.9,
+        guidanceInterval: [0.2, 0.8],
+        guidanceRescale: 0.7,
+      },
+      "stage-2": {
+        steps: 9,
+        noiseLevel: 0,
+        scheduler: "ddpm",
+        positiveMixer: 0.5,
+        thresholdingP: 0.9,
+        thresholdingC: 2,
+        guidanceInterval: [0.2, 0.8],
+        negativePrompt: "blur",
+      },
+      "stage-3": { timesteps: [900, 0] },
     },
     cleanCaption: false,
     watermark: false,
@@ -69,6 +94,12 @@ test("a seed is its low 32 bits, as torch takes it", () => {
   expect(parse("txt2img", "a cat", "--seed", "4294967301").seed).toBe(5);
 });
 
+test("several seeds are as many requests, which differ in nothing else", () => {
+  const requests = parseAll("txt2img", "a cat", "--seed", "1,5,10-12");
+  expect(requests.map((request) => request.seed)).toEqual([1, 5, 10, 11, 12]);
+  expect(requests.map((request) => ({ ...request, seed: 1 }))).toEqual(requests.map(() => plainRequest));
+});
+
 test("seeds that are not given differ", () => {
   expect(parse("txt2img", "a cat").seed).not.toBe(parse("txt2img", "a cat").seed);
 });
@@ -90,6 +121,15 @@ describe("values", () => {
     for (const text of ["", "1.5", "x", "18446744073709551616", "-9223372036854775809", "1e3"]) {
       expect(() => seed(text)).toThrow(/whole number/);
     }
+  });
+
+  test("lists and ranges of seeds", () => {
+    expect(seeds("-1, 3,7-9,20..21")).toEqual([-1n, 3n, 7n, 8n, 9n, 20n, 21n]);
+    expect(seeds("1-1000")).toHaveLength(1000);
+    expect(() => seeds("1,2,1-3")).toThrow(/names the seed 1 twice/);
+    expect(() => seeds("9-7")).toThrow(/ends before it begins/);
+    expect(() => seeds("0-18446744073709551615")).toThrow(/more than 1000 seeds/);
+    for (const text of ["", "1,", "1-", "1-2-3", "-3--1"]) expect(() => seeds(text)).toThrow(/whole number/);
   });
 
   test("what makes no sense twice is refused", () => {

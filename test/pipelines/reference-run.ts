@@ -119,11 +119,13 @@ export function encodeText({
   prompts,
   negativePrompts,
   ...options
-}: Omit<TextEncodingOptions, "prompts"> & {
+}: Omit<TextEncodingOptions, "texts"> & {
   readonly prompts: readonly string[];
   readonly negativePrompts: readonly string[];
 }): Promise<EncodedText> {
-  return withTextEncoder({ ...options, prompts: prompts.length }, (encode) => encode(prompts, negativePrompts));
+  return withTextEncoder({ ...options, texts: prompts.length + negativePrompts.length }, (encode) =>
+    encode(prompts, negativePrompts),
+  );
 }
 
 /** Embeddings as a pipeline's own call makes them: captions cleaned unless told otherwise. */

@@ -218,6 +218,52 @@ describe("schedulers and respacing", () => {
   });
 });
 
+describe("guidance and thresholding", () => {
+  const planOf = (stages: Request["stages"], changes: Partial<Request> = {}): Promise<PlannedRun> =>
+    plan([{ ...request, until: 256, stages, ...changes }]);
+
+  test("nothing of it unless it is asked for", async () => {
+    const keys = ["positiveMixer", "guidanceRescale", "guidanceInterval", "negativePrompt", "schedulerKeys"];
+    const [first] = diffusionStages(await planOf({ "stage-1": { guidanceRescale: 0 } }));
+    for (const key of keys) expect(first).not.toHaveProperty(key);
+  });
+
+  test("a positive prompt is mixed into guided stages, by the original's shares or the request's", async () => {
+    const positivePrompt = "sharp";
+    const made = await planOf({ "stage-2": { positiveMixer: 0.1 } }, { positivePrompt });
+    expect(diffusionStages(made).map(({ positiveMixer }) => positiveMixer)).toEqual([0.25, 0.1]);
+    expect(made.jobs).toMatchObject([{ positivePrompt }]);
+    const off = await planOf({ "stage-1": { guidance: 1 }, "stage-2": { guidance: 1 } }, { positivePrompt });
+    expect(off.notes).toContainEqual(expect.stringMatching(/positive prompt has no effect/));
+    await expect(planOf({ "stage-1": { positiveMixer: 1 } })).rejects.toThrow(/mixer needs --positive-prompt/);
+    const all = { "stage-3": { positiveMixer: 1 } } as const;
+    await expect(plan([{ ...request, positivePrompt, stages: all }])).rejects.toThrow(/stage-3 mixes no positive/);
+  });
+
+  test("negative prompts of stages are embedded in rows after the jobs' own", async () => {
+    const made = await plan([
+      { ...request, stages: { "stage-2": { negativePrompt: "blur" }, "stage-3": { negativePrompt: "noise" } } },
+    ]);
+    expect(made.stages[0]).toMatchObject({ stageNegativePrompts: ["blur"] });
+    expect(diffusionStages(made).map((one) => [one.negativePrompt, one.negativeRow])).toEqual([
+      [undefined, undefined],
+      ["blur", 1],
+      ["noise", undefined], // CLIP encodes it, in its own stage
+    ]);
+  });
+
+  test("thresholding of the run, which latents do not take", async () => {
+    const [first] = diffusionStages(await planOf({ "stage-1": { thresholdingP: 0.9, thresholdingC: 3 } }));
+    expect(first?.schedulerKeys).toMatchObject({
+      thresholding: true,
+      dynamicThresholdingRatio: 0.9,
+      sampleMaxValue: 3,
+    });
+    const latents = { "stage-3": { thresholdingC: 2 } } as const;
+    await expect(plan([{ ...request, stages: latents }])).rejects.toThrow(/stage-3 draws latents/);
+  });
+});
+
 describe("safety", () => {
   test("a stage of its own where the checkpoint has a checker, unless it is off", async () => {
     const { safety: _, ...silent } = request;

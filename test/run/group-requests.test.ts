@@ -16,6 +16,19 @@ describe("requests that can share networks have the same key", () => {
     expect(settingsKey({ ...plainRequest, ...changes })).toBe(key);
   });
 
+  test("another positive prompt, but not none: it is a third text of the networks' batches", () => {
+    const first = settingsKey({ ...plainRequest, positivePrompt: "sharp" });
+    expect(settingsKey({ ...plainRequest, positivePrompt: "bright" })).toBe(first);
+    expect(first).not.toBe(key);
+  });
+
+  test.each<[string, Partial<Request>]>([["prompt and seed", { prompt: "a dog", seed: 2 }]])(
+    "another %s",
+    (_, changes) => {
+      expect(settingsKey({ ...plainRequest, ...changes })).toBe(key);
+    },
+  );
+
   test("another start image, mask or way of pasting back, but not none", () => {
     const first = settingsKey({ ...plainRequest, start });
     expect(settingsKey({ ...plainRequest, start: { ...start, image: "dog.png" } })).toBe(first);

@@ -94,11 +94,7 @@ describe("refusals say which option is wrong, and how", () => {
     ["txt2img", { prompt: "a", unetBits: 4 }, /^unetBits must be 8, and is 4\.$/],
     ["txt2img", { prompt: "a", model: "" }, /^model must be text that is not empty, and is ""\.$/],
     ["txt2img", { prompt: "a", stage1Timesteps: 5 }, /^stage1Timesteps must be text or a list, and is 5\.$/],
-    [
-      "txt2img",
-      { prompt: "a", stage1Timesteps: [9, -1] },
-      /^stage1Timesteps\[1\] must be at least 0, and is -1\.$/,
-    ],
+    ["txt2img", { prompt: "a", stage1Timesteps: [9, -1] }, /^stage1Timesteps\[1\] must be at least 0, and is -1\.$/],
     ["txt2img", { prompt: "a", seed: "1" }, /^seed must be a (whole )?number or a bigint, and is "1"\.$/],
     ["txt2img", { prompt: "a", seed: 0.5 }, /^seed must be a whole number or a bigint, and is 0\.5\.$/],
     ["txt2img", "a cat", /^options are an object such as \{ prompt: "a red circle" \}, and not "a cat"\.$/],

@@ -39,6 +39,23 @@ test("the sampler is named as the web UI names it, and a later stage's is told w
   expect(parametersOf(plan, "stage-2")).not.toContain("Stage 2 sampler");
 });
 
+test("what steers a stage is told with its name", () => {
+  const plan = planOf({});
+  const steered: Plan = {
+    ...plan,
+    jobs: plan.jobs.map((job) => ({ ...job, positivePrompt: "sharp, bright" })),
+    stages: plan.stages.map((stage) =>
+      stage.name === "stage-2" && stage.kind === "diffusion"
+        ? { ...stage, guidanceInterval: [0.2, 0.8], positiveMixer: 0.5, schedulerKeys: { sampleMaxValue: 2 } }
+        : stage,
+    ),
+  };
+  expect(parametersOf(steered, "stage-1")).toContain('Positive prompt: "sharp, bright"');
+  expect(parametersOf(steered, "stage-2")).toContain(
+    "Stage 2 positive mixer: 0.5, Stage 2 guidance interval: 0.2-0.8, Stage 2 thresholding c: 2",
+  );
+});
+
 test("each job has its own words and seed", () => {
   const plan = planOf({});
   const two = { ...plan, jobs: [...plan.jobs, { prompt: "a bird", negativePrompt: "", seed: 77 }] };

@@ -61,15 +61,15 @@ function* textsOf([first, ...rest]: Wildcards): Generator<string, void> {
 
 type Range = readonly [first: number, last: number];
 
-/** `1..16`, `7`, `1,5,10..14`, or a list of numbers. */
+/** `1..16`, `7`, `1,5,10-14`, or a list of numbers. */
 export function parseSeeds(given: unknown): readonly Range[] {
   const parts = Array.isArray(given) ? given.map(String) : String(given as string | number).split(",");
   return parts.map((part) => {
-    const [, first, last = first] = /^\s*(\d{1,10})(?:\s*\.\.\s*(\d{1,10}))?\s*$/.exec(part) ?? [];
+    const [, first, last = first] = /^\s*(\d{1,10})(?:\s*(?:\.\.|-)\s*(\d{1,10}))?\s*$/.exec(part) ?? [];
     const range = [Number(first), Number(last)] as const;
     if (range[0] <= range[1]) return range;
     throw new UsageError(
-      `seeds: ${part.trim() || "nothing"} is no seed and no range; write it as 7, 1..16 or 1,5,10..14.`,
+      `seeds: ${part.trim() || "nothing"} is no seed and no range; write it as 7, 1..16 or 1,5,10-14.`,
     );
   });
 }

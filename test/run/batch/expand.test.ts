@@ -24,7 +24,7 @@ test("braces that are meant as braces", () => {
 });
 
 test("seeds: the line's own before those of the command line", () => {
-  expect(all({ prompt: "a", seeds: "1..3,7" }, "5").map(({ seed }) => seed)).toEqual([1, 2, 3, 7]);
+  expect(all({ prompt: "a", seeds: "1..2,3-3,7" }, "5").map(({ seed }) => seed)).toEqual([1, 2, 3, 7]);
   expect(all({ prompt: "a", seeds: [4, 5] }).map(({ seed }) => seed)).toEqual([4, 5]);
   expect(all({ prompt: "a" }, "8..9").map(({ seed }) => seed)).toEqual([8, 9]);
   expect(all({ prompt: "a", seed: 1 }, "8..9")).toEqual([{ prompt: "a", seed: 1 }]);
@@ -33,7 +33,7 @@ test("seeds: the line's own before those of the command line", () => {
 
 test("what cannot be meant is said", () => {
   expect(() => all({ prompt: "a", seed: 1, seeds: "2" })).toThrow(/seed and seeds are both given/);
-  for (const seeds of ["", "1-3", "5..1", "-1", "a"]) {
+  for (const seeds of ["", "1--3", "5..1", "-1", "a"]) {
     expect(() => all({ prompt: "a", seeds }), seeds).toThrow(/is no seed and no range/);
   }
   expect(() => all({ prompt: "{a|b|c|d}".repeat(11) })).toThrow(/it stands for 4194304 jobs; at most 1000000/);
