@@ -35,6 +35,7 @@ const floors: Readonly<Record<string, number>> = {
 /** Who may import a package: folders (ending in "/") or files; "" is everyone. */
 const packageDoors: Readonly<Record<string, readonly string[]>> = {
   commander: ["cli/"],
+  "csv-parse": ["run/batch/"],
   "string-width": ["cli/"],
   "cli-truncate": ["cli/"],
   "onnxruntime-node": ["runtime/"],

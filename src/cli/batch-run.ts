@@ -6,6 +6,7 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { IfGenError, UsageError } from "../errors.ts";
+import { chooseShard } from "../machine/cluster-shard.ts";
 import { BatchFolder } from "../run/batch/batch-folder.ts";
 import { type BatchOptions, countJobs } from "../run/batch/batch-jobs.ts";
 import type { BatchSummary } from "../run/batch/batch-events.ts";
@@ -15,7 +16,6 @@ import { parseSeeds } from "../run/batch/expand.ts";
 import { type JobSource, readJobs } from "../run/batch/read-jobs.ts";
 import { runBatch } from "../run/batch/run-batch.ts";
 import { showBatchPlan } from "./batch-plan.ts";
-import { chooseShard } from "./batch-shard.ts";
 import { type BatchView, createBatchView } from "./batch-view.ts";
 import type { BatchCommandOptions } from "./batch.ts";
 import { listenForInterrupt } from "./interrupt.ts";
@@ -63,7 +63,7 @@ function batchOptionsFrom(options: BatchCommandOptions): BatchOptions {
     template: options.outputName,
     format: options.format,
     provider: options.executionProvider,
-    shard: chooseShard(options.shard, process.env),
+    shard: chooseShard(options.shard),
     chunk: options.chunk,
   };
 }

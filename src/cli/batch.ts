@@ -5,6 +5,8 @@
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { ProgramCommand } from "./command.ts";
+import { CPU } from "../onnx/lower/provider-names.ts";
+import type { WorkerDevice } from "../run/batch/batch-jobs.ts";
 import { type CommonOptions, addCommonOptions } from "./options.ts";
 import { integer, once } from "./values.ts";
 
@@ -15,7 +17,7 @@ export interface BatchCommandOptions extends CommonOptions {
   jobsFormat?: "jsonl" | "csv" | "text";
   chunk: number;
   failFast?: boolean;
-  devices?: (number | "cpu")[];
+  devices?: WorkerDevice[];
   shard?: { number: number; count: number };
   merge?: boolean;
 }
@@ -105,10 +107,10 @@ function withoutOptions(command: Command, names: readonly string[]): void {
   }
 }
 
-function devices(text: string): (number | "cpu")[] {
+function devices(text: string): WorkerDevice[] {
   const names = text.split(",").map((part) => part.trim());
-  if (names.length <= 64 && names.every((name) => name === "cpu" || /^\d{1,3}$/.test(name))) {
-    return names.map((name) => (name === "cpu" ? name : Number(name)));
+  if (names.length <= 64 && names.every((name) => name === CPU || /^\d{1,3}$/.test(name))) {
+    return names.map((name) => (name === CPU ? name : Number(name)));
   }
   throw new InvalidArgumentError("It must be numbers of GPUs, or cpu, with commas between: 0,1.");
 }

@@ -15,14 +15,9 @@ import { createFile } from "../../files/place-file.ts";
 import { makeFolder } from "../../files/make-folder.ts";
 import { replaceFile } from "../../files/replace-file.ts";
 import { type RunLock, takeLock } from "../../executor/run-lock.ts";
+import type { Shard } from "../../machine/cluster-shard.ts";
 import { MAX_SEED } from "../../plan/choices.ts";
 import { DrawnJobs, Manifest, readManifest } from "./manifest.ts";
-
-/** A part of the jobs: the first of four is `{ number: 1, count: 4 }`. */
-export interface Shard {
-  readonly number: number;
-  readonly count: number;
-}
 
 const state = z.strictObject({ format: z.literal(1), seed: z.int().nonnegative(), date: z.string() });
 

@@ -8,14 +8,19 @@ import { join } from "node:path";
 import { UsageError } from "../../errors.ts";
 import type { ImageFormat } from "../../image/formats.ts";
 import { isTaken } from "../../files/place-file.ts";
+import type { CPU } from "../../onnx/lower/provider-names.ts";
+import type { Shard } from "../../machine/cluster-shard.ts";
 import type { CommandName, RequestedProvider } from "../../plan/choices.ts";
 import type { Request } from "../../plan/request.ts";
 import { maskOptionNames, requestFromOptions } from "../job-options.ts";
 import { numbered } from "../outputs.ts";
-import type { BatchFolder, Shard } from "./batch-folder.ts";
+import type { BatchFolder } from "./batch-folder.ts";
 import { expandJob } from "./expand.ts";
 import { compileTemplate, ownOutput, requestKey } from "./output-names.ts";
 import type { GivenOptions, ReadJob } from "./read-jobs.ts";
+
+/** Where a worker runs: on a GPU by its number, on the CPU, or wherever the jobs say. */
+export type WorkerDevice = number | typeof CPU | undefined;
 
 export interface BatchJob {
   /** From 1, over all jobs of the batch. */

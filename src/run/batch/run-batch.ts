@@ -10,19 +10,25 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { IfGenError } from "../../errors.ts";
 import { readHardware } from "../../machine/hardware.ts";
+import { CPU } from "../../onnx/lower/provider-names.ts";
 import type { Request } from "../../plan/request.ts";
 import { chooseProvider } from "../choose-provider.ts";
 import type { DrawnJob } from "../draw.ts";
 import type { RunSettings } from "../settings.ts";
 import type { BatchEvent, BatchSummary } from "./batch-events.ts";
 import type { BatchFolder } from "./batch-folder.ts";
-import { type BadJob, type BatchJob, type BatchOptions, type Window, sameName, windowsOf } from "./batch-jobs.ts";
+import {
+  type BadJob,
+  type BatchJob,
+  type BatchOptions,
+  type Window,
+  type WorkerDevice,
+  sameName,
+  windowsOf,
+} from "./batch-jobs.ts";
 import { drawWindow } from "./draw-window.ts";
 import type { ManifestEntry } from "./manifest.ts";
 import type { ReadJob } from "./read-jobs.ts";
-
-/** Where a worker runs: on a GPU by its number, on the CPU, or wherever the jobs say. */
-export type WorkerDevice = number | "cpu" | undefined;
 
 export interface BatchSettings extends Omit<RunSettings, "onEvent" | "onFailed" | "chooseProvider"> {
   readonly options: BatchOptions;
@@ -151,7 +157,7 @@ function onDevice(device: WorkerDevice, devices: readonly WorkerDevice[]): (requ
   const threads = Math.max(1, Math.floor(readHardware().cores / devices.length));
   return (request) => ({
     ...request,
-    ...(device === "cpu" ? { executionProvider: "cpu" as const } : {}),
+    ...(device === CPU ? { executionProvider: CPU } : {}),
     ...(typeof device === "number" ? { deviceId: device } : {}),
     ...(devices.length > 1 && request.threads === undefined ? { threads } : {}),
   });

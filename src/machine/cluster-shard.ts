@@ -1,9 +1,13 @@
 /**
- * @module cli/batch-shard
+ * @module machine/cluster-shard
  * Which part of the jobs is this process's, as the engines of clusters tell their tasks.
  */
 
-import type { Shard } from "../run/batch/batch-folder.ts";
+/** A part of the jobs: the first of four is `{ number: 1, count: 4 }`. */
+export interface Shard {
+  readonly number: number;
+  readonly count: number;
+}
 
 interface Engine {
   readonly name: string;
@@ -27,7 +31,10 @@ export interface ChosenShard extends Shard {
 }
 
 /** @param given `--shard`, which comes before what the environment says. */
-export function chooseShard(given: Shard | undefined, environment: Readonly<NodeJS.ProcessEnv>): ChosenShard {
+export function chooseShard(
+  given: Shard | undefined,
+  environment: Readonly<NodeJS.ProcessEnv> = process.env,
+): ChosenShard {
   if (given) return given;
   const valueOf = (name: string): number => Number(environment[name] ?? Number.NaN);
   for (const { name, first, ...names } of engines) {
