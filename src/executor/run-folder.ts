@@ -7,7 +7,7 @@
 
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
-import { readFile, rm } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -16,6 +16,8 @@ import { IfGenError, OutputError, UsageError, whyNotWritten } from "../errors.ts
 import { isAlive, machineMark } from "../files/draft.ts";
 import { createFile } from "../files/place-file.ts";
 import { makeFolder } from "../files/make-folder.ts";
+import { type JsonLimits, readJsonFile } from "../files/json.ts";
+import { readWords } from "../files/regular-file.ts";
 import { replaceFile } from "../files/replace-file.ts";
 import { type Plan, lowMemorySchema } from "../plan/plan.ts";
 import { type Request, requestSchema } from "../plan/request.ts";
@@ -178,12 +180,12 @@ const SETTLE_MS = 50;
 async function takeLock(path: string): Promise<void> {
   const lock = join(path, LOCK);
   const mine = `${machineMark()} ${process.pid}\n`;
-  const read = (): Promise<string> => readFile(lock, "utf8").catch(() => "");
+  const read = (): string => readWords(lock) ?? "";
   for (let attempt = 0; attempt < 2; attempt++) {
     let isMade = false;
     await writing(path, async () => void (isMade = await createFile(lock, mine)));
     if (isMade) return;
-    const [machine, pid] = (await read()).trim().split(" ");
+    const [machine, pid] = read().trim().split(" ");
     if (machine !== machineMark() || isAlive(Number(pid))) {
       throw new UsageError(
         `another process (${pid || "not known"}) is running in ${path}; wait for it, give another --run-dir, ` +
@@ -192,7 +194,7 @@ async function takeLock(path: string): Promise<void> {
     }
     await writing(path, () => replaceFile(lock, mine)); // its owner was killed
     await sleep(SETTLE_MS);
-    if ((await read()) === mine) return; // of several that took it the last one
+    if (read() === mine) return; // of several that took it the last one
   }
 }
 
@@ -205,14 +207,17 @@ function planKey(plan: Plan): string {
   return createHash("sha256").update(JSON.stringify(bound)).digest("hex");
 }
 
+/** Some hundred bytes a stage of a job, of thousands of jobs. */
+const manifestLimits: JsonLimits = { maxBytes: 128_000_000, maxDepth: 16, maxValues: 4_000_000 };
+
 async function readManifestFile(path: string): Promise<Manifest | undefined> {
   const file = join(path, MANIFEST);
   if (!existsSync(file)) return undefined;
   let json: unknown;
   try {
-    json = JSON.parse(await readFile(file, "utf8"));
+    json = await readJsonFile(file, manifestLimits, OutputError);
   } catch (cause) {
-    throw new OutputError(`${file} cannot be read: ${(cause as Error).message}; give another --run-dir.`, { cause });
+    throw new OutputError(`${(cause as Error).message.replace(/\.$/, "")}; give another --run-dir.`, { cause });
   }
   const parsed = manifest.safeParse(json);
   if (parsed.success) return parsed.data;
@@ -222,6 +227,7 @@ async function readManifestFile(path: string): Promise<Manifest | undefined> {
 async function sha256(file: string): Promise<string | undefined> {
   const hash = createHash("sha256");
   try {
+    if (!(await stat(file)).isFile()) return undefined; // a pipe would never end
     await pipeline(createReadStream(file), hash);
   } catch {
     return undefined; // gone or unreadable: not whole
