@@ -36,6 +36,7 @@ function createProgram(): Command {
     .helpOption("-h, --help", "print this help and end")
     .showHelpAfterError("(add --help for the options)")
     .addHelpText("after", `\nExit codes: ${exitCodeHelp}.`)
+    .configureOutput({ writeErr: say }) // it repeats what was typed
     .exitOverride();
   addTxt2img(program);
   addImg2img(program);
