@@ -1,4 +1,9 @@
 #!/usr/bin/env node
-import { main } from "../dist/cli/main.js";
-
-process.exitCode = await main(process.argv.slice(2));
+try {
+  const { main } = await import("../dist/cli/main.js");
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (error?.code !== "EMFILE") throw error; // Node opens many of the program's own files at once
+  console.error("if-gen: too many files are open for this shell's limit; raise it (ulimit -n 1024). [STAGE]");
+  process.exitCode = 7;
+}

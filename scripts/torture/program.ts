@@ -148,6 +148,6 @@ export const isCrash = ({ stderr, code, isLate }: Ended): boolean =>
   isLate || code === 1 || /mistake of the program|\n\s+at .*:\d+:\d+/.test(stderr);
 
 export const emptyFolder = (folder: string): void => {
-  rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
+  for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true, force: true }); // it may be a mount
 };

@@ -4,10 +4,12 @@
  * diffusers has downloaded is used as it lies.
  */
 
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { configLimits } from "../files/json.ts";
+import { readWords } from "../files/regular-file.ts";
 import { type Variant, listVariants } from "../weights/variants.ts";
 import type { Component, RepositoryLayout } from "../plan/stages.ts";
 
@@ -62,7 +64,7 @@ function readModelIndex(folder: string): ReadonlySet<string> {
   try {
     const json = z
       .record(z.string(), z.unknown())
-      .parse(JSON.parse(readFileSync(join(folder, "model_index.json"), "utf8")));
+      .parse(JSON.parse(readWords(join(folder, "model_index.json"), configLimits.maxBytes) ?? "{}"));
     const isComponent = (value: unknown): boolean =>
       Array.isArray(value) && value.every((part) => typeof part === "string");
     return new Set(

@@ -4,12 +4,13 @@
  * the size and hash of each file. A later pull or run takes the same files, whatever has been published since.
  */
 
-import { readFileSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { HubError } from "../errors.ts";
 import { sweepDrafts } from "../files/draft.ts";
 import { makeFolder } from "../files/make-folder.ts";
+import { readWords } from "../files/regular-file.ts";
 import { replaceFile } from "../files/replace-file.ts";
 import { withLock } from "../hub/lock.ts";
 import type { RepoFile } from "../hub/types.ts";
@@ -45,15 +46,19 @@ export const pinsPath = (home: string): string => join(home, "if-gen.lock.json")
 
 export const pinKey = (repo: string, revision: string): string => `${repo}@${revision}`;
 
+/** Some hundred bytes a file of a repository. */
+const maxPinsBytes = 32_000_000;
+
 /** @throws {HubError} cache: the file is there but cannot be understood. */
 export function readPins(home: string): Pins {
   const path = pinsPath(home);
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return new Map();
-    throw new HubError("cache", `${path} cannot be read: ${(cause as Error).message}.`, { cause });
+  const text = readWords(path, maxPinsBytes);
+  if (text === undefined) {
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return new Map();
+    throw new HubError(
+      "cache",
+      `${path} cannot be read: it is no regular file, not yours, or too large; move it away.`,
+    );
   }
   try {
     return new Map(Object.entries(pinsFile.parse(JSON.parse(text)).repositories));

@@ -7,12 +7,14 @@
 
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { IfGenError, OutputError, UsageError, whyNotWritten } from "../errors.ts";
 import { makeFolder } from "../files/make-folder.ts";
+import { type JsonLimits, readJsonFile } from "../files/json.ts";
+import { readWords } from "../files/regular-file.ts";
 import { replaceFile } from "../files/replace-file.ts";
 import { type RunLock, takeLock } from "./run-lock.ts";
 import { type Plan, lowMemorySchema } from "../plan/plan.ts";
@@ -181,14 +183,17 @@ function planKey(plan: Plan): string {
   return createHash("sha256").update(JSON.stringify(bound)).digest("hex");
 }
 
+/** Some hundred bytes a stage of a job, of thousands of jobs. */
+const manifestLimits: JsonLimits = { maxBytes: 128_000_000, maxDepth: 16, maxValues: 4_000_000 };
+
 async function readManifestFile(path: string): Promise<Manifest | undefined> {
   const file = join(path, MANIFEST);
   if (!existsSync(file)) return undefined;
   let json: unknown;
   try {
-    json = JSON.parse(await readFile(file, "utf8"));
+    json = await readJsonFile(file, manifestLimits, OutputError);
   } catch (cause) {
-    throw new OutputError(`${file} cannot be read: ${(cause as Error).message}; give another --run-dir.`, { cause });
+    throw new OutputError(`${(cause as Error).message.replace(/\.$/, "")}; give another --run-dir.`, { cause });
   }
   const parsed = manifest.safeParse(json);
   if (parsed.success) return parsed.data;
@@ -198,6 +203,7 @@ async function readManifestFile(path: string): Promise<Manifest | undefined> {
 async function sha256(file: string): Promise<string | undefined> {
   const hash = createHash("sha256");
   try {
+    if (!(await stat(file)).isFile()) return undefined; // a pipe would never end
     await pipeline(createReadStream(file), hash);
   } catch {
     return undefined; // gone or unreadable: not whole

@@ -3,12 +3,13 @@
  * One process at a time in a folder: a file that tells whose turn it is, and that its owner touches while it lives.
  */
 
-import { readFile, rm, stat, utimes } from "node:fs/promises";
+import { rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { OutputError, UsageError, whyNotWritten } from "../errors.ts";
 import { isAlive, machineMark } from "../files/draft.ts";
 import { createFile } from "../files/place-file.ts";
+import { readWords } from "../files/regular-file.ts";
 import { replaceFile } from "../files/replace-file.ts";
 
 const LOCK = "run.lock";
@@ -34,7 +35,7 @@ export async function takeLock(path: string, option: string): Promise<RunLock> {
   const mine = `${machineMark()} ${process.pid}\n`;
   for (let attempt = 0; attempt < 3; attempt++) {
     if (await writing(path, () => createFile(lock, mine))) return held(lock);
-    const [machine, pid] = (await readFile(lock, "utf8").catch(() => "")).trim().split(" ");
+    const [machine, pid] = (readWords(lock) ?? "").trim().split(" ");
     const isHeld = machine === machineMark() ? isAlive(Number(pid)) : await isTouched(lock);
     if (isHeld) {
       throw new UsageError(
@@ -44,7 +45,7 @@ export async function takeLock(path: string, option: string): Promise<RunLock> {
     }
     await writing(path, () => replaceFile(lock, mine)); // its owner was killed
     await delay(SETTLE_MS);
-    if ((await readFile(lock, "utf8").catch(() => "")) === mine) return held(lock); // of several that took it the last one
+    if ((readWords(lock) ?? "") === mine) return held(lock); // of several that took it the last one
   }
   throw new UsageError(`other processes take turns in ${path}; give another ${option}.`);
 }

@@ -13,20 +13,24 @@ import { dirname } from "node:path";
  * @param mode of the folders that are made. Default: what the umask leaves of 0o777.
  */
 export async function makeFolder(path: string, mode?: number): Promise<void> {
+  const first = await tryFolder(path, mode);
+  if (first === undefined) return;
+  const above = dirname(path);
+  if (first.code !== "ENOENT" || above === path) throw first;
+  if (!(await isFolder(above))) await makeFolder(above, mode);
+  const second = await tryFolder(path, mode); // the folder above is there now, whoever made it
+  if (second === undefined) return;
+  throw second.code === "ENOENT" ? Object.assign(second, { code: "EPERM" }) : second; // ENOENT would blame the folder above
+}
+
+/** @returns why it is not there. */
+async function tryFolder(path: string, mode: number | undefined): Promise<NodeJS.ErrnoException | undefined> {
   try {
     await mkdir(path, mode);
-    return;
+    return undefined;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (await isFolder(path)) return;
-    const above = dirname(path);
-    if (code !== "ENOENT" || above === path) throw error;
-    if (await isFolder(above)) throw Object.assign(error as Error, { code: "EPERM" }); // ENOENT would blame the folder above
-    await makeFolder(above, mode);
+    return (await isFolder(path)) ? undefined : (error as NodeJS.ErrnoException);
   }
-  await mkdir(path, mode).catch(async (error: unknown) => {
-    if (!(await isFolder(path))) throw error; // another process was faster
-  });
 }
 
 const isFolder = (path: string): Promise<boolean> =>

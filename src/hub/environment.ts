@@ -5,8 +5,8 @@
  * Source: huggingface_hub, constants.py and utils/_auth.py.
  */
 
-import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { readWords } from "../files/regular-file.ts";
 import { proxyAdvice } from "./proxy.ts";
 import type { HubSettings } from "./types.ts";
 
@@ -71,11 +71,14 @@ export function hubSettings(environment: HubEnvironment, version: string): HubSe
   };
 }
 
+/** A token has some forty letters. */
+const maxTokenBytes = 16_384;
+
 function findToken(env: Environment, tokenPath: string): Pick<HubEnvironment, "token" | "tokenSource"> {
   const candidates: readonly [TokenSource, string | undefined][] = [
     ["HF_TOKEN", env["HF_TOKEN"]],
     ["HUGGING_FACE_HUB_TOKEN", env["HUGGING_FACE_HUB_TOKEN"]],
-    ["file", readIfThere(tokenPath)],
+    ["file", readWords(tokenPath, maxTokenBytes)], // none or not ours to read: requests go out without one, and the Hub says so
   ];
   for (const [tokenSource, text] of candidates) {
     const token = cleanToken(text);
@@ -88,14 +91,6 @@ function findToken(env: Environment, tokenPath: string): Pick<HubEnvironment, "t
 /** @returns the token on one line without blanks at its ends; undefined if nothing is left. */
 export function cleanToken(text: string | undefined): string | undefined {
   return text?.replaceAll(/[\r\n]/g, "").trim() || undefined;
-}
-
-function readIfThere(file: string): string | undefined {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return undefined; // no login, or not ours to read: requests go out without a token, and the Hub says so
-  }
 }
 
 const isTrue = (value: string | undefined): boolean => /^(1|on|yes|true)$/i.test(value ?? "");

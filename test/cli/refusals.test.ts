@@ -88,6 +88,26 @@ describe("usage: exit code 2", () => {
   test.each(rows)("with the picture in view: %j", ([...args], says) => expectRefusal(args, 2, says));
 });
 
+test.each([[["a\u001b[2Jb"]], [["txt2img", "a cat", "--a\u001b[2J"]], [["txt2img", "a cat", "--safety", "\u009b2J"]]])(
+  "what was typed is repeated without the signs that a terminal obeys: %j",
+  async (args) => {
+    const { code, stderr } = await runCli(args);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/\\u\{(1b|9b)\}/);
+    expect(stderr).not.toMatch(/[\u001b\u009b]/);
+  },
+);
+
+test.skipIf(process.platform === "win32").each([24, 30, 40])(
+  "no more than %i open files: code 7 or done",
+  async (count) => {
+    const prefix = ["bash", "-c", `ulimit -n ${count}; exec "$@"`, "bash"];
+    const { code, stderr } = await runCli(["models", "list"], { prefix });
+    expect([0, 7]).toContain(code);
+    expect(stderr).toMatch(/^$|^if-gen: [^\n]*ulimit -n 1024[^\n]*\n$/);
+  },
+);
+
 describe("model: exit code 4", () => {
   const rows: readonly Refusal[] = [
     [["txt2img", "a cat", "--model", "no-such-model"], /no-such-model is neither a folder/],

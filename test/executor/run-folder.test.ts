@@ -241,3 +241,20 @@ test.skipIf(process.platform !== "linux" || !existsSync("/dev/full"))("a full di
   expect(readdirSync(folder).sort()).toEqual(["run.json", "stage-1.safetensors"]);
   expect(readFileSync(join(folder, "run.json"), "utf8")).toBe(before);
 });
+
+test.skipIf(process.platform === "win32")(
+  "pipes in a run's folder end it with a sentence, and are not waited for",
+  async () => {
+    const folder = temporaryFolder();
+    const open = (): Promise<RunFolder> => RunFolder.open(folder, plan, requests, { resume: true });
+    for (const [name, says] of [
+      ["run.lock", /or remove .*run\.lock/],
+      ["run.json", /run\.json is not a regular file but .* a pipe or a socket; give another --run-dir\./],
+    ] as const) {
+      spawnSync("mkfifo", [join(folder, name)]);
+      await expect(open()).rejects.toThrow(says);
+      rmSync(join(folder, name));
+    }
+    await (await open()).close();
+  },
+);
