@@ -16,6 +16,7 @@ export interface CommonOptions extends MemoryOptions, ProviderOptions {
   prompt?: string;
   negativePrompt: string;
   output?: string;
+  outputFolder?: string;
   overwrite?: boolean;
   format?: ImageFormat;
   grid?: string;
@@ -82,6 +83,7 @@ function addOutputOptions(command: Command): void {
       ),
     )
     .option("--grid <file>", "write the images of --num-images as one sheet too", once)
+    .option("--output-folder <folder>", "where to write if --output is not given (default: here)", once)
     .option("--overwrite", "replace an output file that exists")
     .option("-s, --seed <integer>", "of the random numbers, as torch takes it (default: random, reported)", seed)
     .option("--num-images <count>", "images in one pass", integer(1, 64), 1)

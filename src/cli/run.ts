@@ -77,7 +77,8 @@ async function draw(
   if (toStdout && request.numImages > 1) {
     throw new UsageError("--output - takes one image; name a file or drop --num-images.");
   }
-  const output = options.output ?? `if-gen-${request.seed}${extensionOf(options.format ?? "png")}`;
+  const name = `if-gen-${request.seed}${extensionOf(options.format ?? "png")}`;
+  const output = options.output ?? join(options.outputFolder ?? "", name);
   const paths = toStdout ? undefined : imagePaths(output, request.numImages, options.format);
   const sheet = options.grid === undefined ? undefined : sheetPath(options.grid, request.numImages, paths);
   if (saveStages !== undefined) await makeFolder(saveStages);

@@ -12,6 +12,11 @@ export function readHubEnvironment(): HubEnvironment {
   return hubEnvironment(process.env, homeFolder());
 }
 
+/** The program's own variables, `IF_GEN_...`: defaults of options. */
+export function readProgramVariables(env: Environment = process.env): Readonly<Record<string, string | undefined>> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => name.startsWith("IF_GEN_")));
+}
+
 /** What Node is asked about proxies; replaced in tests. */
 export interface ProxyFeature {
   /** Can this Node's `fetch` be told to follow proxies? Its options know, whatever its version. */
