@@ -8,11 +8,12 @@ import { type DiffusionDescription, type Side, diffusionTable, sides } from "../
 import { type ImageFormat, imageFormats } from "../image/formats.ts";
 import { type MemoryOptions, addMemoryOptions } from "./memory-options.ts";
 import { type ProviderOptions, addProviderOptions } from "./provider-options.ts";
+import { type PreviewOptions, addPreviewOptions } from "./preview-options.ts";
 import { decimal, integer, once, seed, side, strength, timesteps } from "./values.ts";
 import { type SafetyAction, safetyActions, variants } from "../plan/choices.ts";
 
 /** What commander collects: the names are the flags', camelCased. */
-export interface CommonOptions extends MemoryOptions, ProviderOptions {
+export interface CommonOptions extends MemoryOptions, ProviderOptions, PreviewOptions {
   prompt?: string;
   negativePrompt: string;
   output?: string;
@@ -55,7 +56,7 @@ export function addCommonOptions(command: Command, { startsFromImage }: { starts
     );
   }
   for (const stage of diffusionTable) addStageOptions(command, stage, startsFromImage);
-  return addMemoryOptions(addProviderOptions(command))
+  return addPreviewOptions(addMemoryOptions(addProviderOptions(command)))
     .option("--no-clean-caption", "do not clean the prompt as the reference does, only lower-case and trim it")
     .option("--no-watermark", "leave the model's watermark out")
     .addOption(

@@ -24,6 +24,8 @@ import { promptFrom, requestFrom } from "./request.ts";
 import { withStandardInput } from "./standard-input.ts";
 import { describeResult, resultJson } from "./report.ts";
 import { showPlan, showPlanFirst } from "./show-plan.ts";
+import { previewSettings } from "./preview-options.ts";
+import { createStepSaver } from "./save-steps.ts";
 import { createRunView } from "./run-view.ts";
 import type { CommandName } from "../plan/choices.ts";
 import { printJson, say, writeBytes } from "./terminal.ts";
@@ -92,10 +94,13 @@ async function draw(
   ];
   for (const folder of new Set(written.map((path) => dirname(path)))) await sweepDrafts(folder);
   await checkOutputs(written, overwrite || isResumed); // what an interrupted run has drawn may be there
+  const steps =
+    options.saveSteps === undefined ? undefined : await createStepSaver(options.saveSteps, overwrite || isResumed);
   const next = runDir === undefined ? "" : resumeCommand(request.command, { runDir, output: options.output });
   const kept = runDir === undefined ? "nothing was written" : `finished stages are in ${runDir}; \`${next}\` goes on`;
   const interrupt = listenForInterrupt(kept);
-  const view = createRunView(process.stderr, quiet ?? false);
+  const preview = quiet ? undefined : previewSettings(options, process.stderr);
+  const view = createRunView(process.stderr, quiet ?? false, preview);
   const start = performance.now();
   try {
     const [job] = await drawRequests([request], {
@@ -105,14 +110,17 @@ async function draw(
       runDir,
       resume,
       saveStages,
+      previewEvery: steps ? 1 : preview?.every,
       signal: interrupt.signal,
       onEvent: (event) => {
         view.show(event);
         report.add(event);
+        steps?.add(event);
       },
     });
     view.close();
     if (sheet !== undefined && paths) await placeSheet(paths, sheet, overwrite || isResumed);
+    steps?.check();
     if (job) await present(job, (performance.now() - start) / 1000, options);
   } finally {
     view.close();

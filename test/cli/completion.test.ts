@@ -56,7 +56,7 @@ describe.skipIf(!isHere("fish"))("fish", () => {
     writeFileSync(join(folder, "if-gen.fish"), fishScript(commands));
     const line = typed.map((word) => (word.includes(" ") ? `"${word}"` : word)).join(" ");
     const script = `source ${join(folder, "if-gen.fish")}; complete -C '${line}'`;
-    const env = { ...process.env, HOME: folder };
+    const env = { ...process.env, HOME: folder, XDG_CONFIG_HOME: folder };
     const words = execFileSync("fish", ["--no-config", "-c", script], { encoding: "utf8", env, cwd: folder })
       .split("\n")
       .map((text) => text.split("\t")[0]);
