@@ -1,3 +1,5 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
@@ -5,7 +7,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     pool: "forks", // onnxruntime-node is a native addon: a crash should end one file, not the run
     maxWorkers: 2,
-    env: { ORT_DISABLE_TELEMETRY: "1" }, // as bin/if-gen.js sets it
+    // as bin/if-gen.js sets it; and no defaults of whoever runs the tests
+    env: { ORT_DISABLE_TELEMETRY: "1", XDG_CONFIG_HOME: join(tmpdir(), "if-gen-tests-without-config") },
     testTimeout: 60_000,
   },
 });

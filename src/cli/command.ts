@@ -39,7 +39,7 @@ export class ProgramCommand extends Command {
     throw new InvalidUsage(message, this);
   }
 
-  /** Call it once the command has all its options. */
+  /** For commands that draw: `--help-all`, groups, the user's own defaults. Call it once the command has all its options. */
   addFullHelp(): this {
     this.addHelpOption(new Option("-h, --help", "print the most used options and end").helpGroup("Run:"));
     this.option("--help-all", "print all options and end").on("option:help-all", () => {
@@ -47,6 +47,10 @@ export class ProgramCommand extends Command {
       this.help();
     });
     groupOptions(this);
+    this.hook("preAction", async (_, command) => {
+      const { applyDefaults } = await import("./defaults.ts");
+      await applyDefaults(command);
+    });
     return this;
   }
 
@@ -92,14 +96,13 @@ class ProgramHelp extends Help {
 
   /** The description, then in brackets what can be chosen and what holds if nothing is given. */
   override optionDescription(option: Option): string {
-    const { argChoices, defaultValue, required, optional, envVar } = option;
+    const { argChoices, defaultValue, required, optional } = option;
     const [, description = option.description, said] = /^(.*) \(default: (.*)\)$/.exec(option.description) ?? [];
     const isTold = (required || optional) && defaultValue !== undefined && defaultValue !== "";
     const standard = said ?? (isTold ? (option.defaultValueDescription ?? String(defaultValue)) : undefined);
     const facts = [
       ...(argChoices ? [argChoices.join(", ")] : []),
       ...(standard === undefined ? [] : [`default: ${standard}`]),
-      ...(envVar === undefined ? [] : [`variable: ${envVar}`]),
     ];
     return facts.length === 0 ? description : `${description} (${facts.join("; ")})`;
   }

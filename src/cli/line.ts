@@ -61,6 +61,8 @@ function drawBar(done: number, width: number): string {
 export interface LiveLine {
   /** In place of what the line was; nothing if this is no terminal. */
   readonly draw: (parts: readonly Part[]) => void;
+  /** What is painted above it, in place of what was painted there before, unless something was printed since. */
+  readonly paint: (shown: { readonly text: string; readonly rows: number }) => void;
   /** A line above it, which stays. */
   readonly print: (text: string) => void;
   /** Ends the line: what stands there stays. */
@@ -70,17 +72,29 @@ export interface LiveLine {
 }
 
 const ERASE = "\r\u001b[K";
+const [SAVE, RESTORE] = ["\u001b7", "\u001b8"]; // the cursor's place
+const up = (rows: number): string => `\u001b[${rows}A`;
+const down = (rows: number): string => `\u001b[${rows}B`;
 
 export function createLiveLine(terminal: Terminal): LiveLine {
   let open = false;
+  let painted = 0; // rows above the line
   const leave = (last: string): void => {
     if (open) terminal.write(last);
     open = false;
+    painted = 0;
   };
   return {
     draw(parts) {
       if (!terminal.isTTY) return;
       terminal.write(`${ERASE}${fitLine(parts, usableColumns(terminal))}`);
+      open = true;
+    },
+    paint({ text, rows }) {
+      if (!terminal.isTTY) return;
+      const room = painted === rows ? "" : "\n".repeat(rows);
+      terminal.write(`${ERASE}${room}${up(rows)}${SAVE}${text}${RESTORE}${down(rows)}`);
+      painted = rows;
       open = true;
     },
     print(text) {

@@ -9,14 +9,16 @@ import { type ImageFormat, imageFormats } from "../image/formats.ts";
 import { type MemoryOptions, addMemoryOptions } from "./memory-options.ts";
 import { type ProviderOptions, addProviderOptions } from "./provider-options.ts";
 import { addSharedSamplingOptions, addStageSamplingOptions } from "./sampling-options.ts";
+import { type PreviewOptions, addPreviewOptions } from "./preview-options.ts";
 import { decimal, integer, once, seeds, side, strength, timesteps } from "./values.ts";
 import { type SafetyAction, safetyActions, variants } from "../plan/choices.ts";
 
 /** What commander collects: the names are the flags', camelCased. */
-export interface CommonOptions extends MemoryOptions, ProviderOptions {
+export interface CommonOptions extends MemoryOptions, ProviderOptions, PreviewOptions {
   prompt?: string;
   negativePrompt: string;
   output?: string;
+  outputFolder?: string;
   overwrite?: boolean;
   format?: ImageFormat;
   grid?: string;
@@ -56,7 +58,7 @@ export function addCommonOptions(command: Command, { startsFromImage }: { starts
   }
   addSharedSamplingOptions(command);
   for (const stage of diffusionTable) addStageOptions(command, stage, startsFromImage);
-  return addMemoryOptions(addProviderOptions(command))
+  return addPreviewOptions(addMemoryOptions(addProviderOptions(command)))
     .option("--no-clean-caption", "do not clean the prompt as the reference does, only lower-case and trim it")
     .option("--no-watermark", "leave the model's watermark out")
     .addOption(
@@ -84,6 +86,7 @@ function addOutputOptions(command: Command): void {
       ),
     )
     .option("--grid <file>", "write the images of --num-images as one sheet too", once)
+    .option("--output-folder <folder>", "where to write if --output is not given (default: here)", once)
     .option("--overwrite", "replace an output file that exists")
     .option("-s, --seed <list>", "of the random numbers: 7, or several: 1,5,10-14 (default: random, reported)", seeds)
     .option("--num-images <count>", "images in one pass", integer(1, 64), 1)

@@ -69,6 +69,28 @@ const groups: Readonly<Record<string, readonly CommandEntry[]>> = {
       load: async () => (await import("./login.ts")).defineWhoami,
     },
   ],
+  "Scripts:": [
+    {
+      name: "config",
+      description: "keep defaults for options: model, output folder, ...",
+      load: async () => (await import("./config.ts")).defineConfig,
+    },
+    {
+      name: "completion",
+      description: "print what completes commands in bash, zsh, fish or PowerShell",
+      load: async () => (await import("./completion.ts")).defineCompletion,
+    },
+    {
+      name: "schema",
+      description: "print the JSON schema of what this program prints or reads",
+      load: async () => (await import("./schema.ts")).defineSchema,
+    },
+    {
+      name: "man",
+      description: "print the manual page",
+      load: async () => (await import("./man.ts")).defineMan,
+    },
+  ],
   "This machine:": [
     {
       name: "doctor",

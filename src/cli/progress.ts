@@ -8,7 +8,9 @@ import type { StageProgress } from "../executor/executor.ts";
 import type { Plan, Stage } from "../plan/plan.ts";
 import { describeStage } from "../plan/stages.ts";
 import { formatDuration } from "./format.ts";
-import { type Part, type Terminal, createLiveLine } from "./line.ts";
+import { type Part, type Terminal, createLiveLine, usableColumns } from "./line.ts";
+import { showPreview } from "./preview.ts";
+import type { PreviewSettings } from "./preview-options.ts";
 import { createRunProgress } from "./run-progress.ts";
 
 export interface ProgressView {
@@ -18,11 +20,15 @@ export interface ProgressView {
   readonly close: () => void;
 }
 
-/** @param now milliseconds, for tests. */
+/**
+ * @param now     milliseconds, for tests.
+ * @param preview how to show what steps predict; absent: not.
+ */
 export function createProgressView(
   terminal: Terminal,
   plan: Plan,
   now: () => number = () => performance.now(),
+  preview?: PreviewSettings,
 ): ProgressView {
   const names = plan.stages.map(({ name }) => name);
   const labels = new Map(plan.stages.map((stage) => [stage.name, labelOf(stage)]));
@@ -46,6 +52,9 @@ export function createProgressView(
       if (terminal.isTTY) {
         if (drawn !== undefined && drawn !== stage) line.end();
         drawn = stage;
+        if (preview && progress.preview && step % preview.every === 0) {
+          line.paint(showPreview(progress.preview, preview.protocol, usableColumns(terminal)));
+        }
         const percent = `run ${Math.floor(100 * runDone)} %`;
         line.draw([...parts, { bar: runDone, rank: 3 }, { text: percent, rank: 3.5 }]);
       } else if (step === steps) {

@@ -47,8 +47,8 @@ export function outputsOf(requests: readonly Request[], options: CommonOptions):
 }
 
 /** Of several seeds the names have the seed in them: car-7.png. */
-function outputOf({ output, format }: CommonOptions, seed: number, hasMany: boolean): string {
-  if (output === undefined) return `if-gen-${seed}${extensionOf(format ?? "png")}`;
+function outputOf({ output, outputFolder = "", format }: CommonOptions, seed: number, hasMany: boolean): string {
+  if (output === undefined) return join(outputFolder, `if-gen-${seed}${extensionOf(format ?? "png")}`);
   return hasMany ? seedPath(output, seed) : output;
 }
 

@@ -7,6 +7,7 @@ import { describeProvider } from "../plan/provider.ts";
 import type { RunEvent } from "../run/events.ts";
 import { type DownloadView, createDownloadView } from "./download-view.ts";
 import type { Terminal } from "./line.ts";
+import type { PreviewSettings } from "./preview-options.ts";
 import { type ProgressView, createProgressView } from "./progress.ts";
 import { visible } from "./terminal.ts";
 import { readHubEnvironment } from "../machine/environment.ts";
@@ -17,8 +18,11 @@ export interface RunView {
   readonly close: () => void;
 }
 
-/** @param isQuiet show nothing. */
-export function createRunView(terminal: Terminal, isQuiet: boolean): RunView {
+/**
+ * @param isQuiet show nothing.
+ * @param preview how to show what steps predict; absent: not.
+ */
+export function createRunView(terminal: Terminal, isQuiet: boolean, preview?: PreviewSettings): RunView {
   if (isQuiet) return { show: () => undefined, close: () => undefined };
   let downloads: DownloadView | undefined;
   let progress: ProgressView | undefined;
@@ -32,7 +36,7 @@ export function createRunView(terminal: Terminal, isQuiet: boolean): RunView {
         case "plan":
           downloads?.close();
           terminal.write(`execution provider: ${describeProvider(event.plan.provider)}\n`);
-          progress = createProgressView(terminal, event.plan);
+          progress = createProgressView(terminal, event.plan, undefined, preview);
           break;
         case "note":
           if (progress) progress.note(visible(event.text));

@@ -22,6 +22,8 @@ import { withStandardInput } from "./standard-input.ts";
 import { describeResult, resultJson } from "./report.ts";
 import { showPlan, showPlanFirst } from "./show-plan.ts";
 import { checkPlaces, outputsOf } from "./run-outputs.ts";
+import { previewSettings } from "./preview-options.ts";
+import { createStepSaver } from "./save-steps.ts";
 import { createRunView } from "./run-view.ts";
 import type { CommandName } from "../plan/choices.ts";
 import { printJson, say, writeBytes } from "./terminal.ts";
@@ -77,11 +79,14 @@ async function draw(
   const report = createReport(options.report, overwrite);
   for (const folder of new Set(written.map((path) => dirname(path)))) await sweepDrafts(folder);
   await checkOutputs(written, overwrite || isResumed); // what an interrupted run has drawn may be there
+  const steps =
+    options.saveSteps === undefined ? undefined : await createStepSaver(options.saveSteps, overwrite || isResumed);
   const next =
     runDir === undefined ? "" : resumeCommand(requests[0]?.command ?? "txt2img", { runDir, output: options.output });
   const kept = runDir === undefined ? "nothing was written" : `finished stages are in ${runDir}; \`${next}\` goes on`;
   const interrupt = listenForInterrupt(kept);
-  const view = createRunView(process.stderr, quiet ?? false);
+  const preview = quiet ? undefined : previewSettings(options, process.stderr);
+  const view = createRunView(process.stderr, quiet ?? false, preview);
   const start = performance.now();
   try {
     const jobs = await drawRequests(requests, {
@@ -91,14 +96,17 @@ async function draw(
       runDir,
       resume,
       saveStages,
+      previewEvery: steps ? 1 : preview?.every,
       signal: interrupt.signal,
       onEvent: (event) => {
         view.show(event);
         report.add(event);
+        steps?.add(event);
       },
     });
     view.close();
     if (sheet !== undefined && paths) await placeSheet(paths.flat(), sheet, overwrite || isResumed);
+    steps?.check();
     await present(jobs, (performance.now() - start) / 1000, options);
   } finally {
     view.close();

@@ -39,6 +39,11 @@ export function print(text: string): void {
   process.stdout.write(visible(text));
 }
 
+/** Text of this program's own, such as a script, with lines of any length, on standard output. */
+export function printScript(text: string): void {
+  process.stdout.write(text);
+}
+
 /** JSON on standard output: the values are exact, and signs that a terminal would obey are escaped as JSON has it. */
 export function printJson(value: unknown): void {
   process.stdout.write(`${escaped(JSON.stringify(value, null, 2))}\n`);

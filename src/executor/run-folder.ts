@@ -14,7 +14,6 @@ import { z } from "zod";
 import { IfGenError, OutputError, UsageError, whyNotWritten } from "../errors.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import { type JsonLimits, readJsonFile } from "../files/json.ts";
-import { readWords } from "../files/regular-file.ts";
 import { replaceFile } from "../files/replace-file.ts";
 import { type RunLock, takeLock } from "./run-lock.ts";
 import { type Plan, lowMemorySchema } from "../plan/plan.ts";

@@ -74,7 +74,8 @@ function* chunksOf(png: Buffer): Generator<Chunk> {
   }
 }
 
-function encodeChunk(type: string, data: Buffer): Buffer {
+/** @returns a whole chunk: length, type, data, checksum. */
+export function encodeChunk(type: string, data: Buffer): Buffer {
   const length = Buffer.alloc(4);
   length.writeUInt32BE(data.length);
   const body = Buffer.concat([Buffer.from(type, "latin1"), data]);

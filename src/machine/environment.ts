@@ -13,6 +13,11 @@ export function readHubEnvironment(): HubEnvironment {
   return hubEnvironment(process.env, homeFolder());
 }
 
+/** The program's own variables, `IF_GEN_...`: defaults of options. */
+export function readProgramVariables(env: Environment = process.env): Readonly<Record<string, string | undefined>> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => name.startsWith("IF_GEN_")));
+}
+
 /** What to say of proxies that are set for the Hub and not followed. */
 export function ignoredProxy(
   endpoint: string,

@@ -86,9 +86,28 @@ describe("the line that is redrawn", () => {
     expect(written).toEqual(["\r\u001b[Ka", "\r\u001b[K", "above\n", "\r\u001b[Kb", "\n"]);
   });
 
+  test("what is painted above it has rows of its own, until something else stands between", () => {
+    const { line, written } = watch(true);
+    const shown = { text: "image", rows: 2 };
+    line.paint(shown);
+    line.draw([{ text: "a", rank: 1 }]);
+    line.paint(shown);
+    line.end();
+    line.paint(shown);
+    const painted = "\u001b[2A\u001b7image\u001b8\u001b[2B";
+    expect(written).toEqual([
+      `\r\u001b[K\n\n${painted}`,
+      "\r\u001b[Ka",
+      `\r\u001b[K${painted}`,
+      "\n",
+      `\r\u001b[K\n\n${painted}`,
+    ]);
+  });
+
   test("is not drawn in a pipe", () => {
     const { line, written } = watch(false);
     line.draw([{ text: "a", rank: 1 }]);
+    line.paint({ text: "image", rows: 2 });
     line.print("above");
     line.end();
     expect(written).toEqual(["above\n"]);

@@ -26,7 +26,7 @@ export function createWorkplace(): Workplace {
   cpSync(join(root, "examples"), join(folder, "examples"), { recursive: true });
   mkdirSync(join(folder, "node_modules"));
   symlinkSync(root, join(folder, "node_modules", "if-gen"), "dir");
-  const outer = Object.entries(process.env).filter(([key]) => !/^(VITEST|HF_|HUGGING|IF_GEN)/.test(key));
+  const outer = Object.entries(process.env).filter(([key]) => !/^(VITEST|HF_|HUGGING|IF_GEN|XDG_)/.test(key));
   const path = [join(folder, "bin"), process.env["PATH"]].join(delimiter);
   const base = { ...Object.fromEntries(outer), PATH: path, HOME: folder, HF_HUB_OFFLINE: "1" };
   return {

@@ -1,0 +1,34 @@
+/**
+ * @module cli/schema
+ * `if-gen schema NAME`: JSON schemas of what the program prints with --json and of the files it reads.
+ */
+
+import { Argument } from "commander";
+import type { z } from "zod";
+import type { ProgramCommand } from "./command.ts";
+import { printJson } from "./terminal.ts";
+
+/** Each loaded when it is asked for. */
+const schemas = {
+  plan: async () => (await import("./json-schemas.ts")).planOutput,
+  result: async () => (await import("./json-schemas.ts")).resultOutput,
+  models: async () => (await import("../catalog/manifest-schema.ts")).manifestFile,
+  config: async () => (await import("./config-file.ts")).configSchema,
+} satisfies Readonly<Record<string, () => Promise<z.ZodType>>>;
+
+type SchemaName = keyof typeof schemas;
+
+export function defineSchema(command: ProgramCommand): void {
+  command
+    .addArgument(
+      new Argument(
+        "<name>",
+        "plan: of plan and --dry-run with --json; result: of commands that draw with --json; models: models.json; config: config.json",
+      ).choices(Object.keys(schemas)),
+    )
+    .addExamples("if-gen schema plan > plan.schema.json")
+    .action(async (name: SchemaName) => {
+      const { toJSONSchema } = await import("zod");
+      printJson(toJSONSchema(await schemas[name](), { io: name === "plan" || name === "result" ? "output" : "input" }));
+    });
+}
