@@ -10,7 +10,7 @@ import { type MemoryOptions, addMemoryOptions } from "./memory-options.ts";
 import { type ProviderOptions, addProviderOptions } from "./provider-options.ts";
 import { addSharedSamplingOptions, addStageSamplingOptions } from "./sampling-options.ts";
 import { type PreviewOptions, addPreviewOptions } from "./preview-options.ts";
-import { decimal, integer, once, seeds, side, strength, timesteps } from "./values.ts";
+import { aspectRatio, decimal, integer, once, seeds, side, size, strength, timesteps } from "./values.ts";
 import { type SafetyAction, safetyActions, variants } from "../plan/choices.ts";
 
 /** What commander collects: the names are the flags', camelCased. */
@@ -59,6 +59,12 @@ export function addCommonOptions(command: Command, { startsFromImage }: { starts
   addSharedSamplingOptions(command);
   for (const stage of diffusionTable) addStageOptions(command, stage, startsFromImage);
   return addPreviewOptions(addMemoryOptions(addProviderOptions(command)))
+    .option(
+      "--aspect-ratio <W:H>",
+      "shape of what txt2img draws, up to 3:1 and 1:3: 3:2 (default: square)",
+      aspectRatio,
+    )
+    .option("--size <WxH>", "the same in pixels of the last stage, whose short side is its own: 1536x1024", size)
     .option("--no-clean-caption", "do not clean the prompt as the reference does, only lower-case and trim it")
     .option("--no-watermark", "leave the model's watermark out")
     .addOption(

@@ -89,6 +89,16 @@ export function timesteps(text: string): string | number[] {
   return numbers;
 }
 
+export function aspectRatio(text: string): string {
+  if (/^[1-9]\d{0,4}:[1-9]\d{0,4}$/.test(text)) return text;
+  throw new InvalidArgumentError("It must be two whole numbers, W:H: 3:2.");
+}
+
+export function size(text: string): string {
+  if (/^[1-9]\d{0,4}x[1-9]\d{0,4}$/.test(text)) return text;
+  throw new InvalidArgumentError("It must be pixels, WxH: 1536x1024.");
+}
+
 /** Farther out than any image that is read reaches. */
 const MAX_PIXELS = 1_000_000;
 

@@ -11,6 +11,7 @@ import { planNotes } from "./notes.ts";
 import type { DiffusionStage, Job, PlannedRun, SafetyStage } from "./plan.ts";
 import type { Checkpoints, DiffusionCheckpoint } from "./read-checkpoints.ts";
 import type { MaskRequest, Request, StartImage } from "./request.ts";
+import { requestedSizes } from "./requested-size.ts";
 import { type Size, checkAspectRatio, stageSize } from "./stage-size.ts";
 import {
   checkHeunStart,
@@ -37,7 +38,8 @@ export function makePlan(
   const [request] = requests;
   const { command, numImages, variant, eta, threads } = request;
   if (image) checkAspectRatio(image);
-  const sizes = stageSizes(checkpoints, image);
+  const requested = requestedSizes(checkpoints, request);
+  const sizes = image ? stageSizes(checkpoints, image) : requested;
   const rows = negativeRows(checkpoints, request);
   const diffusion = checkpoints.diffusion.map((checkpoint) => ({
     ...diffusionStage(checkpoint, request, model),
@@ -139,13 +141,14 @@ function safetyStage(
   return { kind: "safety", name, checkpoint: checker, action, of: { name: of.name, checkpoint: of.checkpoint } };
 }
 
-function stageSizes({ diffusion }: Checkpoints, image: Size | undefined): ReadonlyMap<DiffusionName, Size> {
+/** Of a run that starts from an image. */
+function stageSizes({ diffusion }: Checkpoints, image: Size): ReadonlyMap<DiffusionName, Size> {
   const sizes = new Map<DiffusionName, Size>();
   let before: Size = { width: 0, height: 0 };
   for (const { stage, grid } of diffusion) {
     const { scale, name } = stage;
     if (scale !== "sample-size") before = { width: scale * before.width, height: scale * before.height };
-    else if (grid) before = image ? stageSize(image, grid) : { width: grid.sampleSize, height: grid.sampleSize };
+    else if (grid) before = stageSize(image, grid);
     sizes.set(name, before);
   }
   return sizes;

@@ -7,6 +7,7 @@ import type { Model } from "./model.ts";
 import { type DiffusionStage, isGuided } from "./plan.ts";
 import type { Checkpoints } from "./read-checkpoints.ts";
 import type { Request } from "./request.ts";
+import { describeRequestedSize } from "./requested-size.ts";
 import { type Size, describeSizeChange } from "./stage-size.ts";
 
 /** DeepFloyd IF License Agreement, 2c. */
@@ -29,6 +30,7 @@ export function planNotes(
   const sizes = diffusion.map(({ stage, grid }) => image && grid && describeSizeChange(stage.label, image, grid));
   const notes = [
     ...sizes,
+    describeRequestedSize(request, stages.at(-1)),
     ...lacks,
     !watermark && hasWatermark && !isOwn ? `--no-watermark: ${LICENSE_SENTENCE}.` : undefined,
     watermark && !hasWatermark ? `${name} has no watermark of its own; images are not marked.` : undefined,

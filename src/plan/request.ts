@@ -47,6 +47,8 @@ export type StageRequest = z.infer<typeof stageRequest>;
 
 const pixels = z.int().positive();
 
+const boxSize = z.strictObject({ width: pixels, height: pixels });
+
 /** A part of the image, in its pixels; it may reach over the edge. */
 const maskShape = z.strictObject({
   kind: z.enum(["rectangle", "ellipse"]),
@@ -97,6 +99,10 @@ export const requestSchema = z.strictObject({
   variant: z.enum(variants).exactOptional(),
   until: z.literal(sides as [Side, ...Side[]]),
   start: startImage.exactOptional(),
+  /** txt2img: the shape of what is drawn, as W:H; absent: square. */
+  aspectRatio: boxSize.exactOptional(),
+  /** txt2img: the same as pixels of the last stage, whose short side is the network's own. */
+  size: boxSize.exactOptional(),
   stages: z.partialRecord(z.enum(diffusionNames), stageRequest),
   cleanCaption: z.boolean(),
   watermark: z.boolean(),

@@ -83,6 +83,10 @@ export interface JobOptions extends StageOptions, Partial<SharedSettings> {
   readonly variant?: "fp32" | "fp16" | "8bit";
   /** Stop after the stage of so many pixels. @default 1024 */
   readonly until?: (typeof sides)[number];
+  /** The shape of what txt2img draws, `"3:2"`: up to 3:1 and 1:3. @default "1:1" */
+  readonly aspectRatio?: string;
+  /** The same in pixels of the last stage, `"1536x1024"`: its short side is the network's own. */
+  readonly size?: string;
   /** Clean the prompt as the reference does. @default true */
   readonly cleanCaption?: boolean;
   /** Sign images with the model's watermark. @default true */
@@ -183,6 +187,14 @@ export const jobOptionsSchema = z.strictObject({
   textEncoderModel: z.string().min(1).optional(),
   variant: z.optional(z.enum(["fp32", "fp16", "8bit"])),
   until: shape.until.optional(),
+  aspectRatio: z
+    .string()
+    .regex(/^[1-9]\d{0,4}:[1-9]\d{0,4}$/, "it must be two whole numbers, W:H, such as 3:2")
+    .optional(),
+  size: z
+    .string()
+    .regex(/^[1-9]\d{0,4}x[1-9]\d{0,4}$/, "it must be pixels, WxH, such as 1536x1024")
+    .optional(),
   cleanCaption: shape.cleanCaption.optional(),
   watermark: shape.watermark.optional(),
   safety: z.optional(z.enum(["black", "blur", "off"])),
@@ -226,8 +238,11 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
   const start = startOf(command, options);
   const { prompt, variant, safety, threads, deviceId, textEncoderBits, textEncoderActivations, unetBits } = options;
   const { textEncoderModel, positivePrompt } = options;
+  const [aspectRatio, size] = [sidesOf(options.aspectRatio), sidesOf(options.size)];
   const chosen = {
     positivePrompt,
+    aspectRatio,
+    size,
     textEncoderModel,
     variant,
     safety,
@@ -254,6 +269,13 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
     executionProvider: options.executionProvider ?? "auto",
     ...(withoutAbsent(chosen) as Partial<Request>),
   };
+}
+
+/** `3:2` or `1536x1024`. */
+function sidesOf(text: string | undefined): { width: number; height: number } | undefined {
+  if (text === undefined) return undefined;
+  const [width = 0, height = 0] = text.split(/[:x]/).map(Number);
+  return { width, height };
 }
 
 const withoutAbsent = (values: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>

@@ -23,10 +23,10 @@ const commands: Readonly<Record<string, string>> = {
 /** The schedulers that a name asks for as the reference has them. */
 const schedulerWords: Readonly<Record<string, string>> = { DPMSolverMultistepScheduler: "dpm++2m" };
 
-/** Can the command line ask for it? A single prompt, one seed, square or the picture's shape, a scheduler that has a name. */
+/** Can the command line ask for it? A single prompt, one seed, a scheduler that has a name. */
 export function isSayable({ error, case: { pipe, args, seeds, scheduler, stages, safety } }: ReferenceCase): boolean {
   if (scheduler && schedulerWords[scheduler.class] === undefined) return false;
-  if (error || stages || seeds || safety || args.height || Array.isArray(args.prompt)) return false;
+  if (error || stages || seeds || safety || Array.isArray(args.prompt)) return false;
   return commands[pipe] !== undefined;
 }
 
@@ -62,6 +62,7 @@ export async function commandLineOf({ case: stored }: ReferenceCase, folder: str
     "--num-images",
     String(args.num_images_per_prompt ?? 1),
     ...(stored.scheduler ? ["--scheduler", schedulerWords[stored.scheduler.class] ?? ""] : []),
+    ...(args.height ? ["--size", `${args.width}x${args.height}`] : []),
     ...(await pictureWords(args, folder)),
     ...calls.flatMap((call, index) => stageWords(index + 1, call.args)),
   ];

@@ -31,6 +31,7 @@ test("everything", () => {
     ..."--stage-1-timesteps smart50 --stage-1-guidance 1 --stage-2-steps 9 --stage-2-noise-level 0".split(" "),
     ..."--stage-3-timesteps 900,0 --no-clean-caption --no-watermark --safety off --eta 0.5 --threads 2".split(" "),
     ..."--scheduler unipc --stage-2-scheduler ddpm --stage-1-respacing ddim50".split(" "),
+    ..."--aspect-ratio 3:2 --size 384x256".split(" "),
     ..."--positive-prompt sharp --positive-mixer 0.5 --stage-1-positive-mixer 0.1 --thresholding-p 0.9".split(" "),
     ..."--stage-2-thresholding-c 2 --guidance-interval 0.2,0.8 --stage-2-negative-prompt blur".split(" "),
     ..."--stage-1-guidance-rescale 0.7 --execution-provider cuda --device-id 1 --stage-2-model a/b --unet-bits 8 --text-encoder-bits 4".split(
@@ -47,6 +48,8 @@ test("everything", () => {
     model: "folder",
     variant: "fp16",
     until: 256,
+    aspectRatio: { width: 3, height: 2 },
+    size: { width: 384, height: 256 },
     stageModels: { "stage-2": "a/b" },
     stages: {
       "stage-1": {

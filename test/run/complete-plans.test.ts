@@ -102,6 +102,17 @@ describe("memory", () => {
     expect(small?.needs.every(({ verdict }) => verdict === "fits")).toBe(true);
   });
 
+  test("is predicted for the shape that is asked for, of every stage", async () => {
+    const [square] = await complete([tinyUntil(1024)]);
+    const [long] = await complete([{ ...tinyUntil(1024), aspectRatio: { width: 3, height: 1 } }]);
+    const side = goldenSampleSize("if-i");
+    expect(long?.plan.stages[1]).toMatchObject({ width: 3 * side, height: side });
+    const peaks = (plan: CompletePlan | undefined): number[] => plan?.needs.map(({ peakBytes }) => peakBytes) ?? [];
+    const [before, after] = [peaks(square), peaks(long)];
+    expect(after[0]).toBe(before[0]); // the text
+    for (const stage of [1, 2, 3]) expect(after[stage]).toBeGreaterThan(before[stage]!);
+  });
+
   test("a run that is gone on with keeps its modes, whatever is free now", async () => {
     const lowMemory = { "stage-1": { microBatch: 1 } };
     const resumedLowMemory = () => Promise.resolve(lowMemory);

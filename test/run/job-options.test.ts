@@ -102,6 +102,8 @@ describe("refusals say which option is wrong, and how", () => {
     ["txt2img", null, /, and not null\.$/],
     ["txt2img", image, /txt2img starts from no image: image/],
     ["txt2img", { prompt: "a", strength: 0.5 }, /txt2img starts from no image: strength/],
+    ["txt2img", { prompt: "a", aspectRatio: "3x2" }, /^aspectRatio: it must be two whole numbers/],
+    ["txt2img", { prompt: "a", size: "0x64" }, /^size: it must be pixels/],
     ["img2img", { prompt: "a" }, /no image is given/],
     ["img2img", { ...image, mask: "m.png" }, /img2img repaints the whole image: mask/],
     ["img2img", { ...image, strength: 0 }, /^strength must be more than 0, and is 0\.$/],
