@@ -33,7 +33,7 @@ const hints: readonly Hint[] = [
   { names: ["sampler", "sampling-method", "sampler-name"], options: ["scheduler", "stage-1-timesteps"] },
   { names: ["batch-size", "batch-count", "n-samples", "n-iter", "count", "images", "n"], options: ["num-images"] },
   { names: ["negative", "neg-prompt", "neg"], options: ["negative-prompt"] },
-  { names: ["outdir", "out-dir", "output-dir", "out", "outfile", "save"], options: ["output"] },
+  { names: ["outdir", "out-dir", "output-dir", "out", "outfile", "save"], options: ["output-folder", "output"] },
   { names: ["ckpt", "checkpoint", "model-path", "model-name", "diffusion-model", "repo"], options: ["model"] },
   {
     names: ["init-img", "init-image", "input", "img", "image"],
@@ -73,6 +73,11 @@ export function explainUsage(message: string, command: Command): string {
   const [, option, value, why] = /^option '([^']*)' argument '(.*)' is invalid\. (.*)$/s.exec(text) ?? [];
   if (option !== undefined) {
     return `${longOf(option)} ${printable(value ?? "")} is not valid: ${inSentence(why ?? "")}; ${seeHelp(command)}.`;
+  }
+  const [, given, argument, which] =
+    /^command-argument value '(.*)' is invalid for argument '([^']*)'\. (.*)$/s.exec(text) ?? [];
+  if (argument !== undefined) {
+    return `<${argument}> ${printable(given ?? "")} is not valid: ${inSentence(which ?? "")}; ${seeHelp(command)}.`;
   }
   const [, empty] = /^option '([^']*)' argument missing/.exec(text) ?? [];
   if (empty !== undefined) return `${longOf(empty)} needs a value (${empty}); ${seeHelp(command)}.`;

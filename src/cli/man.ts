@@ -12,14 +12,15 @@ import { printScript } from "./terminal.ts";
 
 export function defineMan(command: ProgramCommand): void {
   command.addExamples("if-gen man | man -l -", "if-gen man > if-gen.1").action(async () => {
-    const { createProgram } = await import("./program.ts");
+    const { createProgram, exitCodeHelp } = await import("./program.ts");
     const { describeProgram } = await import("./describe-program.ts");
-    printScript(manualPage(describeProgram(await createProgram("all"), []), programVersion()));
+    printScript(manualPage(describeProgram(await createProgram("all"), []), programVersion(), exitCodeHelp));
   });
 }
 
 /** Exported for its test. */
-export function manualPage(commands: readonly CommandWords[], version: string): string {
+export function manualPage(commands: readonly CommandWords[], version: string, exitHelp: string): string {
+  const exitCodes = `${exitHelp.replace(/^[^:]*:/, "").trim()}.`;
   const [program, ...others] = commands;
   return [
     `.TH IF-GEN 1 "" "if-gen ${version}" "User Commands"`,
@@ -34,8 +35,7 @@ export function manualPage(commands: readonly CommandWords[], version: string): 
     ".SH COMMANDS",
     ...others.filter(({ subcommands }) => subcommands.length === 0).flatMap(commandSection),
     ".SH EXIT STATUS",
-    "0 done, 1 internal error or a problem that doctor found, 2 usage, 3 memory budget, 4 checkpoint, 5 input image, 6 output,",
-    "7 stage, 8 network, 9 execution provider, 129, 130, 131 and 143 ended by a signal.",
+    roff(exitCodes),
     ".SH ENVIRONMENT",
     "An option that is not given takes the value of its variable: IF_GEN_MODEL for \\-\\-model. if\\-gen config list names them.",
     ".br",

@@ -133,7 +133,7 @@ export async function createProgram(argv: readonly string[] | "all"): Promise<Pr
   return program;
 }
 
-const exitCodeHelp = `Exit codes:
+export const exitCodeHelp = `Exit codes:
   0 done, 1 internal error or a problem that doctor found, 2 usage,
   3 memory budget, 4 checkpoint, 5 input image, 6 output, 7 stage, 8 network,
   9 execution provider, 10 some jobs of a batch failed, 11 all of them did,

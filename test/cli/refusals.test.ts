@@ -38,6 +38,8 @@ const usage: readonly Refusal[] = [
   [["txt2img", "a cat", "--unet-bit", "8"], /did you mean --unet-bits\?/],
   [["txt2img", "a cat", "--seed"], /--seed needs a value \(-s, --seed <integer>\)/],
   [["models", "list", "demo"], /expected 0 arguments/i],
+  [["schema", "plans"], /<name> plans is not valid: allowed choices are plan/],
+  [["txt2img", "a cat", "--outdir", "x"], /here it is --output-folder or --output/],
   [["models", "show"], /missing required argument 'name'/],
   [["txt2img"], /no prompt is given/],
   [["txt2img", " "], /the prompt is empty/],

@@ -40,12 +40,14 @@ describe("a schema takes what the program prints, and nothing that lacks a part"
 });
 
 describe("the manual page", () => {
-  const page = (async () => manualPage(describeProgram(await createProgram("all"), []), "1.2.3"))();
+  const page = (async () =>
+    manualPage(describeProgram(await createProgram("all"), []), "1.2.3", "Exit codes:\n  0 done, 1 not"))();
 
   test("has every command with all its options", async () => {
     const text = (await page).replaceAll("\\-", "-");
     expect(text).toMatch(/^\.TH IF-GEN 1 "" "if-gen 1\.2\.3"/);
     for (const name of ["txt2img", "models pull", "setup cuda"]) expect(text).toContain(`.SS if-gen ${name}`);
+    expect(text).toContain(".SH EXIT STATUS\n0 done, 1 not.\n");
     expect(text).toContain(".B --stage-1-steps <count>\nsteps of stage 1");
   });
 
