@@ -75,9 +75,9 @@ describe("doctor", () => {
     const away = JSON.parse(run.stdout) as Report;
     expect(away.checks.find(({ name }) => name === "Hub")).toMatchObject({ state: "problem" });
     expect(away.checks.find(({ name }) => name === "Hub")).not.toHaveProperty("breaksDemo");
-    const { stdout } = await cli.run(["doctor"], { env: { HF_HUB_OFFLINE: "1", HTTPS_PROXY: "http://proxy" } });
+    const { stdout } = await cli.run(["doctor"], { env: { HF_HUB_OFFLINE: "1", HTTP_PROXY: "http://proxy" } });
     expect(stdout).toMatch(/^note +Hub +HF_HUB_OFFLINE is set/m);
-    expect(stdout).toMatch(/^note +proxy +HTTPS_PROXY is set/m);
+    expect(stdout).toMatch(/^note +proxy +HTTP_PROXY is set/m);
   });
 
   describe.runIf(process.platform === "linux" && process.arch === "x64" && !hasNvidiaDevice())("with a GPU", () => {
