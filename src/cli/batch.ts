@@ -7,6 +7,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import type { ProgramCommand } from "./command.ts";
 import { CPU } from "../onnx/lower/provider-names.ts";
 import type { WorkerDevice } from "../run/batch/batch-jobs.ts";
+import { DEFAULT_TEMPLATE } from "../run/batch/output-names.ts";
 import { type CommonOptions, addCommonOptions } from "./options.ts";
 import { integer, once } from "./values.ts";
 
@@ -59,7 +60,7 @@ function addBatchOptions(command: Command): void {
     .option(
       "--output-name <template>",
       "name of each image: {index}, {seed}, {prompt:40}, {hash}, {date}, {line}, {model}, {command}; / makes folders",
-      "{index}-{prompt:40}",
+      DEFAULT_TEMPLATE,
     )
     .option(
       "--seeds <list>",
