@@ -1,27 +1,44 @@
-"""A small network that reads a 64 px picture: it knows drawings, never prompts, and so can judge what the cascade made.
+"""A network that reads a 64 px picture: it knows drawings, never prompts, and so can judge what the cascade made.
 
-    python checker.py --seconds 40 --out runs/demo
+    python checker.py --minutes 4 --out runs/demo
 """
 import argparse
 import os
-import time
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from torch import nn
 
-import draw
-from data import Pool, degrade, painter
-from training import Log, half_precision, setup
-from vocabulary import CLASSES, COLUMN
+import scenes
+from compose import Composer, load_sprites
+from data import Pool, canonical, degrade
+from scenes import COLUMN, FIRST_THING, LONGEST, SIGN
+from training import Average, Clock, Log, half_precision, optimizer_for, save_half, setup
+
+
+def classes(things: int):
+    """{question: number of answers}."""
+    return {"style": 5, "ground": 10, "kind": 3, "count": 7, "relation": 2,
+            **{f"{name}_{slot}": n for slot in "ab" for name, n in (("object", FIRST_THING + things), ("colour", 10), ("size", 3))},
+            "length_0": LONGEST + 1, "length_1": LONGEST + 1, **{f"letter_{i}": 36 for i in range(2 * LONGEST)}}
+
+
+def answers(rows):
+    """{question: (B,)}, -1 where a picture does not tell."""
+    rows = canonical(rows)
+    found = {name: rows[:, COLUMN[name]] for name in COLUMN if name not in ("ground_told", "relation")}
+    relation = rows[:, COLUMN["relation"]]
+    found["relation"] = torch.where((relation < 0) | (rows[:, COLUMN["kind"]] != scenes.TWO), -1, relation // 2)
+    signed = (rows[:, COLUMN["object_a"]] == SIGN) | (rows[:, COLUMN["object_b"]] == SIGN)
+    for i in range(2):
+        found[f"length_{i}"] = torch.where(signed, found[f"length_{i}"], -1)
+    return found
 
 
 class Block(nn.Module):
     def __init__(self, inside, outside, stride):
         super().__init__()
-        self.a = nn.Conv2d(inside, outside, 3, stride, 1)
-        self.b = nn.Conv2d(outside, outside, 3, 1, 1)
+        self.a, self.b = nn.Conv2d(inside, outside, 3, stride, 1), nn.Conv2d(outside, outside, 3, 1, 1)
         self.skip = nn.Conv2d(inside, outside, 1, stride)
         self.na, self.nb = nn.GroupNorm(8, inside), nn.GroupNorm(8, outside)
 
@@ -31,13 +48,13 @@ class Block(nn.Module):
 
 
 class Checker(nn.Module):
-    def __init__(self):
+    def __init__(self, things):
         super().__init__()
-        self.first = nn.Conv2d(3, 32, 3, 1, 1)
-        self.blocks = nn.Sequential(Block(32, 64, 2), Block(64, 96, 2), Block(96, 128, 1), Block(128, 160, 2), Block(160, 160, 1))
-        self.squeeze = nn.Conv2d(160, 48, 1)
-        self.hidden = nn.Linear(48 * 64, 384)
-        self.heads = nn.ModuleDict({name: nn.Linear(384, n) for name, n in CLASSES.items()})
+        self.first = nn.Conv2d(3, 48, 3, 1, 1)
+        self.blocks = nn.Sequential(Block(48, 96, 2), Block(96, 96, 1), Block(96, 192, 2), Block(192, 192, 1), Block(192, 256, 2), Block(256, 256, 1))
+        self.squeeze = nn.Conv2d(256, 64, 1)
+        self.hidden = nn.Linear(64 * 64, 768)
+        self.heads = nn.ModuleDict({name: nn.Linear(768, n) for name, n in classes(things).items()})
 
     def forward(self, picture):
         h = F.silu(self.squeeze(F.silu(self.blocks(self.first(picture)))))
@@ -45,82 +62,54 @@ class Checker(nn.Module):
         return {name: head(h) for name, head in self.heads.items()}
 
 
-def canonical(attributes):
-    """Names the left (or upper) one of two objects the first, since a picture cannot tell which one a prompt began with."""
-    swapped = attributes.clone()
-    for field in ("shape", "colour", "size"):
-        swapped[:, COLUMN[f"{field}_a"]] = attributes[:, COLUMN[f"{field}_b"]]
-        swapped[:, COLUMN[f"{field}_b"]] = attributes[:, COLUMN[f"{field}_a"]]
-    relation = attributes[:, COLUMN["relation"]]
-    swapped[:, COLUMN["relation"]] = relation - 1
-    turn = (attributes[:, COLUMN["kind"]] == 1) & (relation % 2 == 1)
-    return torch.where(turn[:, None], swapped, attributes)
-
-
-def load(path, device):
-    model = Checker().to(device).eval()
-    model.load_state_dict({k: v.float() for k, v in load_file(path).items()})
-    return model
-
-
-@torch.no_grad()
-def read(model, pictures, device, batch=128):
-    """uint8 (N,64,64,3) -> {attribute: (N,) predicted class}."""
-    found = {name: [] for name in CLASSES}
-    for start in range(0, len(pictures), batch):
-        part = torch.as_tensor(pictures[start : start + batch]).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
-        for name, logits in model(part).items():
-            found[name].append(logits.argmax(1).cpu())
-    return {name: torch.cat(parts) for name, parts in found.items()}
-
-
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=40)
-    parser.add_argument("--batch", type=int, default=384)
+    parser.add_argument("--minutes", type=float, default=4)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--pool", type=int, default=200000)
+    parser.add_argument("--side", type=int, default=384, help="of the drawings, pixels")
+    parser.add_argument("--things", default="things")
     parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
     parser.add_argument("--out", default="runs/demo")
     args = parser.parse_args()
+    looks, things = load_sprites(args.things, args.side), len(scenes.load_things(args.things))
+    pool = Pool(args.tokenizers, args.things, args.pool, "cpu", seed=20)
     device = setup(20)
-    pool = Pool(args.tokenizers, args.pool, device, seed=20, lettering=0.5)
-    paint = painter(os.path.join(args.out, "glyphs.npy"), device, False)
-    model = Checker().to(device)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01)
+    pool.to(device)
+    composer = Composer(args.things, device, looks)
+    model = Checker(things).to(device).to(memory_format=torch.channels_last)
+    optimizer = optimizer_for([model], 1e-3, 0.01, plain=("first", "heads"))
+    average = Average({"checker": model}, 0.995)
     log = Log(os.path.join(args.out, "logs.jsonl"), "checker", 100)
+    clock = Clock(args.minutes, args.steps, 1e-3)
 
+    @torch.no_grad()
     def pictures(count, spoilt):
-        attributes = pool.batch(count)[0]
-        picture = F.avg_pool2d(paint(draw.place(attributes), 128), 2) * 2 - 1
-        return (degrade(picture, 1.5) if spoilt else picture), canonical(attributes)
+        rows = pool.batch(count)[0]
+        picture = composer.small(composer.place(rows))
+        return (degrade(picture, 1.5, 0.2) if spoilt else picture), answers(rows)
 
-    began = time.time()
-    while (done := (time.time() - began) / args.seconds) < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = 2e-3 * (1 - done) * min(1, (log.step + 1) / 100)
-        with torch.no_grad():
-            picture, target = pictures(args.batch, True)
+    while clock.tick(optimizer):
+        picture, target = pictures(args.batch, True)
         with half_precision(device):
-            answers = model(picture)
-        losses = [torch.nan_to_num(F.cross_entropy(answers[n].float(), target[:, COLUMN[n]], ignore_index=-1)) for n in CLASSES]
-        loss = sum(losses)
-        optimizer.zero_grad(set_to_none=True)
+            seen = model(picture.contiguous(memory_format=torch.channels_last))
+        loss = sum(torch.nan_to_num(F.cross_entropy(logits.float(), target[name], ignore_index=-1)) for name, logits in seen.items())
+        optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
+        average.update()
         log.add(args.batch, loss=loss)
-    model.eval()
-    right, known = dict.fromkeys(CLASSES, 0), dict.fromkeys(CLASSES, 0)
+    average.swap()
+    save_half(model, os.path.join(args.out, "weights", "checker.safetensors"))
+    right, known = dict.fromkeys(seen, 0), dict.fromkeys(seen, 0)
     with torch.no_grad():
         for _ in range(8):
-            picture, target = pictures(250, False)
+            picture, target = pictures(min(512, args.batch), False)
             for name, logits in model(picture).items():
-                wanted = target[:, COLUMN[name]]
-                right[name] += ((logits.argmax(1) == wanted) & (wanted >= 0)).sum().item()
-                known[name] += (wanted >= 0).sum().item()
-    print("right on drawn pictures:", {n: round(right[n] / max(known[n], 1), 4) for n in CLASSES})
-    save_file({k: v.half().contiguous().cpu() for k, v in model.state_dict().items()},
-              os.path.join(args.out, "weights", "checker.safetensors"))
+                right[name] += ((logits.argmax(1) == target[name]) & (target[name] >= 0)).sum().item()
+                known[name] += (target[name] >= 0).sum().item()
+    print("right on fresh drawings:", {n: round(right[n] / max(known[n], 1), 4) for n in right}, flush=True)
 
 
 if __name__ == "__main__":

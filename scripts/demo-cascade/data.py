@@ -1,5 +1,5 @@
 """Endless batches: a pool of scenes with their tokens is written once, by all processor cores, and stays on the GPU;
-positions, sizes and the drawing itself are fresh for every batch."""
+positions, sizes and the drawing itself are fresh."""
 import multiprocessing
 import os
 import random
@@ -9,98 +9,106 @@ import sentencepiece
 import torch
 import torch.nn.functional as F
 
-import captions
-import draw
-import glyphs
-from networks import TEXT_LENGTH
+import scenes
+from scenes import COLUMN, SIGN, TWO
 
-STORED = 40  # tokens kept per caption; the grammar needs fewer
+TEXT_LENGTH = 77
+STORED = 44  # tokens kept per caption; the grammar needs fewer
 
 
-def _t5_rows(job):
-    path, seed, count, lettering, keep_texts = job
+def spans(pieces, objects, letters):
+    """For every token: the object mentioned (0, 1; -1 none) and the letter of a sign that it begins (-1 none)."""
+    of_object, of_letter, at = [], [], -1  # the tokenizer puts a space before the text
+    for piece in pieces:
+        end = at + len(piece)
+        inside = range(max(at, 0), min(end, len(objects)))
+        of_object.append(max((objects[i] for i in inside), default=-1))
+        of_letter.append(next((letters[i] for i in inside if letters[i] >= 0), -1))
+        at = end
+    return of_object, of_letter
+
+
+def _rows(job):
+    path, folder, seed, count, shares = job
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=os.path.join(path, "t5", "spiece.model"))
-    rng = random.Random(seed)
-    rows = [captions.sample_scene(rng, lettering) for _ in range(count)]
-    texts = [captions.caption(row, rng) for row in rows]
-    ids = np.zeros((count, STORED), np.int16)
-    for i, tokens in enumerate(tokenizer.encode(texts)):
-        tokens = tokens[: STORED - 1] + [1]
-        ids[i, : len(tokens)] = tokens
-    return np.array(rows, np.int8), ids, texts if keep_texts else []
+    names = [tokenizer.id_to_piece(i) for i in range(tokenizer.get_piece_size())]
+    rng, things = random.Random(seed), scenes.load_things(folder)
+    rows = [scenes.sample(rng, things, **shares) for _ in range(count)]
+    ids, places = np.zeros((count, STORED), np.int16), np.full((2, count, STORED), -1, np.int8)
+    for i, row in enumerate(rows):
+        text, objects, letters = scenes.unmark(scenes.caption(row, rng, things))
+        tokens = tokenizer.encode(text)[: STORED - 1]
+        for k, values in enumerate(spans([names[t] for t in tokens], objects, letters)):
+            places[k, i, : len(tokens)] = values
+        ids[i, : len(tokens) + 1] = [*tokens, 1]
+    return np.array(rows, np.int16), ids, places
 
 
 class Pool:
-    """Scenes and captions on a device.  `batch(n)` -> attributes (n, columns), T5 ids (n,77), mask (n,77)."""
+    """Scenes and captions on a device.  `batch(n)` -> rows (n, columns), T5 ids (n, 77)."""
 
-    def __init__(self, tokenizers: str, count: int, device, seed=0, clip=False, lettering=0.45):
-        workers = max(1, min(14, (os.cpu_count() or 2) - 1)) if count > 20000 else 1
-        part = -(-count // workers)
-        jobs = [(tokenizers, seed * 1000 + i, part, lettering, clip) for i in range(workers)]
+    def __init__(self, tokenizers: str, things: str, count: int, device, seed=0, shares=None):
+        workers = max(1, min(15, (os.cpu_count() or 2) - 1)) if count > 20000 else 1
+        jobs = [(tokenizers, things, seed * 1000 + i, -(-count // workers), shares or {}) for i in range(workers)]
         if workers == 1:
-            results = [_t5_rows(jobs[0])]
+            results = [_rows(jobs[0])]
         else:
             # forked before the GPU is first used, and the children never use it
             with multiprocessing.get_context("fork").Pool(workers) as pool:
-                results = pool.map(_t5_rows, jobs)
-        self.attributes = torch.from_numpy(np.concatenate([r[0] for r in results])).to(device)
-        self.ids = torch.from_numpy(np.concatenate([r[1] for r in results])).to(device)
-        self.texts = [t for r in results for t in r[2]]
+                results = pool.map(_rows, jobs)
         self.device = device
-        if clip:
-            from transformers import CLIPTokenizer
+        self.rows = torch.from_numpy(np.concatenate([r[0] for r in results])).to(device)
+        self.ids = torch.from_numpy(np.concatenate([r[1] for r in results])).to(device)
+        self.places = torch.from_numpy(np.concatenate([r[2] for r in results], 1)).to(device)
 
-            tokenizer = CLIPTokenizer.from_pretrained(os.path.join(tokenizers, "clip"))
-            self.clip_vocabulary = len(tokenizer)
-            ids = [tokenizer(self.texts[i : i + 10000], padding="max_length", truncation=True, max_length=TEXT_LENGTH).input_ids
-                   for i in range(0, len(self.texts), 10000)]
-            self.clip_ids = torch.tensor([row for chunk in ids for row in chunk], dtype=torch.int16, device=device)
-            self.clip_empty = torch.tensor(tokenizer("", padding="max_length", max_length=TEXT_LENGTH).input_ids,
-                                           device=device)
+    def to(self, device):
+        self.device, self.rows, self.ids, self.places = device, *(x.to(device) for x in (self.rows, self.ids, self.places))
+        return self
 
     def pick(self, n):
         return torch.randint(len(self.ids), (n,), device=self.device)
 
-    def batch(self, n, empty_share=0.0):
-        index = self.pick(n)
+    def text(self, index, empty_share=0.0):
+        """T5 ids (n, 77) of scenes `index`; a share of the prompts is empty."""
         ids = self.ids[index].long()
         if empty_share:
-            drop = torch.rand(n, 1, device=self.device) < empty_share
+            drop = torch.rand(len(ids), 1, device=self.device) < empty_share
             nothing = torch.zeros_like(ids)
             nothing[:, 0] = 1  # an empty prompt is only </s>
             ids = torch.where(drop, nothing, ids)
-        ids = F.pad(ids, (0, TEXT_LENGTH - STORED))
-        return self.attributes[index].long(), ids, (ids != 0).long()
+        return F.pad(ids, (0, TEXT_LENGTH - STORED))
 
-    def clip_batch(self, n, empty_share=0.0):
+    def batch(self, n, empty_share=0.0):
         index = self.pick(n)
-        ids = self.clip_ids[index].long()
-        drop = torch.rand(n, 1, device=self.device) < empty_share
-        return self.attributes[index].long(), torch.where(drop, self.clip_empty, ids)
+        return self.rows[index].long(), self.text(index, empty_share)
 
 
-def painter(cache: str, device, compiled: bool):
-    module = draw.Painter(glyphs.load(cache)).to(device)
-    return torch.compile(module, dynamic=False) if compiled else module
-
-
-def edge_windows(scene, extent: float):
+def edge_windows(scene, width: float, height: float):
     """Corners (B,2) of windows that mostly look at an outline or at letters, so that flat ground does not fill the batch."""
-    kind = scene["kind"]
-    batch, device = kind.shape[0], kind.device
+    batch, device = scene["count"].shape[0], scene["count"].device
+    which = (torch.rand(batch, device=device) * scene["count"]).long()
+    everyone = torch.arange(batch, device=device)
     angle = torch.rand(batch, device=device) * 2 * torch.pi
-    ray = torch.stack([angle.cos(), angle.sin()], 1) * (0.3 + 0.8 * torch.rand(batch, 1, device=device))
-    second = ((kind == 1) & (torch.rand(batch, device=device) < 0.5))[:, None]
-    centre = torch.where(second, scene["centre_b"], scene["centre_a"])
-    radius = torch.where(second[:, 0], scene["radius_b"], scene["radius_a"])[:, None]
-    on_object = centre + ray * radius
-    board = torch.stack([scene["half_width"], scene["half_height"]], 1)
-    on_sign = scene["sign_centre"] + (torch.rand(batch, 2, device=device) * 2 - 1) * board
-    target = torch.where((kind == 2)[:, None], on_sign, on_object)
-    anywhere = torch.rand(batch, 2, device=device)
-    target = torch.where(torch.rand(batch, 1, device=device) < 0.12, anywhere, target)
+    ray = torch.stack([angle.cos(), angle.sin()], 1) * torch.rand(batch, 1, device=device).sqrt() * 1.1
+    on_object = scene["centre"][everyone, which] + ray * scene["radius"][everyone, which, None]
+    on_sign = scene["centre"][everyone, which] + (torch.rand(batch, 2, device=device) * 2 - 1) * scene["half"]
+    target = torch.where((scene["object"][everyone, which] == SIGN)[:, None], on_sign, on_object)
+    target = torch.where(torch.rand(batch, 1, device=device) < 0.1, torch.rand(batch, 2, device=device), target)
+    extent = torch.tensor([width, height], device=device)
     target = target + (torch.rand(batch, 2, device=device) - 0.5) * extent * 0.6
-    return (target - extent / 2).clamp(min=torch.zeros((), device=device), max=torch.tensor(1 - extent, device=device))
+    return torch.minimum((target - extent / 2).clamp(min=0), 1 - extent)
+
+
+def canonical(rows):
+    """Names the left (or upper) one of two objects the first, since a picture cannot tell which one a prompt began with."""
+    swapped = rows.clone()
+    for field in ("object", "colour", "size"):
+        swapped[:, COLUMN[f"{field}_a"]] = rows[:, COLUMN[f"{field}_b"]]
+        swapped[:, COLUMN[f"{field}_b"]] = rows[:, COLUMN[f"{field}_a"]]
+    relation = rows[:, COLUMN["relation"]]
+    swapped[:, COLUMN["relation"]] = relation - 1
+    turn = (rows[:, COLUMN["kind"]] == TWO) & (relation >= 0) & (relation % 2 == 1)
+    return torch.where(turn[:, None], swapped, rows)
 
 
 def degrade(picture, strength: float, displaced: float = 0.35):

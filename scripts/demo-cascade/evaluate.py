@@ -1,253 +1,144 @@
-"""How often do the cascade's pictures show what their prompts say?  Reads what generate.py wrote, or folders of PNGs named
-by their prompts' places (000.png, ...), such as if-gen's, and compares these with those of the first such folder.
+"""How often do the pictures show what their prompts say?  Draws fresh prompts at 64 px and asks the checker, which never sees
+the prompts; the same questions about drawings of the same scenes say how well the checker reads.
 
-Colours are read by region: the ground along the border, things as connected regions that differ from it, each by the
-nearest colour of the palette.  Letters are compared with the font's; shapes, sizes and the number of letters are read by the
-checker (checker.py).  None of them sees the prompt.
-
-    python evaluate.py --samples runs/demo/samples --weights runs/demo/weights
+    python evaluate.py --out runs/demo --count 1024
+    python evaluate.py --folder pictures --prompts prompts.json     # 000.png, ... that another program drew, for --write-prompts
 """
 import argparse
 import json
 import os
+import random
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
-from scipy import ndimage
+from PIL import Image
 
-import checker
-import glyphs
-from draw import SIGN_HALF_WIDTH, TEXT_MARGIN
-from vocabulary import CLASSES, COLUMN, FLAT, NEON, NEON_GROUND, PAPER, PENCIL_WASH, STYLES
-
-FLAT_COLOURS, NEON_COLOURS = np.array(FLAT) / 255, np.array(NEON) / 255
-PAPER_COLOUR, DARK = np.array(PAPER) / 255, np.array(NEON_GROUND) / 255
-WASH = PAPER_COLOUR + PENCIL_WASH * (FLAT_COLOURS - PAPER_COLOUR)
-PALETTES = [FLAT_COLOURS, NEON_COLOURS, WASH]
+import networks
+import scenes
+from checker import Checker, answers
+from compose import Composer, load_sprites
+from sampling import sample_stage_1, sheet
+from scenes import COLUMN, FIRST_THING, LONGEST, ONE, SIGN, TWO
+from training import load_half
 
 
-def nearest(pixels, palette):
-    return np.linalg.norm(pixels[..., None, :] - palette, axis=-1).argmin(-1)
+def single_things(things, rng):
+    """One row and prompt for every thing, by any of its names, in a random look."""
+    rows, prompts = [], []
+    for i in range(len(things)):
+        while True:
+            row = scenes.sample(rng, things)
+            if row[COLUMN["kind"]] == ONE and row[COLUMN["object_a"]] >= FIRST_THING and row[COLUMN["size_a"]] != 1:
+                break
+        row[COLUMN["object_a"]], row[COLUMN["colour_a"]] = FIRST_THING + i, -1
+        rows.append(row)
+        prompts.append(scenes.unmark(scenes.caption(row, rng, things))[0])
+    return rows, prompts
 
 
-def vote(pixels, palette):
-    return np.bincount(nearest(pixels, palette), minlength=len(palette)).argmax() if len(pixels) else -1
+def any_scenes(things, rng, count):
+    rows = [scenes.sample(rng, things) for _ in range(count)]
+    return rows, [scenes.unmark(scenes.caption(row, rng, things))[0] for row in rows]
 
 
-def regions(picture, style):
-    """(ground colour, [(centre y, centre x, colour index)] of up to two regions, largest first, from top left)."""
-    size = picture.shape[0]
-    edge = max(1, size // 64)
-    border = np.concatenate([picture[:edge].reshape(-1, 3), picture[-edge:].reshape(-1, 3),
-                             picture[:, :edge].reshape(-1, 3), picture[:, -edge:].reshape(-1, 3)])
-    ground = np.median(border, 0)
-    differs = np.abs(picture - ground).max(-1)
-    mask = ndimage.binary_closing(differs > (0.3 if style == 1 else 0.12), iterations=max(1, size // 128))
-    labels, count = ndimage.label(mask)
-    found = []
-    sizes = ndimage.sum(mask, labels, range(1, count + 1))
-    for label in np.argsort(-np.asarray(sizes))[:2] + 1 if count else []:
-        part = labels == label
-        if part.sum() < 0.004 * size * size:
-            continue
-        if style == 1:
-            strongest = part & (differs >= np.quantile(differs[part], 0.6))
-            colour = vote(picture[strongest], NEON_COLOURS)
-        else:
-            filled = ndimage.binary_fill_holes(part) if style == 2 else part
-            inner = ndimage.binary_erosion(filled, iterations=max(1, size // (48 if style == 2 else 128)))
-            colour = vote(picture[inner if inner.any() else filled], PALETTES[style])
-        found.append((*ndimage.center_of_mass(part), colour))
-    return ground, found
+@torch.no_grad()
+def judge(model, pictures, rows):
+    """{question: [right?]} for pictures (N,3,64,64) in [-1,1]."""
+    seen = {name: [] for name in model.heads}
+    for part in pictures.split(256):
+        for name, logits in model(part).items():
+            seen[name].append(logits.argmax(1))
+    seen = {name: torch.cat(parts) for name, parts in seen.items()}
+    rows = torch.as_tensor(rows, device=pictures.device)
+    wanted = answers(rows)
+    hit = {name: seen[name] == wanted[name] for name in wanted if name in seen}
+    kind, a, b = (wanted[name] for name in ("kind", "object_a", "object_b"))
+    either = rows[:, COLUMN["relation"]] < 0  # "a and b" may stand either way round
+    turned = (seen["object_a"] == b) & (seen["object_b"] == a) & either
+    thing, one, two = a >= FIRST_THING, kind == ONE, kind == TWO
+    letters = torch.stack([hit[f"letter_{i}"] | (wanted[f"letter_{i}"] < 0) for i in range(2 * LONGEST)]).all(0)
+    signed = (a == SIGN) | (b == SIGN)
+    plain = one & (a < SIGN)
+    told = rows[:, COLUMN["ground_told"]] > 0
+    return {
+        "single thing": hit["object_a"][one & thing], "shape": hit["object_a"][plain], "colour of one": hit["colour_a"][one & (wanted["colour_a"] >= 0)],
+        "both of two": (hit["object_a"] & hit["object_b"] | turned)[two],
+        "both colours": (hit["colour_a"] & hit["colour_b"])[two & (wanted["colour_a"] >= 0) & (wanted["colour_b"] >= 0) & ~either],
+        "beside or above": hit["relation"][two & ~either], "number": hit["count"][kind == 2], "its object": hit["object_a"][kind == 2],
+        "look": hit["style"], "ground told": hit["ground"][told],
+        "whole word, alone": (letters & hit["length_0"] & hit["length_1"])[signed & one],
+        "whole word, of two": (letters & hit["length_0"])[signed & two],
+    }
 
 
-def sign_colour(picture, style):
-    """The most frequent palette colour inside the board's outline."""
-    size = picture.shape[0]
-    box = picture[int(0.36 * size) : int(0.64 * size), int(0.2 * size) : int(0.8 * size)].reshape(-1, 3)
-    if style == 1:
-        bright = np.abs(box - DARK).max(-1)
-        return vote(box[bright >= np.quantile(bright, 0.85)], NEON_COLOURS)
-    return vote(box, PALETTES[style])
-
-
-class LetterReader:
-    """Reads the letters of a sign by comparing its cells with every glyph, wherever the sign sits within its jitter."""
-
-    SIZE = 256
-
-    def __init__(self, atlas):
-        self.templates = {}
-        for count in range(1, 5):
-            cell = (2 * float(SIGN_HALF_WIDTH[count]) - 2 * TEXT_MARGIN) / count
-            pixels = cell * self.SIZE
-            width, height = round(pixels * 1.02), round(pixels * (glyphs.CELL_HEIGHT + 0.04))
-            ys = (torch.arange(height) + 0.5 - height / 2) / pixels + glyphs.CELL_HEIGHT / 2 + glyphs.MARGIN
-            xs = (torch.arange(width) + 0.5 - width / 2) / pixels + 0.5 + glyphs.MARGIN
-            grid = torch.stack(torch.meshgrid(xs / (atlas.shape[2] / glyphs.RESOLUTION), ys / (atlas.shape[1] / glyphs.RESOLUTION),
-                                              indexing="xy"), -1) * 2 - 1
-            field = torch.nn.functional.grid_sample(torch.as_tensor(atlas)[:, None], grid.expand(36, -1, -1, -1), align_corners=False)
-            ink = (0.5 - field * pixels).clamp(0, 1)
-            ink = ink - ink.mean((2, 3), keepdim=True)
-            self.templates[count] = (pixels, ink / ink.square().sum((2, 3), keepdim=True).sqrt())
-
-    def __call__(self, picture, count):
-        """uint8 (H,W,3) -> `count` letter indices."""
-        gray = torch.from_numpy(picture.astype(np.float32) @ np.array([0.3, 0.59, 0.11], np.float32))[None, None] / 255
-        if picture.shape[0] != self.SIZE:
-            gray = torch.nn.functional.interpolate(gray, size=(self.SIZE, self.SIZE), mode="bilinear", antialias=True)
-        pixels, templates = self.templates[count]
-        height, width = templates.shape[2:]
-        scores = []
-        for k in range(count):
-            left = round(self.SIZE / 2 + (k - count / 2 + 0.5) * pixels - width / 2) - 6
-            top = round(self.SIZE / 2 - height / 2) - 14
-            patch = gray[:, :, top : top + height + 28, max(left, 0) : left + width + 12]
-            patch = torch.nn.functional.pad(patch, (max(-left, 0), 0, 0, 0), mode="replicate")
-            fit = torch.nn.functional.conv2d(patch, templates, stride=1)[0]
-            ones = torch.full((1, 1, height, width), 1 / (height * width))
-            mean, square = (torch.nn.functional.conv2d(v, ones)[0, 0] for v in (patch, patch.square()))
-            scores.append(fit / ((square - mean.square()).clamp(min=1e-5) * height * width).sqrt())
-        best = None
-        for sign in (1, -1):  # dark on light or light on dark
-            tops = [(sign * s).amax(0) for s in scores]
-            shape = (min(t.shape[0] for t in tops), min(t.shape[1] for t in tops))
-            total = sum(t[: shape[0], : shape[1]] for t in tops)
-            value, where = total.flatten().max(0)
-            if best is None or value > best[0]:
-                best = (value, sign, divmod(int(where), shape[1]))
-        _, sign, (y, x) = best
-        return [int((sign * s[:, y, x]).argmax()) for s in scores]
-
-
-def judge(pictures, rows, model, reader):
-    """{question: list of (style, right?)} for uint8 pictures (N,H,W,3)."""
-    attributes = checker.canonical(torch.tensor(rows))
-    size = pictures.shape[1]
-    small = pictures if size == 64 else torch.nn.functional.avg_pool2d(
-        torch.from_numpy(pictures).permute(0, 3, 1, 2).float(), size // 64).permute(0, 2, 3, 1).round().byte().numpy()
-    seen = checker.read(model, small, torch.device("cpu"))
-    answers = {}
-
-    def note(question, style, right):
-        answers.setdefault(question, []).append((style, bool(right)))
-
-    for i, row in enumerate(attributes.tolist()):
-        wanted = {name: row[COLUMN[name]] for name in COLUMN}
-        style = wanted["style"]
-        read = {name: int(seen[name][i]) for name in CLASSES}
-        picture = pictures[i].astype(np.float64) / 255
-        ground, found = regions(picture, style)
-        note("style", style, read["style"] == style)
-        note("kind and number", style, read["kind"] == wanted["kind"])
-        if style == 0:
-            note("background", style, nearest(ground, FLAT_COLOURS) == wanted["background"])
-        else:
-            note("background", style, np.abs(ground - (DARK if style == 1 else PAPER_COLOUR)).max() < 0.1)
-        if wanted["kind"] == 2:
-            note("sign colour", style, sign_colour(picture, style) == wanted["sign"])
-            n = wanted["letters"]
-            counted = max(read["letters"], 1)
-            written = reader(pictures[i], counted)
-            letters = [k < counted and written[k] == wanted[f"letter_{k}"] for k in range(n)]
-            note("whole word", style, counted == n and all(letters))
-            for right in letters:
-                note("letter", style, right)
-            continue
-        slots = "a" if wanted["kind"] == 0 else "ab"
-        axis = 1 if wanted["relation"] < 2 else 0
-        things = sorted(found[: len(slots)], key=lambda thing: thing[axis])
-        colours = [thing[2] for thing in things] + [-1] * (len(slots) - len(things))
-        told = wanted["kind"] == 0 or wanted["relation_told"]
-        order = [slots] if told else [slots, slots[::-1]]  # "a and b" may stand either way round
-        hits = [sum((colours[k] == wanted[f"colour_{s}"]) + (read[f"shape_{'ab'[k]}"] == wanted[f"shape_{s}"])
-                    for k, s in enumerate(way)) for way in order]
-        way = order[int(np.argmax(hits))]
-        for k, s in enumerate(way):
-            note("object colour", style, colours[k] == wanted[f"colour_{s}"])
-            note("shape", style, read[f"shape_{'ab'[k]}"] == wanted[f"shape_{s}"])
-            note("size", style, read[f"size_{'ab'[k]}"] == wanted[f"size_{s}"])
-        if wanted["kind"] == 1 and told:
-            straight = sum((colours[k] == wanted[f"colour_{s}"]) + (read[f"shape_{'ab'[k]}"] == wanted[f"shape_{s}"])
-                           for k, s in enumerate("ab"))
-            turned = sum((colours[k] == wanted[f"colour_{s}"]) + (read[f"shape_{'ab'[k]}"] == wanted[f"shape_{s}"])
-                         for k, s in enumerate("ba"))
-            note("relation", style, (read["relation"] < 2) == (wanted["relation"] < 2) and straight >= turned)
-    return answers
-
-
-def table(answers):
-    lines = [f"| {'question':16} | all | flat | neon | pencil | asked |", "| --- | --- | --- | --- | --- | --- |"]
-    for question, marks in answers.items():
-        cells = []
-        for style in (None, 0, 1, 2):
-            chosen = [right for s, right in marks if style is None or s == style]
-            cells.append(f"{100 * sum(chosen) / len(chosen):.1f} %" if chosen else "-")
-        lines.append(f"| {question:16} | " + " | ".join(cells) + f" | {len(marks)} |")
+def table(results):
+    """Markdown: a line per question, a column per source."""
+    names = list(results)
+    lines = [f"| question | {' | '.join(names)} | asked |", "| --- " * (len(names) + 2) + "|"]
+    for question in results[names[0]]:
+        marks = [results[name][question].float() for name in names]
+        lines.append(f"| {question} | " + " | ".join(f"{100 * m.mean().item():.1f} %" for m in marks) + f" | {len(marks[0])} |")
     return "\n".join(lines)
 
 
-def read_folder(folder):
-    """000.png, 001.png, ... as far as they go -> uint8 (N,H,W,3)."""
-    pictures = []
-    while os.path.exists(path := os.path.join(folder, f"{len(pictures):03d}.png")):
-        pictures.append(np.asarray(Image.open(path).convert("RGB")))
-    return np.stack(pictures)
-
-
-def likeness(pictures, others):
-    """Peak signal-to-noise ratio, dB, of each picture: median and lowest."""
-    count = min(len(pictures), len(others))
-    squares = np.square(pictures[:count].astype(np.float64) - others[:count]).mean((1, 2, 3))
-    ratios = 10 * np.log10(255**2 / np.maximum(squares, 1e-9))
-    return f"median {np.median(ratios):.1f} dB, lowest {ratios.min():.1f} dB (picture {ratios.argmin()})"
-
-
-def contact_sheet(pictures, prompts, path, columns=6, side=192):
-    rows = -(-len(pictures) // columns)
-    sheet = Image.new("RGB", (columns * (side + 8), rows * (side + 34)), "white")
-    pen = ImageDraw.Draw(sheet)
-    for i, (picture, prompt) in enumerate(zip(pictures, prompts)):
-        x, y = i % columns * (side + 8), i // columns * (side + 34)
-        sheet.paste(Image.fromarray(picture).resize((side, side), Image.NEAREST if picture.shape[0] < side else Image.BOX), (x, y))
-        for k in range(2):
-            pen.text((x, y + side + 2 + 12 * k), prompt[k * 34 : (k + 1) * 34], fill="black")
-    sheet.save(path)
+def read_folder(folder, count, device):
+    pictures = [Image.open(os.path.join(folder, f"{i:03d}.png")).convert("RGB") for i in range(count)]
+    pictures = [np.asarray(p.resize((64, 64), Image.BOX) if p.width != 64 else p) for p in pictures]
+    return torch.from_numpy(np.stack(pictures)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--samples", default="runs/demo/samples")
-    parser.add_argument("--weights", default="runs/demo/weights")
-    parser.add_argument("--glyphs", default="runs/demo/glyphs.npy")
-    parser.add_argument("--sheets", action="store_true")
+    parser.add_argument("--count", type=int, default=1024)
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--guidance", nargs="*", type=float, default=[2.5])
+    parser.add_argument("--steps", nargs="*", default=["smart27_timesteps"])
+    parser.add_argument("--folder")
+    parser.add_argument("--write-prompts", help="only writes this JSON file, and the prompts beside it as .txt")
+    parser.add_argument("--prompts")
+    parser.add_argument("--singles", type=int, default=1)
+    parser.add_argument("--side", type=int, default=384)
+    parser.add_argument("--things", default="things")
+    parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
+    parser.add_argument("--out", default="runs/demo")
     args = parser.parse_args()
-    with open(os.path.join(args.samples, "prompts.json")) as file:
-        kept = json.load(file)
-    model = checker.load(os.path.join(args.weights, "checker.safetensors"), torch.device("cpu"))
-    reader = LetterReader(glyphs.load(args.glyphs))
-    first = None
-    for name in sorted(os.listdir(args.samples)):
-        folder = os.path.join(args.samples, name)
-        if os.path.isdir(folder):
-            pictures = read_folder(folder)
-            print(f"\n{name}: {len(pictures)} prompts\n" + table(judge(pictures, kept["rows"][: len(pictures)], model, reader)))
-            if first:
-                print(f"beside {first[0]}: " + likeness(pictures, first[1]))
-            first = first or (name, pictures)
-        if not name.endswith(".npz"):
-            continue
-        stored = np.load(os.path.join(args.samples, name))
-        shown = kept["shown"] if "small" in stored.files else []
-        for stage in stored.files:
-            pictures = stored[stage]
-            count = len(pictures) - len(shown)
-            if count > 0:
-                print(f"\n{name} {stage}: {count} prompts\n" + table(judge(pictures[len(shown) :], kept["rows"][:count], model, reader)))
-            if args.sheets:
-                prompts = (shown + kept["prompts"])[: len(pictures)]
-                contact_sheet(pictures[:36], prompts[:36], os.path.join(args.samples, f"{name[:-4]}-{stage}.png"))
+    things, rng = scenes.load_things(args.things), random.Random(99)
+    if args.prompts:
+        with open(args.prompts) as file:
+            kept = json.load(file)
+        rows, prompts = kept["rows"], kept["prompts"]
+    else:
+        rows, prompts = any_scenes(things, rng, args.count)
+        for _ in range(args.singles):
+            more = single_things(things, rng)
+            rows, prompts = rows + more[0], prompts + more[1]
+    if args.write_prompts:
+        with open(args.write_prompts, "w") as file:
+            json.dump({"rows": rows, "prompts": prompts}, file)
+        with open(args.write_prompts.removesuffix(".json") + ".txt", "w") as file:
+            file.write("\n".join(prompts) + "\n")
+        return
+    looks = load_sprites(args.things, args.side)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(0)
+    weights = os.path.join(args.out, "weights")
+    model = load_half(Checker(len(things)), os.path.join(weights, "checker.safetensors")).to(device).eval()
+    composer = Composer(args.things, device, looks)
+    parts = torch.tensor(rows, device=device).split(256)
+    results = {"drawn": judge(model, torch.cat([composer.small(composer.place(part)) for part in parts]), rows)}
+    if args.folder:
+        results[args.folder] = judge(model, read_folder(args.folder, len(rows), device), rows)
+        print(table(results))
+        return
+    unet = load_half(networks.unet(networks.STAGE_1), os.path.join(weights, "stage-1.safetensors")).to(device).eval()
+    encoder = load_half(networks.text_encoder(), os.path.join(weights, "t5.safetensors")).to(device)
+    for steps in args.steps:
+        for guidance in args.guidance:
+            made = torch.cat([sample_stage_1(unet, encoder, args.tokenizers, device, prompts[i : i + args.batch], guidance, steps, i)
+                              for i in range(0, len(prompts), args.batch)])
+            results[f"{steps.removesuffix('_timesteps')}, {guidance}"] = judge(model, made, rows)
+            print(table(results), flush=True)
+            sheet(made[: 8 * 24], os.path.join(args.out, "samples", f"evaluated-{guidance}.png"), 24, prompts)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,25 @@ def put(path, tensors):
     save_file({k: v.contiguous() for k, v in tensors.items()}, path, metadata={"format": "pt"})
 
 
+def put_in_shards(path, tensors, largest=16 * 2**20):
+    """One file, or several of at most `largest` bytes with their index."""
+    size = lambda names: sum(tensors[n].numel() * tensors[n].element_size() for n in names)  # noqa: E731
+    if size(tensors) <= largest:
+        return put(path, tensors)
+    shards = [[]]
+    for name in tensors:
+        if size([*shards[-1], name]) > largest - 2**18:
+            shards.append([])
+        shards[-1].append(name)
+    stem, variant = os.path.basename(path).removesuffix(".safetensors").split(".")
+    called = [f"{stem}.{variant}-{i + 1:05d}-of-{len(shards):05d}.safetensors" for i in range(len(shards))]
+    for file, names in zip(called, shards):
+        put(os.path.join(os.path.dirname(path), file), {n: tensors[n] for n in names})
+    index = {n: file for file, names in zip(called, shards) for n in names}
+    write_json(os.path.join(os.path.dirname(path), f"{stem}.safetensors.index.{variant}.json"),
+               {"metadata": {"total_size": size(tensors)}, "weight_map": index})
+
+
 def watermark() -> torch.Tensor:
     """62x62 RGBA, values 0..255 as float32: a small "if" in a rounded frame, white on translucent gray."""
     scale = 8
@@ -37,7 +56,7 @@ def watermark() -> torch.Tensor:
 
 def model(folder, config, class_name, version, tensors):
     write_json(os.path.join(folder, "config.json"), {"_class_name": class_name, "_diffusers_version": version, **config})
-    put(os.path.join(folder, "diffusion_pytorch_model.fp16.safetensors"), tensors)
+    put_in_shards(os.path.join(folder, "diffusion_pytorch_model.fp16.safetensors"), tensors)
 
 
 def scheduler(folder, config, class_name, version):

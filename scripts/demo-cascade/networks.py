@@ -1,15 +1,18 @@
 """The networks' configurations, in the keys of the original repositories' config.json files, and how to build them."""
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, UNet2DConditionModel
+from diffusers.models import upsampling
 from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
 from tokenizers_build import T5_VOCABULARY
+
+upsampling.is_torch_version = lambda *_: False  # its question stops the compiler
 
 TEXT_LENGTH = 77
 TEXT_WIDTH = 128
 
 T5 = {
-    "d_ff": 320, "d_kv": 32, "d_model": TEXT_WIDTH, "decoder_start_token_id": 0, "dense_act_fn": "gelu_new",
+    "d_ff": 512, "d_kv": 32, "d_model": TEXT_WIDTH, "decoder_start_token_id": 0, "dense_act_fn": "gelu_new",
     "dropout_rate": 0.0, "eos_token_id": 1, "feed_forward_proj": "gated-gelu", "initializer_factor": 1.0,
     "is_encoder_decoder": True, "is_gated_act": True, "layer_norm_epsilon": 1e-6, "num_decoder_layers": 4,
     "num_heads": 4, "num_layers": 4, "output_past": True, "pad_token_id": 0, "relative_attention_max_distance": 24,
@@ -28,12 +31,12 @@ IF_UNET = {
 }
 
 STAGE_1 = {
-    **IF_UNET, "act_fn": "silu", "block_out_channels": [32, 32, 96, 160], "class_embed_type": None,
-    "cross_attention_dim": 96,
+    **IF_UNET, "act_fn": "silu", "block_out_channels": [64, 96, 128, 224], "class_embed_type": None,
+    "cross_attention_dim": 128,
     "down_block_types": ["ResnetDownsampleBlock2D"] * 2 + ["SimpleCrossAttnDownBlock2D"] * 2, "in_channels": 3,
-    "layers_per_block": 1, "mid_block_scale_factor": 1, "norm_num_groups": 8, "only_cross_attention": True,
+    "layers_per_block": 1, "mid_block_scale_factor": 1, "norm_num_groups": 16, "only_cross_attention": True,
     "resnet_out_scale_factor": 1.0, "resnet_skip_time_act": False, "sample_size": 64, "time_embedding_act_fn": None,
-    "time_embedding_dim": 256, "up_block_types": ["SimpleCrossAttnUpBlock2D"] * 2 + ["ResnetUpsampleBlock2D"] * 2,
+    "time_embedding_dim": 512, "up_block_types": ["SimpleCrossAttnUpBlock2D"] * 2 + ["ResnetUpsampleBlock2D"] * 2,
 }
 
 STAGE_2 = {

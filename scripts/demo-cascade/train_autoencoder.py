@@ -1,7 +1,8 @@
 """Trains the upscaler's autoencoder on windows of 1024 px drawings and measures the scaling factor.
 
-Group normalisation sees a whole window at once, so windows grow to whole canvases towards the end: small ones alone teach
-outlines quickly, and leave wrong colours on a large flat ground.
+Group normalisation sees a whole window at once, so windows of 128 px take turns with large ones: small ones alone teach
+outlines quickly, and leave wrong colours on a large flat ground.  With --only-decoder latents stay as they are, so that the
+upscaler can be trained at the same time.
 
     python train_autoencoder.py --minutes 20 --out runs/demo
 """
@@ -12,52 +13,57 @@ import os
 import torch
 import torch.nn.functional as F
 
-import draw
 import networks
-from data import Pool, edge_windows, painter
+from compose import Composer, load_sprites
+from data import Pool, edge_windows
 from training import Average, Clock, Log, half_precision, load_half, optimizer_for, save_half, setup
-
-EARLY, LATE = (64, 64, 128, 64, 64, 256), (256, 512, 128, 256)  # window sides; a batch covers about the same area
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--steps", type=int)
-    parser.add_argument("--batch", type=int, default=32, help="windows of 64 px, or fewer larger ones")
+    parser.add_argument("--batch", type=int, default=64, help="windows of 128 px, or a sixteenth of 512 px")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--muon", type=float, default=0.01)
     parser.add_argument("--near", type=float, default=1.0, help="weight of latents being near the small picture's colours")
     parser.add_argument("--jitter", type=float, default=0.04, help="noise on the latents that the decoder must bear")
-    parser.add_argument("--pool", type=int, default=50000)
+    parser.add_argument("--pool", type=int, default=20000)
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--only-decoder", action="store_true")
+    parser.add_argument("--start", type=float, default=1.0, help="height on the cosine at which to begin")
+    parser.add_argument("--side", type=int, default=384, help="of the drawings, pixels")
+    parser.add_argument("--things", default="things")
     parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
     parser.add_argument("--out", default="runs/demo")
     args = parser.parse_args()
+    looks = load_sprites(args.things, args.side)
+    pool = Pool(args.tokenizers, args.things, args.pool, "cpu", 6 + args.resume)
     device = setup(6 + args.resume)
-    pool = Pool(args.tokenizers, args.pool, device, seed=6 + args.resume)
+    pool.to(device)
     vae = networks.autoencoder()
     if args.resume:
         load_half(vae, os.path.join(args.out, "weights", "vae.safetensors"))
     vae = vae.to(device).to(memory_format=torch.channels_last)
-    optimizer = optimizer_for([vae], args.rate, args.muon)
+    trained = [vae.post_quant_conv, vae.decoder] if args.only_decoder else [vae]
+    optimizer = optimizer_for(trained, args.rate, args.muon)
     average = Average({"vae": vae}, 0.995 if not args.steps else 0.9)
-    paint = painter(os.path.join(args.out, "glyphs.npy"), device, False)
+    composer = Composer(args.things, device, looks)
 
     def windows(count, side):
-        scene = draw.place(pool.batch(count)[0])
-        picture = paint(scene, side, edge_windows(scene, side / 1024), side / 1024) * 2 - 1
+        scene = composer.place(pool.batch(count)[0])
+        corner = edge_windows(scene, side / 1024, side / 1024)
+        picture = composer.paint(scene, side, side, 1024, corner) * 2 - 1
         return picture.contiguous(memory_format=torch.channels_last)
 
-    clock = Clock(args.minutes, args.steps, args.rate)
+    clock = Clock(args.minutes, args.steps, args.rate, start=args.start)
     log = Log(os.path.join(args.out, "logs.jsonl"), "vae", 50)
     while clock.tick(optimizer):
-        sides = LATE if clock.done > 0.7 else EARLY
-        side = sides[log.step % len(sides)]
-        with torch.no_grad():
-            picture = windows(max(1, args.batch * 64 * 64 // side**2), side)
+        side = (128, 512)[log.step % 2]
+        picture = windows(max(1, args.batch * 128 * 128 // side**2), side)
         with half_precision(device):
-            mean, log_variance = vae.quant_conv(vae.encoder(picture)).float().chunk(2, 1)
+            with torch.set_grad_enabled(not args.only_decoder):
+                mean, log_variance = vae.quant_conv(vae.encoder(picture)).float().chunk(2, 1)
             log_variance = log_variance.clamp(-12, 4)
             spread = (0.5 * log_variance).exp() + args.jitter
             result = vae.decoder(vae.post_quant_conv(mean + spread * torch.randn_like(mean)))
@@ -73,12 +79,12 @@ def main():
         average.update()
         log.add(len(picture), absolute=absolute, square=square, gap=gap, prior=prior)
     average.swap()
-    with torch.no_grad():
-        deviation = torch.cat([vae.encode(windows(1, 512)).latent_dist.mean for _ in range(8)]).std()
     save_half(vae, os.path.join(args.out, "weights", "vae.safetensors"))
-    with open(os.path.join(args.out, "weights", "vae.json"), "w") as file:
-        json.dump({"scaling_factor": round(1 / deviation.item(), 5)}, file)
-    print("scaling factor", 1 / deviation.item(), flush=True)
+    if not args.only_decoder:
+        with torch.no_grad():
+            deviation = torch.cat([vae.encode(windows(1, 512)).latent_dist.mean for _ in range(8)]).std()
+        with open(os.path.join(args.out, "weights", "vae.json"), "w") as file:
+            json.dump({"scaling_factor": round(1 / deviation.item(), 5)}, file)
 
 
 if __name__ == "__main__":

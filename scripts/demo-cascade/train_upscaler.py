@@ -1,112 +1,127 @@
 """Trains the x4 upscaler's UNet and its CLIP text encoder on latents of windows of 1024 px drawings.
 
-Windows are 256 px at first and grow to whole canvases, which the normalisation layers must know.  Early latents of a run
-are wrong and the small picture is right: training pairs with wrong colours in the noisy latents teach that.
+Windows are 512 px by turns with whole canvases, which the normalisation layers must know.  Early latents of a run are wrong
+and the small picture is right: training pairs with wrong colours in the noisy latents teach that.
 
     python train_upscaler.py --minutes 25 --out runs/demo
 """
 import argparse
 import json
 import os
+import random
 
 import torch
 import torch.nn.functional as F
 
-import draw
 import networks
-from data import Pool, degrade, edge_windows, painter
-from training import Average, Clock, Log, half_precision, load_half, optimizer_for, save_half, setup
+import scenes
+from compose import Composer, load_sprites
+from data import degrade, edge_windows
+from training import Average, Clock, Log, half_precision, load_half, optimizer_for, save_half, save_state, setup
 
 MAX_NOISE_LEVEL = 350
-EARLY, LATE = (64, 64, 64, 128), (128, 256, 64)  # window sides in latents; a batch covers about the same area
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=25.0)
     parser.add_argument("--steps", type=int)
-    parser.add_argument("--batch", type=int, default=8, help="windows of 64 latents, or fewer larger ones")
+    parser.add_argument("--batch", type=int, default=16, help="windows of 128 latents, or a quarter of whole canvases")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--muon", type=float, default=0.01)
-    parser.add_argument("--pool", type=int, default=50000)
+    parser.add_argument("--pool", type=int, default=20000)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--start", type=float, default=1.0, help="height on the cosine at which to begin")
     parser.add_argument("--drift", type=float, default=1.0, help="train against wrong colours in the noisy latents")
-    parser.add_argument("--fine", action="store_true", help="large windows only")
-    parser.add_argument("--displaced", type=float, default=0.1, help="pixels of the small picture, see data.degrade")
+    parser.add_argument("--displaced", type=float, default=0.08, help="pixels of the small picture, see data.degrade")
+    parser.add_argument("--keep-every", type=int, default=500)
+    parser.add_argument("--compiled", action="store_true")
+    parser.add_argument("--side", type=int, default=384, help="of the drawings, pixels")
+    parser.add_argument("--things", default="things")
     parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
     parser.add_argument("--out", default="runs/demo")
     args = parser.parse_args()
+    from transformers import CLIPTokenizer
+
+    looks = load_sprites(args.things, args.side)
     device = setup(8 + args.resume)
-    pool = Pool(args.tokenizers, args.pool, device, seed=8 + args.resume, clip=True)
+    rng, things = random.Random(8 + args.resume), scenes.load_things(args.things)
+    tokenizer = CLIPTokenizer.from_pretrained(os.path.join(args.tokenizers, "clip"))
+    rows = [scenes.sample(rng, things) for _ in range(args.pool)]
+    texts = [scenes.unmark(scenes.caption(row, rng, things))[0] for row in rows]
+    rows = torch.tensor(rows, device=device)
+    all_ids = torch.tensor(tokenizer([""] + texts, padding="max_length", truncation=True, max_length=77).input_ids, device=device)
+    composer = Composer(args.things, device, looks)
     weights = os.path.join(args.out, "weights")
     with open(os.path.join(weights, "vae.json")) as file:
         scaling = json.load(file)["scaling_factor"]
     vae = load_half(networks.autoencoder(), os.path.join(weights, "vae.safetensors")).to(device).requires_grad_(False)
     vae = vae.to(memory_format=torch.channels_last)
     unet = networks.unet(networks.UPSCALER).to(device).to(memory_format=torch.channels_last)
-    clip = networks.clip(pool.clip_vocabulary).to(device)
+    clip = networks.clip(len(tokenizer)).to(device)
     if args.resume:
         load_half(unet, os.path.join(weights, "upscaler.safetensors"))
         load_half(clip, os.path.join(weights, "clip.safetensors"))
     modules = {"upscaler": unet, "clip": clip}
     optimizer = optimizer_for(list(modules.values()), args.rate, args.muon)
-    average = Average(modules, 0.99)
+    average = Average(modules, 0.995)
     alphas = networks.ddim(networks.UPSCALER_SCHEDULER).alphas_cumprod.to(device)
-    paint = painter(os.path.join(args.out, "glyphs.npy"), device, False)
-
-    def encode(picture):
-        return vae.quant_conv(vae.encoder(picture))[:, :4]
+    net = torch.compile(unet, dynamic=False) if args.compiled else unet
 
     def mix(a, b, level):
         alpha = alphas[level][:, None, None, None]
         return alpha.sqrt() * a + (1 - alpha).sqrt() * b
 
+    def keep():
+        average.swap()
+        for name, module in modules.items():
+            save_half(module, os.path.join(weights, f"{name}.safetensors"))
+        average.swap()
+        save_state(optimizer, os.path.join(args.out, "state", "upscaler.safetensors"))
+
     clock = Clock(args.minutes, args.steps, args.rate, start=args.start)
-    log = Log(os.path.join(args.out, "logs.jsonl"), "upscaler", 25)
+    log = Log(os.path.join(args.out, "logs.jsonl"), "upscaler", 50)
     while clock.tick(optimizer):
-        sides = LATE if args.fine or clock.done > 0.75 else EARLY
-        size = sides[log.step % len(sides)]
-        count = max(1, args.batch * 64 * 64 // size**2)
+        size = (128, 256)[log.step % 2]
+        count = max(1, args.batch * 128 * 128 // size**2)
         extent = size / 256
-        attributes, ids = pool.clip_batch(count, empty_share=0.1)
         with torch.no_grad():
-            scene = draw.place(attributes)
-            corner = edge_windows(scene, extent)
-            corner = (corner * 256).round() / 256  # the small picture's pixels are whole pixels of the canvas
-            large = paint(scene, size * 4, corner, extent) * 2 - 1
-            small = degrade(paint(scene, size, corner, extent) * 2 - 1, 0.6, args.displaced)
+            index = torch.randint(args.pool, (count,), device=device)
+            ids = all_ids[torch.where(torch.rand(count, device=device) < 0.1, 0, index + 1)]
+            scene = composer.place(rows[index])
+            corner = (edge_windows(scene, extent, extent) * 256).round() / 256  # the small picture's pixels are whole pixels of the canvas
+            large = composer.paint(scene, size * 4, size * 4, 1024, corner) * 2 - 1
+            small = degrade(composer.paint(scene, size, size, 256, corner) * 2 - 1, 0.6, args.displaced)
             with half_precision(device):
-                latents = encode(large.contiguous(memory_format=torch.channels_last)).float() * scaling
+                latents = vae.quant_conv(vae.encoder(large.contiguous(memory_format=torch.channels_last)))[:, :4].float() * scaling
             level = torch.randint(MAX_NOISE_LEVEL + 1, (count,), device=device)
             level = torch.where(torch.rand(count, device=device) < 0.5, level // 6, level)  # the default is low
             small = mix(small, torch.randn_like(small), level)
             noise = torch.randn_like(latents)
             t = torch.randint(1000, (count,), device=device)
-            wrong = 0.0
-            if args.drift:  # see GaussianDiffusion.drifted: early latents are wrong, the small picture is right
-                noisy_time = ((t.float() - 250) / 650).clamp(0, 1).square()[:, None, None, None] * args.drift
-                one = torch.rand(4, count, 1, 1, 1, device=device)
-                wrong = 0.6 * torch.randn(count, 4, 1, 1, device=device) * (one[0] < 0.6)
-                coarse = torch.randn(count, 4, 4, 4, device=device)
-                wrong = wrong + 0.4 * F.interpolate(coarse, latents.shape[2:], mode="bilinear") * (one[1] < 0.5)
-                wrong = noisy_time * wrong - noisy_time.clamp(max=1) * (one[2] < 0.35) * one[3].sqrt() * latents
+            # see GaussianDiffusion.drifted: early latents are wrong, the small picture is right
+            noisy_time = ((t.float() - 250) / 650).clamp(0, 1).square()[:, None, None, None] * args.drift
+            one = torch.rand(4, count, 1, 1, 1, device=device)
+            wrong = 0.6 * torch.randn(count, 4, 1, 1, device=device) * (one[0] < 0.6)
+            coarse = torch.randn(count, 4, 4, 4, device=device)
+            wrong = wrong + 0.4 * F.interpolate(coarse, latents.shape[2:], mode="bilinear") * (one[1] < 0.5)
+            wrong = noisy_time * wrong - noisy_time.clamp(max=1) * (one[2] < 0.35) * one[3].sqrt() * latents
             noisy = mix(latents + wrong, noise, t)
             alpha = alphas[t][:, None, None, None]
             velocity = (alpha.sqrt() * noisy - latents) / (1 - alpha).sqrt()
             noisy = torch.cat([noisy, small], 1).contiguous(memory_format=torch.channels_last)
         with half_precision(device):
             tokens = clip(ids)[0]
-            output = unet(noisy, t, tokens.float(), class_labels=level, return_dict=False)[0]
+            output = net(noisy, t, tokens.float(), class_labels=level, return_dict=False)[0]
         loss = (output.float() - velocity).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         average.update()
         log.add(count, velocity=loss)
-    average.swap()
-    for name, module in modules.items():
-        save_half(module, os.path.join(weights, f"{name}.safetensors"))
+        if log.step % args.keep_every == 0:
+            keep()
+    keep()
 
 
 if __name__ == "__main__":

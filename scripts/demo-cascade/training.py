@@ -51,6 +51,29 @@ def load_half(module, path: str):
     return module
 
 
+def save_state(optimizer, path):
+    """The optimizer's running means, halved, by their places."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    tensors = {}
+    for i, group in enumerate(optimizer.param_groups):
+        for j, p in enumerate(group["params"]):
+            for name, value in next((one.state[p] for one in optimizer if p in one.state), {}).items():
+                tensors[f"{i}.{j}.{name}"] = value.detach().to(torch.bfloat16 if value.ndim else torch.float32).contiguous().cpu()
+    save_file(tensors, path)
+
+
+def load_state(optimizer, path):
+    tensors = load_file(path)
+    groups = optimizer.param_groups
+    for key, value in tensors.items():
+        i, j, name = key.split(".")
+        p = groups[int(i)]["params"][int(j)]
+        owner = next(one for one in optimizer if any(p is q for group in one.param_groups for q in group["params"]))
+        value = value.float()
+        owner.state[p][name] = value if not value.ndim else value.to(p.device).contiguous(
+            memory_format=torch.channels_last if value.ndim == 4 else torch.contiguous_format)
+
+
 class Clock:
     """Ends a loop `minutes` after the program's start, or after `steps` when given.
 
@@ -73,7 +96,11 @@ class Clock:
         height = self.start * (0.5 + 0.5 * math.cos(math.pi * done))
         rate = self.peak * min(1.0, (self.step + 1) / self.warm) * max(height, self.floor)
         for group in optimizer.param_groups:
-            group["lr"] = rate * group.get("scale", 1.0)
+            new = rate * group.get("scale", 1.0)
+            if torch.is_tensor(group["lr"]):  # a recorded step reads it there
+                group["lr"].fill_(new)
+            else:
+                group["lr"] = new
         self.step += 1
         return True
 
@@ -128,14 +155,16 @@ class Muon(torch.optim.Optimizer):
             for shape, members in same.items():
                 updates = []
                 for p in members:
-                    kept = self.state[p].setdefault("momentum", torch.zeros_like(p))
+                    if "momentum" not in self.state[p]:
+                        self.state[p]["momentum"] = torch.zeros_like(p)
+                    kept = self.state[p]["momentum"]
                     kept.lerp_(p.grad, 1 - group["momentum"])
                     updates.append(p.grad.lerp(kept, group["momentum"]).flatten(1))
                 updates = orthogonal(torch.stack(updates))
                 gain = max(1, updates.shape[-2] / updates.shape[-1]) ** 0.5
                 for p, update in zip(members, updates):
                     p.mul_(1 - group["lr"] * group["weight_decay"])
-                    p.add_(update.view(shape), alpha=-group["lr"] * gain)
+                    p.sub_(update.view(shape) * (group["lr"] * gain))
 
 
 class Optimizers(list):
@@ -154,8 +183,12 @@ class Optimizers(list):
             one.step()
 
 
-def optimizer_for(modules, rate, muon_rate=0.01, decay=0.01, plain=("conv_in", "conv_out", "embed", "shared", "heads")):
-    """Muon for the matrices inside, Adam for the rest; both follow one schedule (training.Clock)."""
+def optimizer_for(modules, rate, muon_rate=0.01, decay=0.01, plain=("conv_in", "conv_out", "embed", "shared", "heads"),
+                  recorded=False):
+    """Muon for the matrices inside, Adam for the rest; both follow one schedule (training.Clock).
+
+    `recorded`: for `Recorded` steps, whose learning rates are tensors on the GPU.
+    """
     inner, outer, biases = [], [], []
     for module in modules:
         for name, p in module.named_parameters():
@@ -164,18 +197,49 @@ def optimizer_for(modules, rate, muon_rate=0.01, decay=0.01, plain=("conv_in", "
                 continue
             matrix = p.ndim >= 2 and min(p.shape[0], p[0].numel()) >= 8 and not any(part in name for part in plain)
             (inner if matrix else outer).append(p)
-    adam = torch.optim.AdamW([{"params": outer}, {"params": biases, "scale": 15.0}], lr=rate, betas=(0.9, 0.98), weight_decay=0.0)
-    return Optimizers([adam, Muon([{"params": inner, "scale": muon_rate / rate}], muon_rate, weight_decay=decay)])
+    adam = torch.optim.AdamW([{"params": outer}, {"params": biases, "scale": 15.0}], lr=rate, betas=(0.9, 0.98), weight_decay=0.0,
+                             capturable=recorded)
+    both = Optimizers([adam, Muon([{"params": inner, "scale": muon_rate / rate}], muon_rate, weight_decay=decay)])
+    if recorded:
+        for group in both.param_groups:
+            group["lr"] = torch.tensor(float(group["lr"]), device=next(modules[0].parameters()).device)
+    return both
+
+
+class Recorded:
+    """A training step as a CUDA graph: with small batches launching its thousands of kernels takes longer than they do.
+
+    `step(*inputs)` must not wait for the GPU, and returns a dict of tensors; a call copies its inputs and replays the step.
+    """
+
+    def __init__(self, step, inputs):
+        self.inputs = [x.clone() for x in inputs]
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(3):
+                step(*self.inputs)
+        torch.cuda.current_stream().wait_stream(aside)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self.results = step(*self.inputs)
+
+    def __call__(self, *inputs):
+        for mine, given in zip(self.inputs, inputs):
+            mine.copy_(given)
+        self.graph.replay()
+        return self.results
 
 
 def half_precision(device):
-    return torch.autocast(device.type, torch.bfloat16)
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
 
 
 def setup(seed: int):
     torch.manual_seed(seed)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
+    torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
