@@ -53,12 +53,12 @@ export const runStageTask: RunStage = (task, context) => runs[describeStage(task
 
 async function encodeTexts(task: StageTask, { jobs, report }: StageContext): Promise<void> {
   const stage = stageOf(task, "text");
-  const { checkpoint, cleanCaption, stageNegativePrompts = [] } = stage;
+  const { checkpoint, cleanCaption, textParts, stageNegativePrompts = [] } = stage;
   const what = "encoding the prompt";
   report({ type: "progress", job: task.jobs[0]?.index ?? 0, step: 0, steps: 1, what });
   const { withTextEncoder } = await import("../pipelines/text-encoding.ts");
   const texts = textsPerJob(stage, task.jobs);
-  const options = { checkpoint, cleanCaption, texts, settings: settingsOf(task, report) };
+  const options = { checkpoint, cleanCaption, texts, textParts, settings: settingsOf(task, report) };
   await withTextEncoder(options, async (encode) => {
     const encodedTexts = new Map<string, ReturnType<typeof encode>>();
     for (const { index: job, folder, prompt, positivePrompt, negativePrompt } of await jobs()) {
@@ -119,7 +119,7 @@ async function drawLarger(task: StageTask, { jobs, report }: StageContext): Prom
 }
 
 function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): IfStageOptions {
-  const { checkpoint, width, height, selection } = stage;
+  const { checkpoint, width, height, selection, textParts } = stage;
   const { numImages: images, eta } = task;
   const settings = settingsOf(task, report);
   const scheduler = schedulerOptionsOf(stage);
@@ -130,6 +130,7 @@ function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): If
     height,
     selection,
     scheduler,
+    textParts,
     ...guidanceOf(stage),
     eta,
     settings,

@@ -17,7 +17,12 @@ import { type Checkpoints, readCheckpoints } from "../plan/read-checkpoints.ts";
 import type { Request } from "../plan/request.ts";
 import type { Size } from "../plan/stage-size.ts";
 import { checkFiles } from "./check-files.ts";
+import { TEXT_LENGTH } from "../networks/description.ts";
+import { openT5Tokenizer } from "../networks/open-tokenizer.ts";
+import { preprocessCaption } from "../tokenizers/clean-caption.ts";
 import { checkPromptLength } from "../tokenizers/prompt-length.ts";
+import { checkPromptWeights } from "../tokenizers/prompt-weights.ts";
+import { splitText } from "../tokenizers/split-text.ts";
 import { chooseProvider } from "./choose-provider.ts";
 import { findRequestedModel } from "./find-requested-model.ts";
 import { type FittedPlan, fitMemory } from "./fit-memory.ts";
@@ -39,7 +44,10 @@ export interface CompletePlan extends FittedPlan {
  * @throws {IfGenError} PROVIDER: the execution provider that is named does not work here.
  */
 export async function completePlans(requests: readonly Request[], settings: RunSettings): Promise<CompletePlan[]> {
-  requests.flatMap(textsOf).forEach(checkPromptLength);
+  for (const text of requests.flatMap(textsOf)) {
+    checkPromptLength(text);
+    checkPromptWeights(text);
+  }
   const numbered = requests.map((request, job) => ({ request, job }));
   const plans: CompletePlan[] = [];
   for (const group of groupBy(numbered, ({ request }) => settingsKey(request))) {
@@ -47,8 +55,11 @@ export async function completePlans(requests: readonly Request[], settings: RunS
     const model = await findRequestedModel(request, settings);
     const checkpoints = await readCheckpoints(model, request.until);
     const inspected: InspectedRequest[] = [];
-    for (const one of group) inspected.push({ ...one, ...(await inspectStart(one.request, checkpoints, settings)) });
-    for (const sameSize of groupBy(inspected, ({ image }) => JSON.stringify(image))) {
+    for (const one of group) {
+      const textParts = await countTextParts(one.request, checkpoints);
+      inspected.push({ ...one, ...(await inspectStart(one.request, checkpoints, settings)), textParts });
+    }
+    for (const sameSize of groupBy(inspected, ({ image, textParts }) => JSON.stringify([image, textParts]))) {
       plans.push(await completePlan(sameSize, model, checkpoints, settings));
     }
   }
@@ -67,7 +78,20 @@ interface InspectedRequest {
   readonly job: number;
   /** The size of the image it starts from. */
   readonly image?: Size;
+  /** Into how many parts of 77 tokens its longest text is cut. */
+  readonly textParts: number;
   readonly notes: readonly string[];
+}
+
+/** Of `--long-prompt concat`. @throws {CheckpointError} T5's tokenizer cannot be read. */
+async function countTextParts(request: Request, { text: checkpoint }: Checkpoints): Promise<number> {
+  if (request.longPrompt !== "concat") return 1;
+  const tokenizer = await openT5Tokenizer(checkpoint);
+  const { cleanCaption } = request;
+  const parts = textsOf(request).map(
+    (text) => splitText(tokenizer, preprocessCaption(text, { cleanCaption }), TEXT_LENGTH).length,
+  );
+  return Math.max(...parts);
 }
 
 async function inspectStart(
@@ -90,9 +114,9 @@ async function completePlan(
   checkpoints: Checkpoints,
   settings: RunSettings,
 ): Promise<CompletePlan> {
-  const [{ request, image }] = group;
+  const [{ request, image, textParts }] = group;
   const requests = group.map((one) => one.request) as [Request, ...Request[]];
-  const planned = makePlan(requests, model, checkpoints, image);
+  const planned = makePlan(requests, model, checkpoints, image, textParts);
   await checkFiles(planned);
   const provider = await chooseProvider(request.executionProvider, request.deviceId);
   const notes = [
