@@ -11,7 +11,7 @@ import { type ProviderOptions, addProviderOptions } from "./provider-options.ts"
 import { addSharedSamplingOptions, addStageSamplingOptions } from "./sampling-options.ts";
 import { type PreviewOptions, addPreviewOptions } from "./preview-options.ts";
 import { aspectRatio, decimal, integer, once, seeds, side, size, strength, timesteps } from "./values.ts";
-import { type SafetyAction, safetyActions, variants } from "../plan/choices.ts";
+import { type SafetyAction, longPromptWays, safetyActions, variants } from "../plan/choices.ts";
 
 /** What commander collects: the names are the flags', camelCased. */
 export interface CommonOptions extends MemoryOptions, ProviderOptions, PreviewOptions {
@@ -65,6 +65,12 @@ export function addCommonOptions(command: Command, { startsFromImage }: { starts
       aspectRatio,
     )
     .option("--size <WxH>", "the same in pixels of the last stage, whose short side is its own: 1536x1024", size)
+    .addOption(
+      new Option(
+        "--long-prompt <way>",
+        "of a prompt longer than T5's 77 tokens: truncate (default) leaves the rest out, concat embeds it in parts",
+      ).choices(longPromptWays),
+    )
     .option("--no-clean-caption", "do not clean the prompt as the reference does, only lower-case and trim it")
     .option("--no-watermark", "leave the model's watermark out")
     .addOption(

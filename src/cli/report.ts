@@ -37,7 +37,7 @@ const aheadWords = ({ ahead }: Plan, { name }: Stage): string =>
 
 function describeStage(stage: Stage): string {
   if (stage.kind === "text") {
-    return `T5, ${stage.cleanCaption ? "prompt cleaned" : "prompt lower-cased"}, ${stage.checkpoint}`;
+    return `T5, ${stage.cleanCaption ? "prompt cleaned" : "prompt lower-cased"}${stage.textParts ? `, in ${stage.textParts} parts` : ""}, ${stage.checkpoint}`;
   }
   if (stage.kind === "safety") return `flagged images: ${stage.action}, ${stage.checkpoint}`;
   const preset = stage.preset ? ` (${stage.preset})` : "";

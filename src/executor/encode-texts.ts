@@ -21,10 +21,10 @@ export async function encodeTexts(
   settings: NetworkSettings,
   { jobs, report }: StageContext,
 ): Promise<void> {
-  const { checkpoint, cleanCaption } = stage;
+  const { checkpoint, cleanCaption, textParts } = stage;
   report({ type: "progress", job: task.jobs[0]?.index ?? 0, step: 0, steps: 1, what: WHAT });
   const texts = textsAtOnce(stage, task.jobs, task.textEncoder);
-  await withTextEncoder({ checkpoint, cleanCaption, texts, settings }, async (encode) => {
+  await withTextEncoder({ checkpoint, cleanCaption, texts, textParts, settings }, async (encode) => {
     const given = await jobs();
     const textsOf = (job: TaskJob): JobTexts => jobTexts(job, stage);
     // int8 activations have one scale for all that is encoded at once: there a text's company is part of the result
@@ -61,7 +61,7 @@ function jobTexts(
 }
 
 interface EncodedOne {
-  readonly embeds: Tensor; // (1, L, D)
+  readonly embeds: Tensor; // (1, parts · L, D)
   readonly truncatedText: string;
 }
 /** @returns one entry for each prompt, then for each negative prompt. */
@@ -120,9 +120,12 @@ function createStore<T>(uses: readonly string[]) {
 async function encodeRow(encode: EncodeText, [first = "", ...others]: readonly string[]): Promise<EncodedOne[]> {
   const { promptEmbeds, negativePromptEmbeds, prompts, negativePrompts } = await encode([first], others);
   const embeds = concatBatch([promptEmbeds, negativePromptEmbeds]); // a copy: the network may use its memory again
-  return [...prompts, ...negativePrompts].map(({ truncatedText }, row) => ({
+  const tokenized = [...prompts, ...negativePrompts]; // of each text its parts
+  const parts = tokenized.length / (others.length + 1);
+  return [first, ...others].map((_, row) => ({
     embeds: copyOf(sliceBatch(embeds, row, row + 1)),
-    truncatedText,
+    truncatedText:
+      tokenized.slice(row * parts, (row + 1) * parts).find((one) => one.truncatedText)?.truncatedText ?? "",
   }));
 }
 

@@ -101,7 +101,7 @@ async function finishAll(
 }
 
 function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): IfStageOptions {
-  const { checkpoint, width, height, selection } = stage;
+  const { checkpoint, width, height, selection, textParts } = stage;
   const { numImages, eta } = task;
   const images = numImages * groupSize(task.jobs.length, task.jobsAtOnce);
   const settings = settingsOf(task, report);
@@ -113,6 +113,7 @@ function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): If
     height,
     selection,
     scheduler,
+    textParts,
     ...guidanceOf(stage),
     eta,
     settings,

@@ -14,6 +14,8 @@ export interface DrawnShape {
   /** Images of one batch. */
   readonly images: number;
   readonly guidanceScale: number;
+  /** Of how many parts of 77 tokens the text is. @default 1 */
+  readonly textParts?: number | undefined;
   /** Is a positive prompt mixed in? Then it is a third text. */
   readonly positiveMixer?: number | undefined;
   /** Of the images the stage makes, in pixels. */
@@ -22,7 +24,7 @@ export interface DrawnShape {
 }
 
 export async function describeIfUnet(checkpoint: string, shape: DrawnShape): Promise<NetworkDescription> {
-  const { images, width, height } = shape;
+  const { images, width, height, textParts = 1 } = shape;
   const folder = join(checkpoint, "unet");
   const config = await readIfUnetConfig(folder);
   return {
@@ -31,7 +33,7 @@ export async function describeIfUnet(checkpoint: string, shape: DrawnShape): Pro
     published: storedVariants,
     weights: "unet",
     batch: textsPerImage(shape) * images,
-    build: (batch) => buildIfUnet(config, { batch, height, width, textLength: TEXT_LENGTH }),
+    build: (batch) => buildIfUnet(config, { batch, height, width, textLength: textParts * TEXT_LENGTH }),
     fitsFloat16: true,
     canTile: false,
     varying: varyingInputs,

@@ -29,7 +29,8 @@ const descriptions: Readonly<Record<PipelineName, Describe>> = {
   "text-encoder": async (stage, { jobs, textEncoder }) => {
     if (stage.kind !== "text") throw new Error(`${stage.name} encodes nothing`);
     const activationBits = textEncoder?.activations === "int8" ? 8 : undefined;
-    const network = await describeT5Encoder(stage.checkpoint, textsAtOnce(stage, jobs, textEncoder), activationBits);
+    const texts = textsAtOnce(stage, jobs, textEncoder) * (stage.textParts ?? 1);
+    const network = await describeT5Encoder(stage.checkpoint, texts, activationBits);
     return [{ ...network, runsOnce: jobs.length === 1 }];
   },
   if: ifUnet,
@@ -56,10 +57,10 @@ export function stageNetworks(shared: SharedSettings, stage: Stage): Promise<rea
 
 /** @returns the shape of what a stage draws. */
 export function shapeOf(
-  { guidanceScale, positiveMixer, width, height }: Omit<DrawnShape, "images">,
+  { guidanceScale, positiveMixer, textParts, width, height }: Omit<DrawnShape, "images">,
   images: number,
 ): DrawnShape {
-  return { images, guidanceScale, positiveMixer, width, height };
+  return { images, guidanceScale, positiveMixer, textParts, width, height };
 }
 
 function diffusion(stage: Stage): DiffusionStage {

@@ -32,6 +32,8 @@ export interface IfStageOptions extends Guidance {
   /** Of the images it makes, in pixels. */
   readonly width: number;
   readonly height: number;
+  /** Of how many parts of 77 tokens the embeddings are: L is so many times 77. @default 1 */
+  readonly textParts?: number | undefined;
   readonly selection: TimestepSelection;
   readonly eta: number;
   readonly scheduler?: CreateSchedulerOptions;

@@ -13,6 +13,7 @@ import { openT5Tokenizer } from "../networks/open-tokenizer.ts";
 import { describeT5Encoder } from "../networks/text-encoder.ts";
 import { exactActivationBits } from "../runtime/int8-products.ts";
 import { preprocessCaption } from "../tokenizers/clean-caption.ts";
+import { splitText } from "../tokenizers/split-text.ts";
 import type { Tokenized } from "../tokenizers/text-tokenizer.ts";
 
 export interface TextEncodingOptions {
@@ -22,13 +23,15 @@ export interface TextEncodingOptions {
   readonly texts: number;
   /** IF's caption cleaning; without it a prompt is only lower-cased and trimmed. */
   readonly cleanCaption: boolean;
+  /** Into how many parts each text is cut between words, empty ones at its end: their embeddings are laid end to end. @default 1 */
+  readonly textParts?: number | undefined;
   readonly settings: NetworkSettings;
 }
 
 export interface EncodedText {
-  readonly promptEmbeds: Tensor; // (P, L, D)
-  readonly negativePromptEmbeds: Tensor; // (negative prompts, L, D)
-  /** What was tokenized, and what of it did not fit into L tokens. */
+  readonly promptEmbeds: Tensor; // (P, parts · L, D)
+  readonly negativePromptEmbeds: Tensor; // (negative prompts, parts · L, D)
+  /** What was tokenized, part by part, and what of it did not fit into L tokens. */
   readonly prompts: readonly EncodedPrompt[];
   readonly negativePrompts: readonly EncodedPrompt[];
 }
@@ -42,25 +45,31 @@ export type EncodeText = (prompts: readonly string[], negativePrompts: readonly 
 
 /** Opens T5 once and lets `use` encode as often as it wants: its weights are read once. */
 export async function withTextEncoder<T>(
-  { checkpoint, texts: count, cleanCaption, settings }: TextEncodingOptions,
+  { checkpoint, texts: count, cleanCaption, textParts = 1, settings }: TextEncodingOptions,
   use: (encode: EncodeText) => Promise<T>,
 ): Promise<T> {
   const tokenizer = await openT5Tokenizer(checkpoint);
   const activationBits = settings.textEncoder?.activations === "int8" ? await exactActivationBits() : undefined;
-  const description = await describeT5Encoder(checkpoint, count, activationBits);
-  const tokenize = (text: string): EncodedPrompt => {
-    const preprocessed = preprocessCaption(text, { cleanCaption });
-    return { preprocessed, ...tokenizer.encode(preprocessed, TEXT_LENGTH) };
+  const description = await describeT5Encoder(checkpoint, count * textParts, activationBits);
+  const tokenize = (text: string): EncodedPrompt[] => {
+    const whole = preprocessCaption(text, { cleanCaption });
+    const parts = textParts === 1 ? [whole] : splitText(tokenizer, whole, TEXT_LENGTH);
+    return Array.from({ length: textParts }, (_, part) => {
+      const preprocessed = parts[part] ?? "";
+      return { preprocessed, ...tokenizer.encode(preprocessed, TEXT_LENGTH) };
+    });
   };
   return withNetwork(description, settings, (network) =>
     use(async (prompts, negativePrompts) => {
-      const texts = [...prompts, ...negativePrompts].map(tokenize);
-      const embeds = await runT5(network, texts);
+      const texts = [...prompts, ...negativePrompts].flatMap(tokenize);
+      const { data, shape } = await runT5(network, texts);
+      const [rows = 0, length = 0, width = 0] = shape;
+      const embeds = { data, shape: [rows / textParts, textParts * length, width] }; // a text's parts are neighbours
       return {
         promptEmbeds: sliceBatch(embeds, 0, prompts.length),
-        negativePromptEmbeds: sliceBatch(embeds, prompts.length, texts.length),
-        prompts: texts.slice(0, prompts.length),
-        negativePrompts: texts.slice(prompts.length),
+        negativePromptEmbeds: sliceBatch(embeds, prompts.length, rows / textParts),
+        prompts: texts.slice(0, prompts.length * textParts),
+        negativePrompts: texts.slice(prompts.length * textParts),
       };
     }),
   );

@@ -12,6 +12,10 @@ export type CommandName = (typeof commandNames)[number];
 export const safetyActions = ["black", "blur", "off"] as const;
 export type SafetyAction = (typeof safetyActions)[number];
 
+/** What becomes of a prompt that is longer than T5's 77 tokens. */
+export const longPromptWays = ["truncate", "concat"] as const;
+export type LongPromptWay = (typeof longPromptWays)[number];
+
 export const requestedProviders = ["auto", ...providerNames] as const;
 export type RequestedProvider = (typeof requestedProviders)[number];
 

@@ -26,6 +26,7 @@ import { type DiffusionName, stageOfKind } from "./stages.ts";
 /**
  * @param requests one or more; all but prompts, seed and start image is the first one's.
  * @param image    size of the images to start from; given if the requests have one.
+ * @param textParts into how many parts of 77 tokens the longest of their texts is cut.
  * @throws {UsageError} an unknown preset, or a noise level or strength the stage does not take.
  * @throws {InputImageError} an image much longer than it is wide.
  */
@@ -34,6 +35,7 @@ export function makePlan(
   model: Model,
   checkpoints: Checkpoints,
   image?: Size,
+  textParts = 1,
 ): PlannedRun {
   const [request] = requests;
   const { command, numImages, variant, eta, threads } = request;
@@ -44,6 +46,7 @@ export function makePlan(
   const diffusion = checkpoints.diffusion.map((checkpoint) => ({
     ...diffusionStage(checkpoint, request, model),
     ...rows.get(checkpoint.stage.name),
+    ...(textParts > 1 && checkpoint.stage.pixels ? { textParts } : {}),
     ...(sizes.get(checkpoint.stage.name) ?? { width: 0, height: 0 }),
   }));
   const stageNegativePrompts = diffusion.flatMap(({ negativePrompt, negativeRow }) =>
@@ -66,6 +69,7 @@ export function makePlan(
         name: stageOfKind("text").name,
         checkpoint: checkpoints.text,
         cleanCaption: request.cleanCaption,
+        ...(textParts > 1 ? { textParts } : {}),
         ...(stageNegativePrompts.length > 0 ? { stageNegativePrompts } : {}),
       },
       ...diffusion,

@@ -39,6 +39,8 @@ const textStage = z.strictObject({
   name: stageName,
   checkpoint: z.string(),
   cleanCaption: z.boolean(),
+  /** Into how many parts of 77 tokens each text is cut, laid end to end; absent: one, and the rest is left out. */
+  textParts: pixels.exactOptional(),
   /** Negative prompts of single stages: rows of `negative_prompt_embeds` after the jobs' own. Absent: none. */
   stageNegativePrompts: z.array(z.string()).exactOptional(),
 });
@@ -61,6 +63,8 @@ const diffusionStage = z.strictObject({
   /** How many times the network runs for a batch: the selection's length, at the strength, in the scheduler's order. */
   steps: z.int(),
   guidanceScale: z.number(),
+  /** Of how many parts of 77 tokens T5's embeddings are; absent: one. */
+  textParts: pixels.exactOptional(),
   /** The positive prompt's share in the guidance, 0 to 1; absent: there is none. */
   positiveMixer: z.number().exactOptional(),
   /** How far the guided prediction is brought back to the deviation of the text's, 0 to 1; absent: not at all. */

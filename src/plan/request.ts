@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import { MAX_SEED, commandNames, requestedProviders, safetyActions, variants } from "./choices.ts";
+import { MAX_SEED, commandNames, longPromptWays, requestedProviders, safetyActions, variants } from "./choices.ts";
 import { type SchedulerName, schedulerNames } from "../schedulers/names.ts";
 import { type Side, diffusionNames, sides } from "./stages.ts";
 
@@ -105,6 +105,8 @@ export const requestSchema = z.strictObject({
   size: boxSize.exactOptional(),
   stages: z.partialRecord(z.enum(diffusionNames), stageRequest),
   cleanCaption: z.boolean(),
+  /** Absent: "truncate". */
+  longPrompt: z.enum(longPromptWays).exactOptional(),
   watermark: z.boolean(),
   /** Absent: "black" if the checkpoint has a checker. */
   safety: z.enum(safetyActions).exactOptional(),

@@ -18,7 +18,12 @@ import { type Checkpoints, readCheckpoints } from "../plan/read-checkpoints.ts";
 import type { Request } from "../plan/request.ts";
 import type { Size } from "../plan/stage-size.ts";
 import { checkFiles } from "./check-files.ts";
+import { TEXT_LENGTH } from "../networks/description.ts";
+import { openT5Tokenizer } from "../networks/open-tokenizer.ts";
+import { preprocessCaption } from "../tokenizers/clean-caption.ts";
 import { checkPromptLength } from "../tokenizers/prompt-length.ts";
+import { checkPromptWeights } from "../tokenizers/prompt-weights.ts";
+import { splitText } from "../tokenizers/split-text.ts";
 import { chooseProvider } from "./choose-provider.ts";
 import { findRequestedModel } from "./find-requested-model.ts";
 import { type FittedPlan, fitMemory } from "./fit-memory.ts";
@@ -44,7 +49,7 @@ export async function completePlans(requests: readonly Request[], settings: RunS
   const numbered: { request: Request; job: number }[] = [];
   for (const [job, request] of requests.entries()) {
     const one = { request, job };
-    const checked = await attempt([one], settings, async () => textsOf(request).forEach(checkPromptLength));
+    const checked = await attempt([one], settings, async () => textsOf(request).forEach(checkPrompt));
     if (checked) numbered.push(one);
   }
   const plans: CompletePlan[] = [];
@@ -55,10 +60,11 @@ export async function completePlans(requests: readonly Request[], settings: RunS
       const inspected: InspectedRequest[] = [];
       for (const one of group) {
         await attempt([one], settings, async () => {
-          inspected.push({ ...one, ...(await inspectStart(one.request, checkpoints, settings)) });
+          const textParts = await countTextParts(one.request, checkpoints);
+          inspected.push({ ...one, ...(await inspectStart(one.request, checkpoints, settings)), textParts });
         });
       }
-      for (const sameSize of groupBy(inspected, ({ image }) => JSON.stringify(image))) {
+      for (const sameSize of groupBy(inspected, ({ image, textParts }) => JSON.stringify([image, textParts]))) {
         await attempt(sameSize, settings, async () => {
           plans.push(await completePlan(sameSize, model, checkpoints, settings));
         });
@@ -66,6 +72,11 @@ export async function completePlans(requests: readonly Request[], settings: RunS
     });
   }
   return plans;
+}
+
+function checkPrompt(text: string): void {
+  checkPromptLength(text);
+  checkPromptWeights(text);
 }
 
 /** @returns false: it failed, and the jobs that it concerns were told so. */
@@ -96,7 +107,20 @@ interface InspectedRequest {
   readonly job: number;
   /** The size of the image it starts from. */
   readonly image?: Size;
+  /** Into how many parts of 77 tokens its longest text is cut. */
+  readonly textParts: number;
   readonly notes: readonly string[];
+}
+
+/** Of `--long-prompt concat`. @throws {CheckpointError} T5's tokenizer cannot be read. */
+async function countTextParts(request: Request, { text: checkpoint }: Checkpoints): Promise<number> {
+  if (request.longPrompt !== "concat") return 1;
+  const tokenizer = await openT5Tokenizer(checkpoint);
+  const { cleanCaption } = request;
+  const parts = textsOf(request).map(
+    (text) => splitText(tokenizer, preprocessCaption(text, { cleanCaption }), TEXT_LENGTH).length,
+  );
+  return Math.max(...parts);
 }
 
 async function inspectStart(
@@ -119,9 +143,9 @@ async function completePlan(
   checkpoints: Checkpoints,
   settings: RunSettings,
 ): Promise<CompletePlan> {
-  const [{ request, image }] = group;
+  const [{ request, image, textParts }] = group;
   const requests = group.map((one) => one.request) as [Request, ...Request[]];
-  const planned = makePlan(requests, model, checkpoints, image);
+  const planned = makePlan(requests, model, checkpoints, image, textParts);
   await checkFiles(planned);
   const choose = settings.chooseProvider ?? chooseProvider;
   const provider = await choose(request.executionProvider, request.deviceId);

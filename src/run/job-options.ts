@@ -7,7 +7,7 @@
 import { randomInt } from "node:crypto";
 import { z } from "zod";
 import { UsageError } from "../errors.ts";
-import { type CommandName, MAX_SEED } from "../plan/choices.ts";
+import { type CommandName, type LongPromptWay, MAX_SEED, longPromptWays } from "../plan/choices.ts";
 import {
   type MaskRequest,
   type MaskShape,
@@ -87,6 +87,8 @@ export interface JobOptions extends StageOptions, Partial<SharedSettings> {
   readonly aspectRatio?: string;
   /** The same in pixels of the last stage, `"1536x1024"`: its short side is the network's own. */
   readonly size?: string;
+  /** Of a prompt longer than T5's 77 tokens: leave the rest out, or embed it in parts. @default "truncate" */
+  readonly longPrompt?: LongPromptWay;
   /** Clean the prompt as the reference does. @default true */
   readonly cleanCaption?: boolean;
   /** Sign images with the model's watermark. @default true */
@@ -196,6 +198,7 @@ export const jobOptionsSchema = z.strictObject({
     .regex(/^[1-9]\d{0,4}x[1-9]\d{0,4}$/, "it must be pixels, WxH, such as 1536x1024")
     .optional(),
   cleanCaption: shape.cleanCaption.optional(),
+  longPrompt: z.enum(longPromptWays).optional(),
   watermark: shape.watermark.optional(),
   safety: z.optional(z.enum(["black", "blur", "off"])),
   eta: shape.eta.optional(),
@@ -243,6 +246,7 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
     positivePrompt,
     aspectRatio,
     size,
+    longPrompt: options.longPrompt,
     textEncoderModel,
     variant,
     safety,

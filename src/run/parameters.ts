@@ -27,6 +27,7 @@ export function imageParameters(plan: Plan, job: number, drawn: DiffusionStage, 
   ]);
   if (first.preset) settings.set("Timesteps", first.preset);
   if (first.strength !== undefined) settings.set("Denoising strength", String(first.strength));
+  if (first.textParts !== undefined) settings.set("Long prompt", `concat, ${first.textParts} parts`);
   if (positivePrompt !== undefined) settings.set("Positive prompt", positivePrompt);
   addSteering(settings, first, "");
   for (const stage of later) addStage(settings, stage, first.sampler);

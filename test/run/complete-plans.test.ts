@@ -73,6 +73,21 @@ describe("how requests become plans", () => {
     );
   });
 
+  test("prompts in parts share a plan with those of as many parts; short ones are as ever", async () => {
+    const long = `${"a red cat and ".repeat(20)}the end`;
+    const concat: Request = { ...tinyRequest, longPrompt: "concat" };
+    const requests = [concat, { ...concat, prompt: long }, { ...concat, negativePrompt: long }];
+    const plans = await complete(requests);
+    expect(plans.map(({ jobs }) => jobs)).toEqual([[0], [1, 2]]);
+    const [short, inParts] = plans.map(({ plan }) => plan.stages);
+    const [alone] = await complete([tinyRequest]);
+    expect(short).toEqual(alone?.plan.stages);
+    const textParts = expect.any(Number) as number;
+    expect(inParts?.slice(0, 2)).toMatchObject([{ textParts }, { textParts }]);
+    const peaks = plans.map(({ needs }) => needs.map(({ privateBytes }) => privateBytes));
+    for (const stage of [0, 1]) expect(peaks[1]?.[stage]).toBeGreaterThan(peaks[0]?.[stage] ?? 0);
+  });
+
   test("a plan is plain JSON, complete, and of its schema", async () => {
     const [made] = await complete([{ ...tinyUntil(1024), textEncoderBits: 8, threads: 1 }]);
     expect(planSchema.parse(JSON.parse(JSON.stringify(made?.plan)))).toEqual(made?.plan);
@@ -160,6 +175,12 @@ describe("refusals, before anything is run", () => {
     expect(
       await failureOf({ command: "img2img", start: { image: input("gone.png"), pasteBack: false } }),
     ).toMatchObject({ code: "INPUT_IMAGE" });
+  });
+
+  test("weights of words", async () => {
+    const failure = { code: "USAGE", message: expect.stringMatching(/gives words a weight/) as string };
+    expect(await failureOf({ prompt: "a (red:1.3) cat" })).toMatchObject(failure);
+    expect(await failureOf({ positivePrompt: "(sharp:2)" })).toMatchObject(failure);
   });
 
   test("a file that only a later stage reads", async () => {

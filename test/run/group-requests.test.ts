@@ -52,6 +52,8 @@ describe("requests that can share networks have the same key", () => {
     ["model of a stage", { stageModels: { "stage-1": "organisation/name" } }],
     ["variant", { variant: "fp16" }],
     ["last side", { until: 64 }],
+    ["shape", { aspectRatio: { width: 3, height: 2 } }],
+    ["way with long prompts", { longPrompt: "concat" }],
     ["scheduler", { stages: { "stage-2": { scheduler: "unipc" } } }],
     ["setting of a stage", { stages: { "stage-2": { noiseLevel: 0 } } }],
     ["way of cleaning prompts", { cleanCaption: false }],

@@ -29,6 +29,17 @@ test("a positive prompt that is all of the mix draws what it would draw as the p
   expect(farthest(half, plain[0])).toBeGreaterThan(1);
 });
 
+test("what is beyond 77 tokens is left out and said, or drawn in parts", async () => {
+  const prompt = `${"a red cat and ".repeat(20)}a blue dog`;
+  const [cut] = await draw([{ ...tinyRequest, prompt }], { pixels: true });
+  const [whole] = await draw([{ ...tinyRequest, prompt, longPrompt: "concat" }], { pixels: true });
+  const isLeftOut = (note: string): boolean => note.includes("was left out");
+  expect(cut?.notes.filter(isLeftOut)).toHaveLength(1);
+  expect(whole?.notes.filter(isLeftOut)).toEqual([]);
+  const [a, b] = [cut, whole].map((job) => [...(job?.images[0]?.pixels ?? [])]);
+  expect(farthest(a, b)).toBeGreaterThan(1);
+});
+
 test("a negative prompt of a stage takes the place of the request's, there alone", async () => {
   const base = tinyUntil(256);
   const withOwn = (own: Request["stages"]["stage-2"] & object): Request => ({
