@@ -4,6 +4,7 @@
  * and tries what makes a plan fit that does not.
  */
 
+import { IfGenError } from "../errors.ts";
 import { checkBudget } from "../memory/budget.ts";
 import type { Request } from "../plan/request.ts";
 import { type CompletePlan, completePlans } from "../run/complete-plans.ts";
@@ -56,7 +57,9 @@ export async function showPlanFirst(
           if (fetching) print(`\n${describeDownload(fetching)}`);
           print(`\n${describeAdvice(advice)}\n`);
         }
-        checkBudget(needs, limits, plan);
+        const tooLarge = needs.find(({ verdict }) => verdict === "too large");
+        if (tooLarge)
+          throw new IfGenError("MEMORY_BUDGET", `${tooLarge.stage} does not fit the memory budget; see above.`);
       }
     });
   } finally {
@@ -78,7 +81,7 @@ async function adviceFor({ needs }: CompletePlan, request: Request, settings: Ru
 
 function describeAdvice({ fits, fitsWith }: Advice): string {
   if (fits) return "it fits this machine's budget";
-  return fitsWith === undefined ? "it does not fit, with smaller weights neither" : `it fits with ${fitsWith}`;
+  return fitsWith === undefined ? "it does not fit, not even with smaller weights" : `it fits with ${fitsWith}`;
 }
 
 const withNotes = (settings: RunSettings, { quiet }: CommonOptions): RunSettings => ({

@@ -309,8 +309,8 @@ describe("plan of a model that is not here", () => {
   test("too large: which options make it fit, and exit code 3", async () => {
     const { cli } = await start();
     const { code, stdout, stderr } = await cli.run([...plan, "--until", "64", "--ram-budget", "1MB"]);
-    expect(stdout).toMatch(/it does not fit, with smaller weights neither\n$/);
-    expect(stderr).toContain("[MEMORY_BUDGET]");
+    expect(stdout).toMatch(/it does not fit, not even with smaller weights\n$/);
+    expect(stderr).toMatch(/^if-gen: \S+ does not fit the memory budget; see above\. \[MEMORY_BUDGET\]$/m);
     expect(code).toBe(3);
   });
 
