@@ -24,7 +24,19 @@ export interface BatchCommandOptions extends CommonOptions {
 }
 
 /** Options of a single run that many jobs have no use for, or have in another form. */
-const singleRunOptions: readonly string[] = ["prompt", "output", "seed", "saveStages", "report", "runDir", "grid"];
+const singleRunOptions: readonly string[] = [
+  "prompt",
+  "output",
+  "seed",
+  "saveStages",
+  "report",
+  "runDir",
+  "grid",
+  "outputFolder",
+  "preview",
+  "previewEvery",
+  "saveSteps",
+];
 
 export function defineBatch(command: ProgramCommand): void {
   command.argument(
