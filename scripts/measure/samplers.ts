@@ -1,10 +1,10 @@
 /**
- * Draws the same prompts with each scheduler and number of steps at 64 px, for scripts/demo-cascade/samplers.py to judge.
+ * Draws the same prompts with each scheduler and number of steps at 64 px, to be judged.
  *
  *   npm run build && npx tsc -p scripts
  *   node build/scripts/measure/samplers.js PROMPTS.json FOLDER [--steps 10,20] [--schedulers ddpm,ddim,...] [--guidance 3]
  *
- * PROMPTS.json is what samplers.py wrote. FOLDER gets a folder per scheduler and number of steps, `unipc-10`, with 000.png,
+ * PROMPTS.json is `{ "prompts": [...] }`. FOLDER gets a folder per scheduler and number of steps, `unipc-10`, with 000.png,
  * ... and `calls.json`: how often the network ran per image, and the milliseconds of a call.
  */
 

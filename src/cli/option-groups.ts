@@ -37,7 +37,16 @@ export const optionGroups: readonly OptionGroup[] = [
   {
     heading: "Image:",
     isCommon: true,
-    options: ["prompt", "negative-prompt", "seed", "num-images", /^prompts?-/, /^(size|aspect-ratio)$/, "until"],
+    options: [
+      "prompt",
+      "negative-prompt",
+      "seed",
+      "num-images",
+      /^prompts?-/,
+      "long-prompt",
+      /^(size|aspect-ratio)$/,
+      "until",
+    ],
   },
   {
     heading: "Output:",
