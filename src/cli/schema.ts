@@ -12,6 +12,8 @@ import { printJson } from "./terminal.ts";
 const schemas = {
   plan: async () => (await import("./json-schemas.ts")).planOutput,
   result: async () => (await import("./json-schemas.ts")).resultOutput,
+  job: async () => (await import("../run/batch/read-jobs.ts")).batchJobSchema,
+  manifest: async () => (await import("../run/batch/manifest.ts")).manifestEntry,
   models: async () => (await import("../catalog/manifest-schema.ts")).manifestFile,
   config: async () => (await import("./config-file.ts")).configSchema,
 } satisfies Readonly<Record<string, () => Promise<z.ZodType>>>;
@@ -23,12 +25,14 @@ export function defineSchema(command: ProgramCommand): void {
     .addArgument(
       new Argument(
         "<name>",
-        "plan: of plan and --dry-run with --json; result: of commands that draw with --json; models: models.json; config: config.json",
+        "plan: of plan and --dry-run with --json; result: of commands that draw with --json; job: a line of batch's file; manifest: a line of batch's manifest.jsonl; models: models.json; config: config.json",
       ).choices(Object.keys(schemas)),
     )
     .addExamples("if-gen schema plan > plan.schema.json")
     .action(async (name: SchemaName) => {
       const { toJSONSchema } = await import("zod");
-      printJson(toJSONSchema(await schemas[name](), { io: name === "plan" || name === "result" ? "output" : "input" }));
+      const isOutput = name === "plan" || name === "result" || name === "manifest";
+      // 64-bit seeds and the like have no word of their own there
+      printJson(toJSONSchema(await schemas[name](), { io: isOutput ? "output" : "input", unrepresentable: "any" }));
     });
 }

@@ -34,7 +34,7 @@ afterAll(remove);
 
 /** @returns the same command for an image that takes seconds. */
 const small = (command: string): string =>
-  command.replace(/^npx /, "").replace(/\bif-gen (txt2img|img2img|inpaint|plan)\b/, `if-gen $1 ${SMALL}`);
+  command.replace(/^npx /, "").replace(/\bif-gen (txt2img|img2img|inpaint|batch|plan)\b/, `if-gen $1 ${SMALL}`);
 
 /** The image files that a command says it writes. */
 function filesOf(command: string): string[] {

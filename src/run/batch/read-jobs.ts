@@ -4,7 +4,7 @@
  * cannot be understood is handed on as its error; only what makes the whole file meaningless is thrown.
  */
 
-import type { ZodType } from "zod";
+import { type ZodType, z } from "zod";
 import { UsageError } from "../../errors.ts";
 import { nearestName } from "../../weights/nearest-name.ts";
 import { jobOptionNames, jobOptionsSchema } from "../job-options.ts";
@@ -14,7 +14,16 @@ export const jobFormats = ["jsonl", "csv", "text"] as const;
 export type JobFormat = (typeof jobFormats)[number];
 
 /** What a job of a file may say beside the options of a drawing. */
-export const batchOptionNames = ["seeds", "output"] as const;
+const batchOptions = {
+  /** `1..16`, `1,5,10-14`, or a list of numbers: a job for each. */
+  seeds: z.union([z.string(), z.array(z.int().nonnegative())]).optional(),
+  /** The image's own path below the output folder. */
+  output: z.string().optional(),
+};
+const batchOptionNames: readonly string[] = Object.keys(batchOptions);
+
+/** One line of a file of jobs in JSON; names may be written as the command line's options too. */
+export const batchJobSchema = jobOptionsSchema.extend(batchOptions);
 
 export type GivenOptions = Readonly<Record<string, unknown>>;
 
