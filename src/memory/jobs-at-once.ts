@@ -12,6 +12,9 @@ import type { PlacedRun, Plan, Stage } from "../plan/plan.ts";
 import type { Limits, StageNeed } from "./budget.ts";
 import { predictStage } from "./predict-stages.ts";
 
+/** More were never measured, and a step would take long to end. */
+const MOST_JOBS = 16;
+
 type JobsAtOnce = Plan["jobsAtOnce"];
 
 /**
@@ -42,7 +45,8 @@ async function largestThatFits(
 ): Promise<{ size: number; need: StageNeed } | undefined> {
   if (stage.kind !== "diffusion" || alone.lowMemory.microBatch !== undefined) return undefined;
   const { busyPixels } = providers[run.gpuStages[stage.name] ?? CPU];
-  const most = Math.min(run.jobs.length, Math.floor(busyPixels / ((await samplePixels(run, stage)) * run.numImages)));
+  const gaining = Math.floor(busyPixels / ((await samplePixels(run, stage)) * run.numImages));
+  const most = Math.min(run.jobs.length, gaining, MOST_JOBS);
   for (let size = most; size > 1; size = Math.floor(size / 2)) {
     const need = await predictStage({ ...run, jobsAtOnce: { [stage.name]: size } }, stage, limits);
     if (need.verdict === "fits" && need.lowMemory.microBatch === undefined) return { size, need };

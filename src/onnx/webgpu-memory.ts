@@ -11,7 +11,7 @@
  * In both a dead buffer can be had again only after the next submission, and a submission is made every 16 dispatches: until
  * then its successor stands beside it.
  * Source: onnxruntime, `core/providers/webgpu/buffer_manager.cc` and `webgpu_context.cc`; Dawn's allocation of memory. Which
- * kernels make a copy for themselves, and how late the GPU is, is fitted to runs at full size (docs/memory.md).
+ * kernels make a copy for themselves, and how late the GPU is, is fitted to runs at full size (docs/notebook/memory.md).
  */
 
 import { sum } from "../math/statistics.ts";

@@ -36,7 +36,7 @@ const usage: readonly Refusal[] = [
   [["txt2img", "a cat", "--num_images", "2"], /it is written --num-images/],
   [["txt2img", "a cat", "--stage1Steps", "2"], /unknown option '--stage1Steps'/],
   [["txt2img", "a cat", "--unet-bit", "8"], /did you mean --unet-bits\?/],
-  [["txt2img", "a cat", "--seed"], /--seed needs a value \(-s, --seed <integer>\)/],
+  [["txt2img", "a cat", "--seed"], /--seed needs a value \(-s, --seed <list>\)/],
   [["models", "list", "demo"], /expected 0 arguments/i],
   [["schema", "plans"], /<name> plans is not valid: allowed choices are plan/],
   [["txt2img", "a cat", "--outdir", "x"], /here it is --output-folder or --output/],

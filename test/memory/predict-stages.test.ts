@@ -95,7 +95,7 @@ describe("at full size", () => {
     expect(onCpu.peakBytes).toBeLessThan(8e9); // 10.6 in float16
   });
 
-  /** docs/memory.md: peaks in MB, measured on NVIDIA H200s. Blocks: the step by itself; the rest: the chain's stages. */
+  /** docs/notebook/memory.md: peaks in MB, measured on NVIDIA H200s. Blocks: the step by itself; the rest: the chain's stages. */
   test.each([
     ["stage-1", "UNet", "stored", 9938],
     ["stage-1", "UNet", "blocks", 6472],
@@ -120,7 +120,7 @@ describe("at full size", () => {
     },
   );
 
-  /** docs/memory.md: the stages' processes, in MB, the most of several hosts; stage 3's is that of its text encoder. */
+  /** docs/notebook/memory.md: the stages' processes, in MB, the most of several hosts; stage 3's is that of its text encoder. */
   test.each([
     ["stage-1", "UNet", "stored", {}, 804],
     ["stage-1", "UNet", "blocks", {}, 1011],

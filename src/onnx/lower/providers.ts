@@ -95,7 +95,7 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
     keepsResults: false, // a result's place can be chosen for webgpu alone
     hoistedForm: null, // carrying it to the GPU at each step takes longer than computing it again
     deviceMemory: cudaMemory,
-    busyPixels: 16 * 64 ** 2, // not measured
+    busyPixels: 4 * 256 ** 2, // measured with four images a call (docs/notebook/cuda.md)
     loading: { bytes: 1.55e9, largestWeights: 0 }, // 1.58 to 1.71 GB in all were measured (docs/notebook/cuda.md)
     auto: { rank: 0, onlyNvidia: true },
     needsNvidia: true,

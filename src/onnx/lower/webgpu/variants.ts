@@ -46,7 +46,7 @@ export const webgpuVariants: Readonly<Record<string, WebgpuChoices>> = {
 
 /**
  * What runs when nobody chooses, by how the weights lie. In blocks: the fastest for all three UNets at full size on one
- * NVIDIA H200, with the error of the others (docs/performance.md). As stored: `stored-fused` was not measured at full size.
+ * NVIDIA H200, with the error of the others (docs/notebook/webgpu.md). As stored: `stored-fused` was not measured at full size.
  */
 export const webgpuDefaults: Readonly<Record<WebgpuChoices["weights"], WebgpuChoices>> = {
   stored,
