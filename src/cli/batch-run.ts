@@ -97,7 +97,9 @@ async function drawBatch(
   });
   const interrupt = listenForInterrupt(`what is drawn is in ${outputDir}; go on with --resume`);
   try {
-    if (file !== STDIN) countInTheBackground(await openSource(file, options), settings, view);
+    const onFirstStage = once(async () => {
+      if (file !== STDIN) countInTheBackground(await openSource(file, options), settings, view);
+    });
     const summary = await runBatch(readJobs(source), {
       options: settings,
       folder,
@@ -108,7 +110,10 @@ async function drawBatch(
       download: true,
       budgets: budgetsFrom(options),
       signal: interrupt.signal,
-      onEvent: view.show,
+      onEvent: (event) => {
+        view.show(event);
+        if (event.type === "run" && event.event.type === "stage") onFirstStage();
+      },
     });
     view.close(summary, folder.manifest.path);
     checkSummary(summary);
@@ -117,6 +122,15 @@ async function drawBatch(
     interrupt.release();
     await folder.close();
   }
+}
+
+/** @returns `work`, as something that is done the first time it is called. */
+function once(work: () => Promise<void>): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) work().catch(() => undefined); // it is only for the progress line
+    isDone = true;
+  };
 }
 
 /** A long file is read for it beside the drawing; until then nobody knows how much is left. */

@@ -145,9 +145,11 @@ describe("a dry run", () => {
     const args = ["inpaint", "two", "-i", refused, "--mask-rect", tooSmall, ...model, "--until", "256", "--dry-run"];
     const { code, stdout } = await runCli(args, { cwd: folder });
     expect(code).toBe(0);
-    expect(stdout.toString()).toMatch(/stage-1 +32x24 px, 50 steps, guidance 7, strength 1,/);
+    expect(stdout.toString()).toMatch(/stage-1 +32x24 px, 50 steps, DDPM, guidance 7, strength 1,/);
     expect(stdout.toString()).toMatch(
-      new RegExp(`stage-2 +${drawn.width}x${drawn.height} px, 80 steps, guidance 4, noise level 0, strength 0\\.8,`),
+      new RegExp(
+        `stage-2 +${drawn.width}x${drawn.height} px, 80 steps, DDPM, guidance 4, noise level 0, strength 0\\.8,`,
+      ),
     );
     expect(stdout.toString()).toMatch(/note: The mask marks less than a pixel of stage 1, which so repaints nothing\./);
     expect(readdirSync(folder)).toEqual([]);

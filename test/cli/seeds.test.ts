@@ -20,7 +20,7 @@ test("each is the image of a run of its own, named by its seed; the run goes on 
   expect(readdirSync(folder).sort()).toEqual(["cat-3.png", "cat-7.png", "cat-8.png", "run"]);
   const results = JSON.parse(run.stdout.toString()) as { seed: number; outputs: string[] }[];
   expect(results.map(({ seed, outputs }) => [seed, ...outputs])).toEqual([3, 7, 8].map((n) => [n, `cat-${n}.png`]));
-  expect(run.stderr).toMatch(/3\/3 .*denoising 1\/1/);
+  expect(run.stderr).toMatch(/jobs 1 to 3 of 3 .*denoising 1\/1/);
   const bytes = readFileSync(join(folder, "cat-7.png"));
   const alone = await runCli([...short, "--seed", "7", "-o", "alone.png"], { cwd: folder });
   expect(alone.code).toBe(0);

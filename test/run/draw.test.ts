@@ -113,7 +113,7 @@ describe("several requests give what each gives alone", () => {
     const together = await draw(requests);
     expect(hashesOf(together)).toEqual(hashesOf(await drawAlone(requests)));
     for (const { images } of together) {
-      expect(settingsOf(images[0]?.png)).toMatchObject({ Steps: "4", Sampler: "DPMSolverMultistep" });
+      expect(settingsOf(images[0]?.png)).toMatchObject({ Steps: "4", Sampler: "DPM++ 2M" });
     }
     expect(settingsOf((await draw([tinyRequest]))[0]?.images[0]?.png)).toMatchObject({ Sampler: "DDPM" });
   });

@@ -5,6 +5,7 @@
  */
 
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { UsageError } from "../../errors.ts";
 import type { ImageFormat } from "../../image/formats.ts";
 import { isTaken } from "../../files/place-file.ts";
@@ -117,13 +118,20 @@ async function* numberedJobs(
   }
 }
 
-/** @returns how many jobs the lines stand for. */
+/** So many jobs are counted at a time, with a pause in between: the CPU has better things to do. */
+const COUNTED_AT_ONCE = 2000;
+const PAUSE_MS = 20;
+
+/** @returns how many jobs the lines stand for; takes its time. */
 export async function countJobs(
   lines: AsyncIterable<ReadJob>,
   options: Pick<BatchOptions, "defaults" | "seeds">,
 ): Promise<number> {
   let count = 0;
-  for await (const { index } of numberedJobs(lines, options)) count = index;
+  for await (const { index } of numberedJobs(lines, options)) {
+    count = index;
+    if (count % COUNTED_AT_ONCE === 0) await delay(PAUSE_MS, undefined, { ref: false });
+  }
   return count;
 }
 
