@@ -40,6 +40,7 @@ function demand(issue: Issue): string {
     if (issue.origin === "array") return `a list of ${issue.maximum} at most`;
     return `${issue.inclusive ? "at most" : "less than"} ${issue.maximum}`;
   }
+  if (issue.code === "invalid_format") return issue.message;
   return `otherwise (${issue.message})`;
 }
 

@@ -191,11 +191,11 @@ export const jobOptionsSchema = z.strictObject({
   until: shape.until.optional(),
   aspectRatio: z
     .string()
-    .regex(/^[1-9]\d{0,4}:[1-9]\d{0,4}$/, "it must be two whole numbers, W:H, such as 3:2")
+    .regex(/^[1-9]\d{0,4}:[1-9]\d{0,4}$/, "two whole numbers, W:H, such as 3:2")
     .optional(),
   size: z
     .string()
-    .regex(/^[1-9]\d{0,4}x[1-9]\d{0,4}$/, "it must be pixels, WxH, such as 1536x1024")
+    .regex(/^[1-9]\d{0,4}x[1-9]\d{0,4}$/, "pixels, WxH, such as 1536x1024")
     .optional(),
   cleanCaption: shape.cleanCaption.optional(),
   longPrompt: z.enum(longPromptWays).optional(),
