@@ -1,7 +1,7 @@
 /** What is killed, and what may then be found under a final name. */
 
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { verifyDerivedWeights } from "../../src/weights/derived-weights.ts";
 import type { KilledCommand } from "./kills.ts";
@@ -18,6 +18,20 @@ export async function killedQuantisation(root: string): Promise<KilledCommand> {
   const args = [...drawing, "--text-encoder-bits", "4", "--unet-bits", "8"];
   const command = await drawnCommand(args, root, /\/checked\.json$/);
   return { ...command, faults: async (home) => [...(await command.faults(home)), ...(await weightFaults(home))] };
+}
+
+/** Seven jobs in windows of three; the manifest and the batch's own state tell times and random seeds. */
+export async function killedBatch(root: string): Promise<KilledCommand> {
+  const jobs = join(root, "batch.jsonl");
+  const lines = Array.from({ length: 7 }, (_, index) => JSON.stringify({ prompt: `a cat ${index}`, seed: index }));
+  writeFileSync(jobs, lines.join("\n"));
+  const ofOneImage = ["--seed", "-o"];
+  const options = drawing
+    .slice(2)
+    .filter((word, index, words) => ![word, words[index - 1]].some((one) => ofOneImage.includes(one ?? "")));
+  const args = ["batch", jobs, ...options, "--output-dir", "out", "--chunk", "3"];
+  const command = await drawnCommand(args, root, /^work\/out\/(manifest\.jsonl|\.if-gen\/batch\.json)$/);
+  return { ...command, args: [...args, "--resume"] };
 }
 
 /** `--resume` says 0 and leaves `cat.png` where it is whole, so one command is right at every moment; others need --overwrite. */

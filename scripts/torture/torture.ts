@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { bombs, damaged, type InputOptions } from "./input.ts";
 import { hub } from "./hub.ts";
-import { killedPull, killedQuantisation, killedRun } from "./killed-commands.ts";
+import { killedBatch, killedPull, killedQuantisation, killedRun } from "./killed-commands.ts";
 import { killLoop } from "./kills.ts";
 import { fullDisks } from "./full-disk.ts";
 import { serveCheckpoints } from "./serve-checkpoints.ts";
@@ -50,6 +50,7 @@ process.exit(table.isBroken ? 1 : 0); // a reader of damaged input that was cut 
 
 async function killed(): Promise<void> {
   if (isAsked("kill: run")) await killLoop(table.row("kill: run"), await killedRun(root), root, kills, seed);
+  if (isAsked("kill: batch")) await killLoop(table.row("kill: batch"), await killedBatch(root), root, kills, seed);
   if (isAsked("kill: quantisation")) {
     await killLoop(table.row("kill: quantisation"), await killedQuantisation(root), root, kills, seed);
   }

@@ -3,7 +3,7 @@
  * One process at a time in a folder: a file that tells whose turn it is, and that its owner touches while it lives.
  */
 
-import { rm, stat, utimes } from "node:fs/promises";
+import { open, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { OutputError, UsageError, whyNotWritten } from "../errors.ts";
@@ -13,9 +13,13 @@ import { readWords } from "../files/regular-file.ts";
 import { replaceFile } from "../files/replace-file.ts";
 
 const LOCK = "run.lock";
-/** How often the owner touches it, and how long another machine's stays untouched before its owner counts as lost. */
-const TOUCH_MS = 5_000;
-const LOST_MS = 30_000;
+interface LockTimes {
+  /** How often the owner touches it. */
+  readonly touchMs: number;
+  /** How long another machine's stays untouched before its owner counts as lost. */
+  readonly lostMs: number;
+}
+const TIMES: LockTimes = { touchMs: 5_000, lostMs: 30_000 };
 /** So long a process that has taken a dead one's lock waits for others that do the same at that moment. */
 const SETTLE_MS = 50;
 
@@ -30,13 +34,13 @@ export interface RunLock {
  * @throws {UsageError} another process runs in the folder.
  * @throws {OutputError} nothing can be written there.
  */
-export async function takeLock(path: string, option: string): Promise<RunLock> {
+export async function takeLock(path: string, option: string, times: LockTimes = TIMES): Promise<RunLock> {
   const lock = join(path, LOCK);
   const mine = `${machineMark()} ${process.pid}\n`;
   for (let attempt = 0; attempt < 3; attempt++) {
-    if (await writing(path, () => createFile(lock, mine))) return held(lock);
+    if (await writing(path, () => createFile(lock, mine))) return held(lock, times);
     const [machine, pid] = (readWords(lock) ?? "").trim().split(" ");
-    const isHeld = machine === machineMark() ? isAlive(Number(pid)) : await isTouched(lock);
+    const isHeld = machine === machineMark() ? isAlive(Number(pid)) : await isTouched(lock, times);
     if (isHeld) {
       throw new UsageError(
         `another process (${pid || "not known"}) is running in ${path}; wait for it, give another ${option}, ` +
@@ -45,7 +49,7 @@ export async function takeLock(path: string, option: string): Promise<RunLock> {
     }
     await writing(path, () => replaceFile(lock, mine)); // its owner was killed
     await delay(SETTLE_MS);
-    if ((readWords(lock) ?? "") === mine) return held(lock); // of several that took it the last one
+    if ((readWords(lock) ?? "") === mine) return held(lock, times); // of several that took it the last one
   }
   throw new UsageError(`other processes take turns in ${path}; give another ${option}.`);
 }
@@ -58,12 +62,12 @@ async function writing<T>(path: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-function held(lock: string): RunLock {
+function held(lock: string, { touchMs }: LockTimes): RunLock {
   const touch = (): void => {
     const now = new Date();
     utimes(lock, now, now).catch(() => undefined); // the next one will do
   };
-  const timer = setInterval(touch, TOUCH_MS).unref();
+  const timer = setInterval(touch, touchMs).unref();
   return {
     async release() {
       clearInterval(timer);
@@ -73,18 +77,29 @@ function held(lock: string): RunLock {
 }
 
 /** Clocks of two machines may differ: only whether the time changes is looked at. */
-async function isTouched(lock: string): Promise<boolean> {
-  const timeOf = (): Promise<number | undefined> =>
-    stat(lock).then(
-      ({ mtimeMs }) => mtimeMs,
-      () => undefined,
-    );
-  const before = await timeOf();
-  for (let waited = 0; waited < LOST_MS; waited += TOUCH_MS) {
-    await delay(TOUCH_MS);
-    const now = await timeOf();
+async function isTouched(lock: string, { touchMs, lostMs }: LockTimes): Promise<boolean> {
+  const before = await touchedAt(lock);
+  if (before === "no file") return true; // no process of this program makes a pipe or a device there
+  for (let waited = 0; waited < lostMs; waited += touchMs) {
+    await delay(touchMs);
+    const now = await touchedAt(lock);
     if (now === undefined) return false;
     if (now !== before) return true;
   }
   return false;
+}
+
+/** Opened, since a network's file system may answer `stat` from its memory. @returns undefined: it is gone. */
+async function touchedAt(lock: string): Promise<number | "no file" | undefined> {
+  try {
+    if (!(await stat(lock)).isFile()) return "no file";
+    const file = await open(lock);
+    try {
+      return (await file.stat()).mtimeMs;
+    } finally {
+      await file.close();
+    }
+  } catch {
+    return undefined;
+  }
 }
