@@ -36,25 +36,24 @@ describe("several requests give what each gives alone", () => {
   test("txt2img: other prompts, negative prompts and seeds, two images each, looked at by the safety checker", async () => {
     const base: Request = { ...tinyUntil(256), numImages: 2, safety: "black" };
     const requests: Request[] = [
-      { ...base, prompt: "a cat", seed: 1 },
-      { ...base, prompt: "a dog on a table", negativePrompt: "a cat", seed: 4_000_000_000 },
       { ...base, prompt: "a cat", negativePrompt: "blue", seed: 1 },
+      { ...base, prompt: "a dog on a table", negativePrompt: "a cat", seed: 4_000_000_000 },
     ];
     const { events, onEvent } = record();
     const together = await draw(requests, { onEvent });
     const alone = await drawAlone(requests);
     expect(hashesOf(together)).toEqual(hashesOf(alone));
-    expect(new Set(hashesOf(together).flat()).size).toBe(6);
+    expect(new Set(hashesOf(together).flat()).size).toBe(4);
     expect(together.map(({ safety }) => safety)).toEqual(alone.map(({ safety }) => safety));
     expect(together.map(({ request }) => request)).toEqual(requests);
-    expect(events.filter(({ type }) => type === "plan")).toMatchObject([{ jobs: [0, 1, 2] }]);
+    expect(events.filter(({ type }) => type === "plan")).toMatchObject([{ jobs: [0, 1] }]);
     expect(events.flatMap((event) => (event.type === "stage" ? [event.stage] : []))).toEqual([
       "text-encoding",
       "stage-1",
       "stage-2",
       "safety",
     ]);
-    expect(events.flatMap((event) => (event.type === "job" ? [event.job] : []))).toEqual([0, 1, 2]);
+    expect(events.flatMap((event) => (event.type === "job" ? [event.job] : []))).toEqual([0, 1]);
     expect(settingsOf(together[1]?.images[1]?.png)).toMatchObject({ Seed: "4000000000", "Batch pos": "1" });
   });
 
