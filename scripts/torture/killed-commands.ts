@@ -20,7 +20,7 @@ export async function killedQuantisation(root: string): Promise<KilledCommand> {
   return { ...command, faults: async (home) => [...(await command.faults(home)), ...(await weightFaults(home))] };
 }
 
-/** Seven jobs in windows of three; the manifest and the batch's own state tell times and random seeds. */
+/** Seven jobs in chunks of three; the manifest and the batch's own state tell times and random seeds. */
 export async function killedBatch(root: string): Promise<KilledCommand> {
   const jobs = join(root, "batch.jsonl");
   const lines = Array.from({ length: 7 }, (_, index) => JSON.stringify({ prompt: `a cat ${index}`, seed: index }));

@@ -53,7 +53,7 @@ async function mergeShards(folder: string): Promise<void> {
   if (failed > 0) throw new IfGenError("SOME_FAILED", `${failed} jobs failed; repeat their shards with --resume.`);
 }
 
-/** @throws {UsageError} a template or a list of seeds that cannot be meant. */
+/** @throws {UsageError} the template or the list of seeds is not valid. */
 function batchOptionsFrom(options: BatchCommandOptions): BatchOptions {
   compileTemplate(options.outputName);
   if (options.seeds !== undefined) parseSeeds(options.seeds);
@@ -64,7 +64,7 @@ function batchOptionsFrom(options: BatchCommandOptions): BatchOptions {
     format: options.format,
     provider: options.executionProvider,
     shard: chooseShard(options.shard),
-    chunk: options.chunk,
+    chunkSize: options.chunk,
   };
 }
 

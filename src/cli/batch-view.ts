@@ -80,7 +80,7 @@ export function createBatchView(
           line(`job ${event.index} (line ${event.line}) failed: ${event.error.message} [${event.error.code}]`);
           draw();
           break;
-        case "window":
+        case "chunk":
           break;
       }
     },

@@ -6,11 +6,11 @@
  */
 
 import { createHash } from "node:crypto";
-import { createReadStream, existsSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { z } from "zod";
+import { hashFile } from "../files/hash-file.ts";
 import { IfGenError, OutputError, UsageError, whyNotWritten } from "../errors.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import { type JsonLimits, readJsonFile } from "../files/json.ts";
@@ -200,14 +200,12 @@ async function readManifestFile(path: string): Promise<Manifest | undefined> {
 }
 
 async function sha256(file: string): Promise<string | undefined> {
-  const hash = createHash("sha256");
   try {
     if (!(await stat(file)).isFile()) return undefined; // a pipe would never end
-    await pipeline(createReadStream(file), hash);
+    return await hashFile(file);
   } catch {
     return undefined; // gone or unreadable: not whole
   }
-  return hash.digest("hex");
 }
 
 async function writing(path: string, work: () => Promise<unknown>): Promise<void> {

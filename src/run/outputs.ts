@@ -4,11 +4,9 @@
  * writing over a file that was not to be replaced.
  */
 
-import { createReadStream } from "node:fs";
 import { rm, stat, writeFile } from "node:fs/promises";
-import { basename, dirname, extname, join, resolve } from "node:path";
-import { pipeline } from "node:stream/promises";
-import { createHash } from "node:crypto";
+import { basename, dirname, extname, join } from "node:path";
+import { hashFile } from "../files/hash-file.ts";
 import { OutputError, UsageError, whyNotWritten } from "../errors.ts";
 import { draftBeside } from "../files/draft.ts";
 import { type ImageFormat, extensionOf, formatOfName, imageExtensions } from "../image/formats.ts";
@@ -136,16 +134,10 @@ export async function placeOutput(source: string, path: string, overwrite: boole
 }
 
 async function isSameFile(a: string, b: string): Promise<boolean> {
-  const [one, other] = await Promise.all([a, b].map(contentHash));
-  return one !== undefined && one === other;
-}
-
-async function contentHash(path: string): Promise<string | undefined> {
-  const hash = createHash("sha256");
   try {
-    await pipeline(createReadStream(resolve(path)), hash);
+    const [one, other] = await Promise.all([a, b].map(hashFile));
+    return one === other;
   } catch {
-    return undefined;
+    return false; // one is gone or unreadable
   }
-  return hash.digest("hex");
 }

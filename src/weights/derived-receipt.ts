@@ -5,10 +5,10 @@
  * that gigabytes are read once per change and not at every run.
  */
 
-import { createHash } from "node:crypto";
-import { open, stat, lstat } from "node:fs/promises";
+import { stat, lstat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { hashFile } from "../files/hash-file.ts";
 import { sweepDrafts } from "../files/draft.ts";
 import { fileMark, type FileMark, isSameMark, readFileMark } from "../files/file-mark.ts";
 import { configLimits, readJsonFile } from "../files/json.ts";
@@ -16,7 +16,6 @@ import { replaceFile } from "../files/replace-file.ts";
 
 const receiptFile = "quantized.json";
 const marksFile = "checked.json";
-const hashedAtOnce = 2 ** 20;
 
 const receiptSchema = z.strictObject({
   format: z.literal(4),
@@ -65,22 +64,6 @@ export async function derivedFault(folder: string, all = false): Promise<string 
   }
   await rememberMarks(folder, Object.keys(receipt.files)).catch(() => {}); // a cache that may only be read
   return undefined;
-}
-
-/** @returns the sha256 of a file, in hexadecimal digits. */
-export async function hashFile(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  const handle = await open(path);
-  try {
-    const buffer = Buffer.allocUnsafe(hashedAtOnce);
-    for (;;) {
-      const { bytesRead } = await handle.read(buffer, 0, buffer.length);
-      if (bytesRead === 0) return hash.digest("hex");
-      hash.update(buffer.subarray(0, bytesRead));
-    }
-  } finally {
-    await handle.close();
-  }
 }
 
 /** @returns what a receipt holds of a file. */

@@ -13,7 +13,8 @@ import { draftFolderIn, sweepDrafts } from "../files/draft.ts";
 import { float32ToFloat16 } from "../math/half.ts";
 import { elementCount } from "../math/tensor.ts";
 import { type WeightEntry, type WeightTable, openWeights } from "./checkpoint.ts";
-import { derivedFault, describeFile, hashFile, readReceipt, writeReceipt } from "./derived-receipt.ts";
+import { hashFile } from "../files/hash-file.ts";
+import { derivedFault, describeFile, readReceipt, writeReceipt } from "./derived-receipt.ts";
 import {
   type QuantizedBits,
   type QuantizedKind,

@@ -10,7 +10,7 @@ export type BatchEvent =
   /** Jobs that an earlier process has drawn. */
   | { readonly type: "skipped"; readonly jobs: number }
   /** A worker begins with these jobs, by their numbers. */
-  | { readonly type: "window"; readonly worker: number; readonly jobs: readonly number[] }
+  | { readonly type: "chunk"; readonly worker: number; readonly jobs: readonly number[] }
   /** Of the jobs at work; `job` is the batch's number. */
   | { readonly type: "run"; readonly worker: number; readonly event: RunEvent }
   | {

@@ -17,7 +17,7 @@ import { replaceFile } from "../../files/replace-file.ts";
 import { type RunLock, takeLock } from "../../executor/run-lock.ts";
 import type { Shard } from "../../machine/cluster-shard.ts";
 import { MAX_SEED } from "../../plan/choices.ts";
-import { DrawnJobs, Manifest, readManifest } from "./manifest.ts";
+import { DrawnJobs, Manifest, readEndings } from "./manifest.ts";
 
 const state = z.strictObject({ format: z.literal(1), seed: z.int().nonnegative(), date: z.string() });
 
@@ -68,7 +68,7 @@ export class BatchFolder {
       await sweepDrafts(join(path, ".if-gen"));
       const found = await readState(join(path, ".if-gen", "batch.json"));
       const drawn = new DrawnJobs();
-      for await (const entry of readManifest(manifestPath(path, shard))) drawn.set(entry);
+      for await (const entry of readEndings(manifestPath(path, shard))) drawn.set(entry);
       return new BatchFolder(path, found, work, await Manifest.open(manifestPath(path, shard)), drawn, lock);
     } catch (error) {
       await lock.release();
@@ -85,27 +85,27 @@ export class BatchFolder {
    * The folder of finished stages of the jobs that are at work together.
    * @returns whether an earlier process was at just these jobs.
    */
-  async takeWindow(window: number, keys: readonly string[]): Promise<boolean> {
-    const mark = join(this.#windowFolder(window), "jobs.json");
+  async takeChunk(chunk: number, keys: readonly string[]): Promise<boolean> {
+    const mark = join(this.#chunkFolder(chunk), "jobs.json");
     const content = JSON.stringify(keys);
     if ((await readFile(mark, "utf8").catch(() => undefined)) === content) return true;
-    await this.dropWindow(window);
+    await this.dropChunk(chunk);
     await writing(this.path, async () => {
-      await makeFolder(this.#windowFolder(window));
+      await makeFolder(this.#chunkFolder(chunk));
       await replaceFile(mark, content);
     });
     return false;
   }
 
   /** @param keys of the jobs of one plan. */
-  workFolder(window: number, keys: readonly string[]): string {
+  workFolder(chunk: number, keys: readonly string[]): string {
     const name = createHash("sha256").update(keys.join()).digest("hex").slice(0, 16);
-    return join(this.#windowFolder(window), name);
+    return join(this.#chunkFolder(chunk), name);
   }
 
   /** The jobs are done: nothing of them need be kept. */
-  dropWindow(window: number): Promise<void> {
-    return rm(this.#windowFolder(window), { recursive: true, force: true });
+  dropChunk(chunk: number): Promise<void> {
+    return rm(this.#chunkFolder(chunk), { recursive: true, force: true });
   }
 
   async close(): Promise<void> {
@@ -113,8 +113,8 @@ export class BatchFolder {
     await this.#lock.release();
   }
 
-  #windowFolder(window: number): string {
-    return join(this.#work, String(window));
+  #chunkFolder(chunk: number): string {
+    return join(this.#work, String(chunk));
   }
 }
 

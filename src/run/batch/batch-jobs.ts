@@ -1,6 +1,6 @@
 /**
  * @module run/batch/batch-jobs
- * Lines of a file of jobs -> numbered requests with the files that they will make, in windows of so many: what is at work at
+ * Lines of a file of jobs -> numbered requests with the files that they will make, in chunks of so many: what is at work at
  * one time is bounded, however long the file is.
  */
 
@@ -44,7 +44,7 @@ export interface BadJob {
   readonly error: UsageError;
 }
 
-export interface Window {
+export interface Chunk {
   /** From 1. */
   readonly number: number;
   readonly jobs: readonly BatchJob[];
@@ -62,25 +62,25 @@ export interface BatchOptions {
   /** Of the files that the template names; absent: as it ends, or PNG. */
   readonly format?: ImageFormat | undefined;
   readonly shard: Shard;
-  /** Jobs of one window. */
-  readonly chunk: number;
+  /** Jobs of one chunk. */
+  readonly chunkSize: number;
 }
 
 /**
- * @returns windows with something to do; of others `onSkipped` is told how many jobs were drawn before.
+ * @returns chunks with something to do; of others `onSkipped` is told how many jobs were drawn before.
  * @throws {UsageError} the template names no field.
  */
-export async function* windowsOf(
+export async function* chunksOf(
   lines: AsyncIterable<ReadJob>,
   folder: BatchFolder,
   options: BatchOptions,
   onSkipped: (jobs: number) => void,
-): AsyncGenerator<Window, void> {
-  const { shard, chunk } = options;
+): AsyncGenerator<Chunk, void> {
+  const { shard, chunkSize } = options;
   const toJob = createJobMaker(folder, options);
   let number = 0;
   let all: (BatchJob | BadJob)[] = [];
-  const close = (): Window[] => {
+  const close = (): Chunk[] => {
     const jobs = all.filter((one) => "request" in one);
     const bad = all.filter((one) => "error" in one);
     all = [];
@@ -91,7 +91,7 @@ export async function* windowsOf(
   for await (const job of numberedJobs(lines, options)) {
     if ((job.index - 1) % shard.count !== shard.number - 1) continue;
     all.push("error" in job ? job : await toJob(job));
-    if (all.length === chunk) yield* close();
+    if (all.length === chunkSize) yield* close();
   }
   if (all.length > 0) yield* close();
 }
@@ -166,7 +166,7 @@ function requestOf(
 
 function createJobMaker(folder: BatchFolder, { template, format }: BatchOptions) {
   const nameOf = compileTemplate(template, format);
-  const recent = new Map<string, number>(); // names of the window at work, whose files are not there yet
+  const recent = new Map<string, number>(); // names of the chunk at work, whose files are not there yet
   return async (job: NumberedJob): Promise<BatchJob | BadJob> => {
     const { index, line } = job;
     const made = orError(job, () => {
@@ -184,10 +184,11 @@ function createJobMaker(folder: BatchFolder, { template, format }: BatchOptions)
   };
 }
 
-export const sameName = (name: string, why: string): UsageError =>
-  new UsageError(`its image would be ${name}, but ${why}; put {index} into --output-name, or add --overwrite.`);
+/** @param more what helps beside another name, with a comma before it. */
+export const sameName = (name: string, why: string, more = ""): UsageError =>
+  new UsageError(`its image would be ${name}, but ${why}; put {index} into --output-name${more}.`);
 
-/** The last names, not all: files of finished windows are found on the disk. */
+/** The last names, not all: files of finished chunks are found on the disk. */
 function remember(recent: Map<string, number>, name: string, index: number): void {
   recent.set(name, index);
   if (recent.size > 100_000) recent.delete(recent.keys().next().value!);

@@ -88,10 +88,21 @@ export class Manifest {
  * exist none.
  * @throws {UsageError} a line is nothing that a batch writes: says which.
  */
-export async function* readManifest(path: string): AsyncGenerator<ManifestEntry, void> {
+export const readManifest = (path: string): AsyncGenerator<ManifestEntry, void> => readEntries(path, manifestEntry);
+
+const ending = z.object({
+  index: z.int().positive(),
+  status: manifestEntry.shape.status,
+  key: z.string().exactOptional(),
+});
+
+/** As {@link readManifest}, of each entry what tells whether its job is drawn: going on with a million jobs checks no more. */
+export const readEndings = (path: string): AsyncGenerator<z.infer<typeof ending>, void> => readEntries(path, ending);
+
+async function* readEntries<T>(path: string, schema: z.ZodType<T>): AsyncGenerator<T, void> {
   for await (const { number, text } of readLines(bytesOf(path), path)) {
-    const entry = entryOf(text);
-    if (entry) yield entry;
+    const entry = entryOf(text, schema);
+    if (entry !== undefined) yield entry;
     else if (!isBeginning(text)) throw notOurs(path, number);
   }
 }
@@ -100,9 +111,9 @@ export async function* readManifest(path: string): AsyncGenerator<ManifestEntry,
 const BEGINNING = '{"index":';
 const isBeginning = (text: string): boolean => BEGINNING.startsWith(text.slice(0, BEGINNING.length));
 
-function entryOf(text: string): ManifestEntry | undefined {
+function entryOf<T>(text: string, schema: z.ZodType<T>): T | undefined {
   try {
-    return manifestEntry.safeParse(JSON.parse(text)).data;
+    return schema.safeParse(JSON.parse(text)).data;
   } catch {
     return undefined;
   }

@@ -1,14 +1,12 @@
 /**
  * @module run/batch/run-batch
- * A stream of jobs -> images and a manifest: windows of jobs go to workers, one after the other, so that a slow device is no
+ * A stream of jobs -> images and a manifest: chunks of jobs go to workers, one after the other, so that a slow device is no
  * brake. Prints nothing.
  */
 
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import type { IfGenError } from "../../errors.ts";
+import { hashFile } from "../../files/hash-file.ts";
 import { readHardware } from "../../machine/hardware.ts";
 import { CPU } from "../../onnx/lower/provider-names.ts";
 import type { Request } from "../../plan/request.ts";
@@ -21,12 +19,12 @@ import {
   type BadJob,
   type BatchJob,
   type BatchOptions,
-  type Window,
+  type Chunk,
   type WorkerDevice,
   sameName,
-  windowsOf,
+  chunksOf,
 } from "./batch-jobs.ts";
-import { drawWindow } from "./draw-window.ts";
+import { drawChunk } from "./draw-chunk.ts";
 import type { ManifestEntry } from "./manifest.ts";
 import type { ReadJob } from "./read-jobs.ts";
 
@@ -36,7 +34,7 @@ export interface BatchSettings extends Omit<RunSettings, "onEvent" | "onFailed" 
   readonly overwrite: boolean;
   /** End at the first job that fails. */
   readonly failFast: boolean;
-  /** One worker for each; they take windows in turn. */
+  /** One worker for each; they take chunks in turn. */
   readonly devices: readonly WorkerDevice[];
   readonly onEvent: (event: BatchEvent) => void;
 }
@@ -65,7 +63,7 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
     count.drawn++;
     onEvent({ type: "drawn", index: job.index, line: job.line, files: job.files, seconds });
   };
-  const windows = windowsOf(lines, folder, options, (jobs) => {
+  const chunks = chunksOf(lines, folder, options, (jobs) => {
     count.skipped += jobs;
     if (jobs > 0) onEvent({ type: "skipped", jobs });
   });
@@ -73,8 +71,8 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
   const signal = settings.signal ? AbortSignal.any([settings.signal, stop.signal]) : stop.signal;
   const shared = { ...settings, signal, chooseProvider: choose };
   const workers = devices.map(async (device, worker) => {
-    for await (const window of { [Symbol.asyncIterator]: () => ({ next: () => windows.next() }) }) {
-      await runWindow(window, worker, device, shared, { drawn, failed });
+    for await (const chunk of { [Symbol.asyncIterator]: () => ({ next: () => chunks.next() }) }) {
+      await runChunk(chunk, worker, device, shared, { drawn, failed });
     }
   });
   try {
@@ -92,30 +90,31 @@ interface Results {
   readonly failed: (job: BatchJob | BadJob, error: IfGenError) => Promise<void>;
 }
 
-async function runWindow(
-  { number, jobs, bad }: Window,
+async function runChunk(
+  { number, jobs, bad }: Chunk,
   worker: number,
   device: WorkerDevice,
-  settings: Omit<BatchSettings, "devices"> & Pick<RunSettings, "chooseProvider"> & { devices: readonly WorkerDevice[] },
+  settings: BatchSettings & Pick<RunSettings, "chooseProvider">,
   { drawn, failed }: Results,
 ): Promise<void> {
   const { folder, overwrite, onEvent, devices } = settings;
   for (const job of bad) await failed(job, job.error);
-  const isResumed = await folder.takeWindow(
+  const isResumed = await folder.takeChunk(
     number,
     jobs.map(({ key }) => key),
   );
   const known = isResumed ? jobs : jobs.filter(({ isDrawn }) => !isDrawn); // nothing is kept of the others
   const isFree = ({ isTaken, isDrawn }: BatchJob): boolean => isResumed || isDrawn || overwrite || !isTaken;
-  for (const job of known.filter((one) => !isFree(one))) await failed(job, sameName(job.files[0] ?? "", "it exists"));
+  for (const job of known.filter((one) => !isFree(one)))
+    await failed(job, sameName(job.files[0] ?? "", "it exists", ", or add --overwrite"));
   const free = known.filter(isFree);
-  if (free.length === 0) return folder.dropWindow(number);
-  onEvent({ type: "window", worker, jobs: free.map(({ index }) => index) });
+  if (free.length === 0) return folder.dropChunk(number);
+  onEvent({ type: "chunk", worker, jobs: free.map(({ index }) => index) });
   const share = createShares();
-  await drawWindow(free, {
+  await drawChunk(free, {
     ...settings,
     budgets: { ...settings.budgets, shares: sharesOf(device, devices) },
-    window: number,
+    chunk: number,
     onDevice: onDevice(device, devices),
     onEvent: (event) => {
       share.hear(event);
@@ -125,7 +124,7 @@ async function runWindow(
     onFailed: failed,
     overwrite,
   });
-  await folder.dropWindow(number);
+  await folder.dropChunk(number);
 }
 
 /** A job's share of the time: of finished stages an equal one, of the last what passed since the job before was done. */
@@ -188,7 +187,7 @@ async function drawnEntry(
   seconds: Record<string, number>,
   folder: string,
 ): Promise<ManifestEntry> {
-  const hashed = files.map(async (path) => ({ path, sha256: await sha256(join(folder, path)) }));
+  const hashed = files.map(async (path) => ({ path, sha256: await hashFile(join(folder, path)) }));
   return {
     index,
     line,
@@ -203,10 +202,4 @@ async function drawnEntry(
     ...(safety ? { safety } : {}),
     at: now(),
   };
-}
-
-async function sha256(file: string): Promise<string> {
-  const hash = createHash("sha256");
-  await pipeline(createReadStream(file), hash);
-  return hash.digest("hex");
 }

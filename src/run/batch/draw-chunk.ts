@@ -1,27 +1,27 @@
 /**
- * @module run/batch/draw-window
- * Draws the jobs of one window, stage by stage. A job that cannot be planned, drawn or placed fails alone: what ends a stage's
+ * @module run/batch/draw-chunk
+ * Draws the jobs of one chunk, stage by stage. A job that cannot be planned, drawn or placed fails alone: what ends a stage's
  * process is narrowed down to the job that does it.
  */
 
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { IfGenError, OutputError, whyNotWritten } from "../../errors.ts";
+import { IfGenError } from "../../errors.ts";
 import { readRunRecord } from "../../executor/run-folder.ts";
-import { makeFolder } from "../../files/make-folder.ts";
 import { checkBudget } from "../../memory/budget.ts";
 import type { Request } from "../../plan/request.ts";
 import { type CompletePlan, completePlans } from "../complete-plans.ts";
 import { type DrawnJob, drawPlan, isDiskFailure } from "../draw.ts";
 import type { RunEvent } from "../events.ts";
+import { makeFolder } from "../outputs.ts";
 import type { RunSettings } from "../settings.ts";
 import type { BatchFolder } from "./batch-folder.ts";
 import type { BatchJob } from "./batch-jobs.ts";
 import { requestKey } from "./output-names.ts";
 
-export interface WindowSettings extends Omit<RunSettings, "onFailed" | "resumedLowMemory" | "onEvent"> {
+export interface ChunkSettings extends Omit<RunSettings, "onFailed" | "resumedLowMemory" | "onEvent"> {
   readonly folder: BatchFolder;
-  readonly window: number;
+  readonly chunk: number;
   readonly overwrite: boolean;
   /** The request as the worker's device draws it. */
   readonly onDevice: (request: Request) => Request;
@@ -31,14 +31,14 @@ export interface WindowSettings extends Omit<RunSettings, "onFailed" | "resumedL
 }
 
 /** @throws {IfGenError} what would keep all later jobs from being drawn too: an interrupt, a full disk. */
-export async function drawWindow(jobs: readonly BatchJob[], settings: WindowSettings): Promise<void> {
+export async function drawChunk(jobs: readonly BatchJob[], settings: ChunkSettings): Promise<void> {
   const failures: Failures = [];
-  const { folder, window } = settings;
+  const { folder, chunk } = settings;
   const keysOf = (requests: readonly Request[]): string[] => requests.map(requestKey);
   const resumedLowMemory = async (requests: readonly Request[]) =>
-    (await readRunRecord(folder.workFolder(window, keysOf(requests))))?.lowMemory;
+    (await readRunRecord(folder.workFolder(chunk, keysOf(requests))))?.lowMemory;
   const tell = async (failed: Failures): Promise<void> => {
-    for (const { job, error } of failed) await settings.onFailed(job, error);
+    for (const { job, error } of failed) if (!job.isDrawn) await settings.onFailed(job, error); // its images are there
   };
   const onFailed = (job: number, error: IfGenError): void => void failures.push({ job: jobs[job]!, error });
   const requests = jobs.map(({ request }) => settings.onDevice(request));
@@ -47,7 +47,7 @@ export async function drawWindow(jobs: readonly BatchJob[], settings: WindowSett
   await tell(failures.splice(0));
   for (const complete of plans) {
     const ofPlan = complete.jobs.map((job) => jobs[job]!);
-    const path = folder.workFolder(window, keysOf(complete.requests));
+    const path = folder.workFolder(chunk, keysOf(complete.requests));
     await drawOrNarrow(ofPlan, complete, path, settings, failures);
     await tell(failures.splice(0));
   }
@@ -67,7 +67,7 @@ async function drawOrNarrow(
   jobs: readonly BatchJob[],
   complete: CompletePlan,
   path: string,
-  settings: WindowSettings,
+  settings: ChunkSettings,
   failures: Failures,
 ): Promise<void> {
   const ended = new Set<BatchJob>();
@@ -87,7 +87,7 @@ async function drawOrNarrow(
 }
 
 /** Ends of all the run are thrown on; so are mistakes of the program. */
-const concernsJobs = (error: unknown, { signal }: WindowSettings): error is IfGenError =>
+const concernsJobs = (error: unknown, { signal }: ChunkSettings): error is IfGenError =>
   error instanceof IfGenError && !signal?.aborted && !isDiskFailure(error) && !endings.includes(error.code);
 const endings: readonly string[] = ["INTERRUPTED", "TERMINATED", "HANGUP", "QUIT"];
 
@@ -95,7 +95,7 @@ const endings: readonly string[] = ["INTERRUPTED", "TERMINATED", "HANGUP", "QUIT
 async function narrow(
   left: readonly BatchJob[],
   error: IfGenError,
-  settings: WindowSettings,
+  settings: ChunkSettings,
   failures: Failures,
 ): Promise<void> {
   const [first, ...others] = left;
@@ -114,8 +114,8 @@ async function narrow(
   }
 }
 
-async function drawAgain(jobs: readonly BatchJob[], settings: WindowSettings, failures: Failures): Promise<void> {
-  await drawWindow(jobs, {
+async function drawAgain(jobs: readonly BatchJob[], settings: ChunkSettings, failures: Failures): Promise<void> {
+  await drawChunk(jobs, {
     ...settings,
     onFailed: async (job, error) => void failures.push({ job, error }),
   });
@@ -125,14 +125,14 @@ async function drawJobs(
   jobs: readonly BatchJob[],
   complete: CompletePlan,
   path: string,
-  { folder, overwrite, onDrawn, ...settings }: WindowSettings,
+  { folder, overwrite, onDrawn, ...settings }: ChunkSettings,
   { fail, ended }: { fail: (job: BatchJob, error: IfGenError) => void; ended: Set<BatchJob> },
 ): Promise<void> {
   const placeOf = new Map(complete.jobs.map((job, index) => [job, jobs[index]!]));
   const outputs: string[][] = [];
   for (const [job, { files, isDrawn }] of placeOf) {
     outputs[job] = isDrawn ? [] : files.map((file) => join(folder.path, file)); // what is there stays as it is
-    if (!isDrawn) await makeFolders(outputs[job]);
+    for (const folder of new Set(outputs[job]!.map((path) => dirname(path)))) await makeFolder(folder);
   }
   await drawPlan(
     complete,
@@ -150,15 +150,4 @@ async function drawJobs(
       onFailed: (job, error) => fail(placeOf.get(job)!, error),
     },
   );
-}
-
-/** Folders that names of outputs stand for. */
-async function makeFolders(paths: readonly string[]): Promise<void> {
-  for (const folder of new Set(paths.map((path) => dirname(path)))) {
-    try {
-      await makeFolder(folder);
-    } catch (cause) {
-      throw new OutputError(`the folder ${folder} cannot be created: ${whyNotWritten(cause)}.`, { cause });
-    }
-  }
 }
