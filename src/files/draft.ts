@@ -60,13 +60,15 @@ async function newestMs(path: string): Promise<number> {
   return Math.max(...times);
 }
 
+/** One that has ended and that nobody has waited for, as in a container without an init, is not. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM"; // somebody else's
   }
+  const status = attempt(() => readFileSync(`/proc/${pid}/stat`, "utf8"));
+  return !/\) [ZX] [^)]*$/.test(status); // the state comes after the program's name, which may hold brackets
 }
 
 let mark: string | undefined;

@@ -12,6 +12,7 @@ import { randomUUID } from "node:crypto";
 import { readFileSync, readlinkSync, statSync } from "node:fs";
 import { readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { isAlive } from "../files/draft.ts";
 import { HubError } from "../errors.ts";
 import { readWords } from "../files/regular-file.ts";
 import { makeFolder } from "../files/make-folder.ts";
@@ -125,7 +126,7 @@ function isAbandoned(path: string, text: string): boolean {
   if (status === undefined) return false; // released meanwhile: try again
   if (text === "" && status.size === 0) return !isHeldByFlock(status.ino) && Date.now() - status.mtimeMs > emptyMs;
   const owner = parseOwner(text);
-  if (owner?.place === place() && !isAlive(owner.pid, text)) return true;
+  if (owner?.place === place() && !isHolding(owner.pid, text)) return true;
   return Date.now() - status.mtimeMs > abandonedMs;
 }
 
@@ -138,15 +139,7 @@ function parseOwner(text: string): { pid: number; place: string } | undefined {
   }
 }
 
-function isAlive(pid: number, text: string): boolean {
-  if (pid === process.pid) return held.has(text);
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}
+const isHolding = (pid: number, text: string): boolean => (pid === process.pid ? held.has(text) : isAlive(pid));
 
 /** Where process ids mean the same: this boot of this machine and its process namespace. */
 function place(): string {

@@ -1,8 +1,18 @@
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { draftBeside, draftFolderIn, isAlive, machineMark, sweepDrafts } from "../../src/files/draft.ts";
 
 function temporaryFolder(): string {
@@ -58,3 +68,21 @@ test("this process is alive, one that ended is not", () => {
   expect(isAlive(process.pid)).toBe(true);
   expect(isAlive(gonePid())).toBe(false);
 });
+
+test.skipIf(process.platform !== "linux")(
+  "a process that has ended and that nobody has waited for is not alive, whatever its name",
+  async () => {
+    const folder = temporaryFolder();
+    const program = join(folder, "a) R (b");
+    writeFileSync(program, "#!/bin/sh\nexit 0\n", { mode: 0o755 });
+    // the shell becomes a `sleep` that never waits for its child
+    const parent = spawn("sh", ["-c", '"$1" & echo $!; exec sleep 60', "sh", program], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    onTestFinished(() => void parent.kill("SIGKILL"));
+    const pid = Number(String((await once(parent.stdout, "data"))[0] as Buffer));
+    await vi.waitFor(() => expect(readFileSync(`/proc/${pid}/stat`, "utf8")).toMatch(/\) Z /), 10_000);
+    expect(isAlive(pid)).toBe(false);
+    expect(isAlive(parent.pid!)).toBe(true);
+  },
+);
