@@ -57,8 +57,16 @@ function describeRefusal(error: unknown): string | undefined {
     EDQUOT: "your disk quota is used up; free some space",
     EIO: "the disk failed to read or write; check it",
     EROFS: "the disk is read-only",
+    EACCES: "permission denied; change the permissions of it and of its folders, or choose another place",
+    EPERM: "the system does not allow it; choose another place",
+    ELOOP: "its links lead in a circle",
+    ENOTDIR: "a part of its path is no folder",
+    ESTALE: "the network disk no longer has it; try again",
+    ETXTBSY: "another program holds it; try again",
+    EBUSY: "another program holds it; try again",
   };
-  const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException;
+  const { code, syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
   const sentence = sentences[code ?? ""];
-  return sentence === undefined ? undefined : `${syscall ?? "the system"} failed: ${sentence}.`;
+  const what = [syscall ?? "the system", ...(path === undefined ? [] : [path])].join(" ");
+  return sentence === undefined ? undefined : `${what} failed: ${sentence}.`;
 }

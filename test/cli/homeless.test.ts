@@ -2,6 +2,7 @@
 
 import { spawnSync } from "node:child_process";
 import { chmodSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { goldenPath } from "../golden.ts";
@@ -10,7 +11,9 @@ import { type CliRun, finish, root, startCli, temporaryFolder } from "./run-cli.
 
 const user = { uid: 54321, gid: 54321 };
 const program = join(root, "bin", "if-gen.js");
-const read = spawnSync(process.execPath, ["-e", `fs.accessSync(${JSON.stringify(program)})`], user);
+/** May such a user be impersonated here, read the program, and reach the temporary folder? */
+const within = `fs.accessSync(${JSON.stringify(program)}); fs.readdirSync(${JSON.stringify(tmpdir())})`;
+const read = spawnSync(process.execPath, ["-e", within], user);
 const hasNone = spawnSync(process.execPath, ["-e", "os.userInfo()"], user).status !== 0;
 
 /** Nothing of the tests' own environment says where to store things. */

@@ -1,15 +1,15 @@
 /**
  * Disks that are full and folders that cannot be written to, met by the built program on the tiny checkpoints. A full disk
  * is a limit on the size of a file (`ulimit -f`), which any user can set: writing fails in the same place. A folder is made
- * read-only for a user without privileges, whoever runs the tests.
+ * read-only, and root is run without the right to write there nevertheless.
  */
 
 import { spawnSync } from "node:child_process";
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { goldenPath, goldenSampleSize } from "../golden.ts";
-import { type CliRun, finish, root, runCli, startCli, temporaryFolder } from "./run-cli.ts";
+import { type CliRun, finish, runCli, startCli, temporaryFolder } from "./run-cli.ts";
 
 const settings = [
   "--model",
@@ -80,20 +80,16 @@ describe.skipIf(process.platform === "win32")("a disk without room", () => {
   );
 });
 
-/** Somebody whom permissions stop, which they do not stop root; undefined: the tests' own user. */
-const NOBODY = { uid: 65534, gid: 65534 };
+/** Permissions stop root only without its capabilities; it keeps its name, so every folder stays within reach. */
 const isRoot = process.getuid?.() === 0;
-const user = isRoot ? { user: NOBODY } : {};
-/** May nobody be impersonated here, and read the program? */
-const program = join(root, "bin", "if-gen.js");
-const canRead = spawnSync(process.execPath, ["-e", `fs.accessSync(${JSON.stringify(program)})`], isRoot ? NOBODY : {});
+const prefix = isRoot ? ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] : [];
+const canDrop = !isRoot || spawnSync(prefix[0] ?? "", [...prefix.slice(1), "true"]).status === 0;
 
-describe.skipIf(process.platform === "win32" || canRead.status !== 0)("a folder that cannot be written to", () => {
+describe.skipIf(process.platform === "win32" || !canDrop)("a folder that cannot be written to", () => {
   function foldersOf(): { folder: string; run: string } {
     const folder = temporaryFolder();
     const run = join(folder, "run");
     mkdirSync(run);
-    if (isRoot) for (const path of [folder, run]) chownSync(path, NOBODY.uid, NOBODY.gid);
     onTestFinished(() => chmodSync(run, 0o700));
     return { folder, run };
   }
@@ -102,17 +98,17 @@ describe.skipIf(process.platform === "win32" || canRead.status !== 0)("a folder 
   test("from the start, or when a run is gone on with: one sentence, and the run goes on once it can", async () => {
     const { folder, run } = foldersOf();
     const env = { HOME: folder };
-    expect(await runCli(command, { cwd: folder, env, ...user })).toMatchObject({ code: 0 });
+    expect(await runCli(command, { cwd: folder, env, prefix })).toMatchObject({ code: 0 });
     const kept = readdirSync(run).sort();
     chmodSync(run, 0o500);
-    const refused = await runCli(command, { cwd: folder, env, ...user });
+    const refused = await runCli(command, { cwd: folder, env, prefix });
     expect(refused.code).toBe(6);
     expect(refused.stderr).toMatch(
       /^[^\n]*the run folder [^\n]*run cannot be written to: permission denied; choose[^\n]*\n$/,
     );
     expect(readdirSync(run).sort()).toEqual(kept);
     chmodSync(run, 0o700);
-    expect(await runCli(command, { cwd: folder, env, ...user })).toMatchObject({ code: 0, stderr: "" });
+    expect(await runCli(command, { cwd: folder, env, prefix })).toMatchObject({ code: 0, stderr: "" });
   });
 
   test.each([
@@ -130,7 +126,7 @@ describe.skipIf(process.platform === "win32" || canRead.status !== 0)("a folder 
     const { folder, run } = foldersOf();
     const closed = join(run, place);
     onTestFinished(() => (existsSync(closed) ? chmodSync(closed, 0o700) : undefined));
-    const settings = { cwd: folder, env: { HOME: folder }, ...user };
+    const settings = { cwd: folder, env: { HOME: folder }, prefix };
     const words = [...command.filter((word) => word !== "--quiet"), "--stage-1-steps", "40"];
     const running = startCli(words, settings);
     const manifest = join(run, "run.json");
