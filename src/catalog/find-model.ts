@@ -14,15 +14,10 @@ import { type HubSource, type Located, locateStage } from "./locate.ts";
 import { type Cascade, type Manifest, type StageSource, stageSourceOf, stagesIn } from "./manifest.ts";
 import { readPins } from "./pins.ts";
 import { pullStage } from "./pull.ts";
+import { drawnStages, takesText } from "../plan/drawn-stages.ts";
 import type { CascadeDefaults, Model } from "../plan/model.ts";
-import {
-  type RepositoryKey,
-  type Side,
-  diffusionTable,
-  diffusionUntil,
-  repositoryKeys,
-  stageOfKind,
-} from "../plan/stages.ts";
+import type { Request } from "../plan/request.ts";
+import { type RepositoryKey, type Side, diffusionTable, repositoryKeys, stageOfKind } from "../plan/stages.ts";
 
 export interface ModelRequest {
   /** A name of models.json, or a folder that holds if-i, if-ii and x4-upscaler. */
@@ -34,6 +29,8 @@ export interface ModelRequest {
   readonly variant?: Variant;
   /** The last side that is drawn: checkpoints of larger ones need not be there. */
   readonly until: Side;
+  /** Other stages than all up to that side. */
+  readonly upscale?: Request["upscale"] | undefined;
 }
 
 export interface ModelSources {
@@ -69,7 +66,9 @@ const referenceDefaults: CascadeDefaults = {
 export async function findModel(request: ModelRequest, sources: ModelSources): Promise<Model> {
   const cascade = findCascade(request.model, sources.manifest);
   const textKey = stageOfKind("text").repository;
-  const needed = new Set([textKey, ...diffusionUntil(request.until).map(({ repository }) => repository)]);
+  const needsText = takesText(request);
+  const needed = new Set(drawnStages(request).map(({ repository }) => repository));
+  if (needsText) needed.add(textKey);
   const checkpoints: Partial<Record<RepositoryKey, string>> = {};
   for (const key of repositoryKeys) {
     const { source, option } = sourceOf(key, request.stages?.[key], cascade, sources);
@@ -82,7 +81,7 @@ export async function findModel(request: ModelRequest, sources: ModelSources): P
     name: [request.model, ...replaced.map((key) => request.stages?.[key])].join(" + "),
     isOwn: cascade.isOwn && replaced.length === 0,
     checkpoints: found,
-    text: await textFolder(textKey, found[textKey], cascade, request, sources),
+    text: needsText ? await textFolder(textKey, found[textKey], cascade, request, sources) : found[textKey],
     defaults: mergedDefaults(cascade, replaced),
   };
 }

@@ -32,6 +32,11 @@ const groups: Readonly<Record<string, readonly CommandEntry[]>> = {
       load: async () => (await import("./inpaint.ts")).defineInpaint,
     },
     {
+      name: "upscale",
+      description: "enlarge an image, in tiles if it is large",
+      load: async () => (await import("./upscale.ts")).defineUpscale,
+    },
+    {
       name: "batch",
       description: "draw many images, each network loaded once for all of them",
       load: async () => (await import("./batch.ts")).defineBatch,

@@ -5,7 +5,7 @@
  */
 
 import { textEncoderCache, unetCache } from "../catalog/derived-caches.ts";
-import { IfGenError, UsageError } from "../errors.ts";
+import { IfGenError, InputImageError, UsageError } from "../errors.ts";
 import { inspectImage } from "../executor/inspect-image.ts";
 import { lostNote } from "../machine/folders.ts";
 import { readHardware } from "../machine/hardware.ts";
@@ -56,7 +56,7 @@ export async function completePlans(requests: readonly Request[], settings: RunS
   for (const group of groupBy(numbered, ({ request }) => settingsKey(request))) {
     await attempt(group, settings, async () => {
       const model = await findRequestedModel(group[0].request, settings);
-      const checkpoints = await readCheckpoints(model, group[0].request.until);
+      const checkpoints = await readCheckpoints(model, group[0].request);
       const inspected: InspectedRequest[] = [];
       for (const one of group) {
         await attempt([one], settings, async () => {
@@ -64,7 +64,9 @@ export async function completePlans(requests: readonly Request[], settings: RunS
           inspected.push({ ...one, ...(await inspectStart(one.request, checkpoints, settings)), textParts });
         });
       }
-      for (const sameSize of groupBy(inspected, ({ image, textParts }) => JSON.stringify([image, textParts]))) {
+      const shapeOf = ({ image, lowResolution, textParts }: InspectedRequest): string =>
+        JSON.stringify([image, lowResolution, textParts]);
+      for (const sameSize of groupBy(inspected, shapeOf)) {
         await attempt(sameSize, settings, async () => {
           plans.push(await completePlan(sameSize, model, checkpoints, settings));
         });
@@ -107,6 +109,8 @@ interface InspectedRequest {
   readonly job: number;
   /** The size of the image it starts from. */
   readonly image?: Size;
+  /** The size of the image that it enlarges. */
+  readonly lowResolution?: Size;
   /** Into how many parts of 77 tokens its longest text is cut. */
   readonly textParts: number;
   readonly notes: readonly string[];
@@ -114,7 +118,7 @@ interface InspectedRequest {
 
 /** Of `--long-prompt concat`. @throws {CheckpointError} T5's tokenizer cannot be read. */
 async function countTextParts(request: Request, { text: checkpoint }: Checkpoints): Promise<number> {
-  if (request.longPrompt !== "concat") return 1;
+  if (request.longPrompt !== "concat" || checkpoint === undefined) return 1;
   const tokenizer = await openT5Tokenizer(checkpoint);
   const { cleanCaption } = request;
   const parts = textsOf(request).map(
@@ -124,16 +128,37 @@ async function countTextParts(request: Request, { text: checkpoint }: Checkpoint
 }
 
 async function inspectStart(
+  request: Request,
+  checkpoints: Checkpoints,
+  { signal }: RunSettings,
+): Promise<Pick<InspectedRequest, "image" | "lowResolution" | "notes">> {
+  const started = await inspectStartImage(request, checkpoints, signal);
+  const enlarged = await inspectLowResolution(request, signal);
+  return { ...started, ...enlarged, notes: [...started.notes, ...enlarged.notes] };
+}
+
+/** @throws {InputImageError} it cannot be read, or holds another number of images than are drawn. */
+async function inspectLowResolution(
+  { lowResolution: image, numImages }: Request,
+  signal: AbortSignal | undefined,
+): Promise<Pick<InspectedRequest, "lowResolution" | "notes">> {
+  if (image === undefined) return { notes: [] };
+  const { notes, images, ...size } = await inspectImage({ image, stages: [] }, signal);
+  if (images === 1 || images === numImages) return { lowResolution: size, notes };
+  throw new InputImageError(`${image} holds ${images} images: give --num-images ${images}, or a file with one.`);
+}
+
+async function inspectStartImage(
   { start }: Request,
   { diffusion }: Checkpoints,
-  { signal }: RunSettings,
+  signal: AbortSignal | undefined,
 ): Promise<Pick<InspectedRequest, "image" | "notes">> {
   if (!start) return { notes: [] };
   const { image, mask } = start;
   const stages = diffusion.flatMap(({ stage: { label, startStrengths }, grid }) =>
     grid && startStrengths ? [{ label, grid }] : [],
   );
-  const { notes, ...size } = await inspectImage({ image, ...(mask ? { mask } : {}), stages }, signal);
+  const { notes, images: _, ...size } = await inspectImage({ image, ...(mask ? { mask } : {}), stages }, signal);
   return { image: size, notes };
 }
 
@@ -143,9 +168,9 @@ async function completePlan(
   checkpoints: Checkpoints,
   settings: RunSettings,
 ): Promise<CompletePlan> {
-  const [{ request, image, textParts }] = group;
+  const [{ request, image, lowResolution, textParts }] = group;
   const requests = group.map((one) => one.request) as [Request, ...Request[]];
-  const planned = makePlan(requests, model, checkpoints, image, textParts);
+  const planned = makePlan(requests, model, checkpoints, image, textParts, lowResolution);
   await checkFiles(planned);
   const choose = settings.chooseProvider ?? chooseProvider;
   const provider = await choose(request.executionProvider, request.deviceId);

@@ -13,6 +13,7 @@ export function settingsKey(request: Request): string {
     "positivePrompt",
     "seed",
     "start",
+    "lowResolution",
   ] satisfies (keyof Request)[];
   const shared = Object.entries(request).filter(([key]) => !perJob.includes(key));
   const { start, positivePrompt } = request;

@@ -25,6 +25,7 @@ export function imageParameters(plan: Plan, job: number, drawn: DiffusionStage, 
     ["Size", `${drawn.width}x${drawn.height}`],
     ["Model", plan.model],
   ]);
+  if (first.enlargesInput) addUpscale(settings, [first, ...later]);
   if (first.preset) settings.set("Timesteps", first.preset);
   if (first.strength !== undefined) settings.set("Denoising strength", String(first.strength));
   if (first.textParts !== undefined) settings.set("Long prompt", `concat, ${first.textParts} parts`);
@@ -37,6 +38,16 @@ export function imageParameters(plan: Plan, job: number, drawn: DiffusionStage, 
   }
   settings.set("Version", `if-gen ${plan.version}`);
   return formatParameters({ prompt, negativePrompt, settings });
+}
+
+function addUpscale(settings: Map<string, string>, stages: readonly DiffusionStage[]): void {
+  settings.set("Upscaled by", stages.map(({ name }) => describeDiffusion(name).label).join(" and "));
+  const [first] = stages;
+  if (first?.noiseLevel !== undefined) settings.set("Noise level", String(first.noiseLevel));
+  for (const { name, tiles } of stages) {
+    const label = describeDiffusion(name).label;
+    if (tiles) settings.set(`Tiles of ${label}`, `${tiles.width}x${tiles.height} overlap ${tiles.overlap}`);
+  }
 }
 
 function addStage(settings: Map<string, string>, stage: DiffusionStage, firstSampler: string): void {
