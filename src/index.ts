@@ -50,8 +50,7 @@ export type Txt2imgOptions = JobOptions;
 export type Img2imgOptions = JobOptions & StartOptions;
 export type InpaintOptions = JobOptions & StartOptions & MaskOptions;
 /** A prompt may be left out; `until`, `aspectRatio` and stage 1's settings do not concern it. */
-export type UpscaleOptions = Omit<JobOptions, "prompt" | "until" | "aspectRatio"> &
-  UpscaleImageOptions & { readonly prompt?: string };
+export type UpscaleOptions = Omit<JobOptions, "until" | "aspectRatio"> & UpscaleImageOptions;
 
 /** What concerns a run as a whole. */
 export interface Settings {
@@ -75,6 +74,8 @@ export interface Settings {
   readonly runDir?: string;
   /** Go on with what is in `runDir`. @default false */
   readonly resume?: boolean;
+  /** Write T5's embeddings of the first drawing there, as `promptEmbeds` takes them; the file must not exist. */
+  readonly saveEmbeds?: string;
 }
 
 export interface Image {
@@ -249,13 +250,14 @@ async function drawAll(
 ): Promise<Drawing | Drawing[]> {
   checkSettings(settings);
   const requests = listOf(options).map((one) => requestFromOptions(command, one));
-  const { runDir, resume, previewEvery } = settings;
+  const { runDir, resume, previewEvery, saveEmbeds } = settings;
   const jobs = await drawRequests(requests, {
     ...runSettings(settings),
     onEvent: (event) => onEvent(eventOfLibrary(event)),
     runDir,
     resume,
     previewEvery,
+    saveEmbeds,
     pixels: true,
   });
   const drawings = jobs.map(drawingOf);

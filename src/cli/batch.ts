@@ -30,6 +30,7 @@ const singleRunOptions: readonly string[] = [
   "output",
   "seed",
   "saveStages",
+  "saveEmbeds",
   "report",
   "runDir",
   "grid",

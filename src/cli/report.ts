@@ -39,6 +39,7 @@ const aheadWords = ({ ahead }: Plan, { name }: Stage): string =>
   ahead.includes(name) ? ", loaded while the stage before runs" : "";
 
 function describeStage(stage: Stage): string {
+  if (stage.kind === "text" && stage.readsEmbeds) return "embeddings as given, no T5";
   if (stage.kind === "text") {
     return `T5, ${stage.cleanCaption ? "prompt cleaned" : "prompt lower-cased"}${stage.textParts ? `, in ${stage.textParts} parts` : ""}, ${stage.checkpoint}`;
   }

@@ -9,6 +9,7 @@ import { UsageError } from "../errors.ts";
 import { extensionOf } from "../image/formats.ts";
 import type { Request } from "../plan/request.ts";
 import { checkNewFolder, checkOutputs, imagePaths, seedPath } from "../run/outputs.ts";
+import { checkSavesEmbeds } from "../run/save-embeds.ts";
 import { savedStageFiles } from "../run/stage-images.ts";
 import type { CommonOptions } from "./options.ts";
 
@@ -25,7 +26,7 @@ export interface RunOutputs {
 
 /** @throws {UsageError} several images for standard output, or their stages for one folder. */
 export function outputsOf(requests: readonly Request[], options: CommonOptions): RunOutputs {
-  const { saveStages, report, format, grid } = options;
+  const { saveStages, saveEmbeds, report, format, grid } = options;
   const [first, ...others] = requests;
   const numImages = first?.numImages ?? 1;
   const hasMany = others.length > 0;
@@ -42,7 +43,8 @@ export function outputsOf(requests: readonly Request[], options: CommonOptions):
   const sheet = grid === undefined ? undefined : sheetPath(grid, requests.length * numImages, paths?.flat());
   const saved = saveStages === undefined || !first ? [] : savedStageFiles(first);
   const stages = saved.map((name) => join(saveStages ?? "", name));
-  const more = [sheet, report].filter((path) => path !== undefined);
+  if (saveEmbeds !== undefined) requests.forEach(checkSavesEmbeds);
+  const more = [sheet, report, saveEmbeds].filter((path) => path !== undefined);
   return { paths, sheet, written: [...(paths ?? []).flat(), ...stages, ...more] };
 }
 

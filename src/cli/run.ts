@@ -73,7 +73,7 @@ async function draw(
   options: CommonOptions,
   isResumed: boolean,
 ): Promise<void> {
-  const { quiet, saveStages, runDir, resume, overwrite = false } = options;
+  const { quiet, saveStages, saveEmbeds, runDir, resume, overwrite = false } = options;
   const { paths, sheet, written } = outputsOf(requests, options);
   if (saveStages !== undefined) await makeFolder(saveStages);
   const report = createReport(options.report, overwrite);
@@ -96,6 +96,7 @@ async function draw(
       runDir,
       resume,
       saveStages,
+      saveEmbeds,
       previewEvery: steps ? 1 : preview?.every,
       signal: interrupt.signal,
       onEvent: (event) => {

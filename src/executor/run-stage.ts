@@ -34,8 +34,10 @@ type RunStage = (task: StageTask, context: StageContext) => Promise<void>;
 
 const runs: Readonly<Record<PipelineName, RunStage>> = {
   "text-encoder": async (task, context) => {
+    const stage = stageOf(task, "text");
+    if (stage.readsEmbeds) return (await import("./read-embeds.ts")).readEmbeds(context);
     const { encodeTexts } = await import("./encode-texts.ts");
-    await encodeTexts(task, stageOf(task, "text"), settingsOf(task, context.report), context);
+    await encodeTexts(task, stage, settingsOf(task, context.report), context);
   },
   if: drawFromText,
   "if-super-resolution": drawLarger,

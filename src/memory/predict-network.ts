@@ -22,7 +22,7 @@ import type { NetworkNeed } from "./budget.ts";
 import type { ExecutionProvider } from "../onnx/lower/provider-names.ts";
 
 /** What a stage's process takes before it loads a network, measured: private, and code mapped from files. */
-const PROCESS_PRIVATE_BYTES = 46e6;
+export const PROCESS_PRIVATE_BYTES = 46e6;
 const PROCESS_MAPPED_BYTES = 76e6;
 /** Of it the image library, and private memory that comes with it: the text encoder's process loads none. */
 const IMAGE_CODE_BYTES = 17e6;

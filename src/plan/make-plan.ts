@@ -77,6 +77,7 @@ export function makePlan(
               name: stageOfKind("text").name,
               checkpoint: checkpoints.text,
               cleanCaption: request.cleanCaption,
+              ...(request.promptEmbeds === undefined ? {} : { readsEmbeds: true as const }),
               ...(textParts > 1 ? { textParts } : {}),
               ...(stageNegativePrompts.length > 0 ? { stageNegativePrompts } : {}),
             },
@@ -97,7 +98,7 @@ function negativeRows(
   return new Map(own.map(({ stage }, index) => [stage.name, { negativeRow: index + 1 }]));
 }
 
-function jobOf({ prompt, negativePrompt, positivePrompt, seed, start, lowResolution }: Request): Job {
+function jobOf({ prompt, negativePrompt, positivePrompt, seed, start, lowResolution, promptEmbeds }: Request): Job {
   return {
     prompt,
     negativePrompt,
@@ -105,6 +106,7 @@ function jobOf({ prompt, negativePrompt, positivePrompt, seed, start, lowResolut
     seed,
     ...(start ? { start: withAbsolutePaths(start) } : {}),
     ...(lowResolution === undefined ? {} : { lowResolution: resolve(lowResolution) }),
+    ...(promptEmbeds === undefined ? {} : { promptEmbeds: resolve(promptEmbeds) }),
   };
 }
 

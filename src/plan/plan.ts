@@ -43,6 +43,8 @@ const textStage = z.strictObject({
   name: stageName,
   checkpoint: z.string(),
   cleanCaption: z.boolean(),
+  /** The jobs bring their embeddings: no T5 is loaded, and the checkpoint is there for its watermark. */
+  readsEmbeds: z.literal(true).exactOptional(),
   /** Into how many parts of 77 tokens each text is cut, laid end to end; absent: one, and the rest is left out. */
   textParts: pixels.exactOptional(),
   /** Negative prompts of single stages: rows of `negative_prompt_embeds` after the jobs' own. Absent: none. */
@@ -118,6 +120,8 @@ export const jobSchema = z.strictObject({
   start: startImage.exactOptional(),
   /** upscale: absolute path of the image, or of the tensor, that is enlarged. */
   lowResolution: z.string().exactOptional(),
+  /** Absolute path of T5's embeddings, in place of T5. */
+  promptEmbeds: z.string().exactOptional(),
 });
 export type Job = z.infer<typeof jobSchema>;
 

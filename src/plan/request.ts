@@ -121,6 +121,8 @@ export const requestSchema = z.strictObject({
   /** upscale: path of the image, or of a tensor in a safetensors file, that is enlarged. */
   lowResolution: z.string().min(1).exactOptional(),
   upscale: upscaleRequest.exactOptional(),
+  /** Path of T5's embeddings of the prompt and the negative prompt, in place of T5. */
+  promptEmbeds: z.string().min(1).exactOptional(),
   /** txt2img: the shape of what is drawn, as W:H; absent: square. */
   aspectRatio: boxSize.exactOptional(),
   /** txt2img and upscale: the same as pixels of the last stage, of which txt2img's short side is the network's own. */

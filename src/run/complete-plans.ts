@@ -17,6 +17,7 @@ import { gpuStagesOf } from "../plan/provider.ts";
 import { type Checkpoints, readCheckpoints } from "../plan/read-checkpoints.ts";
 import type { Request } from "../plan/request.ts";
 import type { Size } from "../plan/stage-size.ts";
+import { checkEmbeds } from "./check-embeds.ts";
 import { checkFiles } from "./check-files.ts";
 import { TEXT_LENGTH } from "../networks/description.ts";
 import { openT5Tokenizer } from "../networks/open-tokenizer.ts";
@@ -117,7 +118,9 @@ interface InspectedRequest {
 }
 
 /** Of `--long-prompt concat`. @throws {CheckpointError} T5's tokenizer cannot be read. */
-async function countTextParts(request: Request, { text: checkpoint }: Checkpoints): Promise<number> {
+async function countTextParts(request: Request, checkpoints: Checkpoints): Promise<number> {
+  const { text: checkpoint } = checkpoints;
+  if (request.promptEmbeds !== undefined) return checkEmbeds(request.promptEmbeds, request, checkpoints);
   if (request.longPrompt !== "concat" || checkpoint === undefined) return 1;
   const tokenizer = await openT5Tokenizer(checkpoint);
   const { cleanCaption } = request;

@@ -67,7 +67,8 @@ export type StageOptions = SharedOptions<StageKey> & { readonly [Key in StageKey
 };
 
 export interface JobOptions extends StageOptions, Partial<SharedSettings> {
-  readonly prompt: string;
+  /** With `promptEmbeds` it is the upscaler's alone, and may be left out. */
+  readonly prompt?: string;
   /** What the image should not show. @default "" */
   readonly negativePrompt?: string;
   /** Mixed into the guidance of stages 1 and 2. @default none */
@@ -90,6 +91,8 @@ export interface JobOptions extends StageOptions, Partial<SharedSettings> {
   readonly size?: string;
   /** Of a prompt longer than T5's 77 tokens: leave the rest out, or embed it in parts. @default "truncate" */
   readonly longPrompt?: LongPromptWay;
+  /** A safetensors file with `prompt_embeds` and `negative_prompt_embeds`, in place of T5. @default none */
+  readonly promptEmbeds?: string;
   /** Clean the prompt as the reference does. @default true */
   readonly cleanCaption?: boolean;
   /** Sign images with the model's watermark. @default true */
@@ -203,6 +206,7 @@ export const jobOptionsSchema = z.strictObject({
     .optional(),
   cleanCaption: shape.cleanCaption.optional(),
   longPrompt: z.enum(longPromptWays).optional(),
+  promptEmbeds: z.string().min(1).optional(),
   watermark: shape.watermark.optional(),
   safety: z.optional(z.enum(["black", "blur", "off"])),
   eta: shape.eta.optional(),
@@ -253,6 +257,7 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
     aspectRatio,
     size,
     longPrompt: options.longPrompt,
+    promptEmbeds: options.promptEmbeds,
     textEncoderModel,
     variant,
     safety,
@@ -262,7 +267,8 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
     textEncoderActivations,
     unetBits,
   };
-  if (prompt === undefined && command !== "upscale") throw new UsageError(NO_PROMPT);
+  if (prompt === undefined && command !== "upscale" && options.promptEmbeds === undefined)
+    throw new UsageError(NO_PROMPT);
   return {
     command,
     prompt: prompt ?? "",

@@ -3,6 +3,7 @@
  * The settings of an image as the text its PNG carries, in the form AUTOMATIC1111 and stable-diffusion.cpp read.
  */
 
+import { basename } from "node:path";
 import { formatParameters } from "../image/parameters.ts";
 import { type DiffusionStage, type Plan, diffusionStages } from "../plan/plan.ts";
 import { describeDiffusion } from "../plan/stages.ts";
@@ -15,7 +16,7 @@ import { describeDiffusion } from "../plan/stages.ts";
 export function imageParameters(plan: Plan, job: number, drawn: DiffusionStage, index: number): string {
   const stages = diffusionStages(plan);
   const [first, ...later] = stages.slice(0, stages.findIndex(({ name }) => name === drawn.name) + 1);
-  const { prompt, negativePrompt, positivePrompt, seed } = plan.jobs[job]!;
+  const { prompt, negativePrompt, positivePrompt, promptEmbeds, seed } = plan.jobs[job]!;
   if (!first) throw new Error(`${drawn.name} is no stage of the plan`);
   const settings = new Map<string, string>([
     ["Steps", String(first.steps)],
@@ -29,6 +30,7 @@ export function imageParameters(plan: Plan, job: number, drawn: DiffusionStage, 
   if (first.preset) settings.set("Timesteps", first.preset);
   if (first.strength !== undefined) settings.set("Denoising strength", String(first.strength));
   if (first.textParts !== undefined) settings.set("Long prompt", `concat, ${first.textParts} parts`);
+  if (promptEmbeds !== undefined) settings.set("Prompt embeds", basename(promptEmbeds));
   if (positivePrompt !== undefined) settings.set("Positive prompt", positivePrompt);
   addSteering(settings, first, "");
   for (const stage of later) addStage(settings, stage, first.sampler);
