@@ -17,6 +17,7 @@ import { gpuStagesOf } from "../plan/provider.ts";
 import { type Checkpoints, readCheckpoints } from "../plan/read-checkpoints.ts";
 import type { Request } from "../plan/request.ts";
 import type { Size } from "../plan/stage-size.ts";
+import { checkCaches } from "./check-cache.ts";
 import { checkFiles } from "./check-files.ts";
 import { TEXT_LENGTH } from "../networks/description.ts";
 import { openT5Tokenizer } from "../networks/open-tokenizer.ts";
@@ -165,6 +166,7 @@ async function completePlan(
     gpuStages: gpuStagesOf(planned.stages, provider),
     notes,
   };
+  await checkCaches(placed);
   const fitted = await fitMemory(placed, settings.budgets, await settings.resumedLowMemory?.(requests));
   return { ...fitted, requests, jobs: group.map(({ job }) => job) };
 }
