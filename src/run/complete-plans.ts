@@ -10,6 +10,7 @@ import { inspectImage } from "../executor/inspect-image.ts";
 import { lostNote } from "../machine/folders.ts";
 import { readHardware } from "../machine/hardware.ts";
 import { providers } from "../onnx/lower/providers.ts";
+import { describeUnknown, findUnknown, readKnownWords } from "../plan/known-words.ts";
 import { makePlan } from "../plan/make-plan.ts";
 import type { Model } from "../plan/model.ts";
 import type { ProviderChoice, TextEncoderChoice, UnetChoice } from "../plan/plan.ts";
@@ -124,6 +125,14 @@ async function countTextParts(request: Request, { text: checkpoint }: Checkpoint
   return Math.max(...parts);
 }
 
+/** What is asked for and the model was not trained on, where it says what it was. */
+async function unknownWords(requests: readonly Request[], name: string, { text }: Checkpoints): Promise<string[]> {
+  const known = await readKnownWords(text);
+  if (known === undefined) return [];
+  const prompts = requests.flatMap(({ prompt, positivePrompt = "" }) => [prompt, positivePrompt]);
+  return describeUnknown(name, findUnknown(prompts, known), known);
+}
+
 async function inspectStart(
   { start }: Request,
   { diffusion }: Checkpoints,
@@ -155,6 +164,7 @@ async function completePlan(
     ...new Set([
       ...group.flatMap((one) => one.notes),
       ...planned.notes,
+      ...(await unknownWords(requests, model.name, checkpoints)),
       ...hardwareNotes(request, provider),
       ...cacheNotes(smaller),
     ]),
