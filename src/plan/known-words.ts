@@ -53,7 +53,8 @@ export function findUnknown(prompts: readonly string[], known: KnownWords): Unkn
   const texts = new Set<string>();
   const judgeText = (text: string): void => {
     const parts = text.trim().split(/\s+/);
-    if (parts.length > known.text_words || parts.some((part) => Array.from(part).length > known.text_letters)) texts.add(text);
+    if (parts.length > known.text_words || parts.some((part) => Array.from(part).length > known.text_letters))
+      texts.add(text);
   };
   for (const prompt of prompts) {
     const outside = prompt.replace(QUOTED, (_, ...groups: (string | undefined)[]) => {
