@@ -58,14 +58,9 @@ describe("txt2img", () => {
     expect(lines.at(-1)).toMatch(/^wrote cat-1\.png, cat-2\.png \(24x24, seed 7\) in /);
     const events = eventsOf(run);
     for (const event of events) expect(eventSchema.safeParse(event).error).toBeUndefined();
-    expect([...new Set(events.map(({ type }) => type))].toSorted()).toEqual([
-      "note",
-      "plan",
-      "progress",
-      "result",
-      "stage",
-      "stage-end",
-    ]);
+    expect(new Set(events.map(({ type }) => type))).toEqual(
+      new Set(["note", "plan", "progress", "result", "stage", "stage-end"]),
+    );
     expect(JSON.stringify(events[0])).not.toContain("a red cat and a red cat");
     const result = events.at(-1) as { outputs: string[]; safety: object[]; notes: string[] };
     expect(result.outputs).toEqual(["cat-1.png", "cat-2.png"]);
