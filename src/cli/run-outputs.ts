@@ -9,7 +9,7 @@ import { UsageError } from "../errors.ts";
 import { extensionOf } from "../image/formats.ts";
 import type { Request } from "../plan/request.ts";
 import { sides } from "../plan/stages.ts";
-import { checkNewFolder, checkOutputs, imagePaths, seedPath } from "../run/outputs.ts";
+import { checkDistinct, checkNewFolder, checkOutputs, imagePaths, seedPath } from "../run/outputs.ts";
 import { savedStageFiles } from "../run/stage-images.ts";
 import type { CommonOptions } from "./options.ts";
 
@@ -65,6 +65,7 @@ export async function checkPlaces(
 ): Promise<void> {
   const { saveStages, runDir, output, overwrite = false } = options;
   const { paths = [], written } = outputsOf(requests, options);
+  await checkDistinct(written);
   for (const folder of [saveStages, runDir]) if (folder !== undefined) await checkNewFolder(folder);
   const isNew = (path: string): boolean =>
     saveStages !== undefined && dirname(path) === join(saveStages) && !existsSync(saveStages);

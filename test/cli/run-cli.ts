@@ -29,7 +29,7 @@ export function startCli(
   args: readonly string[],
   { cwd, env, prefix = [], user }: RunSettings = {},
 ): ReturnType<typeof spawn> {
-  if (!existsSync(join(root, "dist", "cli", "main.js"))) {
+  if (!existsSync(join(root, "dist", "program", "main.js"))) {
     throw new Error("dist/ is missing: these tests run the built program; run `npm run build` first");
   }
   const [program = "", ...words] = [...prefix, process.execPath, join(root, "bin", "if-gen.js"), ...args];
