@@ -19,6 +19,7 @@ const joined = new Set([
   "cli-truncate",
   "commander",
   "csv-parse",
+  "entities",
   "string-width",
   "zod",
 ]);

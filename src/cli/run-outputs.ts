@@ -24,7 +24,7 @@ export interface RunOutputs {
   readonly written: readonly string[];
 }
 
-/** @throws {UsageError} several images for standard output, or their stages for one folder. */
+/** @throws {UsageError} several images, or an image and JSON, for standard output, or several jobs' stages for one folder. */
 export function outputsOf(requests: readonly Request[], options: CommonOptions): RunOutputs {
   const { saveStages, report, format, grid } = options;
   const [{ numImages, until } = { numImages: 1, until: sides.at(-1)! }, ...others] = requests;
@@ -32,6 +32,11 @@ export function outputsOf(requests: readonly Request[], options: CommonOptions):
   const toStdout = options.output === STDOUT;
   if (toStdout && (hasMany || numImages > 1)) {
     throw new UsageError("--output - takes one image; name a file, or drop --num-images and give one seed.");
+  }
+  if (toStdout && options.json && !options.dryRun) {
+    throw new UsageError(
+      "--json and --output - would both write to standard output; name a file with --output, or leave --json out.",
+    );
   }
   if (saveStages !== undefined && hasMany) {
     throw new UsageError("--save-stages keeps the stages of one drawing; give one seed.");

@@ -72,6 +72,14 @@ export function finish(child: ReturnType<typeof spawn>): Promise<CliRun> {
   });
 }
 
+/** What `--json` printed, one event a line. */
+export const eventsOf = ({ stdout }: Pick<CliRun, "stdout">): Record<string, unknown>[] =>
+  stdout
+    .toString()
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
 /** @returns a new folder that is removed when the test ends. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "if-gen-test-"));

@@ -22,6 +22,7 @@ describe("the tarball", () => {
     const pages = ["LICENSE", "NOTICE", "README.md", "docs"];
     expect(partsAt(0)).toEqual(new Set([...pages, "bin", "dist", "models", "models.json", "package.json"]));
     expect(partsAt(1, "models/")).toEqual(new Set(["demo"]));
+    expect(files.filter((path) => path.includes("node_modules") || path.includes(".vitepress"))).toEqual([]);
   });
 
   test("holds the joined program, and the declarations of each module of src/: no leftovers, no source map", () => {
