@@ -104,7 +104,6 @@ function addBatchOptions(command: Command): void {
 /** What some options of a single run mean for many. */
 const descriptions: Readonly<Record<string, string>> = {
   resume: "go on with the batch in --output-dir: what is drawn stays, what failed is tried again",
-  json: "print each event as JSON, one a line, on standard output",
   dryRun: "check every line, plan what is drawn, and end",
 };
 

@@ -1,6 +1,6 @@
 /**
  * @module cli/report
- * A plan before it runs and a result after, for people and as JSON.
+ * A plan before it runs, for people and as JSON, and the line about a result.
  */
 
 import type { Limits, StageNeed } from "../memory/budget.ts";
@@ -87,23 +87,3 @@ export function describeResult({ request, plan, images }: DrawnJob, seconds: num
   const what = images.map(({ path }) => path ?? "standard output").join(", ");
   return `wrote ${what} (${width}x${height}, seed ${request.seed}) in ${seconds.toFixed(1)} s\n`;
 }
-
-/** @returns what `--json` prints. */
-export function resultJson({ request, plan, images, stageMs, safety, notes }: DrawnJob, seconds: number): object {
-  const { width, height } = lastDiffusionStage(plan);
-  return {
-    outputs: images.map(({ path }) => path ?? "-"),
-    seed: request.seed,
-    width,
-    height,
-    seconds: roundMs(1000 * seconds),
-    executionProvider: plan.provider,
-    stages: [...stageMs].map(([name, milliseconds]) => ({ name, seconds: roundMs(milliseconds) })),
-    ...(safety ? { safety } : {}),
-    notes,
-    plan,
-  };
-}
-
-/** Milliseconds as seconds. */
-const roundMs = (milliseconds: number): number => Number((milliseconds / 1000).toFixed(3));

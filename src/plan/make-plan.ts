@@ -94,8 +94,10 @@ function negativeRows(
   { diffusion }: Checkpoints,
   { stages }: Request,
 ): ReadonlyMap<DiffusionName, { negativeRow: number }> {
-  const own = diffusion.filter(({ stage }) => stage.pixels && stages[stage.name]?.negativePrompt !== undefined);
-  return new Map(own.map(({ stage }, index) => [stage.name, { negativeRow: index + 1 }]));
+  const withOwnPrompt = diffusion.filter(
+    ({ stage }) => stage.pixels && stages[stage.name]?.negativePrompt !== undefined,
+  );
+  return new Map(withOwnPrompt.map(({ stage }, index) => [stage.name, { negativeRow: index + 1 }]));
 }
 
 function jobOf({ prompt, negativePrompt, positivePrompt, seed, start, lowResolution, promptEmbeds }: Request): Job {

@@ -36,12 +36,17 @@ export function planNotes(
       ? `${name} has no watermark of its own; images are not marked.`
       : undefined,
     safety === "off" && checker !== undefined && !isOwn ? `--safety off: ${LICENSE_SENTENCE}.` : undefined,
-    safety && safety !== "off" && checker === undefined
-      ? `--safety ${safety}: ${name} has no safety checker; images are not looked at.`
-      : undefined,
+    checker === undefined && lacks.length === 0 ? withoutChecker(request, name, isOwn) : undefined,
     ...withoutEffect(request, stages),
   ];
   return notes.filter((note) => note !== undefined);
+}
+
+/** The demo has none and needs none; of others, saved without it, it is said. */
+function withoutChecker({ safety }: Request, name: string, isOwn: boolean): string | undefined {
+  if (safety === "off" || (isOwn && safety === undefined)) return undefined;
+  const asked = safety === undefined ? "" : `--safety ${safety}: `;
+  return `${asked}${name} has no safety checker; images are not looked at.`;
 }
 
 /** What was asked for and changes nothing: said, lest somebody waits for it. */

@@ -10,6 +10,7 @@ import { inspectImage } from "../executor/inspect-image.ts";
 import { lostNote } from "../machine/folders.ts";
 import { readHardware } from "../machine/hardware.ts";
 import { providers } from "../onnx/lower/providers.ts";
+import { describeUnknown, findUnknown, readKnownWords } from "../plan/known-words.ts";
 import { makePlan } from "../plan/make-plan.ts";
 import type { Model } from "../plan/model.ts";
 import type { ProviderChoice, TextEncoderChoice, UnetChoice } from "../plan/plan.ts";
@@ -17,6 +18,7 @@ import { gpuStagesOf } from "../plan/provider.ts";
 import { type Checkpoints, readCheckpoints } from "../plan/read-checkpoints.ts";
 import type { Request } from "../plan/request.ts";
 import type { Size } from "../plan/stage-size.ts";
+import { checkCaches } from "./check-cache.ts";
 import { checkEmbeds } from "./check-embeds.ts";
 import { checkFiles } from "./check-files.ts";
 import { TEXT_LENGTH } from "../networks/description.ts";
@@ -130,6 +132,14 @@ async function countTextParts(request: Request, checkpoints: Checkpoints): Promi
   return Math.max(...parts);
 }
 
+/** What is asked for and the model was not trained on, where it says what it was. */
+async function unknownWords(requests: readonly Request[], name: string, { text }: Checkpoints): Promise<string[]> {
+  const known = text === undefined ? undefined : await readKnownWords(text);
+  if (known === undefined) return [];
+  const prompts = requests.flatMap(({ prompt, positivePrompt = "" }) => [prompt, positivePrompt]);
+  return describeUnknown(name, findUnknown(prompts, known), known);
+}
+
 async function inspectStart(
   request: Request,
   checkpoints: Checkpoints,
@@ -182,6 +192,7 @@ async function completePlan(
     ...new Set([
       ...group.flatMap((one) => one.notes),
       ...planned.notes,
+      ...(await unknownWords(requests, model.name, checkpoints)),
       ...hardwareNotes(request, provider),
       ...cacheNotes(smaller),
     ]),
@@ -193,6 +204,7 @@ async function completePlan(
     gpuStages: gpuStagesOf(planned.stages, provider),
     notes,
   };
+  await checkCaches(placed);
   const fitted = await fitMemory(placed, settings.budgets, await settings.resumedLowMemory?.(requests));
   return { ...fitted, requests, jobs: group.map(({ job }) => job) };
 }
