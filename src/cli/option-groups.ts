@@ -42,6 +42,7 @@ export const optionGroups: readonly OptionGroup[] = [
       "negative-prompt",
       "seed",
       "num-images",
+      "from-image",
       /^prompts?-/,
       "long-prompt",
       /^(size|aspect-ratio)$/,

@@ -15,6 +15,7 @@ import { type SafetyAction, longPromptWays, safetyActions, variants } from "../p
 
 /** What commander collects: the names are the flags', camelCased. */
 export interface CommonOptions extends MemoryOptions, ProviderOptions, PreviewOptions {
+  fromImage?: string;
   prompt?: string;
   negativePrompt: string;
   output?: string;

@@ -37,6 +37,11 @@ const groups: Readonly<Record<string, readonly CommandEntry[]>> = {
       load: async () => (await import("./batch.ts")).defineBatch,
     },
     {
+      name: "show",
+      description: "print what a picture's metadata says of how it was made",
+      load: async () => (await import("./show.ts")).defineShow,
+    },
+    {
       name: "plan",
       description: "say what txt2img would do and how much memory each stage would take",
       load: async () => (await import("./plan.ts")).definePlan,

@@ -19,6 +19,8 @@ const batchOptions = {
   seeds: z.union([z.string(), z.array(z.int().nonnegative())]).optional(),
   /** The image's own path below the output folder. */
   output: z.string().optional(),
+  /** A picture whose metadata say what is drawn again, but for what the job says itself. */
+  fromImage: z.string().min(1).optional(),
 };
 const batchOptionNames: readonly string[] = Object.keys(batchOptions);
 
