@@ -81,6 +81,7 @@ export function createBatchView(
           draw();
           break;
         case "chunk":
+        case "queued":
           break;
       }
     },

@@ -9,9 +9,10 @@ import { CPU } from "../onnx/lower/provider-names.ts";
 import type { WorkerDevice } from "../run/batch/batch-jobs.ts";
 import { DEFAULT_TEMPLATE } from "../run/batch/output-names.ts";
 import { type CommonOptions, addCommonOptions } from "./options.ts";
+import { type BatchQueueOptions, addBatchQueueOptions } from "./queue-options.ts";
 import { integer, once } from "./values.ts";
 
-export interface BatchCommandOptions extends CommonOptions {
+export interface BatchCommandOptions extends CommonOptions, BatchQueueOptions {
   outputDir?: string;
   outputName: string;
   seeds?: string;
@@ -44,6 +45,7 @@ export function defineBatch(command: ProgramCommand): void {
     "a file of jobs: JSON, one object a line; CSV; or prompts, one a line; - is standard input",
   );
   addBatchOptions(command);
+  addBatchQueueOptions(command);
   addCommonOptions(command, { startsFromImage: true });
   withoutOptions(command, singleRunOptions);
   withDescriptions(command);

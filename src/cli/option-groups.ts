@@ -18,7 +18,21 @@ export const optionGroups: readonly OptionGroup[] = [
   {
     heading: "Jobs:",
     isCommon: true,
-    options: ["seeds", "jobs-format", "chunk", "fail-fast", "devices", "shard", "merge"],
+    options: [
+      "seeds",
+      "jobs-format",
+      "chunk",
+      "fail-fast",
+      "devices",
+      "shard",
+      "merge",
+      "queue",
+      "wait",
+      "attempts",
+      "rate",
+      "lost-after",
+      "until-empty",
+    ],
   },
   {
     heading: "Start image:",

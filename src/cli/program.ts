@@ -37,6 +37,16 @@ const groups: Readonly<Record<string, readonly CommandEntry[]>> = {
       load: async () => (await import("./batch.ts")).defineBatch,
     },
     {
+      name: "worker",
+      description: "draw the jobs of a queue that batch --queue fills",
+      load: async () => (await import("./worker.ts")).defineWorker,
+    },
+    {
+      name: "queue",
+      description: "show a queue of jobs, retry what failed, empty it",
+      load: async () => (await import("./queue.ts")).defineQueue,
+    },
+    {
       name: "show",
       description: "print what a picture's metadata says of how it was made",
       load: async () => (await import("./show.ts")).defineShow,

@@ -25,6 +25,8 @@ async function ran(args: readonly string[], cwd: string): Promise<CliRun> {
   return run;
 }
 
+const paints = (text: string): boolean => ["\u001b", "\u0007", "\u202e"].some((sign) => text.includes(sign));
+
 const pixelsOf = async (path: string): Promise<Buffer> => Buffer.from((await readImage(path)).data);
 
 test("a picture is drawn again from itself; what is typed takes its place; a JPEG says the same", async () => {
@@ -79,10 +81,10 @@ describe("pictures of others", () => {
     const parameters = "a \u001b[31mcat\u202e\nsecond line\nSteps: 20, Seed: 1, Size: 8x8, \u001b]0;x\u0007: y";
     writeFileSync(join(cwd, "a.png"), await encodePng(pixel, new Map([["parameters", parameters]])));
     const { stdout } = await ran(["show", "a.png"], cwd);
-    expect(stdout.toString()).not.toMatch(/[\u001b\u0007\u202e]/);
+    expect(paints(stdout.toString())).toBe(false);
     expect(stdout.toString()).toContain("prompt:          a \\u{1b}[31mcat\\u{202e}\\u{a}second line\n");
     const json = (await ran(["show", "--json", "a.png"], cwd)).stdout.toString();
-    expect(json).not.toMatch(/[\u001b\u0007\u202e]/);
+    expect(paints(json)).toBe(false);
     expect(JSON.parse(json)).toMatchObject({ prompt: "a \u001b[31mcat\u202e\nsecond line", seed: 1, steps: 20 });
     const repeated = await runCli(["txt2img", "--from-image", "a.png"], { cwd });
     expect([repeated.code, repeated.stderr]).toEqual([

@@ -7,6 +7,8 @@ import type { IfGenError } from "../../errors.ts";
 import type { RunEvent } from "../events.ts";
 
 export type BatchEvent =
+  /** Jobs that wait for workers now. */
+  | { readonly type: "queued"; readonly jobs: number }
   /** Jobs that an earlier process has drawn. */
   | { readonly type: "skipped"; readonly jobs: number }
   /** A worker begins with these jobs, by their numbers. */

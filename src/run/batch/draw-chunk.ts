@@ -21,7 +21,7 @@ import type { BatchJob } from "./batch-jobs.ts";
 import { requestKey } from "./output-names.ts";
 
 export interface ChunkSettings extends Omit<RunSettings, "onFailed" | "resumedLowMemory" | "onEvent"> {
-  readonly folder: BatchFolder;
+  readonly folder: Pick<BatchFolder, "path" | "workFolder">;
   readonly chunk: number;
   readonly overwrite: boolean;
   /** The request as the worker's device draws it. */
