@@ -7,6 +7,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { UsageError } from "../errors.ts";
 import { type DiffusionName, diffusionTable, enlargingTable } from "../plan/stages.ts";
 import type { ProgramCommand } from "./command.ts";
+import { typedNames } from "./from-image-option.ts";
 import { type CommonOptions, addCommonOptions } from "./options.ts";
 import { decimal, integer, once } from "./values.ts";
 import { withoutOptions } from "./without-options.ts";
@@ -28,7 +29,7 @@ export function defineUpscale(command: ProgramCommand): void {
   withoutOptions(command, (name) => useless.includes(name) || ofOtherStages(name));
   command.action(async (image: string | undefined, prompt: string | undefined, options: CommonOptions) => {
     const { runCommand } = await import("./run.ts");
-    await runCommand("upscale", prompt, { ...options, ...imageFrom(image, options.image) });
+    await runCommand("upscale", prompt, { ...options, ...imageFrom(image, options.image) }, typedNames(command));
   });
   command.addFullHelp();
 }
