@@ -7,7 +7,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { UsageError } from "../errors.ts";
 import { type DiffusionName, diffusionTable, enlargingTable } from "../plan/stages.ts";
 import type { ProgramCommand } from "./command.ts";
-import { typedNames } from "./from-image-option.ts";
+import { addFromImageOption, typedNames } from "./from-image-option.ts";
 import { type CommonOptions, addCommonOptions } from "./options.ts";
 import { decimal, integer, once } from "./values.ts";
 import { withoutOptions } from "./without-options.ts";
@@ -25,7 +25,7 @@ export function defineUpscale(command: ProgramCommand): void {
     `if-gen upscale photo.jpg "a photo of a corgi" -m if-m -o large.png`,
     `if-gen upscale tiny.png "a red star" --stages ${names.join(",")} -o star.png`,
   );
-  addUpscaleOptions(addCommonOptions(command, { startsFromImage: true }));
+  addFromImageOption(addUpscaleOptions(addCommonOptions(command, { startsFromImage: true })));
   withoutOptions(command, (name) => useless.includes(name) || ofOtherStages(name));
   command.action(async (image: string | undefined, prompt: string | undefined, options: CommonOptions) => {
     const { runCommand } = await import("./run.ts");
