@@ -21,6 +21,8 @@ import { expandJob } from "./expand.ts";
 import { compileTemplate, ownOutput, requestKey } from "./output-names.ts";
 import type { GivenOptions, ReadJob } from "./read-jobs.ts";
 
+const UPSCALE: CommandName = "upscale";
+
 /** Where a worker runs: on a GPU by its number, on the CPU, or wherever the jobs say. */
 export type WorkerDevice = number | typeof CPU | undefined;
 
@@ -97,6 +99,14 @@ export async function* chunksOf(
   if (all.length > 0) yield* close();
 }
 
+/** What concerns no upscale, as a default of all jobs. */
+const notOfUpscale: readonly string[] = ["until", "aspectRatio", "strength", ...maskOptionNames];
+
+const defaultsOf = ({ command }: GivenOptions, defaults: GivenOptions): GivenOptions =>
+  command === UPSCALE
+    ? Object.fromEntries(Object.entries(defaults).filter(([name]) => !notOfUpscale.includes(name)))
+    : defaults;
+
 type NumberedJob = { readonly index: number; readonly line: number; readonly options: GivenOptions };
 
 async function* numberedJobs(
@@ -111,7 +121,8 @@ async function* numberedJobs(
       continue;
     }
     try {
-      for (const options of expandJob({ ...defaults, ...read.options }, seeds)) yield { index: ++index, line, options };
+      for (const options of expandJob({ ...defaultsOf(read.options, defaults), ...read.options }, seeds))
+        yield { index: ++index, line, options };
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
       yield { index: ++index, line, error };
