@@ -16,6 +16,7 @@ import { type SafetyAction, longPromptWays, safetyActions, variants } from "../p
 
 /** What commander collects: the names are the flags', camelCased. */
 export interface CommonOptions extends MemoryOptions, ProviderOptions, PreviewOptions, EmbedsOptions {
+  fromImage?: string;
   prompt?: string;
   negativePrompt: string;
   output?: string;

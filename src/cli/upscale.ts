@@ -7,6 +7,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { UsageError } from "../errors.ts";
 import { type DiffusionName, diffusionTable, enlargingTable } from "../plan/stages.ts";
 import type { ProgramCommand } from "./command.ts";
+import { typedNames } from "./from-image-option.ts";
 import { type CommonOptions, addCommonOptions } from "./options.ts";
 import { decimal, integer, once } from "./values.ts";
 import { withoutOptions } from "./without-options.ts";
@@ -33,7 +34,7 @@ export function defineUpscale(command: ProgramCommand): void {
     const { strength, ...others } = options;
     const given = isKept || strength === undefined ? others : options;
     const { image, prompt } = argumentsFrom(first, second, options.image);
-    await runCommand("upscale", prompt, { ...given, ...(image === undefined ? {} : { image }) });
+    await runCommand("upscale", prompt, { ...given, ...(image === undefined ? {} : { image }) }, typedNames(command));
   });
   command.addFullHelp();
 }
