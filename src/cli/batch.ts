@@ -9,9 +9,11 @@ import { CPU } from "../onnx/lower/provider-names.ts";
 import type { WorkerDevice } from "../run/batch/batch-jobs.ts";
 import { DEFAULT_TEMPLATE } from "../run/batch/output-names.ts";
 import { type CommonOptions, addCommonOptions } from "./options.ts";
+import { type BatchQueueOptions, addBatchQueueOptions } from "./queue-options.ts";
 import { integer, once } from "./values.ts";
+import { withoutOptions } from "./without-options.ts";
 
-export interface BatchCommandOptions extends CommonOptions {
+export interface BatchCommandOptions extends CommonOptions, BatchQueueOptions {
   outputDir?: string;
   outputName: string;
   seeds?: string;
@@ -29,6 +31,7 @@ const singleRunOptions: readonly string[] = [
   "output",
   "seed",
   "saveStages",
+  "saveEmbeds",
   "report",
   "runDir",
   "grid",
@@ -44,8 +47,9 @@ export function defineBatch(command: ProgramCommand): void {
     "a file of jobs: JSON, one object a line; CSV; or prompts, one a line; - is standard input",
   );
   addBatchOptions(command);
+  addBatchQueueOptions(command);
   addCommonOptions(command, { startsFromImage: true });
-  withoutOptions(command, singleRunOptions);
+  withoutOptions(command, (name) => singleRunOptions.includes(name));
   withDescriptions(command);
   command.option("-i, --image <file>", "the image that jobs start from which name none", once);
   command.addExamples(
@@ -63,8 +67,9 @@ export function defineBatch(command: ProgramCommand): void {
 
 const aboutJobs = `
 A job is a line: a prompt, or {"prompt": "a red circle", "stage-1-steps": 50}
-with any option of txt2img, img2img and inpaint. What is given here holds for
-jobs that do not set it themselves. {red|blue} in a prompt makes two jobs.`;
+with any option of txt2img, img2img, inpaint and, with "command": "upscale",
+of upscale. What is given here holds for jobs that do not set it themselves.
+{red|blue} in a prompt makes two jobs.`;
 
 function addBatchOptions(command: Command): void {
   command
@@ -108,14 +113,6 @@ function withDescriptions(command: Command): void {
   for (const option of command.options) {
     const description = descriptions[option.attributeName()];
     if (description !== undefined) option.description = description;
-  }
-}
-
-function withoutOptions(command: Command, names: readonly string[]): void {
-  const options = command.options as Option[];
-  for (const name of names) {
-    const index = options.findIndex((option) => option.attributeName() === name);
-    if (index >= 0) options.splice(index, 1);
   }
 }
 

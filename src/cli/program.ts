@@ -33,9 +33,29 @@ const groups: Readonly<Record<string, readonly CommandEntry[]>> = {
       load: async () => (await import("./inpaint.ts")).defineInpaint,
     },
     {
+      name: "upscale",
+      description: "enlarge an image, in tiles if it is large",
+      load: async () => (await import("./upscale.ts")).defineUpscale,
+    },
+    {
       name: "batch",
       description: "draw many images, each network loaded once for all of them",
       load: async () => (await import("./batch.ts")).defineBatch,
+    },
+    {
+      name: "worker",
+      description: "draw the jobs of a queue that batch --queue fills",
+      load: async () => (await import("./worker.ts")).defineWorker,
+    },
+    {
+      name: "queue",
+      description: "show a queue of jobs, retry what failed, empty it",
+      load: async () => (await import("./queue.ts")).defineQueue,
+    },
+    {
+      name: "show",
+      description: "print what a picture's metadata says of how it was made",
+      load: async () => (await import("./show.ts")).defineShow,
     },
     {
       name: "plan",

@@ -7,10 +7,12 @@ import { UsageError } from "../errors.ts";
 import type { CommandName } from "../plan/choices.ts";
 import type { Request } from "../plan/request.ts";
 import { jobOptionNames, requestFromOptions } from "../run/job-options.ts";
+import type { FlatOptions } from "../run/options-from-request.ts";
 import type { CommonOptions } from "./options.ts";
 
 /**
  * @param resumed the requests of the run that is gone on with: their seeds are taken where none is given.
+ * @param repeated all options, where a picture's are taken: seeds that are given stand beside them.
  * @returns one request per seed.
  * @throws {UsageError} no prompt, or an empty one; options that do not go together.
  */
@@ -18,9 +20,14 @@ export function requestsFrom(
   command: CommandName,
   options: CommonOptions,
   resumed: readonly Request[] = [],
+  repeated?: FlatOptions,
 ): Request[] {
   const seeds = options.seed?.map(seedOf) ?? resumed.map(({ seed }) => seed);
-  return (seeds.length > 0 ? seeds : [undefined]).map((seed) => requestFrom(command, options, seed));
+  return (seeds.length > 0 ? seeds : [undefined]).map((seed) =>
+    repeated
+      ? requestFromOptions(command, { ...repeated, ...(seed === undefined ? {} : { seed }) })
+      : requestFrom(command, options, seed),
+  );
 }
 
 /** torch takes the low 32 bits of a seed. */
@@ -28,10 +35,16 @@ export const seedOf = (given: bigint): number => Number(BigInt.asUintN(32, given
 
 function requestFrom(command: CommandName, options: CommonOptions, seed: number | undefined): Request {
   const { prompt } = options;
+  if (command === "upscale" || options.promptEmbeds !== undefined)
+    return requestFromOptions(command, { ...jobOptionsFrom(withPrompt(options)), seed });
   if (prompt === undefined) throw new UsageError('no prompt is given; write it in quotes, e.g. "a red circle".');
   if (prompt.trim() === "") throw new UsageError("the prompt is empty; say what the image should show.");
   return requestFromOptions(command, { ...jobOptionsFrom(options), seed });
 }
+
+/** An image may be enlarged without words, and embeddings say what a prompt would. */
+const withPrompt = ({ prompt = "", ...options }: CommonOptions): CommonOptions =>
+  prompt.trim() === "" ? options : { ...options, prompt };
 
 /** @returns what is given of the options that a job has but its seed, as the library takes them. */
 export function jobOptionsFrom(options: CommonOptions): Readonly<Record<string, unknown>> {

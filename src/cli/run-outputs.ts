@@ -8,8 +8,8 @@ import { dirname, join } from "node:path";
 import { UsageError } from "../errors.ts";
 import { extensionOf } from "../image/formats.ts";
 import type { Request } from "../plan/request.ts";
-import { sides } from "../plan/stages.ts";
 import { checkDistinct, checkNewFolder, checkOutputs, imagePaths, seedPath } from "../run/outputs.ts";
+import { checkSavesEmbeds } from "../run/save-embeds.ts";
 import { savedStageFiles } from "../run/stage-images.ts";
 import type { CommonOptions } from "./options.ts";
 
@@ -26,8 +26,9 @@ export interface RunOutputs {
 
 /** @throws {UsageError} several images, or an image and JSON, for standard output, or several jobs' stages for one folder. */
 export function outputsOf(requests: readonly Request[], options: CommonOptions): RunOutputs {
-  const { saveStages, report, format, grid } = options;
-  const [{ numImages, until } = { numImages: 1, until: sides.at(-1)! }, ...others] = requests;
+  const { saveStages, saveEmbeds, report, format, grid } = options;
+  const [first, ...others] = requests;
+  const numImages = first?.numImages ?? 1;
   const hasMany = others.length > 0;
   const toStdout = options.output === STDOUT;
   if (toStdout && (hasMany || numImages > 1)) {
@@ -45,9 +46,10 @@ export function outputsOf(requests: readonly Request[], options: CommonOptions):
     ? undefined
     : requests.map(({ seed }) => imagePaths(outputOf(options, seed, hasMany), numImages, format));
   const sheet = grid === undefined ? undefined : sheetPath(grid, requests.length * numImages, paths?.flat());
-  const saved = saveStages === undefined ? [] : savedStageFiles(until, numImages);
+  const saved = saveStages === undefined || !first ? [] : savedStageFiles(first);
   const stages = saved.map((name) => join(saveStages ?? "", name));
-  const more = [sheet, report].filter((path) => path !== undefined);
+  if (saveEmbeds !== undefined) requests.forEach(checkSavesEmbeds);
+  const more = [sheet, report, saveEmbeds].filter((path) => path !== undefined);
   return { paths, sheet, written: [...(paths ?? []).flat(), ...stages, ...more] };
 }
 

@@ -7,7 +7,7 @@ import { createProgram } from "../../src/cli/program.ts";
 import { runCli } from "./run-cli.ts";
 
 const program = await createProgram("all");
-const drawing = ["txt2img", "img2img", "inpaint", "batch", "plan"];
+const drawing = ["txt2img", "img2img", "inpaint", "upscale", "batch", "plan"];
 
 /** @param words of one command, e.g. ["models", "pull"]. */
 const helpOf = async (...words: string[]): Promise<string> => (await runCli(words)).stdout.toString();

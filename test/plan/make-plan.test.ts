@@ -34,7 +34,7 @@ const mask = { file: "mask.png", shapes: [rectangle], invert: true };
 
 /** @param image size of the image that the requests start from. */
 async function plan(requests: readonly [Request, ...Request[]], from = model, image?: Size): Promise<PlannedRun> {
-  return makePlan(requests, from, await readCheckpoints(from, requests[0].until), image);
+  return makePlan(requests, from, await readCheckpoints(from, requests[0]), image);
 }
 
 describe("txt2img", () => {

@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { OutputError, UsageError } from "../../src/errors.ts";
 import { checkDistinct, checkOutputs, imagePaths, placeOutput } from "../../src/run/outputs.ts";
 import { savedStageFiles } from "../../src/run/stage-images.ts";
+import { plainRequest } from "../plan/plain-request.ts";
 import { temporaryFolder } from "../cli/run-cli.ts";
 
 test("one image has the name that was given, several are numbered; other endings are refused", () => {
@@ -18,7 +19,7 @@ test("one image has the name that was given, several are numbered; other endings
   expect(() => imagePaths("car.gif", 1)).toThrow(UsageError);
   expect(() => imagePaths("car", 1)).toThrow(UsageError);
   expect(() => imagePaths("car.jpg", 1, "png")).toThrow("is jpeg by its name, and --format says png");
-  expect(savedStageFiles(256, 2)).toEqual([
+  expect(savedStageFiles({ ...plainRequest, until: 256, numImages: 2 })).toEqual([
     "prompt_embeds.safetensors",
     "negative_prompt_embeds.safetensors",
     "stage-1.safetensors",

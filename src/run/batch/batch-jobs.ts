@@ -6,17 +6,20 @@
 
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { UsageError } from "../../errors.ts";
+import { type IfGenError, UsageError } from "../../errors.ts";
 import type { ImageFormat } from "../../image/formats.ts";
 import { isTaken } from "../../files/place-file.ts";
 import type { CPU } from "../../onnx/lower/provider-names.ts";
 import type { Shard } from "../../machine/cluster-shard.ts";
-import type { CommandName, RequestedProvider } from "../../plan/choices.ts";
+import { type CommandName, type RequestedProvider, commandNames } from "../../plan/choices.ts";
 import type { Request } from "../../plan/request.ts";
+import { describeValue } from "../describe-issue.ts";
 import { maskOptionNames, requestFromOptions } from "../job-options.ts";
 import { numbered } from "../outputs.ts";
 import type { BatchFolder } from "./batch-folder.ts";
+import { isJobError, withPicture, withoutPicture } from "./job-picture.ts";
 import { expandJob } from "./expand.ts";
+import type { LowMemoryModes } from "../settings.ts";
 import { compileTemplate, ownOutput, requestKey } from "./output-names.ts";
 import type { GivenOptions, ReadJob } from "./read-jobs.ts";
 
@@ -29,6 +32,8 @@ export interface BatchJob {
   readonly line: number;
   readonly request: Request;
   readonly key: string;
+  /** Of the picture that is drawn again. */
+  readonly lowMemory?: LowMemoryModes | undefined;
   /** Below the output folder, `/` between folders. */
   readonly files: readonly string[];
   /** An earlier process has drawn it, and its files are there. */
@@ -41,7 +46,7 @@ export interface BatchJob {
 export interface BadJob {
   readonly index: number;
   readonly line: number;
-  readonly error: UsageError;
+  readonly error: IfGenError;
 }
 
 export interface Chunk {
@@ -96,11 +101,18 @@ export async function* chunksOf(
   if (all.length > 0) yield* close();
 }
 
-type NumberedJob = { readonly index: number; readonly line: number; readonly options: GivenOptions };
+interface NumberedJob {
+  readonly index: number;
+  readonly line: number;
+  readonly options: GivenOptions;
+  readonly lowMemory?: LowMemoryModes | undefined;
+}
 
+/** @param readLine the options that a line stands for. */
 async function* numberedJobs(
   lines: AsyncIterable<ReadJob>,
   { defaults, seeds }: Pick<BatchOptions, "defaults" | "seeds">,
+  readLine = withPicture,
 ): AsyncGenerator<NumberedJob | BadJob, void> {
   let index = 0;
   for await (const read of lines) {
@@ -110,9 +122,10 @@ async function* numberedJobs(
       continue;
     }
     try {
-      for (const options of expandJob({ ...defaults, ...read.options }, seeds)) yield { index: ++index, line, options };
+      const { options: given, lowMemory } = await readLine(read.options, defaults);
+      for (const options of expandJob(given, seeds)) yield { index: ++index, line, options, lowMemory };
     } catch (error) {
-      if (!(error instanceof UsageError)) throw error;
+      if (!isJobError(error)) throw error;
       yield { index: ++index, line, error };
     }
   }
@@ -128,7 +141,7 @@ export async function countJobs(
   options: Pick<BatchOptions, "defaults" | "seeds">,
 ): Promise<number> {
   let count = 0;
-  for await (const { index } of numberedJobs(lines, options)) {
+  for await (const { index } of numberedJobs(lines, options, withoutPicture)) {
     count = index;
     if (count % COUNTED_AT_ONCE === 0) await delay(PAUSE_MS, undefined, { ref: false });
   }
@@ -157,10 +170,10 @@ function orError<T>({ index, line }: NumberedJob, make: () => T): T | BadJob {
 
 /** @param seed if the job gives none. */
 function requestOf(
-  { output, ...options }: GivenOptions,
+  { output, command, ...options }: GivenOptions,
   seed: number,
 ): { request: Request; output?: string | undefined } {
-  const request = requestFromOptions(commandOf(options), { ...options, seed: options["seed"] ?? seed });
+  const request = requestFromOptions(commandOf(command, options), { ...options, seed: options["seed"] ?? seed });
   return { request, output: output === undefined ? undefined : ownOutput(output) };
 }
 
@@ -168,7 +181,7 @@ function createJobMaker(folder: BatchFolder, { template, format }: BatchOptions)
   const nameOf = compileTemplate(template, format);
   const recent = new Map<string, number>(); // names of the chunk at work, whose files are not there yet
   return async (job: NumberedJob): Promise<BatchJob | BadJob> => {
-    const { index, line } = job;
+    const { index, line, lowMemory } = job;
     const made = orError(job, () => {
       const { request, output } = requestOf(job.options, folder.seedOf(index));
       const name = output ?? nameOf({ index, line, request, date: folder.date });
@@ -180,7 +193,7 @@ function createJobMaker(folder: BatchFolder, { template, format }: BatchOptions)
     if ("error" in made) return made;
     const isThere = await Promise.all(made.files.map((file) => isTaken(join(folder.path, file))));
     const isDrawn = isThere.every(Boolean) && folder.drawn.has(index, made.key);
-    return { index, line, ...made, isDrawn, isTaken: isThere.some(Boolean) };
+    return { index, line, lowMemory, ...made, isDrawn, isTaken: isThere.some(Boolean) };
   };
 }
 
@@ -194,8 +207,16 @@ function remember(recent: Map<string, number>, name: string, index: number): voi
   if (recent.size > 100_000) recent.delete(recent.keys().next().value!);
 }
 
+/** @throws {UsageError} there is no such command. */
+function commandOf(named: unknown, options: GivenOptions): CommandName {
+  if (named === undefined) return impliedCommand(options);
+  const command = commandNames.find((name) => name === named);
+  if (command !== undefined) return command;
+  throw new UsageError(`command is ${describeValue(named)}; it must be one of ${commandNames.join(", ")}.`);
+}
+
 /** What a job starts from tells which command it is. */
-function commandOf(options: GivenOptions): CommandName {
+function impliedCommand(options: GivenOptions): CommandName {
   const has = (name: string): boolean => options[name] !== undefined;
   return maskOptionNames.some(has) ? "inpaint" : has("image") ? "img2img" : "txt2img";
 }
