@@ -61,7 +61,7 @@ export const optionGroups: readonly OptionGroup[] = [
       "seed",
       "num-images",
       "from-image",
-      /^prompts?-/,
+      /^prompts?-(?!embeds)/,
       "long-prompt",
       /^(size|aspect-ratio)$/,
       "until",
@@ -94,7 +94,11 @@ export const optionGroups: readonly OptionGroup[] = [
     isCommon: false,
     options: [/^(no-)?clean-caption$/, "no-watermark", "safety"],
   },
-  { heading: "Intermediates and reports:", isCommon: false, options: [/^save-/, /^preview-/, "report"] },
+  {
+    heading: "Intermediates and reports:",
+    isCommon: false,
+    options: [/^save-/, "prompt-embeds", /^preview-/, "report"],
+  },
 ];
 
 /** For an option that no group names: it is shown, and a test tells. */
