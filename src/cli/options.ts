@@ -88,7 +88,7 @@ export function addCommonOptions(command: Command, { startsFromImage }: { starts
     .option("--save-stages <folder>", "write every intermediate there, as PNG and as safetensors", once)
     .option("--dry-run", "print what would be done and end")
     .option("-q, --quiet", "print nothing but errors")
-    .option("--json", "print events and the result as JSON, one a line, on standard output (if-gen schema events)");
+    .option("--json", "print events and the result as JSON, one a line");
 }
 
 function addOutputOptions(command: Command): void {
