@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { buildIfUnet } from "../models/if-unet.ts";
 import { readIfUnetConfig } from "../models/if-unet-config.ts";
 import { textsPerImage } from "../plan/plan.ts";
+import type { LoraMerge } from "../weights/lora/merge-lora.ts";
 import { type NetworkDescription, TEXT_LENGTH, storedVariants, varyingInputs } from "./description.ts";
 
 export interface DrawnShape {
@@ -23,7 +24,12 @@ export interface DrawnShape {
   readonly height: number;
 }
 
-export async function describeIfUnet(checkpoint: string, shape: DrawnShape): Promise<NetworkDescription> {
+/** @param lora merged into its weights; absent: nothing. */
+export async function describeIfUnet(
+  checkpoint: string,
+  shape: DrawnShape,
+  lora?: LoraMerge,
+): Promise<NetworkDescription> {
   const { images, width, height, textParts = 1 } = shape;
   const folder = join(checkpoint, "unet");
   const config = await readIfUnetConfig(folder);
@@ -32,6 +38,7 @@ export async function describeIfUnet(checkpoint: string, shape: DrawnShape): Pro
     folder,
     published: storedVariants,
     weights: "unet",
+    lora,
     batch: textsPerImage(shape) * images,
     build: (batch) => buildIfUnet(config, { batch, height, width, textLength: textParts * TEXT_LENGTH }),
     fitsFloat16: true,

@@ -1,7 +1,7 @@
 /**
  * @module networks/network-weights
- * Which weights a network runs on: those of the checkpoint as they lie or, where fewer bits are asked for than it has, int8
- * rows or blocks of 8 or 4 bits, made of them once and kept in a cache.
+ * Which weights a network runs on: those of the checkpoint as they lie, with LoRAs merged in or, where fewer bits are asked
+ * for than it has, int8 rows or blocks of 8 or 4 bits, made of them once and kept in a cache.
  */
 
 import type { PlacedRun, TextEncoderChoice, UnetChoice } from "../plan/plan.ts";
@@ -10,6 +10,7 @@ import { dtypeBytes } from "../weights/dtype.ts";
 import { elementCount } from "../math/tensor.ts";
 import { findQuantized, quantizationSource, quantizeIntoCache } from "../weights/quantize-checkpoint.ts";
 import { type QuantizedKind, quantizedLayouts, quantizedTensors } from "../weights/quantized-layout.ts";
+import { expectMerged, mergeIntoCache } from "../weights/lora/merge-lora.ts";
 import { type Variant, resolveVariant } from "../weights/variants.ts";
 import type { NetworkDescription } from "./description.ts";
 import { stageNetworks } from "./stage-networks.ts";
@@ -23,19 +24,25 @@ export interface WeightSettings {
   readonly unet?: UnetChoice;
 }
 
-type Described = Pick<NetworkDescription, "folder" | "published" | "weights">;
+type Described = Pick<NetworkDescription, "folder" | "published" | "weights" | "lora">;
+
+/** What is called before work that takes a while at full size. */
+export interface WeightProgress {
+  readonly onQuantize?: (() => void) | undefined;
+  readonly onMerge?: (() => void) | undefined;
+}
 
 /**
- * @param onQuantize called before weights are quantized, which takes minutes at full size.
- * @returns the weights, made smaller first where they have to be.
+ * @returns the weights, LoRAs merged in, and made smaller first where they have to be.
  * @throws {CheckpointError} the checkpoint has no such weights.
  */
 export async function makeWeights(
   network: Described,
   settings: WeightSettings,
-  onQuantize?: () => void,
+  { onQuantize, onMerge }: WeightProgress = {},
 ): Promise<WeightTable> {
-  const { table, quantized } = await chosenWeights(network, settings);
+  const { table: stored, quantized } = await chosenWeights(network, settings);
+  const table = network.lora ? await mergeIntoCache(stored, network.lora, onMerge) : stored;
   if (!quantized) return table;
   const { kind, cache } = quantized;
   const folder = await quantizeIntoCache(table, cache, kind, onQuantize);
@@ -44,9 +51,11 @@ export async function makeWeights(
 
 /** @returns the table of the weights that will be run on, told from headers also where they are yet to be made. */
 export async function expectedWeights(network: Described, settings: WeightSettings): Promise<WeightTable> {
-  const { table, quantized } = await chosenWeights(network, settings);
+  const { table: stored, quantized } = await chosenWeights(network, settings);
+  const { table, isMade } = network.lora ? await expectMerged(stored, network.lora) : { table: stored, isMade: true };
   if (!quantized) return table;
   const { kind, cache } = quantized;
+  if (!isMade) return asQuantized(table, kind);
   const folder = await findQuantized(table, cache, kind);
   return folder === undefined ? asQuantized(table, kind) : openWeights(folder, quantizedLayouts[kind].variant);
 }

@@ -38,6 +38,9 @@ export function planNotes(
     safety && safety !== "off" && checker === undefined
       ? `--safety ${safety}: ${name} has no safety checker; images are not looked at.`
       : undefined,
+    safety === undefined && checker === undefined && !isOwn && lacks.length === 0
+      ? `${name} has no safety checker; images are not looked at.`
+      : undefined,
     ...withoutEffect(request, stages),
   ];
   return notes.filter((note) => note !== undefined);

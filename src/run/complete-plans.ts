@@ -4,7 +4,7 @@
  * checkpoints read, start images looked at, the stages planned and their files checked, then placed on a device and fitted into memory, in this order.
  */
 
-import { textEncoderCache, unetCache } from "../catalog/derived-caches.ts";
+import { loraCache, textEncoderCache, unetCache } from "../catalog/derived-caches.ts";
 import { IfGenError, UsageError } from "../errors.ts";
 import { inspectImage } from "../executor/inspect-image.ts";
 import { lostNote } from "../machine/folders.ts";
@@ -17,6 +17,7 @@ import { gpuStagesOf } from "../plan/provider.ts";
 import { type Checkpoints, readCheckpoints } from "../plan/read-checkpoints.ts";
 import type { Request } from "../plan/request.ts";
 import type { Size } from "../plan/stage-size.ts";
+import { applyLoras } from "./apply-loras.ts";
 import { checkFiles } from "./check-files.ts";
 import { TEXT_LENGTH } from "../networks/description.ts";
 import { openT5Tokenizer } from "../networks/open-tokenizer.ts";
@@ -147,6 +148,7 @@ async function completePlan(
   const requests = group.map((one) => one.request) as [Request, ...Request[]];
   const planned = makePlan(requests, model, checkpoints, image, textParts);
   await checkFiles(planned);
+  const changed = await applyLoras(planned, request.loras);
   const choose = settings.chooseProvider ?? chooseProvider;
   const provider = await choose(request.executionProvider, request.deviceId);
   const smaller = smallerWeights(request);
@@ -155,11 +157,11 @@ async function completePlan(
       ...group.flatMap((one) => one.notes),
       ...planned.notes,
       ...hardwareNotes(request, provider),
-      ...cacheNotes(smaller),
+      ...cacheNotes(smaller, request),
     ]),
   ];
   const placed = {
-    ...planned,
+    ...changed,
     ...smaller,
     provider,
     gpuStages: gpuStagesOf(planned.stages, provider),
@@ -181,8 +183,8 @@ function hardwareNotes({ threads = 0, deviceId }: Request, { name }: ProviderCho
 }
 
 /** Weights that are made once are made again at every run where they are not kept. */
-const cacheNotes = ({ textEncoder, unet }: ReturnType<typeof smallerWeights>): string[] =>
-  [textEncoder, unet].flatMap((choice) => lostNote(choice?.cache ?? "") ?? []).slice(0, 1);
+const cacheNotes = ({ textEncoder, unet }: ReturnType<typeof smallerWeights>, { loras }: Request): string[] =>
+  [textEncoder?.cache, unet?.cache, loras && loraCache()].flatMap((cache) => lostNote(cache ?? "") ?? []).slice(0, 1);
 
 /** @throws {UsageError} int8 activations with 4-bit weights. */
 function smallerWeights({ textEncoderBits, textEncoderActivations, unetBits }: Request): {

@@ -21,6 +21,7 @@ import { type DiffusionDescription, type DiffusionName, type Side, diffusionTabl
 import type { SchedulerName } from "../schedulers/names.ts";
 import { printable } from "../text.ts";
 import { nearestName } from "../weights/nearest-name.ts";
+import { type LoraOptions, loraShape, lorasOf } from "./lora-options.ts";
 import { describeIssue, describeValue } from "./describe-issue.ts";
 
 type Flat<Name extends string> = Name extends `${infer Before}-${infer After}` ? `${Before}${After}` : Name;
@@ -65,7 +66,7 @@ export type StageOptions = SharedOptions<StageKey> & { readonly [Key in StageKey
   readonly [Key in StageKey as `${Key}Model`]?: string;
 };
 
-export interface JobOptions extends StageOptions, Partial<SharedSettings> {
+export interface JobOptions extends StageOptions, LoraOptions, Partial<SharedSettings> {
   readonly prompt: string;
   /** What the image should not show. @default "" */
   readonly negativePrompt?: string;
@@ -217,6 +218,7 @@ export const jobOptionsSchema = z.strictObject({
   pasteBack: z.boolean().optional(),
   ...sharedShape,
   ...stageShape,
+  ...loraShape,
 });
 
 /** Options that only inpaint takes. */
@@ -247,6 +249,7 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
     aspectRatio,
     size,
     longPrompt: options.longPrompt,
+    loras: lorasOf(options),
     textEncoderModel,
     variant,
     safety,

@@ -279,7 +279,7 @@ describe("safety", () => {
     expect(await last({ ...request, until: 64 })).toMatchObject({ name: "stage-1" });
   });
 
-  test("no checker: no stage, and a note only for who asked for one", async () => {
+  test("no checker: no stage, and one note", async () => {
     const bare = mkdtempSync(join(tmpdir(), "if-gen-test-"));
     onTestFinished(() => rmSync(bare, { recursive: true }));
     for (const file of [join("unet", "config.json"), join("scheduler", "scheduler_config.json")]) {
@@ -288,12 +288,18 @@ describe("safety", () => {
     const without = { ...model, text: bare, checkpoints: { ...model.checkpoints, stage1: bare } };
     const { safety: _, ...silent } = { ...request, until: 64 as const };
     mkdirSync(join(bare, "watermarker"));
-    expect(await plan([silent], without)).toMatchObject({ stages: [{}, { name: "stage-1" }], notes: [] });
+    const unchecked = expect.stringMatching(/tiny has no safety checker/) as string;
+    expect(await plan([silent], without)).toMatchObject({ stages: [{}, { name: "stage-1" }], notes: [unchecked] });
+    expect((await plan([silent], { ...without, isOwn: true })).notes).toEqual([]);
+    expect((await plan([{ ...silent, safety: "off" }], without)).notes).toEqual([]);
     const black = await plan([{ ...silent, safety: "black" }], without);
-    expect(black.notes).toEqual([expect.stringMatching(/tiny has no safety checker/)]);
+    expect(black.notes).toEqual([unchecked]);
     rmSync(join(bare, "watermarker"), { recursive: true });
     const unmarked = await plan([silent], without);
-    expect(unmarked).toMatchObject({ watermark: false, notes: [expect.stringMatching(/tiny has no watermark/)] });
+    expect(unmarked).toMatchObject({
+      watermark: false,
+      notes: [expect.stringMatching(/tiny has no watermark/), unchecked],
+    });
   });
 });
 
