@@ -25,6 +25,10 @@ export const optionGroups: readonly OptionGroup[] = [
     isCommon: true,
     options: [
       "image",
+      "stages",
+      /^tile/,
+      "aug-level",
+      "original",
       "mask",
       "mask-rect",
       "mask-ellipse",

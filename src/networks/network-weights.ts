@@ -51,8 +51,7 @@ export async function makeWeights(
 
 /** @returns the table of the weights that will be run on, told from headers also where they are yet to be made. */
 export async function expectedWeights(network: Described, settings: WeightSettings): Promise<WeightTable> {
-  const { table: stored, quantized } = await chosenWeights(network, settings);
-  const { table, isMade } = network.lora ? await expectMerged(stored, network.lora) : { table: stored, isMade: true };
+  const { table, isMade, quantized } = await expectedSource(network, settings);
   if (!quantized) return table;
   const { kind, cache } = quantized;
   if (!isMade) return asQuantized(table, kind);
@@ -68,6 +67,43 @@ export async function weightFiles(
   const files: string[] = [];
   for (const network of await stageNetworks(run, stage)) files.push(...(await expectedWeights(network, run)).files);
   return files;
+}
+
+/** Weights with LoRAs merged in or with fewer bits that are yet to be made: the cache they go to, and the bytes they will take there. */
+export interface WeightsToMake {
+  readonly cache: string;
+  readonly bytes: number;
+}
+
+/** @returns those of each network that are not in their caches. @throws {CheckpointError} it has no weights. */
+export async function weightsToMake(
+  run: Parameters<typeof weightFiles>[0],
+  stages: readonly Parameters<typeof stageNetworks>[1][],
+): Promise<WeightsToMake[]> {
+  const found: WeightsToMake[] = [];
+  for (const stage of stages) {
+    for (const network of await stageNetworks(run, stage)) {
+      const { table, isMade, quantized } = await expectedSource(network, run);
+      const unmade = [...table.tensors.values()].filter(({ file }) => file === "");
+      if (network.lora && !isMade) found.push({ cache: network.lora.cache, bytes: bytesOf(unmade) });
+      if (!quantized || (isMade && (await findQuantized(table, quantized.cache, quantized.kind)) !== undefined))
+        continue;
+      found.push({ cache: quantized.cache, bytes: bytesOf(asQuantized(table, quantized.kind).tensors.values()) });
+    }
+  }
+  return found;
+}
+
+const bytesOf = (entries: Iterable<WeightEntry>): number =>
+  [...entries].reduce((sum, { byteLength }) => sum + byteLength, 0);
+
+/** What smaller weights would be made of; `isMade`: all of it lies in files. */
+async function expectedSource(
+  network: Described,
+  settings: WeightSettings,
+): Promise<Awaited<ReturnType<typeof chosenWeights>> & { readonly isMade: boolean }> {
+  const { table, ...chosen } = await chosenWeights(network, settings);
+  return { ...chosen, ...(network.lora ? await expectMerged(table, network.lora) : { table, isMade: true }) };
 }
 
 /** The checkpoint's weights, and what is to be made of them. */

@@ -11,7 +11,7 @@ import { buildVaeDecoder, readVaeConfig } from "../models/vae.ts";
 import type { LoraMerge } from "../weights/lora/merge-lora.ts";
 import { textsPerImage } from "../plan/plan.ts";
 import { type NetworkDescription, TEXT_LENGTH, storedVariants, varyingInputs } from "./description.ts";
-import type { DrawnShape } from "./if-unet.ts";
+import { type DrawnShape, networkSize } from "./if-unet.ts";
 
 export interface UpscalerNetworks {
   /** CLIP: `input_ids` -> (B, L, D). */
@@ -36,7 +36,8 @@ export async function describeUpscaler(
   const unet = await readSdUnetConfig(folderOf("unet"));
   const vae = await readVaeConfig(folderOf("vae"));
   const factor = 2 ** (vae.block_out_channels.length - 1);
-  const [height, width] = [shape.height / factor, shape.width / factor];
+  const size = networkSize(shape);
+  const [height, width] = [size.height / factor, size.width / factor];
   const texts = textsPerImage({ guidanceScale: shape.guidanceScale }) === 1 ? 1 : 2;
   const samples = texts * shape.images;
   const sides = { height, width, textLength: TEXT_LENGTH };
@@ -58,6 +59,7 @@ export async function describeUpscaler(
       batch: samples,
       build: (batch) => buildSdUnetForTexts(unet, { ...sides, samples, texts }, batch),
       fitsFloat16: true,
+      areas: size.areas,
       varying: varyingInputs,
     },
     decoder: {
@@ -66,6 +68,7 @@ export async function describeUpscaler(
       folder: folderOf("vae"),
       batch: 1,
       build: (batch) => buildVaeDecoder(vae, { batch, height, width }),
+      areas: size.areas,
       canTile: true,
     },
   };

@@ -43,9 +43,9 @@ export async function applyLoras(planned: PlannedRun, loras: readonly LoraReques
   return { ...planned, stages: merged };
 }
 
-/** Its layers for T5 have to fit, if it has any. */
+/** Its layers for T5 have to fit, if it has any and T5 is run. */
 async function textStages({ stages }: PlannedRun, lora: Lora, variant: Variant | undefined): Promise<StageName[]> {
-  const text = stages.find(({ kind }) => kind === "text");
+  const text = stages.find((stage) => stage.kind === "text" && !stage.readsEmbeds);
   if (!text || layersFor(lora, "text_encoder").length === 0) return [];
   const table = await openNetwork(join(text.checkpoint, "text_encoder"), variant, ["8bit", "fp16", "fp32"]);
   const { fault } = matchLora(lora, "text_encoder", table);

@@ -4,6 +4,7 @@
  */
 
 import type { IfGenError } from "../../errors.ts";
+import type { DrawnJob } from "../draw.ts";
 import type { RunEvent } from "../events.ts";
 
 export type BatchEvent =
@@ -18,7 +19,9 @@ export type BatchEvent =
       readonly index: number;
       readonly line: number;
       readonly files: readonly string[];
+      /** Its share of each stage's time. */
       readonly seconds: Readonly<Record<string, number>>;
+      readonly drawn: DrawnJob;
     }
   | { readonly type: "failed"; readonly index: number; readonly line: number; readonly error: IfGenError };
 

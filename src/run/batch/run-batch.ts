@@ -61,7 +61,7 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
   const drawn = async (job: BatchJob, one: DrawnJob, seconds: Record<string, number>): Promise<void> => {
     await folder.manifest.add(await drawnEntry(job, one, seconds, folder.path));
     count.drawn++;
-    onEvent({ type: "drawn", index: job.index, line: job.line, files: job.files, seconds });
+    onEvent({ type: "drawn", index: job.index, line: job.line, files: job.files, seconds, drawn: one });
   };
   const chunks = chunksOf(lines, folder, options, (jobs) => {
     count.skipped += jobs;
