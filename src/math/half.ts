@@ -42,11 +42,13 @@ export function bfloat16ToFloat32(
 /** @returns the nearest bfloat16 numbers as bits. */
 export function float32ToBfloat16(values: Float32Array): Uint16Array {
   const bits = bitsOf(values);
-  return Uint16Array.from({ length: values.length }, (_, i) => {
+  const out = new Uint16Array(values.length);
+  for (let i = 0; i < bits.length; i++) {
     const one = bits[i]!;
     const isNan = (one & 0x7fffffff) > 0x7f800000;
-    return isNan ? (one >>> 16) | 0x40 : (one + 0x7fff + ((one >>> 16) & 1)) >>> 16;
-  });
+    out[i] = isNan ? (one >>> 16) | 0x40 : (one + 0x7fff + ((one >>> 16) & 1)) >>> 16;
+  }
+  return out;
 }
 
 /** Rounds each number to the nearest float16, in place. */

@@ -17,7 +17,7 @@ export interface NetworkSettings
   extends WeightSettings, LowMemory, Pick<SessionSettings, "executionProvider" | "threads" | "deviceId"> {
   /** Called before weights are quantized, which takes minutes at full size. */
   readonly onQuantize?: () => void;
-  /** Called before LoRAs are merged, which takes seconds at full size. */
+  /** Called before LoRAs are merged, which may take a minute at full size. */
   readonly onMerge?: () => void;
 }
 

@@ -185,7 +185,7 @@ interface Factors {
 
 /** One row of W + sum of factor · up · down, rounded once. @param weights the row, written over. */
 function addProducts(weights: Float32Array, row: number, all: readonly Factors[]): void {
-  const sum = Float64Array.from(weights);
+  const sum = new Float64Array(weights);
   for (const { down, up, rank, factor } of all) {
     for (let k = 0; k < rank; k++) {
       const share = factor * up[row * rank + k]!;
@@ -199,7 +199,7 @@ function addProducts(weights: Float32Array, row: number, all: readonly Factors[]
 /** @returns undefined: a number is too large for the type, or none. */
 function bytesAs(dtype: WeightEntry["dtype"], weights: Float32Array): Uint8Array | undefined {
   const largest = dtype === "F16" || dtype === "I8" ? MAX_FLOAT16 : Number.MAX_VALUE;
-  if (!weights.every((weight) => Math.abs(weight) <= largest)) return undefined;
+  for (let i = 0; i < weights.length; i++) if (!(Math.abs(weights[i]!) <= largest)) return undefined;
   const { buffer, byteOffset, byteLength } =
     dtype === "F32" ? weights : dtype === "BF16" ? float32ToBfloat16(weights) : float32ToFloat16(weights);
   return new Uint8Array(buffer, byteOffset, byteLength);
