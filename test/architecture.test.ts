@@ -36,6 +36,8 @@ const floors: Readonly<Record<string, number>> = {
 const packageDoors: Readonly<Record<string, readonly string[]>> = {
   commander: ["cli/"],
   "csv-parse": ["run/batch/"],
+  bullmq: ["run/queue/open-queue.ts"],
+  ioredis: ["run/queue/open-queue.ts"],
   "string-width": ["cli/"],
   "cli-truncate": ["cli/"],
   "onnxruntime-node": ["runtime/"],

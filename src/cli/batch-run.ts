@@ -38,7 +38,10 @@ export async function runBatchCommand(file: string | undefined, options: BatchCo
   }
   const settings = batchOptionsFrom(options);
   if (options.dryRun) await showBatchPlan(await openSource(file, options), settings, options);
-  else await drawBatch(file, settings, options, outputDir);
+  else if (options.queue !== undefined) {
+    const { queueBatch } = await import("./batch-queue.ts");
+    checkSummary(await queueBatch(await openSource(file, options), settings, options, outputDir));
+  } else await drawBatch(file, settings, options, outputDir);
 }
 
 async function mergeShards(folder: string): Promise<void> {

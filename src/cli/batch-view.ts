@@ -6,6 +6,7 @@
 
 import { describeStage } from "../plan/stages.ts";
 import type { BatchEvent, BatchSummary } from "../run/batch/batch-events.ts";
+import type { DrawnJob } from "../run/draw.ts";
 import type { RunEvent } from "../run/events.ts";
 import { type DownloadView, createDownloadView } from "./download-view.ts";
 import { formatDuration } from "./format.ts";
@@ -83,6 +84,7 @@ export function createBatchView(
           draw();
           break;
         case "chunk":
+        case "queued":
           break;
       }
     },
@@ -131,10 +133,13 @@ function createBatchPrinter(workers: number): (event: BatchEvent) => void {
       case "chunk":
         return printEvent({ ...event, worker: event.worker + 1, jobs: [...event.jobs] });
       case "skipped":
+      case "queued":
         return printEvent(event);
       case "drawn": {
+        const { drawn, files, seconds } = event;
         const place = { job: event.index, line: event.line };
-        return printEvent(resultEventOf(event.drawn, place, shareOf(event)));
+        if (!drawn) return printEvent({ type: "drawn", ...place, outputs: [...files], seconds: { ...seconds } });
+        return printEvent(resultEventOf(drawn, place, shareOf(drawn, seconds)));
       }
       case "failed":
         return printEvent({ type: "failed", job: event.index, line: event.line, error: failureOf(event.error) });
@@ -142,7 +147,7 @@ function createBatchPrinter(workers: number): (event: BatchEvent) => void {
   };
 }
 
-function shareOf({ drawn, seconds }: Extract<BatchEvent, { type: "drawn" }>): ReturnType<typeof timesOf> {
+function shareOf(drawn: DrawnJob, seconds: Readonly<Record<string, number>>): ReturnType<typeof timesOf> {
   const stages = drawn.plan.stages.map(({ name }) => ({ name, seconds: seconds[name] ?? 0 }));
   return { stages, seconds: Number(stages.reduce((sum, stage) => sum + stage.seconds, 0).toFixed(3)) };
 }

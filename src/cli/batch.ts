@@ -9,10 +9,11 @@ import { CPU } from "../onnx/lower/provider-names.ts";
 import type { WorkerDevice } from "../run/batch/batch-jobs.ts";
 import { DEFAULT_TEMPLATE } from "../run/batch/output-names.ts";
 import { type CommonOptions, addCommonOptions } from "./options.ts";
+import { type BatchQueueOptions, addBatchQueueOptions } from "./queue-options.ts";
 import { integer, once } from "./values.ts";
 import { withoutOptions } from "./without-options.ts";
 
-export interface BatchCommandOptions extends CommonOptions {
+export interface BatchCommandOptions extends CommonOptions, BatchQueueOptions {
   outputDir?: string;
   outputName: string;
   seeds?: string;
@@ -46,6 +47,7 @@ export function defineBatch(command: ProgramCommand): void {
     "a file of jobs: JSON, one object a line; CSV; or prompts, one a line; - is standard input",
   );
   addBatchOptions(command);
+  addBatchQueueOptions(command);
   addCommonOptions(command, { startsFromImage: true });
   withoutOptions(command, (name) => singleRunOptions.includes(name));
   withDescriptions(command);

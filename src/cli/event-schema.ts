@@ -75,6 +75,16 @@ export const eventSchema = z.discriminatedUnion("type", [
   resultEvent,
   errorEvent,
   // of a batch alone
+  z.looseObject({ type: z.literal("queued"), jobs: count.describe("that wait in the queue now") }),
+  z
+    .looseObject({
+      type: z.literal("drawn"),
+      job,
+      line: z.int().positive(),
+      outputs: z.array(z.string()).describe("paths below the output folder"),
+      seconds: z.record(z.string(), seconds).describe("the job's share of each stage's time"),
+    })
+    .describe("a worker of the queue drew it; its settings are in the manifest"),
   z.looseObject({ type: z.literal("skipped"), jobs: count.describe("that an earlier process has drawn") }),
   z.looseObject({ type: z.literal("chunk"), worker, jobs: z.array(job) }),
   z.looseObject({ type: z.literal("failed"), job, line: z.int().positive(), error: z.looseObject(failure) }),

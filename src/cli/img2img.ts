@@ -4,6 +4,7 @@
  */
 
 import type { ProgramCommand } from "./command.ts";
+import { addFromImageOption, typedNames } from "./from-image-option.ts";
 import { type CommonOptions, addCommonOptions } from "./options.ts";
 import { once } from "./values.ts";
 
@@ -19,10 +20,10 @@ export function defineImg2img(command: ProgramCommand): void {
     `if-gen img2img -i examples/table.jpg "a star in neon style" -o neon.png`,
     `if-gen img2img -i photo.jpg "a watercolour" -m if-xl --strength 0.6 -o new.png`,
   );
-  addCommonOptions(command, { startsFromImage: true }).action(
+  addFromImageOption(addCommonOptions(command, { startsFromImage: true })).action(
     async (prompt: string | undefined, options: CommonOptions) => {
       const { runCommand } = await import("./run.ts");
-      await runCommand("img2img", prompt, options);
+      await runCommand("img2img", prompt, options, typedNames(command));
     },
   );
   command.addFullHelp();

@@ -9,10 +9,14 @@ import { parseBytes } from "../memory/bytes.ts";
 import type { Budgets } from "../run/settings.ts";
 import { once } from "./values.ts";
 
-export interface MemoryOptions {
+/** Of commands that take memory. */
+export interface BudgetOptions {
   ramBudget?: number;
   vramBudget?: number;
   budget?: "colab" | "machine";
+}
+
+export interface MemoryOptions extends BudgetOptions {
   textEncoderBits?: "8" | "4";
   textEncoderActivations?: "float32" | "int8";
   unetBits?: "16" | "8";
@@ -21,7 +25,7 @@ export interface MemoryOptions {
   resume?: boolean;
 }
 
-export function addMemoryOptions(command: Command): Command {
+export function addBudgetOptions(command: Command): Command {
   return command
     .option("--ram-budget <size>", "memory a stage may take, e.g. 13GB (default: what is free, at most 13 GB)", bytes)
     .option("--vram-budget <size>", "GPU memory a stage may take (default: at most 15 GB)", bytes)
@@ -30,7 +34,11 @@ export function addMemoryOptions(command: Command): Command {
         "--budget <whose>",
         "budgets of a free Colab machine, or all that this machine has free (default: the smaller)",
       ).choices(["colab", "machine"]),
-    )
+    );
+}
+
+export function addMemoryOptions(command: Command): Command {
+  return addBudgetOptions(command)
     .addOption(
       new Option(
         "--text-encoder-bits <bits>",

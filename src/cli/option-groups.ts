@@ -18,7 +18,21 @@ export const optionGroups: readonly OptionGroup[] = [
   {
     heading: "Jobs:",
     isCommon: true,
-    options: ["seeds", "jobs-format", "chunk", "fail-fast", "devices", "shard", "merge"],
+    options: [
+      "seeds",
+      "jobs-format",
+      "chunk",
+      "fail-fast",
+      "devices",
+      "shard",
+      "merge",
+      "queue",
+      "wait",
+      "attempts",
+      "rate",
+      "lost-after",
+      "until-empty",
+    ],
   },
   {
     heading: "Start image:",
@@ -46,7 +60,8 @@ export const optionGroups: readonly OptionGroup[] = [
       "negative-prompt",
       "seed",
       "num-images",
-      /^prompts?-/,
+      "from-image",
+      /^prompts?-(?!embeds)/,
       "long-prompt",
       /^(size|aspect-ratio)$/,
       "until",
@@ -79,7 +94,11 @@ export const optionGroups: readonly OptionGroup[] = [
     isCommon: false,
     options: [/^(no-)?clean-caption$/, "no-watermark", "safety"],
   },
-  { heading: "Intermediates and reports:", isCommon: false, options: [/^save-/, /^preview-/, "report"] },
+  {
+    heading: "Intermediates and reports:",
+    isCommon: false,
+    options: [/^save-/, "prompt-embeds", /^preview-/, "report"],
+  },
 ];
 
 /** For an option that no group names: it is shown, and a test tells. */

@@ -17,6 +17,7 @@ import { type SafetyAction, longPromptWays, safetyActions, variants } from "../p
 
 /** What commander collects: the names are the flags', camelCased. */
 export interface CommonOptions extends MemoryOptions, ProviderOptions, PreviewOptions, EmbedsOptions {
+  fromImage?: string;
   prompt?: string;
   negativePrompt: string;
   output?: string;
@@ -45,6 +46,8 @@ export interface CommonOptions extends MemoryOptions, ProviderOptions, PreviewOp
   json?: boolean;
   /** img2img and inpaint. */
   strength?: number;
+  /** upscale. */
+  original?: string;
   [stageOption: `stage${number}${string}`]: unknown;
 }
 

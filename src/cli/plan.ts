@@ -13,7 +13,7 @@ export function definePlan(command: ProgramCommand): void {
     async (argument: string | undefined, options: CommonOptions) => {
       const prompt = argument ?? (options.prompt === undefined ? "an image" : undefined);
       const { runCommand } = await import("./run.ts");
-      await runCommand("txt2img", prompt, { ...options, dryRun: true, mayReadHub: true });
+      await runCommand("txt2img", prompt, { ...options, dryRun: true, mayReadHub: true }, new Set());
     },
   );
   command.addFullHelp();

@@ -43,6 +43,21 @@ const groups: Readonly<Record<string, readonly CommandEntry[]>> = {
       load: async () => (await import("./batch.ts")).defineBatch,
     },
     {
+      name: "worker",
+      description: "draw the jobs of a queue that batch --queue fills",
+      load: async () => (await import("./worker.ts")).defineWorker,
+    },
+    {
+      name: "queue",
+      description: "show a queue of jobs, retry what failed, empty it",
+      load: async () => (await import("./queue.ts")).defineQueue,
+    },
+    {
+      name: "show",
+      description: "print what a picture's metadata says of how it was made",
+      load: async () => (await import("./show.ts")).defineShow,
+    },
+    {
       name: "plan",
       description: "say what txt2img would do and how much memory each stage would take",
       load: async () => (await import("./plan.ts")).definePlan,

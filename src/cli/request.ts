@@ -7,10 +7,12 @@ import { UsageError } from "../errors.ts";
 import type { CommandName } from "../plan/choices.ts";
 import type { Request } from "../plan/request.ts";
 import { jobOptionNames, requestFromOptions } from "../run/job-options.ts";
+import type { FlatOptions } from "../run/options-from-request.ts";
 import type { CommonOptions } from "./options.ts";
 
 /**
  * @param resumed the requests of the run that is gone on with: their seeds are taken where none is given.
+ * @param repeated all options, where a picture's are taken: seeds that are given stand beside them.
  * @returns one request per seed.
  * @throws {UsageError} no prompt, or an empty one; options that do not go together.
  */
@@ -18,9 +20,14 @@ export function requestsFrom(
   command: CommandName,
   options: CommonOptions,
   resumed: readonly Request[] = [],
+  repeated?: FlatOptions,
 ): Request[] {
   const seeds = options.seed?.map(seedOf) ?? resumed.map(({ seed }) => seed);
-  return (seeds.length > 0 ? seeds : [undefined]).map((seed) => requestFrom(command, options, seed));
+  return (seeds.length > 0 ? seeds : [undefined]).map((seed) =>
+    repeated
+      ? requestFromOptions(command, { ...repeated, ...(seed === undefined ? {} : { seed }) })
+      : requestFrom(command, options, seed),
+  );
 }
 
 /** torch takes the low 32 bits of a seed. */

@@ -13,6 +13,7 @@ import type { RunEvent } from "../run/events.ts";
 import { checkOutputs, makeFolder } from "../run/outputs.ts";
 import { convertBytes, placeSheet } from "../run/place-image.ts";
 import type { RunSettings } from "../run/settings.ts";
+import { repeatFrom } from "./from-image-option.ts";
 import { listenForInterrupt } from "./interrupt.ts";
 import { budgetsFrom, checkResume, resumeCommand } from "./memory-options.ts";
 import { memoryReport, writeMemoryReport } from "./memory-report.ts";
@@ -29,31 +30,36 @@ import { createRunView } from "./run-view.ts";
 import type { CommandName } from "../plan/choices.ts";
 import { say, writeBytes } from "./terminal.ts";
 
-/** An earlier run that is gone on with needs no prompt: it kept its request. */
+/**
+ * An earlier run that is gone on with needs no prompt: it kept its request.
+ * @param typed names of the options that were typed.
+ */
 export async function runCommand(
   command: CommandName,
   prompt: string | undefined,
   options: CommonOptions,
+  typed: ReadonlySet<string>,
 ): Promise<void> {
   checkResume(options);
   const { image, mask } = options;
   const given = { prompt: promptFrom(prompt, options.prompt), image, mask };
   await withStandardInput(given, options.runDir, async (inputs) =>
-    runGiven(command, { ...options, ...inputs } as CommonOptions),
+    runGiven(command, { ...options, ...inputs } as CommonOptions, typed),
   ); // what is undefined here was not given
 }
 
-async function runGiven(command: CommandName, options: CommonOptions): Promise<void> {
+async function runGiven(command: CommandName, options: CommonOptions, typed: ReadonlySet<string>): Promise<void> {
   const record = options.resume && options.runDir !== undefined ? await readRunRecord(options.runDir) : undefined;
   const resumed = record?.requests ?? [];
   const isKept = resumed.length > 0 && options.prompt === undefined;
-  const requests = isKept ? resumed : requestsFrom(command, options, resumed);
+  const repeated = isKept ? undefined : await repeatFrom(command, options, typed);
+  const requests = isKept ? resumed : requestsFrom(command, options, resumed, repeated?.options);
   if (!options.quiet) options.seed?.forEach(noteSeed);
   const settings: RunSettings = {
     modelsFile: options.modelsFile,
     download: !options.dryRun,
     budgets: budgetsFrom(options),
-    resumedLowMemory: () => Promise.resolve(record?.lowMemory),
+    resumedLowMemory: () => Promise.resolve(record?.lowMemory ?? repeated?.lowMemory),
   };
   if (options.dryRun) {
     await checkPlaces(requests, options, resumed.length > 0);

@@ -47,7 +47,7 @@ export async function drawImages(
     const file = files[index];
     if (!file) throw new Error(`no path for image ${index + 1}`);
     const signed = mark ? applyWatermark(image, mark, sampleSize) : image;
-    await writePng(file.path, signed, new Map([["parameters", file.parameters]]));
+    await writePng(file.path, signed, new Map(Object.entries(file.texts)));
     if (file.pixels) await writeBytes(file.pixels, signed.data);
   }
 }

@@ -14,8 +14,8 @@ const jobImages = z.strictObject({
   files: z.array(
     z.strictObject({
       path: z.string(),
-      /** The text that the PNG carries. */
-      parameters: z.string(),
+      /** The texts that the PNG carries, by their keywords. */
+      texts: z.record(z.string(), z.string()),
       /** Where its pixels go as they are, RGB, 8 bits each, row by row. */
       pixels: z.string().exactOptional(),
     }),

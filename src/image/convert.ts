@@ -2,16 +2,15 @@
  * @module image/convert
  * A PNG of this program as another kind of file, with its settings, and several as one sheet.
  *
- * The settings go with it as XMP (dc:description, UTF-8, in all kinds), and as EXIF's ImageDescription, which is ASCII, where the
- * kind has EXIF. Source: XMP specification part 1 (ISO 16684-1), 7.9; EXIF 2.32, 4.6.4.
+ * The settings go with it as XMP (UTF-8, in all kinds), and as EXIF's ImageDescription, which is ASCII, where the kind has
+ * EXIF. Source: EXIF 2.32, 4.6.4.
  */
 
 import sharp, { type Sharp } from "sharp";
 import type { ImageFormat } from "./formats.ts";
 import { insertPngText, parsePngText } from "./png-text.ts";
-
-/** Text that this program puts into its files. */
-const KEYWORD = "parameters";
+import { PARAMETERS } from "./text-keywords.ts";
+import { formatXmp } from "./xmp.ts";
 
 const encoders: Readonly<Record<Exclude<ImageFormat, "png">, (image: Sharp) => Sharp>> = {
   jpeg: (image) => image.jpeg({ quality: 95, chromaSubsampling: "4:4:4" }),
@@ -23,9 +22,10 @@ const encoders: Readonly<Record<Exclude<ImageFormat, "png">, (image: Sharp) => S
 /** @param png the bytes of a PNG. @returns the bytes of the other kind; of PNG itself, the same bytes. */
 export async function convertPng(png: Buffer, format: ImageFormat): Promise<Buffer> {
   if (format === "png") return png;
-  const text = parsePngText(png).get(KEYWORD);
+  const texts = parsePngText(png);
+  const parameters = texts.get(PARAMETERS);
   const image = sharp(png);
-  if (text !== undefined) image.withXmp(xmpOf(text)).withExif({ IFD0: { ImageDescription: text } });
+  if (parameters !== undefined) image.withXmp(formatXmp(texts)).withExif({ IFD0: { ImageDescription: parameters } });
   return encoders[format](image).toBuffer();
 }
 
@@ -60,25 +60,6 @@ export async function joinPngs(pngs: readonly Buffer[]): Promise<Buffer> {
     .removeAlpha()
     .png()
     .toBuffer();
-  const text = parsePngText(first).get(KEYWORD);
-  return insertPngText(sheet, text === undefined ? new Map() : new Map([[KEYWORD, text]]));
-}
-
-function xmpOf(text: string): string {
-  const item = `<rdf:Alt><rdf:li xml:lang="x-default">${escapeXml(text)}</rdf:li></rdf:Alt>`;
-  return [
-    `<?xpacket begin="\uFEFF" id="W5M0MpCehiHzreSzNTczkc9d"?>`,
-    `<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">`,
-    `<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/">`,
-    `<dc:description>${item}</dc:description></rdf:Description></rdf:RDF></x:xmpmeta>`,
-    `<?xpacket end="w"?>`,
-  ].join("\n");
-}
-
-/** Signs that XML 1.0 cannot hold are left out. */
-function escapeXml(text: string): string {
-  const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
-  return text
-    .replaceAll(/[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu, "")
-    .replaceAll(/[&<>]/g, (sign) => entities[sign] ?? "");
+  const text = parsePngText(first).get(PARAMETERS);
+  return insertPngText(sheet, text === undefined ? new Map() : new Map([[PARAMETERS, text]]));
 }

@@ -41,10 +41,13 @@ export function insertPngText(png: Buffer, text: ReadonlyMap<string, string>): B
  */
 export async function readPngText(path: string): Promise<Map<string, string>> {
   const file = await readPictureFile(path);
-  if (!file.subarray(0, signature.length).equals(signature))
+  if (!isPng(file))
     throw new InputImageError(`${path} is not a PNG file; only PNG files carry the settings they were made with.`);
   return parsePngText(file);
 }
+
+/** Does a file begin as a PNG does? */
+export const isPng = (file: Buffer): boolean => file.subarray(0, signature.length).equals(signature);
 
 /** @returns the texts of a PNG file, in order; of equal keywords the last one. Chunks that cannot be understood are left out. */
 export function parsePngText(png: Buffer): Map<string, string> {

@@ -19,6 +19,7 @@ import { type CompletePlan, completePlans } from "./complete-plans.ts";
 import type { RunEvent } from "./events.ts";
 import type { RunSettings } from "./settings.ts";
 import { checkSavesEmbeds, saveEmbeds } from "./save-embeds.ts";
+import { settingsTexts } from "./metadata/settings-text.ts";
 import { placeImage } from "./place-image.ts";
 import { imageFile, imagesOf, pixelFile, readSafetyReport, saveStages } from "./stage-images.ts";
 
@@ -130,10 +131,12 @@ async function drawIn(
   notes.announce();
   const { saveStages: saved, pixels = false } = settings;
   const placeOf = (index: number): number => jobs[index] ?? 0;
+  const texts = await settingsTexts(complete.requests, plan);
   const outputs = jobs.map((job, index) => ({
     folder: jobFolder(folder, index),
     pixels,
     allStages: job === 0 && saved !== undefined,
+    settings: texts[index] ?? "",
   }));
   const stageMs = new Map<StageName, number>();
   const drawn = new Map<number, DrawnJob>();

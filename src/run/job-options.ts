@@ -137,8 +137,8 @@ export interface MaskOptions {
 }
 
 const { shape } = requestSchema;
-const stageKeys = Object.keys(stageRequest.shape) as (keyof StageRequest)[];
-const keyOf = ({ name }: DiffusionDescription, key: string): string =>
+export const stageKeys = Object.keys(stageRequest.shape) as (keyof StageRequest)[];
+export const keyOf = ({ name }: DiffusionDescription, key: string): string =>
   `${name.replace("-", "")}${key.charAt(0).toUpperCase()}${key.slice(1)}`;
 
 /** Which settings a stage takes at all. */
@@ -150,7 +150,7 @@ function takes({ maxNoiseLevel, startStrengths, pixels }: DiffusionDescription, 
 }
 
 /** Options that are for all stages that take them; `strength` for those that start from the image. */
-const sharedKeys = [
+export const sharedKeys = [
   "strength",
   "scheduler",
   "positiveMixer",

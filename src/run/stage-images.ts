@@ -7,6 +7,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type JobImages, SAFETY_REPORT_FILE, type SafetyReport, safetyReport } from "../executor/protocol.ts";
 import { drawnStages, takesText } from "../plan/drawn-stages.ts";
+import { PARAMETERS, SETTINGS } from "../image/text-keywords.ts";
 import { type Plan, type Stage, diffusionStages, lastDiffusionStage, watermarkCheckpoint } from "../plan/plan.ts";
 import type { Request } from "../plan/request.ts";
 import { describeStage, stageOfKind } from "../plan/stages.ts";
@@ -20,6 +21,8 @@ export interface JobOutputs {
   readonly pixels: boolean;
   /** Draw the images of every stage? */
   readonly allStages: boolean;
+  /** What the result is drawn from again, as text. */
+  readonly settings: string;
 }
 
 /** @returns the file of a job's image, in the job's folder. */
@@ -30,7 +33,7 @@ const indices = (count: number): number[] => Array.from({ length: count }, (_, i
 
 /** The run's last stage draws the result; the others draw only when all stages are wanted. */
 export function imagesOf(stage: Stage, plan: Plan, job: number, outputs: JobOutputs): JobImages | undefined {
-  const { folder, pixels, allStages } = outputs;
+  const { folder, pixels, allStages, settings } = outputs;
   const isLast = plan.stages.at(-1) === stage;
   const last = lastDiffusionStage(plan);
   const drawn = isLast ? last : diffusionStages(plan).find(({ name }) => name === stage.name);
@@ -40,7 +43,7 @@ export function imagesOf(stage: Stage, plan: Plan, job: number, outputs: JobOutp
   return {
     files: indices(plan.numImages).map((index) => ({
       path: isLast ? imageFile(folder, index) : (stageFiles[index] ?? ""),
-      parameters: imageParameters(plan, job, drawn, index),
+      texts: { [PARAMETERS]: imageParameters(plan, job, drawn, index), ...(isLast ? { [SETTINGS]: settings } : {}) },
       ...(isLast && pixels ? { pixels: pixelFile(folder, index) } : {}),
     })),
     ...(watermarker === undefined ? {} : { watermarker }),

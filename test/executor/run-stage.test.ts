@@ -43,7 +43,7 @@ const safetyTask = (
       images: {
         files: Array.from({ length: count }, (_, index) => ({
           path: join(folder, `${index}.png`),
-          parameters: "text",
+          texts: { parameters: "text" },
         })),
         ...(watermarker ? { watermarker } : {}),
         pasteBack: false,

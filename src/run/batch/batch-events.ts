@@ -8,6 +8,8 @@ import type { DrawnJob } from "../draw.ts";
 import type { RunEvent } from "../events.ts";
 
 export type BatchEvent =
+  /** Jobs that wait for workers now. */
+  | { readonly type: "queued"; readonly jobs: number }
   /** Jobs that an earlier process has drawn. */
   | { readonly type: "skipped"; readonly jobs: number }
   /** A worker begins with these jobs, by their numbers. */
@@ -21,7 +23,8 @@ export type BatchEvent =
       readonly files: readonly string[];
       /** Its share of each stage's time. */
       readonly seconds: Readonly<Record<string, number>>;
-      readonly drawn: DrawnJob;
+      /** Absent: a worker of a queue drew it, in another process. */
+      readonly drawn?: DrawnJob;
     }
   | { readonly type: "failed"; readonly index: number; readonly line: number; readonly error: IfGenError };
 

@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { UsageError } from "../../errors.ts";
+import { type IfGenError, UsageError } from "../../errors.ts";
 import type { ImageFormat } from "../../image/formats.ts";
 import { isTaken } from "../../files/place-file.ts";
 import type { CPU } from "../../onnx/lower/provider-names.ts";
@@ -17,9 +17,13 @@ import { describeValue } from "../describe-issue.ts";
 import { maskOptionNames, requestFromOptions } from "../job-options.ts";
 import { numbered } from "../outputs.ts";
 import type { BatchFolder } from "./batch-folder.ts";
+import { isJobError, withPicture, withoutPicture } from "./job-picture.ts";
 import { expandJob } from "./expand.ts";
+import type { LowMemoryModes } from "../settings.ts";
 import { compileTemplate, ownOutput, requestKey } from "./output-names.ts";
 import type { GivenOptions, ReadJob } from "./read-jobs.ts";
+
+const UPSCALE: CommandName = "upscale";
 
 /** Where a worker runs: on a GPU by its number, on the CPU, or wherever the jobs say. */
 export type WorkerDevice = number | typeof CPU | undefined;
@@ -30,6 +34,8 @@ export interface BatchJob {
   readonly line: number;
   readonly request: Request;
   readonly key: string;
+  /** Of the picture that is drawn again. */
+  readonly lowMemory?: LowMemoryModes | undefined;
   /** Below the output folder, `/` between folders. */
   readonly files: readonly string[];
   /** An earlier process has drawn it, and its files are there. */
@@ -42,7 +48,7 @@ export interface BatchJob {
 export interface BadJob {
   readonly index: number;
   readonly line: number;
-  readonly error: UsageError;
+  readonly error: IfGenError;
 }
 
 export interface Chunk {
@@ -97,11 +103,26 @@ export async function* chunksOf(
   if (all.length > 0) yield* close();
 }
 
-type NumberedJob = { readonly index: number; readonly line: number; readonly options: GivenOptions };
+/** What concerns no upscale, as a default of all jobs. */
+const notOfUpscale: readonly string[] = ["until", "aspectRatio", "strength", ...maskOptionNames];
 
+const defaultsOf = ({ command }: GivenOptions, defaults: GivenOptions): GivenOptions =>
+  command === UPSCALE
+    ? Object.fromEntries(Object.entries(defaults).filter(([name]) => !notOfUpscale.includes(name)))
+    : defaults;
+
+interface NumberedJob {
+  readonly index: number;
+  readonly line: number;
+  readonly options: GivenOptions;
+  readonly lowMemory?: LowMemoryModes | undefined;
+}
+
+/** @param readLine the options that a line stands for. */
 async function* numberedJobs(
   lines: AsyncIterable<ReadJob>,
   { defaults, seeds }: Pick<BatchOptions, "defaults" | "seeds">,
+  readLine = withPicture,
 ): AsyncGenerator<NumberedJob | BadJob, void> {
   let index = 0;
   for await (const read of lines) {
@@ -111,9 +132,10 @@ async function* numberedJobs(
       continue;
     }
     try {
-      for (const options of expandJob({ ...defaults, ...read.options }, seeds)) yield { index: ++index, line, options };
+      const { options: given, lowMemory } = await readLine(read.options, defaultsOf(read.options, defaults));
+      for (const options of expandJob(given, seeds)) yield { index: ++index, line, options, lowMemory };
     } catch (error) {
-      if (!(error instanceof UsageError)) throw error;
+      if (!isJobError(error)) throw error;
       yield { index: ++index, line, error };
     }
   }
@@ -129,7 +151,7 @@ export async function countJobs(
   options: Pick<BatchOptions, "defaults" | "seeds">,
 ): Promise<number> {
   let count = 0;
-  for await (const { index } of numberedJobs(lines, options)) {
+  for await (const { index } of numberedJobs(lines, options, withoutPicture)) {
     count = index;
     if (count % COUNTED_AT_ONCE === 0) await delay(PAUSE_MS, undefined, { ref: false });
   }
@@ -169,7 +191,7 @@ function createJobMaker(folder: BatchFolder, { template, format }: BatchOptions)
   const nameOf = compileTemplate(template, format);
   const recent = new Map<string, number>(); // names of the chunk at work, whose files are not there yet
   return async (job: NumberedJob): Promise<BatchJob | BadJob> => {
-    const { index, line } = job;
+    const { index, line, lowMemory } = job;
     const made = orError(job, () => {
       const { request, output } = requestOf(job.options, folder.seedOf(index));
       const name = output ?? nameOf({ index, line, request, date: folder.date });
@@ -181,7 +203,7 @@ function createJobMaker(folder: BatchFolder, { template, format }: BatchOptions)
     if ("error" in made) return made;
     const isThere = await Promise.all(made.files.map((file) => isTaken(join(folder.path, file))));
     const isDrawn = isThere.every(Boolean) && folder.drawn.has(index, made.key);
-    return { index, line, ...made, isDrawn, isTaken: isThere.some(Boolean) };
+    return { index, line, lowMemory, ...made, isDrawn, isTaken: isThere.some(Boolean) };
   };
 }
 

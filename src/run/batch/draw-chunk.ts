@@ -13,6 +13,7 @@ import type { Request } from "../../plan/request.ts";
 import { type CompletePlan, completePlans } from "../complete-plans.ts";
 import { type DrawnJob, drawPlan, isDiskFailure } from "../draw.ts";
 import type { RunEvent } from "../events.ts";
+import { groupBy } from "../group-requests.ts";
 import { makeFolder } from "../outputs.ts";
 import type { RunSettings } from "../settings.ts";
 import type { BatchFolder } from "./batch-folder.ts";
@@ -20,7 +21,7 @@ import type { BatchJob } from "./batch-jobs.ts";
 import { requestKey } from "./output-names.ts";
 
 export interface ChunkSettings extends Omit<RunSettings, "onFailed" | "resumedLowMemory" | "onEvent"> {
-  readonly folder: BatchFolder;
+  readonly folder: Pick<BatchFolder, "path" | "workFolder">;
   readonly chunk: number;
   readonly overwrite: boolean;
   /** The request as the worker's device draws it. */
@@ -32,11 +33,16 @@ export interface ChunkSettings extends Omit<RunSettings, "onFailed" | "resumedLo
 
 /** @throws {IfGenError} what would keep all later jobs from being drawn too: an interrupt, a full disk. */
 export async function drawChunk(jobs: readonly BatchJob[], settings: ChunkSettings): Promise<void> {
+  for (const group of groupBy(jobs, ({ lowMemory }) => JSON.stringify(lowMemory))) await drawGroup(group, settings);
+}
+
+/** @param jobs all drawn again under the same low-memory modes, or under those that fit. */
+async function drawGroup(jobs: readonly BatchJob[], settings: ChunkSettings): Promise<void> {
   const failures: Failures = [];
   const { folder, chunk } = settings;
   const keysOf = (requests: readonly Request[]): string[] => requests.map(requestKey);
   const resumedLowMemory = async (requests: readonly Request[]) =>
-    (await readRunRecord(folder.workFolder(chunk, keysOf(requests))))?.lowMemory;
+    (await readRunRecord(folder.workFolder(chunk, keysOf(requests))))?.lowMemory ?? jobs[0]?.lowMemory;
   const tell = async (failed: Failures): Promise<void> => {
     for (const { job, error } of failed) if (!job.isDrawn) await settings.onFailed(job, error); // its images are there
   };

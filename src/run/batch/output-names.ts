@@ -104,8 +104,12 @@ export function ownOutput(output: unknown): string {
   if (typeof output !== "string" || !formatOfName(output)) {
     throw new UsageError(`output: give a file name that ends in ${imageExtensions.join(", ")}.`);
   }
-  if (output.startsWith("/") || output.split(/[/\\]/).includes("..") || /\p{Cc}/u.test(output)) {
+  if (!isOutputPath(output)) {
     throw new UsageError(`output: ${output} would leave the output folder; give a name below it.`);
   }
   return output;
 }
+
+/** Does a path stay below the folder that it is taken from? */
+export const isOutputPath = (path: string): boolean =>
+  !path.startsWith("/") && !path.split(/[/\\]/).includes("..") && !/\p{Cc}/u.test(path);

@@ -22,6 +22,8 @@ const batchOptions = {
   output: z.string().optional(),
   /** Absent: what the job starts from tells. */
   command: z.enum(commandNames).optional(),
+  /** A picture whose metadata say what is drawn again, but for what the job says itself. */
+  fromImage: z.string().min(1).optional(),
 };
 const batchOptionNames: readonly string[] = Object.keys(batchOptions);
 

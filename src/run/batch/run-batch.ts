@@ -4,9 +4,7 @@
  * brake. Prints nothing.
  */
 
-import { join } from "node:path";
 import type { IfGenError } from "../../errors.ts";
-import { hashFile } from "../../files/hash-file.ts";
 import { readHardware } from "../../machine/hardware.ts";
 import { CPU } from "../../onnx/lower/provider-names.ts";
 import type { Request } from "../../plan/request.ts";
@@ -25,8 +23,9 @@ import {
   chunksOf,
 } from "./batch-jobs.ts";
 import { drawChunk } from "./draw-chunk.ts";
-import type { ManifestEntry } from "./manifest.ts";
+import { drawnEntry, failedEntry } from "./manifest-entries.ts";
 import type { ReadJob } from "./read-jobs.ts";
+import { createShares } from "./shares.ts";
 
 export interface BatchSettings extends Omit<RunSettings, "onEvent" | "onFailed" | "chooseProvider"> {
   readonly options: BatchOptions;
@@ -127,26 +126,6 @@ async function runChunk(
   await folder.dropChunk(number);
 }
 
-/** A job's share of the time: of finished stages an equal one, of the last what passed since the job before was done. */
-function createShares() {
-  let since = performance.now();
-  return {
-    hear(event: { readonly type: string }): void {
-      if (event.type === "stage") since = performance.now();
-    },
-    of({ plan, stageMs }: DrawnJob): Record<string, number> {
-      const now = performance.now();
-      const last = plan.stages.at(-1)?.name ?? "";
-      const before = [...stageMs].map(([name, ms]) => [name, rounded(ms / plan.jobs.length)] as const);
-      const seconds = { ...Object.fromEntries(before), [last]: rounded(now - since) };
-      since = now;
-      return seconds;
-    },
-  };
-}
-
-const rounded = (ms: number): number => Math.round(ms) / 1000;
-
 function sharesOf(device: WorkerDevice, devices: readonly WorkerDevice[]): { ram: number; vram: number } {
   return { ram: devices.length, vram: devices.filter((one) => one === device).length };
 }
@@ -170,36 +149,5 @@ function rememberProviders(): typeof chooseProvider {
     const chosen = known.get(key) ?? chooseProvider(requested, deviceId);
     known.set(key, chosen);
     return chosen;
-  };
-}
-
-const now = (): string => new Date().toISOString();
-
-function failedEntry(job: BatchJob | BadJob, { code, message }: IfGenError): ManifestEntry {
-  const { index, line } = job;
-  const known = "request" in job ? { key: job.key, request: job.request } : {};
-  return { index, line, status: "failed", ...known, files: [], error: { code, message }, at: now() };
-}
-
-async function drawnEntry(
-  { index, line, key, request, files }: BatchJob,
-  { plan, notes, safety }: DrawnJob,
-  seconds: Record<string, number>,
-  folder: string,
-): Promise<ManifestEntry> {
-  const hashed = files.map(async (path) => ({ path, sha256: await hashFile(join(folder, path)) }));
-  return {
-    index,
-    line,
-    status: "drawn",
-    key,
-    files: await Promise.all(hashed),
-    request,
-    stages: plan.stages,
-    provider: plan.provider.name,
-    seconds,
-    ...(notes.length > 0 ? { notes: [...notes] } : {}),
-    ...(safety ? { safety } : {}),
-    at: now(),
   };
 }

@@ -1,0 +1,41 @@
+/**
+ * @module executor/picture-texts
+ * The texts that a picture's file carries. A PNG's are read here; readers of other kinds stay in a process of their own.
+ */
+
+import { InputImageError } from "../errors.ts";
+import { readPictureFile } from "../image/picture-file.ts";
+import { isPng, parsePngText } from "../image/png-text.ts";
+import { startChild, wordsOf } from "./child.ts";
+import { errorOf } from "./failure.ts";
+import { type TextsMessage, textsMessage } from "./texts-message.ts";
+
+/** A block of metadata is read in milliseconds. */
+const TIMEOUT_MS = 60_000;
+
+/**
+ * @param entry the child's; the built one beside this file if absent.
+ * @returns keyword -> text.
+ * @throws {InputImageError} the file cannot be read, or is no picture.
+ */
+export async function pictureTexts(
+  path: string,
+  entry = new URL("./texts-worker.js", import.meta.url),
+): Promise<ReadonlyMap<string, string>> {
+  const file = await readPictureFile(path);
+  if (isPng(file)) return parsePngText(file);
+  let message: TextsMessage | undefined;
+  const { ended } = startChild({
+    entry,
+    task: path,
+    schema: textsMessage,
+    onMessage: (said) => (message = said),
+    timeoutMs: TIMEOUT_MS,
+  });
+  const end = await ended;
+  if (message?.type === "result") return new Map(Object.entries(message.texts));
+  if (message) throw errorOf("reading the picture", message.code, message.message);
+  throw new InputImageError(
+    `${path} ended the process that read it (${end.signal ?? end.code ?? end.reason?.message}).${wordsOf(end)}`,
+  );
+}

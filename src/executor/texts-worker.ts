@@ -1,0 +1,13 @@
+/**
+ * @module executor/texts-worker
+ * The child of picture-texts: reads the texts of a picture, says them, ends.
+ */
+
+import { z } from "zod";
+import { readTexts } from "../image/read-texts.ts";
+import { serve } from "./serve.ts";
+import type { TextsMessage } from "./texts-message.ts";
+
+serve<TextsMessage>(async (path, { send }) => {
+  await send({ type: "result", texts: Object.fromEntries(await readTexts(z.string().parse(path))) });
+});

@@ -1,0 +1,80 @@
+/**
+ * @module run/metadata/from-image
+ * A picture of this program -> the options that draw it again. What it started from has to be there, and the same.
+ */
+
+import { stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { InputImageError, UsageError } from "../../errors.ts";
+import { hashFile } from "../../files/hash-file.ts";
+import type { CommandName } from "../../plan/choices.ts";
+import { printable } from "../../text.ts";
+import { type FlatOptions, optionsFromRequest, replaceOptions } from "../options-from-request.ts";
+import type { LowMemoryModes } from "../settings.ts";
+import { readPictureMade } from "./picture-made.ts";
+import type { InputFile, PictureSettings } from "./settings-text.ts";
+
+export interface RepeatedImage {
+  readonly command: CommandName;
+  readonly options: FlatOptions;
+  /** Others would give other pixels. */
+  readonly lowMemory: LowMemoryModes;
+}
+
+/**
+ * @param given options that take the place of the picture's.
+ * @throws {InputImageError} the picture cannot be read, is none of this program, or what it started from is missing or changed.
+ */
+export async function repeatImage(picture: string, given: FlatOptions = {}): Promise<RepeatedImage> {
+  const { program, settings } = await readPictureMade(picture);
+  if (!settings) {
+    const whose = program === "if-gen" ? "has no settings that can be drawn from" : `was made with ${program}`;
+    throw new InputImageError(
+      `${picture} ${whose}: only what if-gen itself has drawn is repeated; if-gen show prints what it says.`,
+    );
+  }
+  const { request, lowMemory } = settings;
+  const options = replaceOptions(optionsFromRequest(request), given);
+  const found = await findInputs(picture, settings, options, given);
+  return { command: request.command, lowMemory, options: { ...options, ...found } };
+}
+
+/** @throws {UsageError} the picture is another command's. */
+export function checkCommand({ command }: RepeatedImage, asked: CommandName, picture: string): void {
+  if (command === asked) return;
+  throw new UsageError(`${picture} was drawn by ${command}: repeat it with if-gen ${command} --from-image ${picture}.`);
+}
+
+/** What is still taken from the picture is looked for. */
+async function findInputs(
+  picture: string,
+  { inputs }: PictureSettings,
+  options: FlatOptions,
+  given: FlatOptions,
+): Promise<FlatOptions> {
+  const found: Record<string, unknown> = {};
+  for (const input of inputs) {
+    const { option } = input;
+    if (given[option] === undefined && options[option] !== undefined) found[option] = await findInput(picture, input);
+  }
+  return found;
+}
+
+/** Where it was, or beside the picture. */
+async function findInput(picture: string, { option, path, sha256 }: InputFile): Promise<string> {
+  const places = [path, join(dirname(picture), basename(path))];
+  let other: string | undefined;
+  for (const place of places) {
+    const found = await stat(place).catch(() => undefined);
+    if (!found?.isFile()) continue;
+    if ((await hashFile(place).catch(() => undefined)) === sha256) return place;
+    other ??= place;
+  }
+  const wrong =
+    other === undefined
+      ? `${printable(path, 200)}, the ${option} that ${picture} was drawn from, is not there`
+      : `${printable(other, 200)} is another file than the ${option} that ${picture} was drawn from`;
+  throw new InputImageError(`${wrong} (sha256 ${sha256}); give that file, or another one, with ${flagOf(option)}.`);
+}
+
+const flagOf = (option: string): string => `--${option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

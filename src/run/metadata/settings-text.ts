@@ -1,0 +1,78 @@
+/**
+ * @module run/metadata/settings-text
+ * What a picture is drawn from again, as the text that its file carries: the request, the low-memory modes (other ones give
+ * other pixels) and what the files were that it started from.
+ */
+
+import { z } from "zod";
+import { InputImageError } from "../../errors.ts";
+import { hashFile } from "../../files/hash-file.ts";
+import { parseJson } from "../../files/json.ts";
+import { type Plan, lowMemorySchema } from "../../plan/plan.ts";
+import { type Request, requestSchema } from "../../plan/request.ts";
+import { stageNames } from "../../plan/stages.ts";
+import { type NamedInput, inputFiles, inputOptions } from "./input-files.ts";
+
+/** A file that the picture was drawn from, by the option that names it. */
+const input = z.strictObject({
+  option: z.enum(inputOptions),
+  path: z.string().min(1),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+export type InputFile = z.infer<typeof input>;
+const inputs = z.array(input).max(64);
+
+const pictureSettings = z.strictObject({
+  /** Of the program. */
+  version: z.string(),
+  request: requestSchema,
+  lowMemory: z.partialRecord(z.enum(stageNames), lowMemorySchema),
+  inputs,
+});
+export type PictureSettings = z.infer<typeof pictureSettings>;
+
+function formatSettings(request: Request, { version, lowMemory }: Plan, files: InputFile[]): string {
+  return JSON.stringify({ version, request, lowMemory, inputs: files } satisfies PictureSettings);
+}
+
+const limits = { maxBytes: 4_000_000, maxDepth: 16, maxValues: 20_000 };
+
+/**
+ * @param picture its path, for the error.
+ * @throws {InputImageError} it is no text of this program, or of a version with other options.
+ */
+export function parseSettings(text: string, picture: string): PictureSettings {
+  const json = parseJson(Buffer.from(text), limits, `the metadata of ${picture}`, InputImageError);
+  const parsed = pictureSettings.safeParse(json);
+  if (parsed.success) return parsed.data;
+  throw new InputImageError(
+    `the metadata of ${picture} is damaged, or of a version of if-gen that has other options; if-gen show prints what can be read.`,
+    { cause: parsed.error },
+  );
+}
+
+/**
+ * @returns of each request the text that its images carry.
+ * @throws {InputImageError} what one starts from cannot be read.
+ */
+export async function settingsTexts(requests: readonly Request[], plan: Plan): Promise<string[]> {
+  const hashes = new Map<string, Promise<string>>(); // many requests may start from one file
+  const fileOf = async ({ option, path }: NamedInput): Promise<InputFile> => {
+    const hash = hashes.get(path) ?? hashInput(path);
+    hashes.set(path, hash);
+    return { option, path, sha256: await hash };
+  };
+  const texts: string[] = [];
+  for (const request of requests) {
+    texts.push(formatSettings(request, plan, await Promise.all(inputFiles(request).map(fileOf))));
+  }
+  return texts;
+}
+
+async function hashInput(path: string): Promise<string> {
+  try {
+    return await hashFile(path);
+  } catch (cause) {
+    throw new InputImageError(`${path} cannot be read any more: ${(cause as NodeJS.ErrnoException).code}.`, { cause });
+  }
+}

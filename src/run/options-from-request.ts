@@ -1,0 +1,88 @@
+/**
+ * @module run/options-from-request
+ * A request -> the options that make it: what run/job-options does, backwards. Some of them may then be replaced.
+ */
+
+import type { Request } from "../plan/request.ts";
+import { type DiffusionDescription, diffusionTable } from "../plan/stages.ts";
+import { keyOf, sharedKeys, stageKeys } from "./job-options.ts";
+
+export type FlatOptions = Readonly<Record<string, unknown>>;
+
+/** @returns options that are absent in the request are not in it. */
+export function optionsFromRequest({
+  command,
+  stages,
+  stageModels,
+  start,
+  aspectRatio,
+  size,
+  upscale,
+  lowResolution,
+  until,
+  prompt,
+  ...rest
+}: Request): FlatOptions {
+  const ofStages = diffusionTable.flatMap((stage) => [
+    [keyOf(stage, "model"), stageModels[stage.name]] as const,
+    ...stageKeys.map((key) => [keyOf(stage, key), stages[stage.name]?.[key]] as const),
+  ]);
+  return withoutAbsent({
+    ...rest,
+    prompt: prompt === "" ? undefined : prompt, // of an upscale, or beside embeddings
+    ...Object.fromEntries(ofStages),
+    aspectRatio: aspectRatio && `${aspectRatio.width}:${aspectRatio.height}`,
+    size: size && `${size.width}x${size.height}`,
+    ...(upscale ? { ...upscale, image: lowResolution } : { until }),
+    ...(start ? startOptions(start, upscale ? "original" : "image") : {}),
+    ...(command === "inpaint" && start ? { pasteBack: start.pasteBack } : {}),
+  });
+}
+
+function startOptions({ image, mask }: NonNullable<Request["start"]>, option: "image" | "original"): FlatOptions {
+  if (!mask) return { [option]: image };
+  const { file, fromAlpha, shapes, invert } = mask;
+  const boxes = (kind: string) => shapes.flatMap(({ kind: own, ...box }) => (own === kind ? [box] : []));
+  const [maskRect, maskEllipse] = [boxes("rectangle"), boxes("ellipse")];
+  return {
+    [option]: image,
+    mask: file === image && fromAlpha ? undefined : file, // the hole in whatever image it is
+    maskRect: maskRect.length > 0 ? maskRect : undefined,
+    maskEllipse: maskEllipse.length > 0 ? maskEllipse : undefined,
+    maskFromAlpha: fromAlpha,
+    invertMask: invert,
+  };
+}
+
+/** @param given take their place, and that of what cannot stand beside them. */
+export function replaceOptions(options: FlatOptions, given: FlatOptions): FlatOptions {
+  const names = Object.keys(withoutAbsent(given));
+  const dropped = new Set(names.flatMap(displacedBy));
+  const side = given["until"];
+  const undrawn = typeof side === "number" ? diffusionTable.filter((stage) => stage.side > side) : [];
+  for (const name of undrawn.flatMap(optionsOfStage)) dropped.add(name);
+  const kept = Object.entries(options).filter(([name]) => !dropped.has(name));
+  return { ...Object.fromEntries(kept), ...withoutAbsent(given) };
+}
+
+const optionsOfStage = (stage: DiffusionDescription): string[] => [
+  keyOf(stage, "model"),
+  ...stageKeys.map((key) => keyOf(stage, key)),
+];
+
+/** Ways of saying the same: one stands for all of them. */
+const alternatives: readonly (readonly string[])[] = [
+  ["aspectRatio", "size"],
+  ["mask", "maskRect", "maskEllipse"],
+  ...diffusionTable.map((stage) => (["steps", "timesteps", "respacing"] as const).map((key) => keyOf(stage, key))),
+];
+
+/** A setting of all stages takes the place of each one's. */
+function displacedBy(name: string): readonly string[] {
+  const shared = sharedKeys.find((key) => key === name);
+  if (shared) return diffusionTable.map((stage) => keyOf(stage, shared));
+  return alternatives.find((group) => group.includes(name)) ?? [];
+}
+
+const withoutAbsent = (options: FlatOptions): FlatOptions =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));

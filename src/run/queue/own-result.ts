@@ -1,0 +1,41 @@
+/**
+ * @module run/queue/own-result
+ * Is what lies under a job's names its result already? A worker may have ended between placing it and saying so.
+ */
+
+import { join } from "node:path";
+import { IfGenError } from "../../errors.ts";
+import { isTaken } from "../../files/place-file.ts";
+import type { Request } from "../../plan/request.ts";
+import type { BatchJob } from "../batch/batch-jobs.ts";
+import { readPictureMade } from "../metadata/picture-made.ts";
+
+/** none: nothing is there; own: all of it, drawn by an attempt before; part: some of it; foreign: something else. */
+type Found = "none" | "own" | "part" | "foreign";
+
+export async function lookForResult({ files, request }: BatchJob, folder: string): Promise<Found> {
+  let found = 0;
+  for (const path of files.map((file) => join(folder, file))) {
+    if (!(await isTaken(path))) continue;
+    if (!(await isDrawnFrom(path, request))) return "foreign";
+    found++;
+  }
+  if (found === 0) return "none";
+  return found === files.length ? "own" : "part";
+}
+
+async function isDrawnFrom(path: string, request: Request): Promise<boolean> {
+  try {
+    const { settings } = await readPictureMade(path);
+    return settings !== undefined && imageKey(settings.request) === imageKey(request);
+  } catch (error) {
+    if (error instanceof IfGenError) return false;
+    throw error;
+  }
+}
+
+/** Where it is drawn is each worker's matter. */
+const placeKeys: readonly string[] = ["executionProvider", "deviceId", "threads"] satisfies (keyof Request)[];
+
+const imageKey = (request: Request): string =>
+  JSON.stringify(Object.entries(request).filter(([key]) => !placeKeys.includes(key)));
