@@ -39,6 +39,14 @@ export function lorasOf(options: Readonly<Record<string, unknown>>): LoraRequest
   return loras.length === 0 ? undefined : loras;
 }
 
+/** @returns the options that {@link lorasOf} makes these of; weights are written always, as a file's name may end in `:2`. */
+export function loraOptions(loras: readonly LoraRequest[]): Readonly<Record<string, readonly string[]>> {
+  const options: Record<string, string[]> = {};
+  for (const { file, weight, stage } of loras)
+    (options[stage ? keyOf(stage) : "lora"] ??= []).push(`${file}:${weight}`);
+  return options;
+}
+
 function parseLora(text: string): LoraRequest {
   const [, file = text, weight] = /^(.+):([+-]?(?:\d+\.?\d*|\.\d+))$/.exec(text) ?? [];
   return { file, weight: weight === undefined ? 1 : Number(weight) };

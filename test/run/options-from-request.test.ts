@@ -55,6 +55,7 @@ const cases: readonly (readonly [CommandName, object])[] = [
   ],
   ["inpaint", { prompt: "a cat", seed: 1, image: "car.png", maskFromAlpha: "auto", pasteBack: false }],
   ["inpaint", { prompt: "a cat", seed: 1, image: "car.png", mask: "m.png", maskFromAlpha: "opaque" }],
+  ["txt2img", { prompt: "a cat", seed: 1, lora: ["a.safetensors", "b:0.5:-0.25"], stage2Lora: "c" }],
   ["txt2img", { seed: 1, promptEmbeds: "e.safetensors" }],
   [
     "upscale",

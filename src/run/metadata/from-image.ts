@@ -53,16 +53,24 @@ async function findInputs(
   given: FlatOptions,
 ): Promise<FlatOptions> {
   const found: Record<string, unknown> = {};
+  const keepsLoras = Object.keys(options).some((name) => /lora$/i.test(name) && given[name] === undefined);
   for (const input of inputs) {
-    const { option } = input;
-    if (given[option] === undefined && options[option] !== undefined) found[option] = await findInput(picture, input);
+    const { option, path } = input;
+    if (option === "lora") {
+      if (keepsLoras) await findInput(picture, input, [path]); // several may have one name
+    } else if (given[option] === undefined && options[option] !== undefined) {
+      found[option] = await findInput(picture, input);
+    }
   }
   return found;
 }
 
 /** Where it was, or beside the picture. */
-async function findInput(picture: string, { option, path, sha256 }: InputFile): Promise<string> {
-  const places = [path, join(dirname(picture), basename(path))];
+async function findInput(
+  picture: string,
+  { option, path, sha256 }: InputFile,
+  places = [path, join(dirname(picture), basename(path))],
+): Promise<string> {
   let other: string | undefined;
   for (const place of places) {
     const found = await stat(place).catch(() => undefined);

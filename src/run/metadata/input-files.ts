@@ -5,7 +5,7 @@
 
 import type { Request } from "../../plan/request.ts";
 
-export const inputOptions = ["image", "original", "mask", "promptEmbeds"] as const;
+export const inputOptions = ["image", "original", "mask", "promptEmbeds", "lora"] as const;
 export type InputOption = (typeof inputOptions)[number];
 
 export interface NamedInput {
@@ -13,12 +13,19 @@ export interface NamedInput {
   readonly path: string;
 }
 
-export function inputFiles({ command, lowResolution, start, promptEmbeds }: Request): readonly NamedInput[] {
+export function inputFiles({
+  command,
+  lowResolution,
+  start,
+  promptEmbeds,
+  loras = [],
+}: Request): readonly NamedInput[] {
   const files: readonly (readonly [InputOption, string | undefined])[] = [
     ["image", command === "upscale" ? lowResolution : start?.image],
     ["original", command === "upscale" ? start?.image : undefined],
     ["mask", start?.mask?.file],
     ["promptEmbeds", promptEmbeds],
+    ...loras.map(({ file }) => ["lora", file] as const),
   ];
   return files.flatMap(([option, path]) => (path === undefined ? [] : [{ option, path }]));
 }

@@ -11,6 +11,7 @@ import { parseJson } from "../../files/json.ts";
 import { type Plan, lowMemorySchema } from "../../plan/plan.ts";
 import { type Request, requestSchema } from "../../plan/request.ts";
 import { stageNames } from "../../plan/stages.ts";
+import { findLoraFile } from "../../weights/lora/read-lora.ts";
 import { type NamedInput, inputFiles, inputOptions } from "./input-files.ts";
 
 /** A file that the picture was drawn from, by the option that names it. */
@@ -57,7 +58,8 @@ export function parseSettings(text: string, picture: string): PictureSettings {
  */
 export async function settingsTexts(requests: readonly Request[], plan: Plan): Promise<string[]> {
   const hashes = new Map<string, Promise<string>>(); // many requests may start from one file
-  const fileOf = async ({ option, path }: NamedInput): Promise<InputFile> => {
+  const fileOf = async ({ option, path: named }: NamedInput): Promise<InputFile> => {
+    const path = option === "lora" ? await findLoraFile(named) : named; // a folder may be named
     const hash = hashes.get(path) ?? hashInput(path);
     hashes.set(path, hash);
     return { option, path, sha256: await hash };
