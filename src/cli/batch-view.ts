@@ -80,6 +80,12 @@ export function createBatchView(
           line(`job ${event.index} (line ${event.line}) failed: ${event.error.message} [${event.error.code}]`);
           draw();
           break;
+        case "handed-over":
+          line(`job ${event.index} is left to another worker than ${event.worker + 1}: ${event.error.message}`);
+          break;
+        case "retired":
+          line(`worker ${event.worker + 1} takes no more jobs: others draw what it cannot`);
+          break;
         case "chunk":
         case "queued":
           break;
@@ -123,7 +129,7 @@ function describe(count: Count, total: number | undefined, seconds: number, acti
 /** Previews and downloads' bytes are for people, not for programs that read lines. */
 function printEvent(event: BatchEvent): void {
   if (event.type === "run") printRunEvent(event.event, event.worker);
-  else if (event.type === "failed") {
+  else if (event.type === "failed" || event.type === "handed-over") {
     const { error, ...rest } = event;
     printJsonLine({ ...rest, error: { code: error.code, exitCode: error.exitCode, message: error.message } });
   } else printJsonLine(event);
