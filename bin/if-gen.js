@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 try {
-  const { main } = await import("../dist/cli/main.js");
+  const { main } = await import("../dist/program/main.js");
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
   if (error?.code !== "EMFILE") throw error; // Node opens many of the program's own files at once

@@ -14,6 +14,7 @@ import type { DownloadEvent } from "./hub/types.ts";
 import type { Limits, StageNeed } from "./memory/budget.ts";
 import type { CommandName } from "./plan/choices.ts";
 import type { Plan } from "./plan/plan.ts";
+import type { Request } from "./plan/request.ts";
 import { type Side, type StageName, sides } from "./plan/stages.ts";
 import { completePlans } from "./run/complete-plans.ts";
 import { type DrawnJob, drawRequests } from "./run/draw.ts";
@@ -29,6 +30,7 @@ import {
 import { bytesOf, checkSettings } from "./run/library-settings.ts";
 import { inLibraryWords, withLibraryWords } from "./run/library-words.ts";
 import type { RunSettings } from "./run/settings.ts";
+import type { UpscaleOptions as UpscaleImageOptions } from "./run/upscale-options.ts";
 
 export {
   CheckpointError,
@@ -47,6 +49,8 @@ export type { Handle, Limits, Plan, RunEvent, StageNeed };
 export type Txt2imgOptions = JobOptions;
 export type Img2imgOptions = JobOptions & StartOptions;
 export type InpaintOptions = JobOptions & StartOptions & MaskOptions;
+/** A prompt may be left out; `until`, `aspectRatio` and stage 1's settings do not concern it. */
+export type UpscaleOptions = Omit<JobOptions, "until" | "aspectRatio"> & UpscaleImageOptions;
 
 /** What concerns a run as a whole. */
 export interface Settings {
@@ -70,6 +74,8 @@ export interface Settings {
   readonly runDir?: string;
   /** Go on with what is in `runDir`. @default false */
   readonly resume?: boolean;
+  /** Write T5's embeddings of the first drawing there, as `promptEmbeds` takes them; the file must not exist. */
+  readonly saveEmbeds?: string;
 }
 
 export interface Image {
@@ -120,6 +126,13 @@ export function inpaint(options: OneOrMany<InpaintOptions>, settings?: Settings)
   return draw("inpaint", options, settings);
 }
 
+/** Enlarges an image with stage 2, the x4 upscaler or both, in tiles if it is large. As {@link txt2img}. */
+export function upscale(options: UpscaleOptions, settings?: Settings): Run<Drawing>;
+export function upscale(options: readonly UpscaleOptions[], settings?: Settings): Run<Drawing[]>;
+export function upscale(options: OneOrMany<UpscaleOptions>, settings?: Settings): Run<Drawing | Drawing[]> {
+  return draw("upscale", options, settings);
+}
+
 export interface PlannedRun {
   readonly plan: Plan;
   /** What each stage is predicted to take, and whether it fits. */
@@ -131,22 +144,20 @@ export interface PlannedRun {
 
 /**
  * Makes the plans that drawing would follow, and draws nothing. What they start from tells what they are: a mask is
- * inpaint's, an image img2img's.
+ * inpaint's, an image img2img's; `command: "upscale"` says that it is enlarged.
  * @returns one plan for all options that can share networks.
  */
-export async function plan(
-  options: OneOrMany<Txt2imgOptions | Img2imgOptions | InpaintOptions>,
-  settings: Settings = {},
-): Promise<PlannedRun[]> {
+export async function plan(options: OneOrMany<PlannedOptions>, settings: Settings = {}): Promise<PlannedRun[]> {
   return withLibraryWords(() => planAll(options, settings));
 }
 
-async function planAll(
-  options: OneOrMany<Txt2imgOptions | Img2imgOptions | InpaintOptions>,
-  settings: Settings,
-): Promise<PlannedRun[]> {
+/** `command` tells an upscale, which starts from an image as img2img does. */
+export type PlannedOptions =
+  Txt2imgOptions | Img2imgOptions | InpaintOptions | (UpscaleOptions & { readonly command: "upscale" });
+
+async function planAll(options: OneOrMany<PlannedOptions>, settings: Settings): Promise<PlannedRun[]> {
   checkSettings(settings);
-  const requests = listOf(options).map((one) => requestFromOptions(commandOf(one), one));
+  const requests = listOf(options).map(plannedRequest);
   const plans = await completePlans(requests, { ...runSettings(settings), download: settings.download ?? false });
   return plans.map(({ plan: made, needs, limits }) => ({
     plan: inWordsOfLibrary(made),
@@ -195,6 +206,11 @@ type OneOrMany<T> = T | readonly T[];
 const listOf = <T>(options: OneOrMany<T>): readonly T[] =>
   (Array.isArray(options) ? options : [options]) as readonly T[];
 
+function plannedRequest(options: PlannedOptions): Request {
+  const { command, ...rest } = Object(options) as Partial<Record<"command", unknown>>;
+  return command === "upscale" ? requestFromOptions(command, rest) : requestFromOptions(commandOf(options), options);
+}
+
 function commandOf(options: unknown): CommandName {
   const names = Object.keys(Object(options) as object);
   return maskOptionNames.some((name) => names.includes(name))
@@ -220,7 +236,7 @@ function eventOfLibrary(event: RunEvent): RunEvent {
 
 function draw(
   command: CommandName,
-  options: OneOrMany<Txt2imgOptions>,
+  options: OneOrMany<Txt2imgOptions | UpscaleOptions>,
   settings: Settings = {},
 ): Run<Drawing | Drawing[]> {
   return createHandle((onEvent) => withLibraryWords(() => drawAll(command, options, settings, onEvent)));
@@ -228,19 +244,20 @@ function draw(
 
 async function drawAll(
   command: CommandName,
-  options: OneOrMany<Txt2imgOptions>,
+  options: OneOrMany<Txt2imgOptions | UpscaleOptions>,
   settings: Settings,
   onEvent: (event: RunEvent) => void,
 ): Promise<Drawing | Drawing[]> {
   checkSettings(settings);
   const requests = listOf(options).map((one) => requestFromOptions(command, one));
-  const { runDir, resume, previewEvery } = settings;
+  const { runDir, resume, previewEvery, saveEmbeds } = settings;
   const jobs = await drawRequests(requests, {
     ...runSettings(settings),
     onEvent: (event) => onEvent(eventOfLibrary(event)),
     runDir,
     resume,
     previewEvery,
+    saveEmbeds,
     pixels: true,
   });
   const drawings = jobs.map(drawingOf);

@@ -42,6 +42,7 @@ const packageDoors: Readonly<Record<string, readonly string[]>> = {
   "cli-truncate": ["cli/"],
   "onnxruntime-node": ["runtime/"],
   sharp: ["image/"],
+  entities: ["tokenizers/"],
   "@huggingface/hub": ["hub/"],
   "@huggingface/tokenizers": ["tokenizers/"],
   "@bufbuild/protobuf": ["onnx/encode.ts", "tokenizers/"], // spiece.model is protobuf too

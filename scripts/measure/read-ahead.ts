@@ -21,7 +21,7 @@ import type { Plan } from "../../src/plan/plan.ts";
 import { dropPageCache } from "./watched-process.ts";
 
 /** The built program's worker; this file is built to build/scripts/measure/. */
-const worker = new URL("../../../dist/executor/worker.js", import.meta.url);
+const worker = new URL("../../../dist/program/worker.js", import.meta.url);
 
 const ways = ["ahead", "cold", "warm"] as const;
 type Way = (typeof ways)[number];

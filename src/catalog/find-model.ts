@@ -14,12 +14,14 @@ import { type HubSource, type Located, locateStage } from "./locate.ts";
 import { type Cascade, type Manifest, type StageSource, stageSourceOf, stagesIn } from "./manifest.ts";
 import { readPins } from "./pins.ts";
 import { pullStage } from "./pull.ts";
+import { drawnStages, neededLayout, needsTextEncoder } from "../plan/drawn-stages.ts";
 import type { CascadeDefaults, Model } from "../plan/model.ts";
+import type { Request } from "../plan/request.ts";
 import {
   type RepositoryKey,
+  type RepositoryLayout,
   type Side,
   diffusionTable,
-  diffusionUntil,
   repositoryKeys,
   stageOfKind,
 } from "../plan/stages.ts";
@@ -34,6 +36,10 @@ export interface ModelRequest {
   readonly variant?: Variant;
   /** The last side that is drawn: checkpoints of larger ones need not be there. */
   readonly until: Side;
+  /** Other stages than all up to that side. */
+  readonly upscale?: Request["upscale"] | undefined;
+  /** Are embeddings given? Then T5 need not be there. */
+  readonly promptEmbeds?: string | undefined;
 }
 
 export interface ModelSources {
@@ -51,7 +57,12 @@ export interface ModelSources {
   readonly onNote?: (text: string) => void;
 }
 
-export type OutlineStage = (stage: RepositoryKey, source: HubSource, variant?: Variant) => Promise<string>;
+export type OutlineStage = (
+  stage: RepositoryKey,
+  source: HubSource,
+  variant: Variant | undefined,
+  layout: RepositoryLayout,
+) => Promise<string>;
 
 /** The reference pipelines' own defaults, for checkpoints that have none in models.json. */
 const referenceDefaults: CascadeDefaults = {
@@ -69,7 +80,9 @@ const referenceDefaults: CascadeDefaults = {
 export async function findModel(request: ModelRequest, sources: ModelSources): Promise<Model> {
   const cascade = findCascade(request.model, sources.manifest);
   const textKey = stageOfKind("text").repository;
-  const needed = new Set([textKey, ...diffusionUntil(request.until).map(({ repository }) => repository)]);
+  const needsText = needsTextEncoder(request);
+  const needed = new Set(drawnStages(request).map(({ repository }) => repository));
+  if (needsText) needed.add(textKey);
   const checkpoints: Partial<Record<RepositoryKey, string>> = {};
   for (const key of repositoryKeys) {
     const { source, option } = sourceOf(key, request.stages?.[key], cascade, sources);
@@ -82,7 +95,9 @@ export async function findModel(request: ModelRequest, sources: ModelSources): P
     name: [request.model, ...replaced.map((key) => request.stages?.[key])].join(" + "),
     isOwn: cascade.isOwn && replaced.length === 0,
     checkpoints: found,
-    text: await textFolder(textKey, found[textKey], cascade, request, sources),
+    text: needsText
+      ? await textFolder(textKey, found[textKey], cascade, request, sources)
+      : found[drawnStages(request)[0]?.repository ?? textKey],
     defaults: mergedDefaults(cascade, replaced),
   };
 }
@@ -189,18 +204,20 @@ function checkStageFolder(option: string, folder: string): void {
 async function hubFolder(
   stage: RepositoryKey,
   source: HubSource,
-  { model, stages, variant }: ModelRequest,
+  request: ModelRequest,
   { settings, home, download, outline, onNote }: ModelSources,
 ): Promise<string> {
+  const { model, stages, variant } = request;
   const { repo } = source;
-  const located = await locateStage(settings, readPins(home), stage, source, variant);
+  const layout = neededLayout(stage, request);
+  const located = await locateStage(settings, readPins(home), stage, source, variant, layout);
   if (located?.missing.length === 0) return located.folder;
   const useAsItIs = ({ folder, missing }: Located): string => {
     onNote?.(`${repo} is in the cache without ${missing.join(" and ")}; it is used as it is.`);
     return folder;
   };
   if (settings.offline && located?.usable) return useAsItIs(located);
-  if (outline && !settings.offline) return outline(stage, source, variant);
+  if (outline && !settings.offline) return outline(stage, source, variant, layout);
   if (settings.offline || !download) {
     const why = settings.offline ? "HF_HUB_OFFLINE forbids fetching it" : "--dry-run fetches nothing";
     const state = located === undefined ? "is not in the cache" : `lacks ${located.missing.join(" and ")} in the cache`;
@@ -210,6 +227,7 @@ async function hubFolder(
   }
   try {
     const pulled = await pullStage(settings, home, stage, source, {
+      layout,
       ...(variant === undefined ? {} : { variant }),
       ...(download.signal ? { signal: download.signal } : {}),
       onProgress: (event) => download.onProgress?.(repo, event),

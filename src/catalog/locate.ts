@@ -32,6 +32,7 @@ export async function locateStage(
   stage: RepositoryKey,
   { repo, revision }: HubSource,
   variant?: Variant,
+  layout = repositoryLayouts[stage],
 ): Promise<Located | undefined> {
   const commits = new Set([pins.get(pinKey(repo, revision))?.commit, findCachedCommit(settings, repo, revision)]);
   const found: Located[] = [];
@@ -39,7 +40,7 @@ export async function locateStage(
     if (commit === undefined) continue;
     const folder = snapshotFolder(settings, repo, commit);
     if (!existsSync(folder)) continue;
-    found.push({ commit, folder, ...(await inspectCheckpoint(folder, repositoryLayouts[stage], variant)) });
+    found.push({ commit, folder, ...(await inspectCheckpoint(folder, layout, variant)) });
   }
   return found.find(({ missing }) => missing.length === 0) ?? found.find(({ usable }) => usable) ?? found[0];
 }

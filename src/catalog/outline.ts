@@ -41,12 +41,12 @@ export async function outlinePull(
   cacheFolder: string,
   signal?: AbortSignal,
 ): Promise<Outline> {
-  const own = { ...settings, cacheFolder };
+  const outlineSettings = { ...settings, cacheFolder };
   const { commit, files } = listing;
   const weights = files.filter(({ path }) => path.endsWith(".safetensors"));
   const others = files.filter((file) => !weights.includes(file));
-  await downloadListed(own, repo, { commit, files: others }, signal ? { signal } : {});
-  const folder = snapshotFolder(own, repo, commit);
+  await downloadListed(outlineSettings, repo, { commit, files: others }, signal ? { signal } : {});
+  const folder = snapshotFolder(outlineSettings, repo, commit);
   const largest = weights.reduce((most, file) => (file.bytes > most ? file.bytes : most), 0);
   let [fetchedBytes, rate] = [totalBytes(others), undefined as number | undefined];
   for (const file of weights) {

@@ -14,10 +14,12 @@ import type { Variant } from "../weights/variants.ts";
 import type { HubSource } from "./locate.ts";
 import { addPin, pinKey, readPins } from "./pins.ts";
 import { selectFiles, totalBytes } from "./select-files.ts";
-import { repositoryLayouts, type RepositoryKey } from "../plan/stages.ts";
+import { type RepositoryLayout, repositoryLayouts, type RepositoryKey } from "../plan/stages.ts";
 
 export interface PullOptions {
   readonly variant?: Variant;
+  /** Which of its folders. @default all that its stages read */
+  readonly layout?: RepositoryLayout;
   /** Ask the Hub what the revision stands for now, also where it is pinned. */
   readonly renew?: boolean;
   readonly onProgress?: (event: DownloadEvent) => void;
@@ -48,11 +50,11 @@ export async function planPull(
   home: string,
   stage: RepositoryKey,
   source: HubSource,
-  { variant, renew, signal }: PullOptions = {},
+  { variant, layout = repositoryLayouts[stage], renew, signal }: PullOptions = {},
 ): Promise<PlannedPull> {
   const pinned = renew ? undefined : readPins(home).get(pinKey(source.repo, source.revision))?.commit;
   const { commit, files } = await listRepo(settings, source.repo, pinned ?? source.revision, signal);
-  const selection = selectFiles(source.repo, files, repositoryLayouts[stage], variant);
+  const selection = selectFiles(source.repo, files, layout, variant);
   const listing = { commit, files: selection.files };
   return {
     source,

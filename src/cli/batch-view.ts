@@ -1,16 +1,18 @@
 /**
  * @module cli/batch-view
  * A batch's events -> standard error: on a terminal one line that tells how far it is, in a pipe a line per job; or, with
- * `--json`, an object a line on standard output.
+ * `--json`, events of json-events.ts on standard output.
  */
 
 import { describeStage } from "../plan/stages.ts";
 import type { BatchEvent, BatchSummary } from "../run/batch/batch-events.ts";
+import type { DrawnJob } from "../run/draw.ts";
 import type { RunEvent } from "../run/events.ts";
 import { type DownloadView, createDownloadView } from "./download-view.ts";
 import { formatDuration } from "./format.ts";
 import { type Part, type Terminal, createLiveLine, partText } from "./line.ts";
-import { printJsonLine, visible } from "./terminal.ts";
+import { createEventPrinter, failureOf, printEvent, resultEventOf, type timesOf } from "./json-events.ts";
+import { visible } from "./terminal.ts";
 
 export interface BatchView {
   readonly show: (event: BatchEvent) => void;
@@ -33,6 +35,7 @@ export function createBatchView(
   { isQuiet, isJson, workers, now = () => performance.now() }: ViewOptions,
 ): BatchView {
   const start = now();
+  const print = isJson ? createBatchPrinter(workers) : undefined;
   const count = { drawn: 0, failed: 0, skipped: 0 };
   let total: number | undefined;
   const live = createLiveLine(terminal);
@@ -62,7 +65,7 @@ export function createBatchView(
   };
   return {
     show(event) {
-      if (isJson) printEvent(event);
+      print?.(event);
       switch (event.type) {
         case "skipped":
           count.skipped += event.jobs;
@@ -99,7 +102,7 @@ export function createBatchView(
       live.clear();
       if (!summary) return;
       const { drawn, failed, skipped } = summary;
-      if (isJson) printJsonLine({ type: "done", drawn, failed, skipped, manifest });
+      if (isJson) printEvent({ type: "done", drawn, failed, skipped, manifest: manifest ?? "" });
       const before = skipped > 0 ? `, ${skipped} drawn before` : "";
       line(`${drawn} drawn${before}, ${failed} failed, in ${formatDuration((now() - start) / 1000)}: ${manifest}`);
     },
@@ -126,20 +129,40 @@ function describe(count: Count, total: number | undefined, seconds: number, acti
   ];
 }
 
-/** Previews and downloads' bytes are for people, not for programs that read lines. */
-function printEvent(event: BatchEvent): void {
-  if (event.type === "run") printRunEvent(event.event, event.worker);
-  else if (event.type === "failed" || event.type === "handed-over") {
-    const { error, ...rest } = event;
-    printJsonLine({ ...rest, error: { code: error.code, exitCode: error.exitCode, message: error.message } });
-  } else printJsonLine(event);
+/** @returns prints a batch's events; the runs' by their worker. */
+function createBatchPrinter(workers: number): (event: BatchEvent) => void {
+  const runs = Array.from({ length: workers }, (_, index) => createEventPrinter(0, index + 1));
+  return (event) => {
+    switch (event.type) {
+      case "run":
+        return runs[event.worker]?.(event.event);
+      case "chunk":
+        return printEvent({ ...event, worker: event.worker + 1, jobs: [...event.jobs] });
+      case "skipped":
+      case "queued":
+        return printEvent(event);
+      case "drawn": {
+        const { drawn, files, seconds } = event;
+        const place = { job: event.index, line: event.line };
+        if (!drawn) return printEvent({ type: "drawn", ...place, outputs: [...files], seconds: { ...seconds } });
+        return printEvent(resultEventOf(drawn, place, shareOf(drawn, seconds)));
+      }
+      case "handed-over":
+        return printEvent({
+          type: "handed-over",
+          job: event.index,
+          worker: event.worker + 1,
+          error: failureOf(event.error),
+        });
+      case "retired":
+        return printEvent({ type: "retired", worker: event.worker + 1 });
+      case "failed":
+        return printEvent({ type: "failed", job: event.index, line: event.line, error: failureOf(event.error) });
+    }
+  };
 }
 
-function printRunEvent(event: RunEvent, worker: number): void {
-  if (event.type === "plan") printJsonLine({ type: "plan", worker, plan: event.plan });
-  else if (event.type === "note" || event.type === "stage") printJsonLine({ ...event, worker });
-  else if (event.type === "step") {
-    const { stage, job, step, steps } = event;
-    printJsonLine({ type: "progress", worker, stage, job, step, steps });
-  }
+function shareOf(drawn: DrawnJob, seconds: Readonly<Record<string, number>>): ReturnType<typeof timesOf> {
+  const stages = drawn.plan.stages.map(({ name }) => ({ name, seconds: seconds[name] ?? 0 }));
+  return { stages, seconds: Number(stages.reduce((sum, stage) => sum + stage.seconds, 0).toFixed(3)) };
 }

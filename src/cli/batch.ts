@@ -11,6 +11,7 @@ import { DEFAULT_TEMPLATE } from "../run/batch/output-names.ts";
 import { type CommonOptions, addCommonOptions } from "./options.ts";
 import { type BatchQueueOptions, addBatchQueueOptions } from "./queue-options.ts";
 import { integer, once } from "./values.ts";
+import { withoutOptions } from "./without-options.ts";
 
 export interface BatchCommandOptions extends CommonOptions, BatchQueueOptions {
   outputDir?: string;
@@ -30,6 +31,7 @@ const singleRunOptions: readonly string[] = [
   "output",
   "seed",
   "saveStages",
+  "saveEmbeds",
   "report",
   "runDir",
   "grid",
@@ -47,7 +49,7 @@ export function defineBatch(command: ProgramCommand): void {
   addBatchOptions(command);
   addBatchQueueOptions(command);
   addCommonOptions(command, { startsFromImage: true });
-  withoutOptions(command, singleRunOptions);
+  withoutOptions(command, (name) => singleRunOptions.includes(name));
   withDescriptions(command);
   command.option("-i, --image <file>", "the image that jobs start from which name none", once);
   command.addExamples(
@@ -65,8 +67,9 @@ export function defineBatch(command: ProgramCommand): void {
 
 const aboutJobs = `
 A job is a line: a prompt, or {"prompt": "a red circle", "stage-1-steps": 50}
-with any option of txt2img, img2img and inpaint. What is given here holds for
-jobs that do not set it themselves. {red|blue} in a prompt makes two jobs.`;
+with any option of txt2img, img2img, inpaint and, with "command": "upscale",
+of upscale. What is given here holds for jobs that do not set it themselves.
+{red|blue} in a prompt makes two jobs.`;
 
 function addBatchOptions(command: Command): void {
   command
@@ -103,7 +106,6 @@ function addBatchOptions(command: Command): void {
 /** What some options of a single run mean for many. */
 const descriptions: Readonly<Record<string, string>> = {
   resume: "go on with the batch in --output-dir: what is drawn stays, what failed is tried again",
-  json: "print each event as JSON, one a line, on standard output",
   dryRun: "check every line, plan what is drawn, and end",
 };
 
@@ -111,14 +113,6 @@ function withDescriptions(command: Command): void {
   for (const option of command.options) {
     const description = descriptions[option.attributeName()];
     if (description !== undefined) option.description = description;
-  }
-}
-
-function withoutOptions(command: Command, names: readonly string[]): void {
-  const options = command.options as Option[];
-  for (const name of names) {
-    const index = options.findIndex((option) => option.attributeName() === name);
-    if (index >= 0) options.splice(index, 1);
   }
 }
 

@@ -14,7 +14,8 @@ export function defineCache(cache: ProgramCommand): void {
   cache
     .command("verify")
     .description("read every byte of it; what is damaged is named, and made again when it is needed")
-    .action(async () => (await import("./cache/verify.ts")).verifyCache());
+    .option("--json", "print it as JSON")
+    .action(async (options: { json?: boolean }) => (await import("./cache/verify.ts")).verifyCache(options));
   cache
     .command("rm [names...]")
     .description("remove entries by their names, or all; they are made again when they are needed")

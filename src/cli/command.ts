@@ -60,6 +60,13 @@ export class ProgramCommand extends Command {
   }
 }
 
+/** `if-gen models pull` */
+export function nameOf(command: Command): string {
+  const names: string[] = [];
+  for (let one: Command | null = command; one; one = one.parent) names.unshift(one.name());
+  return names.join(" ");
+}
+
 class ProgramHelp extends Help {
   readonly #showsAll: boolean;
   /** Names that a mistyped option may mean are taken from all options: only what is printed is filtered. */

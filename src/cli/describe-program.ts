@@ -4,7 +4,7 @@
  */
 
 import type { Command, Option } from "commander";
-import { sides } from "../plan/stages.ts";
+import { enlargingTable, sides } from "../plan/stages.ts";
 
 export interface OptionWords {
   /** `-o, --output <file>` */
@@ -50,6 +50,7 @@ function optionWords(option: Option, description: string, models: readonly strin
   if (!required && !optional) return { ...common, value: "none", words: [] };
   if (argChoices.length > 0) return { ...common, value: "words", words: argChoices };
   if (long === "--until") return { ...common, value: "words", words: sides.map(String) };
+  if (long === "--stages") return { ...common, value: "words", words: enlargingTable.map(({ name }) => name) };
   if (long === "--model") return { ...common, value: "file", words: models };
   return { ...common, value: /file|folder|archive/.test(flags) ? "file" : "text", words: [] };
 }

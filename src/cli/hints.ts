@@ -7,6 +7,7 @@
 import type { Command } from "commander";
 import { requestedProviders } from "../plan/choices.ts";
 import { printable } from "../text.ts";
+import { nameOf } from "./command.ts";
 
 interface Hint {
   /** Names without dashes, as other programs have them. */
@@ -131,9 +132,3 @@ const listOf = (names: readonly string[]): string =>
   names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
 
 const seeHelp = (command: Command): string => `see ${nameOf(command)} --help`;
-
-function nameOf(command: Command): string {
-  const names: string[] = [];
-  for (let one: Command | null = command; one; one = one.parent) names.unshift(one.name());
-  return names.join(" ");
-}

@@ -1,6 +1,6 @@
 /**
  * @module cli/json-schemas
- * What `--json` prints: see report.ts, which makes it. A field may be added; none goes away or changes its type within a
+ * What `plan --json` prints: see report.ts and show-plan.ts, which make it; events are in event-schema.ts. A field may be added; none goes away or changes its type within a
  * major version.
  */
 
@@ -38,17 +38,4 @@ export const planOutput = planSchema.loose().extend({
     .optional(),
   fits: z.boolean().optional(),
   fitsWith: z.string().describe("options of the command line").optional(),
-});
-
-export const resultOutput = z.looseObject({
-  outputs: z.array(z.string()),
-  seed: z.int(),
-  width: z.int(),
-  height: z.int(),
-  seconds: z.number(),
-  executionProvider: planSchema.shape.provider,
-  stages: z.array(z.looseObject({ name: z.enum(stageNames), seconds: z.number() })),
-  safety: z.unknown().optional(),
-  notes: z.array(z.string()),
-  plan: planSchema.loose(),
 });

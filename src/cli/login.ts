@@ -10,7 +10,7 @@ import { sweepDrafts } from "../files/draft.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import { replaceFile } from "../files/replace-file.ts";
 import type { ProgramCommand } from "./command.ts";
-import { print, say } from "./terminal.ts";
+import { print, printJson, say } from "./terminal.ts";
 
 export function defineLogin(command: ProgramCommand): void {
   command.option("--token-stdin", "read it from standard input instead of asking").action(login);
@@ -86,7 +86,8 @@ async function whoami({ json }: { json?: boolean }): Promise<void> {
   const { name } = await whoAmI(settings);
   const { tokenSource, tokenPath } = environment;
   const from = tokenSource === "file" ? tokenPath : tokenSource;
-  print(json ? `${JSON.stringify({ name, endpoint: settings.endpoint, tokenFrom: from }, null, 2)}\n` : `${name}\n`);
+  if (json) printJson({ name, endpoint: settings.endpoint, tokenFrom: from });
+  else print(`${name}\n`);
 }
 
 /** The system's word alone: nothing of what was being written. */

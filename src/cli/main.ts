@@ -3,47 +3,75 @@
  * argv -> exit code. The only place that prints an error.
  */
 
-import { CommanderError } from "commander";
+import { type Command, CommanderError } from "commander";
 import { IfGenError, UsageError, exitCodes } from "../errors.ts";
 import { InvalidUsage } from "./command.ts";
 import { createProgram } from "./program.ts";
-import { flushOutput, guardStreams, say } from "./terminal.ts";
+import { flushOutput, guardStreams, hasAnswered, printJsonLine, say } from "./terminal.ts";
 
 /** @returns the exit code; see errors.ts for what each means. Never throws. */
 export async function main(argv: readonly string[]): Promise<number> {
   guardStreams();
+  let ran: Command | undefined;
   try {
     const program = await createProgram(argv);
+    program.hook("preAction", (_, command) => void (ran = command));
     await program.parseAsync(argv, { from: "user" });
     await flushOutput();
     return 0;
   } catch (error) {
-    return report(error instanceof InvalidUsage ? await explain(error) : error);
+    const isJson = ran?.opts()["json"] === true || (ran === undefined && isTyped(argv, "--json"));
+    return report(error instanceof InvalidUsage ? await explain(error) : error, isJson);
   }
 }
+
+const isTyped = (argv: readonly string[], option: string): boolean =>
+  argv.slice(0, argv.includes("--") ? argv.indexOf("--") : argv.length).includes(option);
 
 async function explain({ message, command }: InvalidUsage): Promise<UsageError> {
   const { explainUsage } = await import("./hints.ts");
   return new UsageError(explainUsage(message, command));
 }
 
-async function report(error: unknown): Promise<number> {
+interface Failure {
+  readonly code: string;
+  readonly exitCode: number;
+  /** A sentence, or the stack of a mistake of the program. */
+  readonly message: string;
+}
+
+/** @param isJson is it told on standard output too, unless the answer was printed there before? */
+async function report(error: unknown, isJson: boolean): Promise<number> {
   if (error instanceof CommanderError) {
     if (error.exitCode !== 0) return exitCodes.USAGE; // a command without its subcommand: its help was printed
-    return flushOutput().then(() => 0, report);
+    return flushOutput().then(
+      () => 0,
+      (failure: unknown) => report(failure, false),
+    );
   }
-  if (error instanceof IfGenError) {
-    say(`if-gen: ${error.message} [${error.code}]\n`);
-    return error.exitCode;
+  const failure = describeFailure(error);
+  const { code, exitCode, message } = failure;
+  if (code === INTERNAL)
+    say(`if-gen: this is a mistake of the program; please report it with the command.\n${message}\n`);
+  else say(`if-gen: ${message} [${code}]\n`);
+  if (isJson && !hasAnswered()) {
+    printJsonLine({ type: "error", ...failure });
+    await flushOutput().catch(() => undefined); // what it would say has been said
   }
+  return exitCode;
+}
+
+const INTERNAL = "INTERNAL";
+
+function describeFailure(error: unknown): Failure {
+  if (error instanceof IfGenError) return { code: error.code, exitCode: error.exitCode, message: error.message };
   const refusal = describeRefusal(error);
-  if (refusal !== undefined) {
-    say(`if-gen: ${refusal} [STAGE]\n`);
-    return exitCodes.STAGE;
-  }
-  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  say(`if-gen: this is a mistake of the program; please report it with the command.\n${stack}\n`);
-  return 1;
+  if (refusal !== undefined) return { code: "STAGE", exitCode: exitCodes.STAGE, message: refusal };
+  return {
+    code: INTERNAL,
+    exitCode: 1,
+    message: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  };
 }
 
 /** What the system refused for want of something that the user can give. */

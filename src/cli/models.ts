@@ -30,8 +30,9 @@ export function defineModels(models: ProgramCommand): void {
     .action(async (options: ModelsOptions) => (await import("./models/list.ts")).listModels(options));
   addCommand(models, "show <name>", "a model's repositories, licence, needs and files")
     .addOption(variantOption())
+    .option("--words", "print the words that it knows, one a line, where it says so: the demo does")
     .option("--json", "print it as JSON")
-    .action(async (name: string, options: ModelsOptions) =>
+    .action(async (name: string, options: ModelsOptions & { words?: boolean }) =>
       (await import("./models/show.ts")).showModel(name, options),
     );
   addPull(models);

@@ -39,6 +39,10 @@ export const optionGroups: readonly OptionGroup[] = [
     isCommon: true,
     options: [
       "image",
+      "stages",
+      /^tile/,
+      "aug-level",
+      "original",
       "mask",
       "mask-rect",
       "mask-ellipse",

@@ -6,6 +6,7 @@
 import { type Command, Option } from "commander";
 import { type DiffusionDescription, type Side, diffusionTable, sides } from "../plan/stages.ts";
 import { type ImageFormat, imageFormats } from "../image/formats.ts";
+import { type EmbedsOptions, addEmbedsOptions } from "./embeds-options.ts";
 import { type MemoryOptions, addMemoryOptions } from "./memory-options.ts";
 import { type ProviderOptions, addProviderOptions } from "./provider-options.ts";
 import { addSharedSamplingOptions, addStageSamplingOptions } from "./sampling-options.ts";
@@ -14,7 +15,7 @@ import { aspectRatio, decimal, integer, once, seeds, side, size, strength, times
 import { type SafetyAction, longPromptWays, safetyActions, variants } from "../plan/choices.ts";
 
 /** What commander collects: the names are the flags', camelCased. */
-export interface CommonOptions extends MemoryOptions, ProviderOptions, PreviewOptions {
+export interface CommonOptions extends MemoryOptions, ProviderOptions, PreviewOptions, EmbedsOptions {
   fromImage?: string;
   prompt?: string;
   negativePrompt: string;
@@ -59,7 +60,7 @@ export function addCommonOptions(command: Command, { startsFromImage }: { starts
   }
   addSharedSamplingOptions(command);
   for (const stage of diffusionTable) addStageOptions(command, stage, startsFromImage);
-  return addPreviewOptions(addMemoryOptions(addProviderOptions(command)))
+  return addEmbedsOptions(addPreviewOptions(addMemoryOptions(addProviderOptions(command))))
     .option(
       "--aspect-ratio <W:H>",
       "shape of what txt2img draws, up to 3:1 and 1:3: 3:2 (default: square)",
@@ -85,7 +86,7 @@ export function addCommonOptions(command: Command, { startsFromImage }: { starts
     .option("--save-stages <folder>", "write every intermediate there, as PNG and as safetensors", once)
     .option("--dry-run", "print what would be done and end")
     .option("-q, --quiet", "print nothing but errors")
-    .option("--json", "print the result as JSON on standard output");
+    .option("--json", "print events and the result as JSON, one a line, on standard output (if-gen schema events)");
 }
 
 function addOutputOptions(command: Command): void {

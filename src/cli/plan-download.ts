@@ -51,12 +51,13 @@ export async function withOutlines<T>(
   const cacheFolder = draftFolderIn(temporaryFolder());
   const made = new Map<string, { pull: PlannedPull; folder: string; fetchedBytes: number; rate: number | undefined }>();
   const outlines: Outlines = {
-    async outline(stage, source, variant) {
-      const key = JSON.stringify([stage, source, variant]);
+    async outline(stage, source, variant, layout) {
+      const key = JSON.stringify([stage, source, variant, Object.keys(layout)]);
       const before = made.get(key);
       if (before) return before.folder;
       const pull = await planPull(settings, environment.home, stage, source, {
         signal,
+        layout,
         ...(variant === undefined ? {} : { variant }),
       });
       await mkdir(cacheFolder, { recursive: true, mode: 0o700 });

@@ -3,8 +3,9 @@
  * The commands by name. What one is made of is loaded when its name is typed: `--help` is as quick as Node allows.
  */
 
+import type { Command } from "commander";
 import { programVersion } from "../machine/version.ts";
-import { ProgramCommand } from "./command.ts";
+import { ProgramCommand, nameOf } from "./command.ts";
 
 interface CommandEntry {
   readonly name: string;
@@ -30,6 +31,11 @@ const groups: Readonly<Record<string, readonly CommandEntry[]>> = {
       name: "inpaint",
       description: "repaint a part of an image as the text says",
       load: async () => (await import("./inpaint.ts")).defineInpaint,
+    },
+    {
+      name: "upscale",
+      description: "enlarge an image, in tiles if it is large",
+      load: async () => (await import("./upscale.ts")).defineUpscale,
     },
     {
       name: "batch",
@@ -144,8 +150,20 @@ export async function createProgram(argv: readonly string[] | "all"): Promise<Pr
       if (argv === "all" || argv.includes(name)) (await load())(command);
     }
   }
-  program.commandsGroup("Help:").helpCommand("help [command]", "print the help of a command");
+  program.commandsGroup("Help:").helpCommand(false);
+  program
+    .command("help [command...]")
+    .description("print the help of a command: help models pull")
+    .action((words: readonly string[]) => findCommand(program, words).help());
   return program;
+}
+
+/** @throws {InvalidUsage} one of the words is no command of the one before. */
+function findCommand(program: Command, words: readonly string[]): Command {
+  return words.reduce((command, word) => {
+    const found = command.commands.find((one) => one.name() === word);
+    return found ?? command.error(`error: ${nameOf(command)} has no command '${word}'`);
+  }, program);
 }
 
 export const exitCodeHelp = `Exit codes:

@@ -1,25 +1,28 @@
 /**
  * @module cli/report
- * A plan before it runs and a result after, for people and as JSON.
+ * A plan before it runs, for people and as JSON, and the line about a result.
  */
 
 import type { Limits, StageNeed } from "../memory/budget.ts";
 import { budgetTable } from "../memory/budget-table.ts";
-import { type DiffusionStage, type Plan, type Stage, lastDiffusionStage } from "../plan/plan.ts";
+import { countTiles, tileGrid } from "../math/blended-tiles.ts";
+import { type DiffusionStage, type Plan, type Stage, type StageTiles, lastDiffusionStage } from "../plan/plan.ts";
 import { describeProvider } from "../plan/provider.ts";
 import type { DrawnJob } from "../run/draw.ts";
 import { describeSize } from "./progress.ts";
 
 /** @returns lines: what would be run, one stage each, and the memory it would take. */
 export function describePlan(plan: Plan, needs: readonly StageNeed[], limits: Limits): string {
-  const [{ prompt, negativePrompt, positivePrompt, start } = { prompt: "", negativePrompt: "" }] = plan.jobs;
+  const [{ prompt, negativePrompt, positivePrompt, start, lowResolution } = { prompt: "", negativePrompt: "" }] =
+    plan.jobs;
   const lines = [
     `command  ${plan.command}`,
     `model    ${plan.model}`,
     `prompt   ${prompt}`,
     ...(negativePrompt === "" ? [] : [`without  ${negativePrompt}`]),
     ...(positivePrompt === undefined ? [] : [`mixed in ${positivePrompt}`]),
-    ...(start ? [`image    ${start.image}`] : []),
+    ...(lowResolution === undefined ? [] : [`image    ${lowResolution}`]),
+    ...(start ? [`${lowResolution === undefined ? "image   " : "original"} ${start.image}`] : []),
     `seed     ${plan.jobs.map((job) => job.seed).join(", ")}`,
     `images   ${plan.numImages}`,
     `provider ${describeProvider(plan.provider)}`,
@@ -36,6 +39,7 @@ const aheadWords = ({ ahead }: Plan, { name }: Stage): string =>
   ahead.includes(name) ? ", loaded while the stage before runs" : "";
 
 function describeStage(stage: Stage): string {
+  if (stage.kind === "text" && stage.readsEmbeds) return "embeddings as given, no T5";
   if (stage.kind === "text") {
     return `T5, ${stage.cleanCaption ? "prompt cleaned" : "prompt lower-cased"}${stage.textParts ? `, in ${stage.textParts} parts` : ""}, ${stage.checkpoint}`;
   }
@@ -43,6 +47,7 @@ function describeStage(stage: Stage): string {
   const preset = stage.preset ? ` (${stage.preset})` : "";
   const parts = [
     describeSize(stage),
+    ...(stage.tiles ? [describeTiles(stage, stage.tiles)] : []),
     `${stage.steps} steps${preset}`,
     stage.sampler,
     `guidance ${stage.guidanceScale}${describeGuidance(stage)}`,
@@ -52,6 +57,9 @@ function describeStage(stage: Stage): string {
   ];
   return parts.join(", ");
 }
+
+const describeTiles = (image: DiffusionStage, tiles: StageTiles): string =>
+  `in ${countTiles(tileGrid(image, tiles))} tiles of ${tiles.width}x${tiles.height} (overlap ${tiles.overlap})`;
 
 function describeGuidance({
   positiveMixer,
@@ -79,23 +87,3 @@ export function describeResult({ request, plan, images }: DrawnJob, seconds: num
   const what = images.map(({ path }) => path ?? "standard output").join(", ");
   return `wrote ${what} (${width}x${height}, seed ${request.seed}) in ${seconds.toFixed(1)} s\n`;
 }
-
-/** @returns what `--json` prints. */
-export function resultJson({ request, plan, images, stageMs, safety, notes }: DrawnJob, seconds: number): object {
-  const { width, height } = lastDiffusionStage(plan);
-  return {
-    outputs: images.map(({ path }) => path ?? "-"),
-    seed: request.seed,
-    width,
-    height,
-    seconds: roundMs(1000 * seconds),
-    executionProvider: plan.provider,
-    stages: [...stageMs].map(([name, milliseconds]) => ({ name, seconds: roundMs(milliseconds) })),
-    ...(safety ? { safety } : {}),
-    notes,
-    plan,
-  };
-}
-
-/** Milliseconds as seconds. */
-const roundMs = (milliseconds: number): number => Number((milliseconds / 1000).toFixed(3));

@@ -35,10 +35,16 @@ export const seedOf = (given: bigint): number => Number(BigInt.asUintN(32, given
 
 function requestFrom(command: CommandName, options: CommonOptions, seed: number | undefined): Request {
   const { prompt } = options;
+  if (command === "upscale" || options.promptEmbeds !== undefined)
+    return requestFromOptions(command, { ...jobOptionsFrom(withPrompt(options)), seed });
   if (prompt === undefined) throw new UsageError('no prompt is given; write it in quotes, e.g. "a red circle".');
   if (prompt.trim() === "") throw new UsageError("the prompt is empty; say what the image should show.");
   return requestFromOptions(command, { ...jobOptionsFrom(options), seed });
 }
+
+/** An image may be enlarged without words, and embeddings say what a prompt would. */
+const withPrompt = ({ prompt = "", ...options }: CommonOptions): CommonOptions =>
+  prompt.trim() === "" ? options : { ...options, prompt };
 
 /** @returns what is given of the options that a job has but its seed, as the library takes them. */
 export function jobOptionsFrom(options: CommonOptions): Readonly<Record<string, unknown>> {

@@ -8,8 +8,8 @@ import { dirname, join } from "node:path";
 import { UsageError } from "../errors.ts";
 import { extensionOf } from "../image/formats.ts";
 import type { Request } from "../plan/request.ts";
-import { sides } from "../plan/stages.ts";
-import { checkNewFolder, checkOutputs, imagePaths, seedPath } from "../run/outputs.ts";
+import { checkDistinct, checkNewFolder, checkOutputs, imagePaths, seedPath } from "../run/outputs.ts";
+import { checkSavesEmbeds } from "../run/save-embeds.ts";
 import { savedStageFiles } from "../run/stage-images.ts";
 import type { CommonOptions } from "./options.ts";
 
@@ -24,14 +24,20 @@ export interface RunOutputs {
   readonly written: readonly string[];
 }
 
-/** @throws {UsageError} several images for standard output, or their stages for one folder. */
+/** @throws {UsageError} several images, or an image and JSON, for standard output, or several jobs' stages for one folder. */
 export function outputsOf(requests: readonly Request[], options: CommonOptions): RunOutputs {
-  const { saveStages, report, format, grid } = options;
-  const [{ numImages, until } = { numImages: 1, until: sides.at(-1)! }, ...others] = requests;
+  const { saveStages, saveEmbeds, report, format, grid } = options;
+  const [first, ...others] = requests;
+  const numImages = first?.numImages ?? 1;
   const hasMany = others.length > 0;
   const toStdout = options.output === STDOUT;
   if (toStdout && (hasMany || numImages > 1)) {
     throw new UsageError("--output - takes one image; name a file, or drop --num-images and give one seed.");
+  }
+  if (toStdout && options.json && !options.dryRun) {
+    throw new UsageError(
+      "--json and --output - would both write to standard output; name a file with --output, or leave --json out.",
+    );
   }
   if (saveStages !== undefined && hasMany) {
     throw new UsageError("--save-stages keeps the stages of one drawing; give one seed.");
@@ -40,9 +46,10 @@ export function outputsOf(requests: readonly Request[], options: CommonOptions):
     ? undefined
     : requests.map(({ seed }) => imagePaths(outputOf(options, seed, hasMany), numImages, format));
   const sheet = grid === undefined ? undefined : sheetPath(grid, requests.length * numImages, paths?.flat());
-  const saved = saveStages === undefined ? [] : savedStageFiles(until, numImages);
+  const saved = saveStages === undefined || !first ? [] : savedStageFiles(first);
   const stages = saved.map((name) => join(saveStages ?? "", name));
-  const more = [sheet, report].filter((path) => path !== undefined);
+  if (saveEmbeds !== undefined) requests.forEach(checkSavesEmbeds);
+  const more = [sheet, report, saveEmbeds].filter((path) => path !== undefined);
   return { paths, sheet, written: [...(paths ?? []).flat(), ...stages, ...more] };
 }
 
@@ -60,6 +67,7 @@ export async function checkPlaces(
 ): Promise<void> {
   const { saveStages, runDir, output, overwrite = false } = options;
   const { paths = [], written } = outputsOf(requests, options);
+  await checkDistinct(written);
   for (const folder of [saveStages, runDir]) if (folder !== undefined) await checkNewFolder(folder);
   const isNew = (path: string): boolean =>
     saveStages !== undefined && dirname(path) === join(saveStages) && !existsSync(saveStages);

@@ -1,6 +1,6 @@
 /**
  * @module cli/run
- * A command that draws: options -> a request, events -> lines, results -> the last line or JSON.
+ * A command that draws: options -> a request, events and results -> lines for people and, with `--json`, for programs.
  */
 
 import { dirname } from "node:path";
@@ -20,14 +20,15 @@ import { memoryReport, writeMemoryReport } from "./memory-report.ts";
 import type { CommonOptions } from "./options.ts";
 import { promptFrom, requestsFrom, seedOf } from "./request.ts";
 import { withStandardInput } from "./standard-input.ts";
-import { describeResult, resultJson } from "./report.ts";
+import { createEventPrinter, printEvent, resultEventOf, timesOf } from "./json-events.ts";
+import { describeResult } from "./report.ts";
 import { showPlan, showPlanFirst } from "./show-plan.ts";
 import { checkPlaces, outputsOf } from "./run-outputs.ts";
 import { previewSettings } from "./preview-options.ts";
 import { createStepSaver } from "./save-steps.ts";
 import { createRunView } from "./run-view.ts";
 import type { CommandName } from "../plan/choices.ts";
-import { printJson, say, writeBytes } from "./terminal.ts";
+import { say, writeBytes } from "./terminal.ts";
 
 /**
  * An earlier run that is gone on with needs no prompt: it kept its request.
@@ -79,7 +80,7 @@ async function draw(
   options: CommonOptions,
   isResumed: boolean,
 ): Promise<void> {
-  const { quiet, saveStages, runDir, resume, overwrite = false } = options;
+  const { quiet, saveStages, saveEmbeds, runDir, resume, overwrite = false } = options;
   const { paths, sheet, written } = outputsOf(requests, options);
   if (saveStages !== undefined) await makeFolder(saveStages);
   const report = createReport(options.report, overwrite);
@@ -93,6 +94,7 @@ async function draw(
   const interrupt = listenForInterrupt(kept);
   const preview = quiet ? undefined : previewSettings(options, process.stderr);
   const view = createRunView(process.stderr, quiet ?? false, preview);
+  const printed = options.json ? createEventPrinter(1) : undefined;
   const start = performance.now();
   try {
     const jobs = await drawRequests(requests, {
@@ -102,10 +104,12 @@ async function draw(
       runDir,
       resume,
       saveStages,
+      saveEmbeds,
       previewEvery: steps ? 1 : preview?.every,
       signal: interrupt.signal,
       onEvent: (event) => {
         view.show(event);
+        printed?.(event);
         report.add(event);
         steps?.add(event);
       },
@@ -126,10 +130,9 @@ async function present(
   seconds: number,
   { json, quiet, format = "png" }: CommonOptions,
 ): Promise<void> {
-  const [only, ...more] = jobs;
-  const [first] = only?.images ?? [];
+  const [first] = jobs[0]?.images ?? [];
   if (first?.png) await writeBytes(await convertBytes(first.png, format));
-  else if (json) printJson(more.length > 0 ? jobs.map((job) => resultJson(job, seconds)) : resultJson(only!, seconds));
+  if (json) jobs.forEach((job, index) => printEvent(resultEventOf(job, { job: index + 1 }, timesOf(job, seconds))));
   if (!quiet) jobs.forEach((job) => say(describeResult(job, seconds)));
 }
 

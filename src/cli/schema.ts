@@ -11,7 +11,9 @@ import { printJson } from "./terminal.ts";
 /** Each loaded when it is asked for. */
 const schemas = {
   plan: async () => (await import("./json-schemas.ts")).planOutput,
-  result: async () => (await import("./json-schemas.ts")).resultOutput,
+  events: async () => (await import("./event-schema.ts")).eventSchema,
+  result: async () => (await import("./event-schema.ts")).resultEvent,
+  error: async () => (await import("./event-schema.ts")).errorEvent,
   job: async () => (await import("../run/batch/read-jobs.ts")).batchJobSchema,
   manifest: async () => (await import("../run/batch/manifest.ts")).manifestEntry,
   models: async () => (await import("../catalog/manifest-schema.ts")).manifestFile,
@@ -25,13 +27,13 @@ export function defineSchema(command: ProgramCommand): void {
     .addArgument(
       new Argument(
         "<name>",
-        "plan: of plan and --dry-run with --json; result: of commands that draw with --json; job: a line of batch's file; manifest: a line of batch's manifest.jsonl; models: models.json; config: config.json",
+        "plan: of plan and --dry-run with --json; events: a line of commands that draw with --json; result, error: those of them alone; job: a line of batch's file; manifest: a line of batch's manifest.jsonl; models: models.json; config: config.json",
       ).choices(Object.keys(schemas)),
     )
     .addExamples("if-gen schema plan > plan.schema.json")
     .action(async (name: SchemaName) => {
       const { toJSONSchema } = await import("zod");
-      const isOutput = name === "plan" || name === "result" || name === "manifest";
+      const isOutput = ["plan", "events", "result", "error", "manifest"].includes(name);
       // 64-bit seeds and the like have no word of their own there
       printJson(toJSONSchema(await schemas[name](), { io: isOutput ? "output" : "input", unrepresentable: "any" }));
     });

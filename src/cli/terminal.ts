@@ -44,8 +44,14 @@ export function printScript(text: string): void {
   process.stdout.write(text);
 }
 
-/** JSON on standard output: the values are exact, and signs that a terminal would obey are escaped as JSON has it. */
+let answered = false;
+
+/** Has a document been printed? An error is not added to it: a program reads one document. */
+export const hasAnswered = (): boolean => answered;
+
+/** A document of JSON on standard output: the values are exact, and signs that a terminal would obey are escaped as JSON has it. */
 export function printJson(value: unknown): void {
+  answered = true;
   process.stdout.write(`${escaped(JSON.stringify(value, null, 2))}\n`);
 }
 

@@ -10,6 +10,7 @@ import { readImage } from "../image/read-image.ts";
 import type { MaskRequest, MaskShape } from "../plan/request.ts";
 import { type Size, checkAspectRatio, stageSize } from "../plan/stage-size.ts";
 import { type Inspection, type InspectionJob, type InspectionMessage, inspectionJob } from "./inspection.ts";
+import { isTensorFile, readImageTensor } from "./image-tensor.ts";
 import { serve } from "./serve.ts";
 import { readMaskFile } from "./start-image.ts";
 
@@ -18,10 +19,19 @@ serve<InspectionMessage>(async (task, { send }) => {
 });
 
 async function inspect(job: InspectionJob): Promise<Inspection> {
-  const { width, height, notes } = await readImage(job.image);
+  const { width, height, images, notes } = await inspectFile(job.image);
   checkAspectRatio({ width, height });
   const ofMask = job.mask ? await inspectMask(job.mask, job.image, { width, height }, job.stages) : [];
-  return { width, height, notes: [...notes, ...ofMask] };
+  return { width, height, images, notes: [...notes, ...ofMask] };
+}
+
+async function inspectFile(path: string): Promise<Inspection> {
+  if (!isTensorFile(path)) {
+    const { width, height, notes } = await readImage(path);
+    return { images: 1, width, height, notes: [...notes] };
+  }
+  const [images = 0, , height = 0, width = 0] = (await readImageTensor(path)).shape;
+  return { images, width, height, notes: [] };
 }
 
 async function inspectMask(

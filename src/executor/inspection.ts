@@ -26,6 +26,8 @@ export const inspectionMessage = z.discriminatedUnion("type", [
     /** In pixels, turned as its EXIF data say. */
     width: z.int().positive(),
     height: z.int().positive(),
+    /** A tensor may hold several. */
+    images: z.int().positive(),
     /** Sentences for the user. */
     notes: z.array(z.string()),
   }),

@@ -9,17 +9,16 @@ import { concatBatch, repeatInterleave, sliceBatch } from "../math/layout.ts";
 import { type Generator, createGenerator, restoreGenerator } from "../math/random.ts";
 import type { Tensor } from "../math/tensor.ts";
 import type { NetworkSettings } from "../networks/open-network.ts";
-import type { StepEvent } from "../pipelines/denoise.ts";
 import { guidanceOf } from "../pipelines/guidance.ts";
 import type { IfJob, IfStageOptions } from "../pipelines/if-stage.ts";
 import { filledUp, groupJobs, groupSize, joinIfJobs, splitBatch } from "../pipelines/join-jobs.ts";
 import type { UpscaleJob } from "../pipelines/upscale.ts";
 import { type DiffusionStage, type SafetyStage, type TextStage, schedulerOptionsOf } from "../plan/plan.ts";
-import { type PipelineName, describeStage, diffusionTable } from "../plan/stages.ts";
+import { type PipelineName, describeStage } from "../plan/stages.ts";
 import { noteTruncation } from "./note-truncation.ts";
 import type { StageMessage, StageTask, TaskJob } from "./protocol.ts";
-import { previewOf } from "./preview.ts";
 import { readTensorFile, writeTensorFile } from "./stage-files.ts";
+import { stepReport } from "./step-report.ts";
 import { CPU } from "../onnx/lower/provider-names.ts";
 
 /** How the stage tells its parent what it is doing. */
@@ -35,8 +34,10 @@ type RunStage = (task: StageTask, context: StageContext) => Promise<void>;
 
 const runs: Readonly<Record<PipelineName, RunStage>> = {
   "text-encoder": async (task, context) => {
+    const stage = stageOf(task, "text");
+    if (stage.readsEmbeds) return (await import("./read-embeds.ts")).readEmbeds(context);
     const { encodeTexts } = await import("./encode-texts.ts");
-    await encodeTexts(task, stageOf(task, "text"), settingsOf(task, context.report), context);
+    await encodeTexts(task, stage, settingsOf(task, context.report), context);
   },
   if: drawFromText,
   "if-super-resolution": drawLarger,
@@ -64,11 +65,12 @@ async function drawFromText(task: StageTask, { jobs, report }: StageContext): Pr
 async function drawLarger(task: StageTask, { jobs, report }: StageContext): Promise<void> {
   const stage = stageOf(task, "diffusion");
   const { withStage2 } = await import("../pipelines/stage-2.ts");
+  const { readLowResolution } = await import("./low-resolution.ts");
   const options = { ...drawOptions(task, stage, report), noiseLevel: stage.noiseLevel ?? 0 };
   await withStage2(options, async (draw) => {
     for (const group of groupsOf(task, await jobs())) {
       const drawing = await Promise.all(group.map((job) => ifJob(task, stage, job, group, report)));
-      const images = await Promise.all(group.map(({ folder }) => readTensorFile(folder, fileBefore(stage))));
+      const images = await Promise.all(group.map((job) => readLowResolution(stage, job, task.numImages)));
       const drawn = await draw({ ...joinIfJobs(asGroup(drawing)), image: concatBatch(images) });
       await finishAll(stage, group, drawing, drawn, report);
     }
@@ -101,7 +103,7 @@ async function finishAll(
 }
 
 function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): IfStageOptions {
-  const { checkpoint, width, height, selection, textParts } = stage;
+  const { checkpoint, width, height, tiles, selection, textParts } = stage;
   const { numImages, eta } = task;
   const images = numImages * groupSize(task.jobs.length, task.jobsAtOnce);
   const settings = settingsOf(task, report);
@@ -111,6 +113,7 @@ function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): If
     images,
     width,
     height,
+    ...(tiles ? { tiles } : {}),
     selection,
     scheduler,
     textParts,
@@ -141,7 +144,7 @@ async function ifJob(
     imagesPerPrompt: 1,
     start: await readStart(stage, job.start),
     generator: generatorOf(job),
-    ...(job.isCopy ? {} : { onStep: stepReport(task, job, group, report) }),
+    ...(job.isCopy ? {} : stepReport(task, stage, job.index, placesOf(group), report)),
   };
 }
 
@@ -149,6 +152,7 @@ async function ifJob(
 async function upscale(task: StageTask, { jobs, report }: StageContext): Promise<void> {
   const stage = stageOf(task, "diffusion");
   const { runUpscale } = await import("../pipelines/upscale.ts");
+  const { readLowResolution } = await import("./low-resolution.ts");
   const { jobsAtOnce } = task;
   const options = {
     ...drawOptions(task, stage, report),
@@ -162,7 +166,10 @@ async function upscale(task: StageTask, { jobs, report }: StageContext): Promise
   }));
   const given = async (): Promise<readonly UpscaleJob[]> =>
     groupJobs(await jobs(), jobsAtOnce).groups.flatMap((group) =>
-      group.map((job) => upscaleJob(task, stage, job, group, report)),
+      group.map((job) => ({
+        ...upscaleJob(task, stage, job, group, report),
+        image: () => readLowResolution(stage, job, task.numImages),
+      })),
     );
   await runUpscale(options, texts, given, async (index, { images, tokens }, { generator }) => {
     const job = (await jobs())[index]!;
@@ -178,11 +185,10 @@ const upscaleJob = (
   job: TaskJob,
   group: readonly TaskJob[],
   report: Report,
-): UpscaleJob => ({
+): Omit<UpscaleJob, "image"> => ({
   imagesPerPrompt: 1,
-  image: () => readTensorFile(job.folder, fileBefore(stage)),
   generator: generatorOf(job),
-  onStep: stepReport(task, job, group, report),
+  ...stepReport(task, stage, job.index, placesOf(group), report),
   onDecoded: (step, steps) => report({ type: "progress", job: job.index, step, steps, what: "decoding" }),
 });
 
@@ -206,36 +212,8 @@ async function finish(
 const generatorOf = ({ generatorState, seed }: TaskJob): Generator =>
   generatorState ? restoreGenerator(Buffer.from(generatorState, "base64")) : createGenerator(seed);
 
-/** @returns the tensor file of the stage that draws before this one. */
-function fileBefore({ name }: DiffusionStage): (typeof diffusionTable)[number]["name"] {
-  const before = diffusionTable[diffusionTable.findIndex((row) => row.name === name) - 1];
-  if (!before) throw new Error(`no stage draws before ${name}`);
-  return before.name;
-}
-
-/** Jobs that are drawn at once make each step together: the first one tells of it, the others where they have a preview. */
-function stepReport(
-  task: StageTask,
-  { index: job }: TaskJob,
-  group: readonly Place[],
-  report: Report,
-): (event: StepEvent) => void {
-  const jobs = group.filter(({ isCopy }) => !isCopy).map(({ index }) => index);
-  return ({ step, steps, predOriginalSample }) => {
-    const isDue = task.previewEvery !== undefined && step % task.previewEvery === 0;
-    const preview = isDue ? previewOf(predOriginalSample) : undefined;
-    if (job !== jobs[0] && !preview) return;
-    report({
-      type: "progress",
-      job,
-      ...(jobs.length > 1 ? { jobs } : {}),
-      step,
-      steps,
-      what: "denoising",
-      ...(preview ? { preview } : {}),
-    });
-  };
-}
+/** @returns the places of the jobs that are drawn at once, each once. */
+const placesOf = (group: readonly Place[]): number[] => group.filter(({ isCopy }) => !isCopy).map(({ index }) => index);
 
 const repeat = (text: string, count: number): string[] => Array.from({ length: count }, () => text);
 

@@ -3,13 +3,16 @@
  * Where a stage starts: from noise, or from the job's image and mask at the stage's own size.
  */
 
+import { InputImageError } from "../errors.ts";
 import { composeMask } from "../image/mask.ts";
 import type { GrayImage, RgbImage } from "../image/pixels.ts";
 import { preprocessImageTo, preprocessMaskTo } from "../image/preprocess.ts";
 import { type Noted, readImage, readMask } from "../image/read-image.ts";
+import type { Tensor } from "../math/tensor.ts";
 import type { Start } from "../pipelines/start.ts";
 import type { DiffusionStage } from "../plan/plan.ts";
 import type { MaskRequest, StartImage } from "../plan/request.ts";
+import { isTensorFile, readImageTensor } from "./image-tensor.ts";
 
 /** @throws {InputImageError} the image or the mask cannot be read. */
 export async function readStart(
@@ -17,13 +20,33 @@ export async function readStart(
   start: StartImage | undefined,
 ): Promise<Start> {
   if (!start || strength === undefined) return { kind: "noise", height, width };
-  const { image, mask } = await readStartFiles(start);
-  return {
-    kind: "picture",
-    picture: preprocessImageTo(image, width, height),
-    strength,
-    ...(mask ? { mask: preprocessMaskTo(mask, width, height) } : {}),
-  };
+  const { picture, mask } = isTensorFile(start.image)
+    ? await readStartTensor(start, width, height)
+    : await readStartPicture(start, width, height);
+  return { kind: "picture", picture, strength, ...(mask ? { mask: preprocessMaskTo(mask, width, height) } : {}) };
+}
+
+interface StartPicture {
+  readonly picture: Tensor; // (1, 3, height, width)
+  readonly mask?: GrayImage;
+}
+
+async function readStartPicture(start: StartImage, width: number, height: number): Promise<StartPicture> {
+  const { image, ...rest } = await readStartFiles(start);
+  return { picture: preprocessImageTo(image, width, height), ...rest };
+}
+
+/** As diffusers: a tensor is not resized. */
+async function readStartTensor({ image, mask }: StartImage, width: number, height: number): Promise<StartPicture> {
+  const picture = await readImageTensor(image);
+  const [images, , h = 0, w = 0] = picture.shape;
+  if (images !== 1 || h !== height || w !== width) {
+    throw new InputImageError(
+      `${image} holds [${picture.shape.join(", ")}], but [1, 3, ${height}, ${width}] is drawn.`,
+    );
+  }
+  if (!mask) return { picture };
+  return { picture, mask: composeMask(await readMaskFile(mask, image), mask, { width, height }) };
 }
 
 /** @throws {InputImageError} the image or the mask cannot be read. */

@@ -20,13 +20,13 @@ const maxPages = 200;
 
 /** What one question may take: its pages, and when it must be answered. */
 interface Allowance {
-  readonly asked: Set<string>;
+  readonly visited: Set<string>;
   readonly untilMs: number;
 }
 
 /** @returns a fetch for one question, whose answers are 2xx and read already; it throws as `request` and `answerFailure` do. */
 export function createApiFetch(settings: HubSettings, subject: Subject, signal?: AbortSignal): typeof fetch {
-  const allowance = { asked: new Set<string>(), untilMs: Date.now() + timeoutsOf(settings).listingMs };
+  const allowance = { visited: new Set<string>(), untilMs: Date.now() + timeoutsOf(settings).listingMs };
   return async (input) => {
     const url = input instanceof Request ? input.url : String(input);
     checkPage(url, allowance);
@@ -50,11 +50,11 @@ export async function callLibrary<T>(settings: HubSettings, call: () => Promise<
   }
 }
 
-function checkPage(url: string, { asked }: Allowance): void {
+function checkPage(url: string, { visited }: Allowance): void {
   const { host } = new URL(url);
-  if (asked.has(url)) throw endless(host, `leads from one page of its list to the same page again (${quote(url)})`);
-  asked.add(url);
-  if (asked.size > maxPages) throw endless(host, `lists files on more than ${maxPages} pages`);
+  if (visited.has(url)) throw endless(host, `leads from one page of its list to the same page again (${quote(url)})`);
+  visited.add(url);
+  if (visited.size > maxPages) throw endless(host, `lists files on more than ${maxPages} pages`);
 }
 
 async function ask(

@@ -136,8 +136,8 @@ async function checkAnswer(
 
 /** Only names of the same kind can be compared: a store may have its own. */
 function isOtherContent(etag: string, file: RepoFile): boolean {
-  const own = etagOf(file);
-  return /^[0-9a-f]+$/.test(etag) && etag.length === own.length && etag !== own;
+  const expectedEtag = etagOf(file);
+  return /^[0-9a-f]+$/.test(etag) && etag.length === expectedEtag.length && etag !== expectedEtag;
 }
 
 async function tooLong(partial: PartialFile, answer: Answer): Promise<TransientFailure> {

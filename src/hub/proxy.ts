@@ -37,11 +37,11 @@ export function ignoredProxies(
   const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
   if (url !== undefined && isDirect(url, env)) return [];
   const scheme = url?.protocol === "http:" ? "http" : "https";
-  const own = [`${scheme.toUpperCase()}_PROXY`, `${scheme}_proxy`].filter((name) => env[name]);
+  const variables = [`${scheme.toUpperCase()}_PROXY`, `${scheme}_proxy`].filter((name) => env[name]);
   const all = ["ALL_PROXY", "all_proxy"].filter((name) => env[name]);
   const isTold = feature.isKnown && (feature.isOption || env["NODE_USE_ENV_PROXY"] === "1");
-  if (!isTold) return [...own, ...all];
-  return own.length > 0 ? own.filter((name) => isSocks(env[name])) : all;
+  if (!isTold) return [...variables, ...all];
+  return variables.length > 0 ? variables.filter((name) => isSocks(env[name])) : all;
 }
 
 /** @returns what to do about such variables, as the end of a sentence. */

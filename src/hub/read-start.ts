@@ -27,17 +27,17 @@ export function readFileStart(
   count: number,
   signal?: AbortSignal,
 ): Promise<FileStart> {
-  const wanted = Math.min(count, file.bytes);
+  const startBytes = Math.min(count, file.bytes);
   return withRetries(
     settings,
     async () => {
       const answer = await request(settings, resolveUrl(settings, { repo, commit, file }), {
-        headers: { range: `bytes=0-${Math.max(0, wanted - 1)}` },
+        headers: { range: `bytes=0-${Math.max(0, startBytes - 1)}` },
         signal,
       });
       if (!answer.response.ok) throw await answerFailure(settings, answer, { repo, revision: commit, path: file.path });
-      const start = await receive(readBody(settings, answer, signal), wanted);
-      if (start.bytes.length === wanted) return start;
+      const start = await receive(readBody(settings, answer, signal), startBytes);
+      if (start.bytes.length === startBytes) return start;
       const text = `${answer.url.host} ended the answer early; check the network and any proxy, and try again.`;
       throw new TransientFailure(new HubError("network", text));
     },
@@ -46,16 +46,16 @@ export function readFileStart(
 }
 
 /** A server that does not do ranges sends everything: what is too much is not read. */
-async function receive(body: AsyncIterable<Uint8Array>, wanted: number): Promise<FileStart> {
+async function receive(body: AsyncIterable<Uint8Array>, startBytes: number): Promise<FileStart> {
   const chunks: Uint8Array[] = [];
   let [total, firstBytes, firstAt] = [0, 0, 0];
   for await (const chunk of body) {
     if (total === 0) [firstBytes, firstAt] = [chunk.length, performance.now()];
     chunks.push(chunk);
     total += chunk.length;
-    if (total >= wanted) break;
+    if (total >= startBytes) break;
   }
   const seconds = (performance.now() - firstAt) / 1000;
   const rate = total > firstBytes && seconds > 0 ? (total - firstBytes) / seconds : undefined;
-  return { bytes: Buffer.concat(chunks).subarray(0, wanted), rate };
+  return { bytes: Buffer.concat(chunks).subarray(0, startBytes), rate };
 }

@@ -49,8 +49,8 @@ export async function request(settings: HubSettings, start: string, options: Req
   let etag: string | undefined;
   for (let hop = 0; hop <= maxRedirects; hop++) {
     const isEndpoint = url.origin === endpoint.origin;
-    const own = isEndpoint ? { ...authorization(settings), ...options.endpointHeaders } : {};
-    const { response, abort } = await exchange(settings, url, { ...options.headers, ...own }, options.signal);
+    const credentials = isEndpoint ? { ...authorization(settings), ...options.endpointHeaders } : {};
+    const { response, abort } = await exchange(settings, url, { ...options.headers, ...credentials }, options.signal);
     if (isEndpoint) etag ??= readEtag(response);
     const location = redirectStatuses.has(response.status) ? response.headers.get("location") : null;
     if (location === null) return { response, url, etag, abort };

@@ -30,11 +30,11 @@ function decoderBytesPerPixel({ format, isProgressive, channels }: Metadata): nu
 export function decodeBytes(metadata: Metadata, makesRgb: boolean): number {
   const { width, height, channels, depth, space, orientation = 1 } = metadata;
   const isGray16 = space === "grey16" && channels === 1;
-  const own = isGray16 ? 2 : channels;
-  const turned = orientation > 4 ? own : 0; // rows become columns: the picture is held twice
+  const valueBytes = isGray16 ? 2 : channels;
+  const turned = orientation > 4 ? valueBytes : 0; // rows become columns: the picture is held twice
   const colours = makesRgb && channels < 3 ? 3 : 0;
-  const deep = metadata.isProgressive && depth === "ushort" && metadata.format === "png" ? own : 0;
-  return width * height * (own + turned + colours + deep + decoderBytesPerPixel(metadata));
+  const deep = metadata.isProgressive && depth === "ushort" && metadata.format === "png" ? valueBytes : 0;
+  return width * height * (valueBytes + turned + colours + deep + decoderBytesPerPixel(metadata));
 }
 
 /** @returns how much a file of this size may take. */

@@ -21,9 +21,12 @@ const vaeLatentChannels = 4;
  * @throws {InputImageError} a side is shorter than 4 pixels.
  */
 export function preprocessUpscalerImage(image: Pixels): Tensor {
-  const resized = resizePil(image, roundDown(image.width), roundDown(image.height), "bicubic");
-  return tensorFromPixels(resized, (value) => 2 * Math.fround(value / 255) - 1);
+  return tensorFromPixels(resizeForUpscaler(image), (value) => 2 * Math.fround(value / 255) - 1);
 }
+
+/** @returns the image with sides that are multiples of 4. */
+export const resizeForUpscaler = <C extends number>(image: Pixels<C>): Pixels<C> =>
+  resizePil(image, roundDown(image.width), roundDown(image.height), "bicubic");
 
 /**
  * @param x (B, C, H, W). In [-1, 1] if any number of the batch is negative, else in [0, 1]; latents (C = 4) come back as they are.

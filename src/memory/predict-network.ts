@@ -22,7 +22,7 @@ import type { NetworkNeed } from "./budget.ts";
 import type { ExecutionProvider } from "../onnx/lower/provider-names.ts";
 
 /** What a stage's process takes before it loads a network, measured: private, and code mapped from files. */
-const PROCESS_PRIVATE_BYTES = 46e6;
+export const PROCESS_PRIVATE_BYTES = 46e6;
 const PROCESS_MAPPED_BYTES = 76e6;
 /** Of it the image library, and private memory that comes with it: the text encoder's process loads none. */
 const IMAGE_CODE_BYTES = 17e6;
@@ -32,6 +32,8 @@ const NODE_BYTES = 12e3;
 const CONSTANT_COPIES = 4;
 /** Results and inputs outlive a step until they are collected. */
 const TENSOR_COPIES = 4;
+/** Of whole images that are drawn in tiles: 2 were measured, of an image of 4096 x 4096. */
+const IMAGE_COPIES = 3;
 /** Of weights that are unpacked when the session is made: the float32 ones and, while they are laid out anew, a second copy. */
 const EXPANDED_COPIES = 2;
 /** What onnxruntime's arena takes beside the buffers that are in use, where it keeps them: 2 to 30 % were measured. */
@@ -64,6 +66,7 @@ function onCpu(network: StageNetwork, prepared: PreparedNetwork, weights: Weight
     NODE_BYTES * sum(parts.map(({ nodes }) => nodes)) +
     CONSTANT_COPIES * sum(parts.map(({ constantBytes }) => constantBytes)) +
     tensorBytes(prepared) +
+    imageBytes(network, prepared) +
     (expanded && prepared.parts ? ARENA_SHARE * activationBytes : 0) +
     (expanded ? EXPANDED_COPIES * expandedBytes(prepared.graph) : 0);
   const privateBytes = overheadBytes + activationBytes;
@@ -90,6 +93,12 @@ function tensorBytes({ graph, parts, microBatches }: PreparedNetwork): number {
   return microBatches * (TENSOR_COPIES * bytesOf([...graph.inputs, ...graph.outputs]) + hoisted);
 }
 
+/** Of an image that is drawn in tiles: the whole of what a tile's inputs and outputs are parts of. */
+function imageBytes({ areas = 1 }: StageNetwork, { graph, microBatches }: PreparedNetwork): number {
+  const maps = [...graph.inputs, ...graph.outputs].filter(({ shape }) => shape.length === 4);
+  return areas > 1 ? IMAGE_COPIES * microBatches * areas * bytesOf(maps) : 0;
+}
+
 const bytesOf = (values: readonly Parameters<typeof valueBytes>[0][]): number => sum(values.map(valueBytes));
 
 function onGpu(network: StageNetwork, prepared: PreparedNetwork, weights: WeightTable): NetworkNeed {
@@ -106,6 +115,7 @@ function onGpu(network: StageNetwork, prepared: PreparedNetwork, weights: Weight
     loading.bytes +
     memory.nodes * NODE_BYTES +
     TENSOR_COPIES * microBatches * bytesOf([...graph.inputs, ...graph.outputs]) +
+    imageBytes(network, prepared) +
     Math.max(
       loading.largestWeights * memory.largestWeightBytes,
       onceOnCpu ? onceOnCpu.peakBytes + onceOnCpu.fileBytes : 0, // its weights are not mapped while others are loaded

@@ -12,7 +12,7 @@ import { weightModeFor } from "../onnx/weight-mode.ts";
 import type { LowMemory, PlacedRun, Stage } from "../plan/plan.ts";
 import type { WeightTable } from "../weights/checkpoint.ts";
 import { type Limits, type NetworkNeed, type StageNeed, judge } from "./budget.ts";
-import { predictNetwork } from "./predict-network.ts";
+import { PROCESS_PRIVATE_BYTES, predictNetwork } from "./predict-network.ts";
 import { CPU, type ExecutionProvider } from "../onnx/lower/provider-names.ts";
 
 /** Sizes of tiles to try, largest first. */
@@ -37,9 +37,9 @@ export async function predictStage(run: PlacedRun, stage: Stage, limits: Limits)
     networks.push(chosen.need);
     lowMemory = merge(lowMemory, chosen.mode);
   }
-  const privateBytes = Math.max(...networks.map((need) => need.privateBytes));
-  const peakBytes = Math.max(...networks.map((need) => need.peakBytes));
-  const gpuBytes = Math.max(...networks.map((need) => need.gpuBytes ?? 0));
+  const privateBytes = Math.max(PROCESS_PRIVATE_BYTES, ...networks.map((need) => need.privateBytes));
+  const peakBytes = Math.max(PROCESS_PRIVATE_BYTES, ...networks.map((need) => need.peakBytes));
+  const gpuBytes = Math.max(0, ...networks.map((need) => need.gpuBytes ?? 0));
   return {
     stage: stage.name,
     networks,

@@ -28,6 +28,8 @@ export interface NetworkDescription {
   readonly fitsFloat16: boolean;
   /** May its feature maps be computed in tiles? */
   readonly canTile: boolean;
+  /** Of an image that is drawn in tiles: how many times a tile's area it has. Absent: the network takes all of it. */
+  readonly areas?: number;
   /** The inputs that differ from step to step; what does not depend on them is computed once. Absent: all differ. */
   readonly varying?: readonly string[];
 }

@@ -7,7 +7,7 @@
 import { join } from "node:path";
 import { buildIfUnet } from "../models/if-unet.ts";
 import { readIfUnetConfig } from "../models/if-unet-config.ts";
-import { textsPerImage } from "../plan/plan.ts";
+import { type StageTiles, textsPerImage } from "../plan/plan.ts";
 import { type NetworkDescription, TEXT_LENGTH, storedVariants, varyingInputs } from "./description.ts";
 
 export interface DrawnShape {
@@ -21,10 +21,23 @@ export interface DrawnShape {
   /** Of the images the stage makes, in pixels. */
   readonly width: number;
   readonly height: number;
+  /** Absent: the network takes whole images. */
+  readonly tiles?: StageTiles | undefined;
+}
+
+/** @returns the sides of what the network takes, and how many times as large the image is. */
+export function networkSize({ width, height, tiles }: Pick<DrawnShape, "width" | "height" | "tiles">): {
+  readonly width: number;
+  readonly height: number;
+  readonly areas: number;
+} {
+  const own = tiles ?? { width, height };
+  return { width: own.width, height: own.height, areas: (width * height) / (own.width * own.height) };
 }
 
 export async function describeIfUnet(checkpoint: string, shape: DrawnShape): Promise<NetworkDescription> {
-  const { images, width, height, textParts = 1 } = shape;
+  const { images, textParts = 1 } = shape;
+  const { width, height, areas } = networkSize(shape);
   const folder = join(checkpoint, "unet");
   const config = await readIfUnetConfig(folder);
   return {
@@ -36,6 +49,7 @@ export async function describeIfUnet(checkpoint: string, shape: DrawnShape): Pro
     build: (batch) => buildIfUnet(config, { batch, height, width, textLength: textParts * TEXT_LENGTH }),
     fitsFloat16: true,
     canTile: false,
+    areas,
     varying: varyingInputs,
   };
 }

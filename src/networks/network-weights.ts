@@ -61,6 +61,30 @@ export async function weightFiles(
   return files;
 }
 
+/** Weights with fewer bits that are yet to be made: the cache they go to, and the bytes they will take there. */
+export interface WeightsToMake {
+  readonly cache: string;
+  readonly bytes: number;
+}
+
+/** @returns one for each network whose smaller weights are not in the cache. @throws {CheckpointError} it has no weights. */
+export async function weightsToMake(
+  run: Parameters<typeof weightFiles>[0],
+  stages: readonly Parameters<typeof stageNetworks>[1][],
+): Promise<WeightsToMake[]> {
+  const found: WeightsToMake[] = [];
+  for (const stage of stages) {
+    for (const network of await stageNetworks(run, stage)) {
+      const { table, quantized } = await chosenWeights(network, run);
+      if (!quantized || (await findQuantized(table, quantized.cache, quantized.kind)) !== undefined) continue;
+      const { tensors } = asQuantized(table, quantized.kind);
+      const bytes = [...tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+      found.push({ cache: quantized.cache, bytes });
+    }
+  }
+  return found;
+}
+
 /** The checkpoint's weights, and what is to be made of them. */
 async function chosenWeights(
   { folder, published, weights }: Described,

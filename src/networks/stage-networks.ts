@@ -28,6 +28,7 @@ const ifUnet: Describe = async (stage, { jobs, numImages, jobsAtOnce }) => {
 const descriptions: Readonly<Record<PipelineName, Describe>> = {
   "text-encoder": async (stage, { jobs, textEncoder }) => {
     if (stage.kind !== "text") throw new Error(`${stage.name} encodes nothing`);
+    if (stage.readsEmbeds) return [];
     const activationBits = textEncoder?.activations === "int8" ? 8 : undefined;
     const texts = textsAtOnce(stage, jobs, textEncoder) * (stage.textParts ?? 1);
     const network = await describeT5Encoder(stage.checkpoint, texts, activationBits);
@@ -57,10 +58,10 @@ export function stageNetworks(shared: SharedSettings, stage: Stage): Promise<rea
 
 /** @returns the shape of what a stage draws. */
 export function shapeOf(
-  { guidanceScale, positiveMixer, textParts, width, height }: Omit<DrawnShape, "images">,
+  { guidanceScale, positiveMixer, textParts, width, height, tiles }: Omit<DrawnShape, "images">,
   images: number,
 ): DrawnShape {
-  return { images, guidanceScale, positiveMixer, textParts, width, height };
+  return { images, guidanceScale, positiveMixer, textParts, width, height, tiles };
 }
 
 function diffusion(stage: Stage): DiffusionStage {

@@ -10,7 +10,7 @@ import { readSdUnetConfig } from "../models/sd-unet-config.ts";
 import { buildVaeDecoder, readVaeConfig } from "../models/vae.ts";
 import { textsPerImage } from "../plan/plan.ts";
 import { type NetworkDescription, TEXT_LENGTH, storedVariants, varyingInputs } from "./description.ts";
-import type { DrawnShape } from "./if-unet.ts";
+import { type DrawnShape, networkSize } from "./if-unet.ts";
 
 export interface UpscalerNetworks {
   /** CLIP: `input_ids` -> (B, L, D). */
@@ -28,7 +28,8 @@ export async function describeUpscaler(checkpoint: string, shape: DrawnShape): P
   const unet = await readSdUnetConfig(folderOf("unet"));
   const vae = await readVaeConfig(folderOf("vae"));
   const factor = 2 ** (vae.block_out_channels.length - 1);
-  const [height, width] = [shape.height / factor, shape.width / factor];
+  const size = networkSize(shape);
+  const [height, width] = [size.height / factor, size.width / factor];
   const texts = textsPerImage({ guidanceScale: shape.guidanceScale }) === 1 ? 1 : 2;
   const samples = texts * shape.images;
   const sides = { height, width, textLength: TEXT_LENGTH };
@@ -49,6 +50,7 @@ export async function describeUpscaler(checkpoint: string, shape: DrawnShape): P
       batch: samples,
       build: (batch) => buildSdUnetForTexts(unet, { ...sides, samples, texts }, batch),
       fitsFloat16: true,
+      areas: size.areas,
       varying: varyingInputs,
     },
     decoder: {
@@ -57,6 +59,7 @@ export async function describeUpscaler(checkpoint: string, shape: DrawnShape): P
       folder: folderOf("vae"),
       batch: 1,
       build: (batch) => buildVaeDecoder(vae, { batch, height, width }),
+      areas: size.areas,
       canTile: true,
     },
   };

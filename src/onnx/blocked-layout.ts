@@ -77,27 +77,28 @@ class Rewriting {
 
   /** @param wanted the inputs that must be in blocks. */
   #replace(node: Node, op: string, ...wanted: (Value | null | undefined)[]): void {
-    const own = this.#add(op, node.inputs, inBlocks(node.output), node);
-    own.inputs = node.inputs.map((value) => (value && wanted.includes(value) ? this.#inBlocks(value) : value));
+    const blockedValue = this.#add(op, node.inputs, inBlocks(node.output), node);
+    blockedValue.inputs = node.inputs.map((value) => (value && wanted.includes(value) ? this.#inBlocks(value) : value));
     this.#replaced.add(node);
     const uses = this.#uses.get(node.output.name) ?? 0;
-    this.#blocked.set(node.output.name, { original: node.output, node: own, uses, left: uses });
+    this.#blocked.set(node.output.name, { original: node.output, node: blockedValue, uses, left: uses });
   }
 
   #takeAdd(node: Node): void {
     const [a, b] = node.inputs.map((value) => (value ? this.#blocked.get(value.name) : undefined));
     if (!a || !b || a.original.shape.join() !== b.original.shape.join()) return;
-    for (const [own, other] of [
+    for (const [blockedValue, other] of [
       [a, b],
       [b, a],
     ] as const) {
-      if (own.node.op !== "nchwc.Conv" || own.uses !== 1 || own.node.inputs.length > 3) continue;
-      const [x = null, weight = null, bias = null] = own.node.inputs;
-      own.node.inputs = [x, weight, bias, other.node.output];
-      [own.left, other.left] = [own.left - 1, other.left - 1];
+      if (blockedValue.node.op !== "nchwc.Conv" || blockedValue.uses !== 1 || blockedValue.node.inputs.length > 3)
+        continue;
+      const [x = null, weight = null, bias = null] = blockedValue.node.inputs;
+      blockedValue.node.inputs = [x, weight, bias, other.node.output];
+      [blockedValue.left, other.left] = [blockedValue.left - 1, other.left - 1];
       this.#replaced.add(node);
       const uses = this.#uses.get(node.output.name) ?? 0;
-      this.#blocked.set(node.output.name, { original: node.output, node: own.node, uses, left: uses });
+      this.#blocked.set(node.output.name, { original: node.output, node: blockedValue.node, uses, left: uses });
       return;
     }
     this.#replace(node, "Add", ...node.inputs);
@@ -106,8 +107,8 @@ class Rewriting {
   #inBlocks(value: Value): Value {
     const blocked = this.#blocked.get(value.name);
     if (blocked) blocked.left -= 1;
-    const known = blocked?.node.output ?? this.#reordered.get(value.name);
-    if (known) return known;
+    const existing = blocked?.node.output ?? this.#reordered.get(value.name);
+    if (existing) return existing;
     const { output } = this.#add("nchwc.ReorderInput", [value], inBlocks(value));
     this.#reordered.set(value.name, output);
     return output;

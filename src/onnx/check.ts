@@ -12,27 +12,27 @@ import { inferOutput } from "./shapes.ts";
  * @throws {ShapeError} naming the graph and the node.
  */
 export function checkGraph(graph: Graph): void {
-  const known = new Map<string, Value>();
+  const values = new Map<string, Value>();
   const make = (value: Value, by: string): void => {
-    if (known.has(value.name)) throw new ShapeError(`${graph.name}: ${by}: the name ${value.name} stands twice`);
-    known.set(value.name, value);
+    if (values.has(value.name)) throw new ShapeError(`${graph.name}: ${by}: the name ${value.name} stands twice`);
+    values.set(value.name, value);
   };
   for (const value of graph.inputs) make(value, "inputs");
   for (const { value } of graph.parameters) make(value, "parameters");
   for (const { value } of graph.constants) make(value, "constants");
   for (const { value } of graph.fileWeights) make(value, "weights");
   for (const node of graph.nodes) {
-    checkNode(graph.name, node, known);
+    checkNode(graph.name, node, values);
     make(node.output, node.name);
   }
   for (const value of graph.outputs) {
-    if (!known.has(value.name)) throw new ShapeError(`${graph.name}: nothing makes the output ${value.name}`);
+    if (!values.has(value.name)) throw new ShapeError(`${graph.name}: nothing makes the output ${value.name}`);
   }
 }
 
-function checkNode(graph: string, node: Node, known: ReadonlyMap<string, Value>): void {
+function checkNode(graph: string, node: Node, values: ReadonlyMap<string, Value>): void {
   for (const input of node.inputs) {
-    if (input && known.get(input.name) !== input) {
+    if (input && values.get(input.name) !== input) {
       throw new ShapeError(`${graph}: ${node.name}: its input ${input.name} is not made before it`);
     }
   }

@@ -118,8 +118,8 @@ export class GraphBuilder {
   /** A weight of the current scope; asking twice gives the same value. `aliases` are whole names, from the root. */
   parameter(name: string, shape: readonly number[], aliases: readonly string[] = []): Value {
     const full = this.#qualify(name);
-    const known = this.#parameters.get(full);
-    if (known) return known.value;
+    const existing = this.#parameters.get(full);
+    if (existing) return existing.value;
     const value: Value = { name: full, dtype: "float32", shape };
     this.#parameters.set(full, { value, aliases });
     return value;

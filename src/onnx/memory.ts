@@ -83,10 +83,10 @@ export function graphMemory(graph: Graph): GraphMemory {
   let peakNode = "";
   for (const buffer of new Set(buffers.values())) left.set(buffer, buffer.uses);
   for (const node of order) {
-    const own = buffers.get(node.output.name);
-    if (own && !live.has(own)) {
-      live.add(own);
-      now += own.bytes;
+    const outputBuffer = buffers.get(node.output.name);
+    if (outputBuffer && !live.has(outputBuffer)) {
+      live.add(outputBuffer);
+      now += outputBuffer.bytes;
     }
     held = Math.max(held, now);
     const scratch = scratchBytes(node);

@@ -99,8 +99,8 @@ export function onnxForm(node: Node, others: readonly Node[] = []): OnnxForm {
 }
 
 export function dataTypeNumber(dtype: string): number {
-  const known: Readonly<Record<string, number>> = onnxDataTypes;
-  const number = known[dtype];
+  const dataTypes: Readonly<Record<string, number>> = onnxDataTypes;
+  const number = dataTypes[dtype];
   if (number === undefined) throw new ShapeError(`ONNX has no type ${dtype}`);
   return number;
 }

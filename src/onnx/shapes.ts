@@ -87,11 +87,11 @@ const elementwise: Rule = (inputs) => {
 
 const reshape: Rule = (inputs, attributes) => {
   const x = input(inputs, 0);
-  const wanted = intsOf(attributes, "shape");
-  const known = count(wanted.filter((side) => side !== -1));
-  const shape = wanted.map((side) => (side === -1 ? count(x.shape) / known : side));
+  const requested = intsOf(attributes, "shape");
+  const knownCount = count(requested.filter((side) => side !== -1));
+  const shape = requested.map((side) => (side === -1 ? count(x.shape) / knownCount : side));
   if (count(shape) !== count(x.shape) || !shape.every(Number.isInteger)) {
-    throw new ShapeError(`${show(x.shape)} cannot be reshaped to ${show(wanted)}`);
+    throw new ShapeError(`${show(x.shape)} cannot be reshaped to ${show(requested)}`);
   }
   return { dtype: x.dtype, shape };
 };

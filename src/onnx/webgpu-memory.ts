@@ -67,11 +67,11 @@ export function webgpuBufferBytes(graph: Graph, mode: BufferCacheMode): number {
     const made = new Map<object, number>();
     const ofCaller = graph.inputs.map((input) => cache.take(valueBytes(input)));
     for (const node of order) {
-      const own = buffers.get(node.output.name);
-      if (own && !made.has(own)) {
-        made.set(own, cache.take(own.bytes));
-        left.set(own, own.uses);
-        if (outputs.has(node.output.name)) ofCaller.push(made.get(own) ?? 0);
+      const outputBuffer = buffers.get(node.output.name);
+      if (outputBuffer && !made.has(outputBuffer)) {
+        made.set(outputBuffer, cache.take(outputBuffer.bytes));
+        left.set(outputBuffer, outputBuffer.uses);
+        if (outputs.has(node.output.name)) ofCaller.push(made.get(outputBuffer) ?? 0);
       }
       runNode(node, cache, channelsLast);
       for (const input of node.inputs) {
@@ -123,7 +123,7 @@ function copiesOf(
 /** What a way of keeping makes of sizes; all in bytes. */
 interface Sizes {
   /** Of a buffer that is asked for. */
-  readonly of: (asked: number) => number;
+  readonly sizeFor: (bytes: number) => number;
   /** What it takes of the GPU. */
   readonly taken: (size: number) => number;
   /** How many dead ones of a size are kept. */
@@ -138,7 +138,7 @@ const SMALL = 4 * MiB;
 const PAGE = 2 * MiB;
 
 const allSizes: Sizes = {
-  of: (asked) => Math.ceil(Math.max(1, asked) / GRAIN) * GRAIN,
+  sizeFor: (bytes) => Math.ceil(Math.max(1, bytes) / GRAIN) * GRAIN,
   taken: (size) => (size <= SMALL ? 2 ** Math.ceil(Math.log2(size)) : Math.ceil(size / PAGE) * PAGE),
   kept: () => Infinity,
 };
@@ -162,7 +162,7 @@ const buckets: ReadonlyMap<number, number> = new Map([
 const ladder = [...buckets.keys()];
 
 const bucketSizes: Sizes = {
-  of: (asked) => ladder.find((size) => size >= asked) ?? asked,
+  sizeFor: (bytes) => ladder.find((size) => size >= bytes) ?? bytes,
   taken: (size) => size,
   kept: (size) => buckets.get(size) ?? 0,
 };
@@ -186,8 +186,8 @@ class BufferCache {
     this.sizes = sizes;
   }
 
-  take(asked: number): number {
-    const size = this.sizes.of(asked);
+  take(bytes: number): number {
+    const size = this.sizes.sizeFor(bytes);
     const there = this.free.get(size) ?? 0;
     if (there > 0) this.free.set(size, there - 1);
     else this.bytes += this.sizes.taken(size);

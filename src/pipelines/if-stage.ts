@@ -16,9 +16,10 @@ import { describeIfUnet } from "../networks/if-unet.ts";
 import { type NetworkSettings, withNetwork } from "../networks/open-network.ts";
 import { openScheduler } from "../networks/open-scheduler.ts";
 import { warmUp } from "../networks/warm-up.ts";
-import { textsPerImage } from "../plan/plan.ts";
+import { type StageTiles, textsPerImage } from "../plan/plan.ts";
 import type { CreateSchedulerOptions } from "../schedulers/create-scheduler.ts";
 import type { TimestepSelection } from "../schedulers/scheduler.ts";
+import { type OnTile, predictInTiles } from "./blended-tiles.ts";
 import { type StepEvent, denoise } from "./denoise.ts";
 import { type Guidance, guidanceOf } from "./guidance.ts";
 import { type Start, startSample } from "./start.ts";
@@ -32,6 +33,8 @@ export interface IfStageOptions extends Guidance {
   /** Of the images it makes, in pixels. */
   readonly width: number;
   readonly height: number;
+  /** Draw larger images than the network takes. @default whole images */
+  readonly tiles?: StageTiles | undefined;
   /** Of how many parts of 77 tokens the embeddings are: L is so many times 77. @default 1 */
   readonly textParts?: number | undefined;
   readonly selection: TimestepSelection;
@@ -52,6 +55,8 @@ export interface IfJob {
   /** Read in the reference's order: the first noise, then a draw per step. */
   readonly generator: Generator | readonly Generator[];
   readonly onStep?: (event: StepEvent) => void;
+  /** After each tile of a step. */
+  readonly onTile?: OnTile;
 }
 
 /** @returns (N, 3, H, W), about [-1, 1], not clamped. */
@@ -80,7 +85,7 @@ export async function withIfStage<Job extends IfJob, T>(
   return withNetwork(description, options.settings, async (network) => {
     if (options.warmUp) await warmUp(network, description);
     return use(async (job) => {
-      const { generator, onStep, imagesPerPrompt } = job;
+      const { generator, onStep, onTile, imagesPerPrompt } = job;
       const scheduler = await openScheduler(checkpoint, "scheduler", options.scheduler);
       const embeds = networkEmbeds(options, job, config.encoder_hid_dim);
       const started = startSample(job.start, {
@@ -99,13 +104,17 @@ export async function withIfStage<Job extends IfJob, T>(
         ...guidanceOf(options),
         eta: options.eta,
         generator,
-        predict: (modelInput, timestep) =>
-          network({
-            sample: modelInput.data,
-            timestep: perSample(timestep),
-            encoder_hidden_states: embeds.data,
-            ...(enlarging ? { class_labels: perSample(enlarging.noiseLevel) } : {}),
-          }),
+        predict: predictInTiles(
+          (modelInput, timestep) =>
+            network({
+              sample: modelInput.data,
+              timestep: perSample(timestep),
+              encoder_hidden_states: embeds.data,
+              ...(enlarging ? { class_labels: perSample(enlarging.noiseLevel) } : {}),
+            }),
+          options.tiles,
+          onTile,
+        ),
         ...(conditioning ? { conditioning } : {}),
         ...(onStep ? { onStep } : {}),
       });

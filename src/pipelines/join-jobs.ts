@@ -45,6 +45,7 @@ export function joinIfJobs(jobs: NonEmpty<IfJob>): IfJob {
     start: joinStarts(jobs.map(({ start }) => start)),
     generator: jobs.flatMap(({ generator }) => generator as Generator),
     onStep: (event) => tellEach(jobs, event),
+    ...(first.onTile ? { onTile: first.onTile } : {}),
   };
 }
 

@@ -18,11 +18,12 @@ import { type NetworkSettings, withNetwork } from "../networks/open-network.ts";
 import { openClipTokenizer } from "../networks/open-tokenizer.ts";
 import { warmUp } from "../networks/warm-up.ts";
 import { type UpscalerNetworks, describeUpscaler } from "../networks/upscaler.ts";
-import { isGuided } from "../plan/plan.ts";
+import { type StageTiles, isGuided } from "../plan/plan.ts";
 import type { CreateSchedulerOptions } from "../schedulers/create-scheduler.ts";
 import { drawNoise } from "../schedulers/noise.ts";
 import type { TimestepSelection } from "../schedulers/scheduler.ts";
 import type { Tokenized } from "../tokenizers/text-tokenizer.ts";
+import { type OnTile, dividedTiles, predictInTiles, runInTiles } from "./blended-tiles.ts";
 import { type StepEvent, denoise } from "./denoise.ts";
 import { type Guidance, guidanceOf } from "./guidance.ts";
 import { filledUp, groupJobs, groupSize, splitBatch, tellEach } from "./join-jobs.ts";
@@ -36,6 +37,8 @@ export interface UpscaleOptions extends Omit<Guidance, "positiveMixer"> {
   /** Of the enlarged images, in pixels. */
   readonly width: number;
   readonly height: number;
+  /** Draw and decode larger images than the networks take. @default whole images */
+  readonly tiles?: StageTiles | undefined;
   readonly selection: TimestepSelection;
   readonly eta: number;
   readonly scheduler?: CreateSchedulerOptions;
@@ -61,7 +64,9 @@ export interface UpscaleJob {
   /** Read in the reference's order: the noise on the image, then the latents, then, with η > 0, a draw per step. */
   readonly generator: Generator;
   readonly onStep?: (event: StepEvent) => void;
-  /** After each decoded image. */
+  /** After each tile of a step. */
+  readonly onTile?: OnTile;
+  /** After each decoded image or, in tiles, after each tile of one. */
   readonly onDecoded?: (done: number, total: number) => void;
 }
 
@@ -90,11 +95,16 @@ export async function runUpscale(
   const images = options.images * groupSize(texts.length, options.jobsAtOnce ?? 1);
   const networks = await describeUpscaler(options.checkpoint, { ...options, images });
   const encoded = await encodeClip(options, networks.text, texts);
-  const { given, latents } = await denoiseLatents(options, networks, jobs, encoded);
-  await decodeLatents(options, networks.decoder, latents, given, (index, images, job) =>
+  const tiles = options.tiles && dividedTiles(options.tiles, await readLatentFactor(options.checkpoint));
+  const { given, latents } = await denoiseLatents({ ...options, tiles }, networks, jobs, encoded);
+  await decodeLatents({ ...options, tiles }, networks.decoder, latents, given, (index, images, job) =>
     done(index, { ...encoded[index]!, images }, job),
   );
 }
+
+/** How many pixels a side of a latent stands for. */
+const readLatentFactor = async (checkpoint: string): Promise<number> =>
+  2 ** ((await readVaeConfig(join(checkpoint, "vae"))).block_out_channels.length - 1);
 
 async function encodeClip(
   { checkpoint, guidanceScale, settings }: UpscaleOptions,
@@ -121,7 +131,7 @@ async function encodeClip(
   return texts;
 }
 
-/** @returns the jobs, and x_0 of each one's latents, (N, C, h, w). */
+/** @param options whose tiles are those of the latents. @returns the jobs, and x_0 of each one's latents, (N, C, h, w). */
 async function denoiseLatents(
   options: UpscaleOptions,
   { unet: description }: UpscalerNetworks,
@@ -163,13 +173,17 @@ async function denoiseLatents(
         ...guidanceOf(options),
         eta,
         generator: places.map(([, { generator }]) => generator),
-        predict: (modelInput, timestep) =>
-          network({
-            sample: modelInput.data,
-            timestep: new Float32Array(description.batch).fill(timestep),
-            encoder_hidden_states: embeds.data,
-            class_labels: new BigInt64Array(description.batch).fill(BigInt(noiseLevel)),
-          }),
+        predict: predictInTiles(
+          (modelInput, timestep) =>
+            network({
+              sample: modelInput.data,
+              timestep: new Float32Array(description.batch).fill(timestep),
+              encoder_hidden_states: embeds.data,
+              class_labels: new BigInt64Array(description.batch).fill(BigInt(noiseLevel)),
+            }),
+          options.tiles,
+          group[0][1].onTile,
+        ),
         onStep: (event) =>
           tellEach(
             places.map(([, job]) => job),
@@ -196,26 +210,34 @@ function networkEmbeds(group: readonly (readonly [Text, imagesPerPrompt: number]
   return concatBatch([...negative, ...positive]);
 }
 
-/** One image after the other: the decoder's activations are the stage's peak. */
+/** One image, or tile of one, after the other: the decoder's activations are the stage's peak. */
 async function decodeLatents(
-  { checkpoint, settings }: UpscaleOptions,
+  { checkpoint, settings, tiles }: UpscaleOptions,
   description: NetworkDescription,
   latents: readonly Tensor[],
   jobs: readonly UpscaleJob[],
   done: (index: number, images: Tensor, job: UpscaleJob) => Promise<void>,
 ): Promise<void> {
   const { scaling_factor: factor } = await readVaeConfig(join(checkpoint, "vae"));
+  const scale = await readLatentFactor(checkpoint);
   await withNetwork(description, settings, async (network) => {
     for (const [index, sample] of latents.entries()) {
       const job = jobs[index]!;
       const [images = 0] = sample.shape;
       const decoded: Tensor[] = [];
       for (let image = 0; image < images; image++) {
-        const { data } = sliceBatch(sample, image, image + 1);
-        decoded.push(await network({ latents: data.map((value) => value / factor) }));
-        job.onDecoded?.(image + 1, images);
+        const { data, shape } = sliceBatch(sample, image, image + 1);
+        const scaled = { data: data.map((value) => value / factor), shape };
+        const decode = (latent: Tensor): Promise<Tensor> => network({ latents: latent.data });
+        if (tiles) {
+          const onTile: OnTile = (at, count) => job.onDecoded?.(image * count + at, images * count);
+          decoded.push(await runInTiles(scaled, tiles, scale, decode, onTile));
+        } else {
+          decoded.push(await decode(scaled));
+          job.onDecoded?.(image + 1, images);
+        }
       }
-      await done(index, concatBatch(decoded), job);
+      await done(index, tiles && decoded.length === 1 ? decoded[0]! : concatBatch(decoded), job);
     }
   });
 }

@@ -5,8 +5,11 @@
 
 import { providerNames } from "../onnx/lower/provider-names.ts";
 
-export const commandNames = ["txt2img", "img2img", "inpaint"] as const;
+export const commandNames = ["txt2img", "img2img", "inpaint", "upscale"] as const;
 export type CommandName = (typeof commandNames)[number];
+
+/** From what a stage starts: from noise, from an image, or from a part of one. */
+export type StartKind = Exclude<CommandName, "upscale">;
 
 /** What a flagged image becomes; "off": images are not looked at. */
 export const safetyActions = ["black", "blur", "off"] as const;

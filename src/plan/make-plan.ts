@@ -10,9 +10,10 @@ import { type Model, defaultsOf } from "./model.ts";
 import { planNotes } from "./notes.ts";
 import type { DiffusionStage, Job, PlannedRun, SafetyStage } from "./plan.ts";
 import type { Checkpoints, DiffusionCheckpoint } from "./read-checkpoints.ts";
-import type { MaskRequest, Request, StartImage } from "./request.ts";
+import { type MaskRequest, type Request, type StartImage, startKind } from "./request.ts";
 import { requestedSizes } from "./requested-size.ts";
 import { type Size, checkAspectRatio, stageSize } from "./stage-size.ts";
+import { upscaledSizes } from "./upscaled-size.ts";
 import {
   checkHeunStart,
   countSteps,
@@ -27,6 +28,7 @@ import { type DiffusionName, stageOfKind } from "./stages.ts";
  * @param requests one or more; all but prompts, seed and start image is the first one's.
  * @param image    size of the images to start from; given if the requests have one.
  * @param textParts into how many parts of 77 tokens the longest of their texts is cut.
+ * @param lowResolution size of the images that an upscale enlarges.
  * @throws {UsageError} an unknown preset, or a noise level or strength the stage does not take.
  * @throws {InputImageError} an image much longer than it is wide.
  */
@@ -36,18 +38,21 @@ export function makePlan(
   checkpoints: Checkpoints,
   image?: Size,
   textParts = 1,
+  lowResolution?: Size,
 ): PlannedRun {
   const [request] = requests;
   const { command, numImages, variant, eta, threads } = request;
   if (image) checkAspectRatio(image);
-  const requested = requestedSizes(checkpoints, request);
-  const sizes = image ? stageSizes(checkpoints, image) : requested;
+  const sizes = lowResolution
+    ? upscaledSizes(checkpoints, request, lowResolution, image)
+    : sizesFrom(checkpoints, request, image);
   const rows = negativeRows(checkpoints, request);
-  const diffusion = checkpoints.diffusion.map((checkpoint) => ({
+  const diffusion = checkpoints.diffusion.map((checkpoint, index) => ({
     ...diffusionStage(checkpoint, request, model),
     ...rows.get(checkpoint.stage.name),
     ...(textParts > 1 && checkpoint.stage.pixels ? { textParts } : {}),
     ...(sizes.get(checkpoint.stage.name) ?? { width: 0, height: 0 }),
+    ...(lowResolution && index === 0 ? { enlargesInput: true as const } : {}),
   }));
   const stageNegativePrompts = diffusion.flatMap(({ negativePrompt, negativeRow }) =>
     negativePrompt === undefined || negativeRow === undefined ? [] : [negativePrompt],
@@ -64,14 +69,19 @@ export function makePlan(
     ...(threads ? { threads } : {}),
     watermark: request.watermark && checkpoints.hasWatermark,
     stages: [
-      {
-        kind: "text",
-        name: stageOfKind("text").name,
-        checkpoint: checkpoints.text,
-        cleanCaption: request.cleanCaption,
-        ...(textParts > 1 ? { textParts } : {}),
-        ...(stageNegativePrompts.length > 0 ? { stageNegativePrompts } : {}),
-      },
+      ...(checkpoints.text === undefined
+        ? []
+        : [
+            {
+              kind: "text" as const,
+              name: stageOfKind("text").name,
+              checkpoint: checkpoints.text,
+              cleanCaption: request.cleanCaption,
+              ...(request.promptEmbeds === undefined ? {} : { readsEmbeds: true as const }),
+              ...(textParts > 1 ? { textParts } : {}),
+              ...(stageNegativePrompts.length > 0 ? { stageNegativePrompts } : {}),
+            },
+          ]),
       ...diffusion,
       ...(safety ? [safety] : []),
     ],
@@ -84,17 +94,21 @@ function negativeRows(
   { diffusion }: Checkpoints,
   { stages }: Request,
 ): ReadonlyMap<DiffusionName, { negativeRow: number }> {
-  const own = diffusion.filter(({ stage }) => stage.pixels && stages[stage.name]?.negativePrompt !== undefined);
-  return new Map(own.map(({ stage }, index) => [stage.name, { negativeRow: index + 1 }]));
+  const withOwnPrompt = diffusion.filter(
+    ({ stage }) => stage.pixels && stages[stage.name]?.negativePrompt !== undefined,
+  );
+  return new Map(withOwnPrompt.map(({ stage }, index) => [stage.name, { negativeRow: index + 1 }]));
 }
 
-function jobOf({ prompt, negativePrompt, positivePrompt, seed, start }: Request): Job {
+function jobOf({ prompt, negativePrompt, positivePrompt, seed, start, lowResolution, promptEmbeds }: Request): Job {
   return {
     prompt,
     negativePrompt,
     ...(positivePrompt === undefined ? {} : { positivePrompt }),
     seed,
     ...(start ? { start: withAbsolutePaths(start) } : {}),
+    ...(lowResolution === undefined ? {} : { lowResolution: resolve(lowResolution) }),
+    ...(promptEmbeds === undefined ? {} : { promptEmbeds: resolve(promptEmbeds) }),
   };
 }
 
@@ -119,9 +133,9 @@ function diffusionStage(
   model: Model,
 ): StageSettings {
   const requested = request.stages[stage.name] ?? {};
-  const defaults = defaultsOf(model, request.command, stage.repository);
+  const defaults = defaultsOf(model, startKind(request), stage.repository);
   const timesteps = selectTimesteps(stage, requested, defaults);
-  const strength = strengthOf(stage, request.command, requested, defaults);
+  const strength = strengthOf(stage, request, requested, defaults);
   const scheduled = { ...schedulerOf(stage, scheduler, requested), ...timesteps, ...strength };
   checkHeunStart(stage, scheduler, scheduled, requested);
   return {
@@ -143,6 +157,15 @@ function safetyStage(
   if (checker === undefined || action === "off" || !of) return undefined;
   const { name } = stageOfKind("safety");
   return { kind: "safety", name, checkpoint: checker, action, of: { name: of.name, checkpoint: of.checkpoint } };
+}
+
+function sizesFrom(
+  checkpoints: Checkpoints,
+  request: Request,
+  image: Size | undefined,
+): ReadonlyMap<DiffusionName, Size> {
+  const requested = requestedSizes(checkpoints, request);
+  return image ? stageSizes(checkpoints, image) : requested;
 }
 
 /** Of a run that starts from an image. */

@@ -5,7 +5,7 @@
 
 import { z } from "zod";
 import { type RepositoryKey, repositoryKeys } from "./stages.ts";
-import type { CommandName } from "./choices.ts";
+import type { StartKind } from "./choices.ts";
 
 const stageDefaults = z.strictObject({
   steps: z.int().positive().optional(),
@@ -42,7 +42,7 @@ export interface Model {
 /** @returns the model's settings of a stage; those of txt2img where a command has none of its own. */
 export function defaultsOf(
   { defaults }: Pick<Model, "defaults">,
-  command: CommandName,
+  command: StartKind,
   key: RepositoryKey,
 ): StageDefaults {
   return (command === "txt2img" ? undefined : defaults[command]?.[key]) ?? defaults[key];

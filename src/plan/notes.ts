@@ -22,41 +22,48 @@ const LICENSE_SENTENCE =
 export function planNotes(
   request: Request,
   { name, isOwn }: Model,
-  { diffusion, checker, hasWatermark, notes: lacks }: Checkpoints,
+  { diffusion, text, checker, hasWatermark, notes: lacks }: Checkpoints,
   stages: readonly DiffusionStage[],
   image: Size | undefined,
 ): string[] {
   const { watermark, safety } = request;
   const sizes = diffusion.map(({ stage, grid }) => image && grid && describeSizeChange(stage.label, image, grid));
   const notes = [
-    ...sizes,
-    describeRequestedSize(request, stages.at(-1)),
+    ...(request.upscale ? [] : [...sizes, describeRequestedSize(request, stages.at(-1))]), // whose sizes are said in the plan
     ...lacks,
     !watermark && hasWatermark && !isOwn ? `--no-watermark: ${LICENSE_SENTENCE}.` : undefined,
-    watermark && !hasWatermark ? `${name} has no watermark of its own; images are not marked.` : undefined,
-    safety === "off" && checker !== undefined && !isOwn ? `--safety off: ${LICENSE_SENTENCE}.` : undefined,
-    safety && safety !== "off" && checker === undefined
-      ? `--safety ${safety}: ${name} has no safety checker; images are not looked at.`
+    watermark && !hasWatermark && text !== undefined
+      ? `${name} has no watermark of its own; images are not marked.`
       : undefined,
+    safety === "off" && checker !== undefined && !isOwn ? `--safety off: ${LICENSE_SENTENCE}.` : undefined,
+    checker === undefined && lacks.length === 0 ? withoutChecker(request, name, isOwn) : undefined,
     ...withoutEffect(request, stages),
   ];
   return notes.filter((note) => note !== undefined);
 }
 
+/** The demo has none and needs none; of others, saved without it, it is said. */
+function withoutChecker({ safety }: Request, name: string, isOwn: boolean): string | undefined {
+  if (safety === "off" || (isOwn && safety === undefined)) return undefined;
+  const asked = safety === undefined ? "" : `--safety ${safety}: `;
+  return `${asked}${name} has no safety checker; images are not looked at.`;
+}
+
 /** What was asked for and changes nothing: said, lest somebody waits for it. */
 function withoutEffect(
-  { negativePrompt, positivePrompt, until, stages: requested, stageModels, eta }: Request,
+  { negativePrompt, positivePrompt, until, upscale, stages: requested, stageModels, eta }: Request,
   stages: readonly DiffusionStage[],
 ): string[] {
   const drawn = stages.map((stage) => stage.name);
   const notDrawn = [...Object.keys(requested), ...Object.keys(stageModels)].filter(
     (name) => !drawn.some((stage) => stage === name),
   );
+  const limit = upscale ? `--stages ${upscale.stages.join(",")}` : `--until ${until}`;
   const isUnguided = stages.every(({ guidanceScale }) => !isGuided(guidanceScale));
   const mixes = stages.some(({ positiveMixer }) => positiveMixer !== undefined);
   const below = stages.filter(({ guidanceScale }) => guidanceScale < 1).map(({ name }) => name);
   return [
-    ...[...new Set(notDrawn)].map((name) => `Settings of ${name} have no effect with --until ${until}.`),
+    ...[...new Set(notDrawn)].map((name) => `Settings of ${name} have no effect with ${limit}.`),
     ...(negativePrompt !== "" && isUnguided
       ? ["The negative prompt has no effect: no stage is guided (guidance is 1 or less)."]
       : []),

@@ -34,11 +34,17 @@ const schedulerKeys = z.strictObject({
   sampleMaxValue: z.number().exactOptional(),
 });
 
+/** A large image is drawn in tiles of one size, in pixels of what the stage draws. */
+const stageTiles = z.strictObject({ width: pixels, height: pixels, overlap: z.int().nonnegative() });
+export type StageTiles = z.infer<typeof stageTiles>;
+
 const textStage = z.strictObject({
   kind: z.literal("text"),
   name: stageName,
   checkpoint: z.string(),
   cleanCaption: z.boolean(),
+  /** The jobs bring their embeddings: no T5 is loaded, and the checkpoint is there for its watermark. */
+  readsEmbeds: z.literal(true).exactOptional(),
   /** Into how many parts of 77 tokens each text is cut, laid end to end; absent: one, and the rest is left out. */
   textParts: pixels.exactOptional(),
   /** Negative prompts of single stages: rows of `negative_prompt_embeds` after the jobs' own. Absent: none. */
@@ -79,6 +85,10 @@ const diffusionStage = z.strictObject({
   /** Of the images it makes, in pixels: 64, 256, 1024 with the published checkpoints, the long side more. */
   width: pixels,
   height: pixels,
+  /** Absent: drawn whole. */
+  tiles: stageTiles.exactOptional(),
+  /** It enlarges the job's own low-resolution image, not what the stage before has drawn. */
+  enlargesInput: z.literal(true).exactOptional(),
   /** Of a stage that starts from the job's image: the last share of the timesteps that is run, above 0 to 1. */
   strength: z.number().exactOptional(),
 });
@@ -106,8 +116,12 @@ export const jobSchema = z.strictObject({
   /** Mixed into the guidance: the second row of `prompt_embeds`. All jobs of a plan have one, or none. */
   positivePrompt: z.string().exactOptional(),
   seed: z.int(),
-  /** img2img and inpaint; the path is absolute. */
+  /** img2img, inpaint, and upscale beside an original; the path is absolute. */
   start: startImage.exactOptional(),
+  /** upscale: absolute path of the image, or of the tensor, that is enlarged. */
+  lowResolution: z.string().exactOptional(),
+  /** Absolute path of T5's embeddings, in place of T5. */
+  promptEmbeds: z.string().exactOptional(),
 });
 export type Job = z.infer<typeof jobSchema>;
 

@@ -9,9 +9,11 @@ import { join } from "node:path";
 import { CheckpointError } from "../errors.ts";
 import { type SchedulerFile, parseSchedulerConfig } from "../schedulers/config.ts";
 import { readJson } from "../weights/file.ts";
+import { drawnStages, takesText } from "./drawn-stages.ts";
 import type { Model } from "./model.ts";
+import type { Request } from "./request.ts";
 import { type StageGrid, readStageGrid } from "./stage-size.ts";
-import { type DiffusionDescription, type Side, diffusionUntil } from "./stages.ts";
+import type { DiffusionDescription } from "./stages.ts";
 
 export interface DiffusionCheckpoint {
   readonly stage: DiffusionDescription;
@@ -24,8 +26,8 @@ export interface DiffusionCheckpoint {
 export interface Checkpoints {
   /** One per stage that draws, in the order of the run. */
   readonly diffusion: readonly DiffusionCheckpoint[];
-  /** The folder the prompt is encoded with, which also holds the watermark. */
-  readonly text: string;
+  /** The folder the prompt is encoded with, which also holds the watermark; absent: no stage takes T5's embeddings. */
+  readonly text?: string;
   readonly hasWatermark: boolean;
   /** The first checkpoint that holds a safety checker: IF-I and IF-II carry the same one. */
   readonly checker?: string;
@@ -34,9 +36,13 @@ export interface Checkpoints {
 }
 
 /** @throws {CheckpointError} a checkpoint is missing, or a config of it is missing or not understood. */
-export async function readCheckpoints({ checkpoints, text }: Model, until: Side): Promise<Checkpoints> {
-  const stages = diffusionUntil(until);
-  const folders = [...new Set([text, ...stages.map(({ repository }) => checkpoints[repository])])];
+export async function readCheckpoints(
+  { checkpoints, text: textFolder }: Model,
+  request: Pick<Request, "until" | "upscale">,
+): Promise<Checkpoints> {
+  const stages = drawnStages(request);
+  const text = takesText(request) ? { text: textFolder } : {};
+  const folders = [...new Set([...Object.values(text), ...stages.map(({ repository }) => checkpoints[repository])])];
   folders.forEach(checkFolder);
   const diffusion = await Promise.all(stages.map((stage) => readDiffusion(stage, checkpoints[stage.repository])));
   const withChecker = folders.filter((folder) => existsSync(join(folder, "safety_checker")));
@@ -48,8 +54,8 @@ export async function readCheckpoints({ checkpoints, text }: Model, until: Side)
       : [];
   return {
     diffusion,
-    text,
-    hasWatermark: existsSync(join(text, "watermarker")),
+    ...text,
+    hasWatermark: text.text !== undefined && existsSync(join(text.text, "watermarker")),
     ...(checker === undefined ? {} : { checker }),
     notes,
   };

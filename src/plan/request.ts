@@ -5,7 +5,15 @@
  */
 
 import { z } from "zod";
-import { MAX_SEED, commandNames, longPromptWays, requestedProviders, safetyActions, variants } from "./choices.ts";
+import {
+  MAX_SEED,
+  type StartKind,
+  commandNames,
+  longPromptWays,
+  requestedProviders,
+  safetyActions,
+  variants,
+} from "./choices.ts";
 import { type SchedulerName, schedulerNames } from "../schedulers/names.ts";
 import { type Side, diffusionNames, sides } from "./stages.ts";
 
@@ -70,7 +78,18 @@ export const maskRequest = z.strictObject({
 });
 export type MaskRequest = z.infer<typeof maskRequest>;
 
-/** The image that img2img and inpaint start from. */
+/** How `upscale` enlarges. */
+export const upscaleRequest = z.strictObject({
+  /** In the order of the run. */
+  stages: z.array(z.enum(diffusionNames)).min(1),
+  /** Side of the tiles of large images, in pixels of what a stage is given; 0: none. Absent: the stage's own size. */
+  tile: z.int().nonnegative().max(16_384).exactOptional(),
+  /** How far tiles reach into each other; absent: a quarter of a tile. */
+  tileOverlap: z.int().nonnegative().max(16_384).exactOptional(),
+});
+export type UpscaleRequest = z.infer<typeof upscaleRequest>;
+
+/** The image that img2img and inpaint start from; beside an upscale's low-resolution image, the original. */
 export const startImage = z.strictObject({
   /** Its path. */
   image: z.string().min(1),
@@ -99,9 +118,14 @@ export const requestSchema = z.strictObject({
   variant: z.enum(variants).exactOptional(),
   until: z.literal(sides as [Side, ...Side[]]),
   start: startImage.exactOptional(),
+  /** upscale: path of the image, or of a tensor in a safetensors file, that is enlarged. */
+  lowResolution: z.string().min(1).exactOptional(),
+  upscale: upscaleRequest.exactOptional(),
+  /** Path of T5's embeddings of the prompt and the negative prompt, in place of T5. */
+  promptEmbeds: z.string().min(1).exactOptional(),
   /** txt2img: the shape of what is drawn, as W:H; absent: square. */
   aspectRatio: boxSize.exactOptional(),
-  /** txt2img: the same as pixels of the last stage, whose short side is the network's own. */
+  /** txt2img and upscale: the same as pixels of the last stage, of which txt2img's short side is the network's own. */
   size: boxSize.exactOptional(),
   stages: z.partialRecord(z.enum(diffusionNames), stageRequest),
   cleanCaption: z.boolean(),
@@ -123,3 +147,9 @@ export const requestSchema = z.strictObject({
   unetBits: z.literal(8).exactOptional(),
 });
 export type Request = z.infer<typeof requestSchema>;
+
+/** @returns the command whose settings the stages have: an upscale beside an original has img2img's, with a mask inpaint's. */
+export function startKind({ command, start }: Pick<Request, "command" | "start">): StartKind {
+  if (command !== "upscale") return command;
+  return start === undefined ? "txt2img" : start.mask ? "inpaint" : "img2img";
+}

@@ -13,9 +13,8 @@ import { presetTimesteps, timestepPresets } from "../schedulers/timesteps.ts";
 import { thresholdingOf } from "./guidance-settings.ts";
 import type { StageDefaults } from "./model.ts";
 import { type DiffusionStage, schedulerOptionsOf } from "./plan.ts";
-import type { StageRequest } from "./request.ts";
+import { type Request, type StageRequest, startKind } from "./request.ts";
 import type { DiffusionDescription } from "./stages.ts";
-import type { CommandName } from "./choices.ts";
 
 /** Ways to say which timesteps; they exclude each other. */
 const selections = ["steps", "timesteps", "respacing"] as const satisfies readonly (keyof StageRequest)[];
@@ -99,12 +98,13 @@ export function noiseLevelOf(
 /** @returns how far a stage leaves the image it starts from; nothing if it starts from noise. */
 export function strengthOf(
   { startStrengths }: DiffusionDescription,
-  command: CommandName,
+  request: Pick<Request, "command" | "start">,
   requested: StageRequest,
   defaults: StageDefaults,
 ): { strength?: number } {
-  if (command === "txt2img" || startStrengths === undefined) return {};
-  return { strength: requested.strength ?? defaults.strength ?? startStrengths[command] };
+  const kind = startKind(request);
+  if (kind === "txt2img" || startStrengths === undefined) return {};
+  return { strength: requested.strength ?? defaults.strength ?? startStrengths[kind] };
 }
 
 type Scheduled = Pick<DiffusionStage, "scheduler" | "schedulerKeys" | "selection" | "strength">;

@@ -151,6 +151,8 @@ const table = [
 type Row = (typeof table)[number];
 export type StageName = Row["name"];
 export type DiffusionName = Extract<Row, { kind: "diffusion" }>["name"];
+/** Stages that enlarge an image. */
+export type EnlargingName = Extract<Row, { maxNoiseLevel: number }>["name"];
 /** `--until`: the side, in pixels, of the last stage that is run. */
 export type Side = Extract<Row, { kind: "diffusion" }>["side"];
 /** The tensor files that pass between the stages. */
@@ -187,6 +189,18 @@ export function describeDiffusion(name: DiffusionName): DiffusionDescription {
 /** @returns the stages that draw, up to the one of that side. */
 export function diffusionUntil(until: Side): readonly DiffusionDescription[] {
   return diffusionTable.filter(({ side }) => side <= until);
+}
+
+/** The stages that enlarge an image: `upscale` runs one or some of them. */
+export const enlargingTable: readonly DiffusionDescription[] = diffusionTable.filter(
+  ({ maxNoiseLevel }) => maxNoiseLevel !== undefined,
+);
+
+/** @returns how many times as large as what it is given a stage of the published checkpoints draws. */
+export function enlargementOf({ name, side }: DiffusionDescription): number {
+  const before = diffusionTable[diffusionTable.findIndex((row) => row.name === name) - 1];
+  if (!before) throw new Error(`${name} enlarges nothing`);
+  return side / before.side;
 }
 
 /** @returns the row of the one stage of its kind that draws nothing. */

@@ -17,10 +17,15 @@ import { findWatermark } from "../networks/watermark.ts";
 import { type PlannedRun, type Stage, watermarkCheckpoint } from "../plan/plan.ts";
 import { type PipelineName, describeStage } from "../plan/stages.ts";
 
-type Check = (stage: Stage, text: string) => Promise<unknown>;
+/** @param text where T5 is; absent: embeddings are given, and checked, or no stage takes them. */
+type Check = (stage: Stage, text: string | undefined) => Promise<unknown>;
+
+const readsEmbeds = (stage: Stage): boolean => stage.kind === "text" && stage.readsEmbeds === true;
 
 const checks: Readonly<Record<PipelineName, Check>> = {
-  "text-encoder": ({ checkpoint }) => openT5Tokenizer(checkpoint),
+  "text-encoder": async (stage) => {
+    if (!readsEmbeds(stage)) await openT5Tokenizer(stage.checkpoint);
+  },
   if: ({ checkpoint }, text) => checkEmbeds(checkpoint, text),
   "if-super-resolution": async ({ checkpoint }, text) => {
     await checkEmbeds(checkpoint, text);
@@ -38,14 +43,15 @@ const checks: Readonly<Record<PipelineName, Check>> = {
 
 /** @throws {CheckpointError} a file is missing or not understood, or checkpoints do not belong together. */
 export async function checkFiles(plan: Pick<PlannedRun, "stages" | "watermark">): Promise<void> {
-  const text = plan.stages.find(({ kind }) => kind === "text")?.checkpoint ?? "";
+  const text = plan.stages.find((stage) => stage.kind === "text" && !readsEmbeds(stage))?.checkpoint;
   for (const stage of plan.stages) await checks[describeStage(stage.name).pipeline](stage, text);
   const watermark = watermarkCheckpoint(plan);
   if (watermark !== undefined) await findWatermark(watermark);
 }
 
 /** T5's embeddings are as wide as the UNet takes them. */
-async function checkEmbeds(checkpoint: string, text: string): Promise<void> {
+async function checkEmbeds(checkpoint: string, text: string | undefined): Promise<void> {
+  if (text === undefined) return;
   const { d_model: width } = await readT5EncoderConfig(join(text, "text_encoder"));
   const { encoder_hid_dim: taken } = await readIfUnetConfig(join(checkpoint, "unet"));
   checkSameWidth("the prompt's embedding", width, `what ${checkpoint} takes`, taken);

@@ -5,11 +5,12 @@
  */
 
 import { textEncoderCache, unetCache } from "../catalog/derived-caches.ts";
-import { IfGenError, UsageError } from "../errors.ts";
+import { IfGenError, InputImageError, UsageError } from "../errors.ts";
 import { inspectImage } from "../executor/inspect-image.ts";
 import { lostNote } from "../machine/folders.ts";
 import { readHardware } from "../machine/hardware.ts";
 import { providers } from "../onnx/lower/providers.ts";
+import { describeUnknown, findUnknown, readKnownWords } from "../plan/known-words.ts";
 import { makePlan } from "../plan/make-plan.ts";
 import type { Model } from "../plan/model.ts";
 import type { ProviderChoice, TextEncoderChoice, UnetChoice } from "../plan/plan.ts";
@@ -17,6 +18,8 @@ import { gpuStagesOf } from "../plan/provider.ts";
 import { type Checkpoints, readCheckpoints } from "../plan/read-checkpoints.ts";
 import type { Request } from "../plan/request.ts";
 import type { Size } from "../plan/stage-size.ts";
+import { checkCaches } from "./check-cache.ts";
+import { checkEmbeds } from "./check-embeds.ts";
 import { checkFiles } from "./check-files.ts";
 import { TEXT_LENGTH } from "../networks/description.ts";
 import { openT5Tokenizer } from "../networks/open-tokenizer.ts";
@@ -56,7 +59,7 @@ export async function completePlans(requests: readonly Request[], settings: RunS
   for (const group of groupBy(numbered, ({ request }) => settingsKey(request))) {
     await attempt(group, settings, async () => {
       const model = await findRequestedModel(group[0].request, settings);
-      const checkpoints = await readCheckpoints(model, group[0].request.until);
+      const checkpoints = await readCheckpoints(model, group[0].request);
       const inspected: InspectedRequest[] = [];
       for (const one of group) {
         await attempt([one], settings, async () => {
@@ -64,7 +67,9 @@ export async function completePlans(requests: readonly Request[], settings: RunS
           inspected.push({ ...one, ...(await inspectStart(one.request, checkpoints, settings)), textParts });
         });
       }
-      for (const sameSize of groupBy(inspected, ({ image, textParts }) => JSON.stringify([image, textParts]))) {
+      const shapeOf = ({ image, lowResolution, textParts }: InspectedRequest): string =>
+        JSON.stringify([image, lowResolution, textParts]);
+      for (const sameSize of groupBy(inspected, shapeOf)) {
         await attempt(sameSize, settings, async () => {
           plans.push(await completePlan(sameSize, model, checkpoints, settings));
         });
@@ -107,14 +112,18 @@ interface InspectedRequest {
   readonly job: number;
   /** The size of the image it starts from. */
   readonly image?: Size;
+  /** The size of the image that it enlarges. */
+  readonly lowResolution?: Size;
   /** Into how many parts of 77 tokens its longest text is cut. */
   readonly textParts: number;
   readonly notes: readonly string[];
 }
 
 /** Of `--long-prompt concat`. @throws {CheckpointError} T5's tokenizer cannot be read. */
-async function countTextParts(request: Request, { text: checkpoint }: Checkpoints): Promise<number> {
-  if (request.longPrompt !== "concat") return 1;
+async function countTextParts(request: Request, checkpoints: Checkpoints): Promise<number> {
+  const { text: checkpoint } = checkpoints;
+  if (request.promptEmbeds !== undefined) return checkEmbeds(request.promptEmbeds, request, checkpoints);
+  if (request.longPrompt !== "concat" || checkpoint === undefined) return 1;
   const tokenizer = await openT5Tokenizer(checkpoint);
   const { cleanCaption } = request;
   const parts = textsOf(request).map(
@@ -123,17 +132,46 @@ async function countTextParts(request: Request, { text: checkpoint }: Checkpoint
   return Math.max(...parts);
 }
 
+/** What is asked for and the model was not trained on, where it says what it was. */
+async function unknownWords(requests: readonly Request[], name: string, { text }: Checkpoints): Promise<string[]> {
+  const known = text === undefined ? undefined : await readKnownWords(text);
+  if (known === undefined) return [];
+  const prompts = requests.flatMap(({ prompt, positivePrompt = "" }) => [prompt, positivePrompt]);
+  return describeUnknown(name, findUnknown(prompts, known), known);
+}
+
 async function inspectStart(
+  request: Request,
+  checkpoints: Checkpoints,
+  { signal }: RunSettings,
+): Promise<Pick<InspectedRequest, "image" | "lowResolution" | "notes">> {
+  const started = await inspectStartImage(request, checkpoints, signal);
+  const enlarged = await inspectLowResolution(request, signal);
+  return { ...started, ...enlarged, notes: [...started.notes, ...enlarged.notes] };
+}
+
+/** @throws {InputImageError} it cannot be read, or holds another number of images than are drawn. */
+async function inspectLowResolution(
+  { lowResolution: image, numImages }: Request,
+  signal: AbortSignal | undefined,
+): Promise<Pick<InspectedRequest, "lowResolution" | "notes">> {
+  if (image === undefined) return { notes: [] };
+  const { notes, images, ...size } = await inspectImage({ image, stages: [] }, signal);
+  if (images === 1 || images === numImages) return { lowResolution: size, notes };
+  throw new InputImageError(`${image} holds ${images} images: give --num-images ${images}, or a file with one.`);
+}
+
+async function inspectStartImage(
   { start }: Request,
   { diffusion }: Checkpoints,
-  { signal }: RunSettings,
+  signal: AbortSignal | undefined,
 ): Promise<Pick<InspectedRequest, "image" | "notes">> {
   if (!start) return { notes: [] };
   const { image, mask } = start;
   const stages = diffusion.flatMap(({ stage: { label, startStrengths }, grid }) =>
     grid && startStrengths ? [{ label, grid }] : [],
   );
-  const { notes, ...size } = await inspectImage({ image, ...(mask ? { mask } : {}), stages }, signal);
+  const { notes, images: _, ...size } = await inspectImage({ image, ...(mask ? { mask } : {}), stages }, signal);
   return { image: size, notes };
 }
 
@@ -143,9 +181,9 @@ async function completePlan(
   checkpoints: Checkpoints,
   settings: RunSettings,
 ): Promise<CompletePlan> {
-  const [{ request, image, textParts }] = group;
+  const [{ request, image, lowResolution, textParts }] = group;
   const requests = group.map((one) => one.request) as [Request, ...Request[]];
-  const planned = makePlan(requests, model, checkpoints, image, textParts);
+  const planned = makePlan(requests, model, checkpoints, image, textParts, lowResolution);
   await checkFiles(planned);
   const choose = settings.chooseProvider ?? chooseProvider;
   const provider = await choose(request.executionProvider, request.deviceId);
@@ -154,6 +192,7 @@ async function completePlan(
     ...new Set([
       ...group.flatMap((one) => one.notes),
       ...planned.notes,
+      ...(await unknownWords(requests, model.name, checkpoints)),
       ...hardwareNotes(request, provider),
       ...cacheNotes(smaller),
     ]),
@@ -165,6 +204,7 @@ async function completePlan(
     gpuStages: gpuStagesOf(planned.stages, provider),
     notes,
   };
+  await checkCaches(placed);
   const fitted = await fitMemory(placed, settings.budgets, await settings.resumedLowMemory?.(requests));
   return { ...fitted, requests, jobs: group.map(({ job }) => job) };
 }

@@ -18,6 +18,7 @@ import type { StageName } from "../plan/stages.ts";
 import { type CompletePlan, completePlans } from "./complete-plans.ts";
 import type { RunEvent } from "./events.ts";
 import type { RunSettings } from "./settings.ts";
+import { checkSavesEmbeds, saveEmbeds } from "./save-embeds.ts";
 import { settingsTexts } from "./metadata/settings-text.ts";
 import { placeImage } from "./place-image.ts";
 import { imageFile, imagesOf, pixelFile, readSafetyReport, saveStages } from "./stage-images.ts";
@@ -37,6 +38,8 @@ export interface PlacedSettings extends RunSettings {
   readonly overwrite?: boolean | undefined;
   /** Copy each stage's tensors and images of the first request there; exists. */
   readonly saveStages?: string | undefined;
+  /** Write the embeddings of the first request there. */
+  readonly saveEmbeds?: string | undefined;
   /** Send a preview after every so many steps. @default none */
   readonly previewEvery?: number | undefined;
   /** Return pixels beside the PNG's bytes? */
@@ -83,6 +86,7 @@ export interface DrawnJob {
  * @throws {IfGenError} whatever keeps an image from being drawn; nothing is left behind but `runDir`.
  */
 export async function drawRequests(requests: readonly Request[], settings: DrawSettings): Promise<DrawnJob[]> {
+  if (settings.saveEmbeds !== undefined) requests.slice(0, 1).forEach(checkSavesEmbeds);
   const plans = await completePlans(requests, settings);
   if (settings.runDir !== undefined && plans.length > 1) {
     throw new UsageError(
@@ -186,12 +190,14 @@ export const isDiskFailure = ({ cause }: IfGenError): boolean =>
 async function bringResults(
   folder: string,
   job: number,
-  { plan }: CompletePlan,
-  { outputs, saveStages: saved, overwrite = false, pixels = false }: PlacedSettings,
+  { plan, jobs }: CompletePlan,
+  { outputs, saveStages: saved, saveEmbeds: embeds, overwrite = false, pixels = false }: PlacedSettings,
 ): Promise<Pick<DrawnJob, "images" | "safety">> {
   const paths = outputs?.[job];
+  const planJob = jobs.indexOf(job);
   for (const [image, path] of (paths ?? []).entries()) await placeImage(imageFile(folder, image), path, overwrite);
   if (job === 0 && saved !== undefined) await saveStages(folder, saved, plan, overwrite);
+  if (job === 0 && embeds !== undefined) await saveEmbeds(folder, embeds, plan, planJob, overwrite);
   const safety = await readSafetyReport(folder, plan);
   return { images: await readImages(folder, plan, paths, pixels), ...(safety ? { safety } : {}) };
 }

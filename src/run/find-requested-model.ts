@@ -16,7 +16,7 @@ import type { RunSettings } from "./settings.ts";
  * @throws {HubError} it is not here and cannot be fetched, or `download` is false.
  */
 export function findRequestedModel(
-  { model, stageModels, textEncoderModel, variant, until }: Request,
+  { model, stageModels, textEncoderModel, variant, until, upscale, promptEmbeds }: Request,
   { modelsFile, token, download, outline, signal, onEvent }: RunSettings,
 ): Promise<Model> {
   const { manifest, environment, settings } = readHubContext(modelsFile, token);
@@ -37,6 +37,8 @@ export function findRequestedModel(
       ...(textEncoderModel === undefined ? {} : { text: textEncoderModel }),
       ...(variant ? { variant } : {}),
       until,
+      upscale,
+      promptEmbeds,
     },
     {
       manifest,

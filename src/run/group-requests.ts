@@ -13,10 +13,12 @@ export function settingsKey(request: Request): string {
     "positivePrompt",
     "seed",
     "start",
+    "lowResolution",
+    "promptEmbeds",
   ] satisfies (keyof Request)[];
   const shared = Object.entries(request).filter(([key]) => !perJob.includes(key));
-  const { start, positivePrompt } = request;
-  return JSON.stringify([sorted(Object.fromEntries(shared)), start !== undefined, positivePrompt !== undefined]);
+  const given = [request.start, request.positivePrompt, request.promptEmbeds].map((value) => value !== undefined);
+  return JSON.stringify([sorted(Object.fromEntries(shared)), ...given]);
 }
 
 const sorted = (value: unknown): unknown =>

@@ -22,6 +22,7 @@ import type { SchedulerName } from "../schedulers/names.ts";
 import { printable } from "../text.ts";
 import { nearestName } from "../weights/nearest-name.ts";
 import { describeIssue, describeValue } from "./describe-issue.ts";
+import { noiseLevelFrom, untilOf, upscaleFrom, upscaleOptionNames, upscaleShape } from "./upscale-options.ts";
 
 type Flat<Name extends string> = Name extends `${infer Before}-${infer After}` ? `${Before}${After}` : Name;
 type StageKey = Flat<DiffusionName>;
@@ -66,7 +67,8 @@ export type StageOptions = SharedOptions<StageKey> & { readonly [Key in StageKey
 };
 
 export interface JobOptions extends StageOptions, Partial<SharedSettings> {
-  readonly prompt: string;
+  /** With `promptEmbeds` it is the upscaler's alone, and may be left out. */
+  readonly prompt?: string;
   /** What the image should not show. @default "" */
   readonly negativePrompt?: string;
   /** Mixed into the guidance of stages 1 and 2. @default none */
@@ -89,6 +91,8 @@ export interface JobOptions extends StageOptions, Partial<SharedSettings> {
   readonly size?: string;
   /** Of a prompt longer than T5's 77 tokens: leave the rest out, or embed it in parts. @default "truncate" */
   readonly longPrompt?: LongPromptWay;
+  /** A safetensors file with `prompt_embeds` and `negative_prompt_embeds`, in place of T5. @default none */
+  readonly promptEmbeds?: string;
   /** Clean the prompt as the reference does. @default true */
   readonly cleanCaption?: boolean;
   /** Sign images with the model's watermark. @default true */
@@ -180,7 +184,10 @@ const box = z.strictObject({ x: z.int(), y: z.int(), width: z.int().positive(), 
 
 /** Every option of a drawing, optional but for the prompt: its JSON Schema describes a job of a file. */
 export const jobOptionsSchema = z.strictObject({
-  prompt: z.string().refine((text) => text.trim() !== "", "it is empty; say what the image should show"),
+  prompt: z
+    .string()
+    .refine((text) => text.trim() !== "", "it is empty; say what the image should show")
+    .optional(),
   negativePrompt: shape.negativePrompt.optional(),
   positivePrompt: z.string().min(1).optional(),
   seed: seedOption.optional(),
@@ -199,6 +206,7 @@ export const jobOptionsSchema = z.strictObject({
     .optional(),
   cleanCaption: shape.cleanCaption.optional(),
   longPrompt: z.enum(longPromptWays).optional(),
+  promptEmbeds: z.string().min(1).optional(),
   watermark: shape.watermark.optional(),
   safety: z.optional(z.enum(["black", "blur", "off"])),
   eta: shape.eta.optional(),
@@ -215,6 +223,7 @@ export const jobOptionsSchema = z.strictObject({
   maskFromAlpha: z.enum(["auto", "transparent", "opaque"]).optional(),
   invertMask: z.boolean().optional(),
   pasteBack: z.boolean().optional(),
+  ...upscaleShape,
   ...sharedShape,
   ...stageShape,
 });
@@ -238,7 +247,8 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
   const parsed = jobOptionsSchema.safeParse(given);
   if (!parsed.success) throw new UsageError(describeOptions(firstOf(parsed.error.issues), given));
   const options = parsed.data as z.infer<typeof jobOptionsSchema> & Readonly<Record<string, unknown>>;
-  const start = startOf(command, options);
+  const start = command === "upscale" ? originalOf(options) : startOf(command, options);
+  const upscale = command === "upscale" ? upscaleFrom(options) : undefined;
   const { prompt, variant, safety, threads, deviceId, textEncoderBits, textEncoderActivations, unetBits } = options;
   const { textEncoderModel, positivePrompt } = options;
   const [aspectRatio, size] = [sidesOf(options.aspectRatio), sidesOf(options.size)];
@@ -247,6 +257,7 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
     aspectRatio,
     size,
     longPrompt: options.longPrompt,
+    promptEmbeds: options.promptEmbeds,
     textEncoderModel,
     variant,
     safety,
@@ -256,17 +267,20 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
     textEncoderActivations,
     unetBits,
   };
+  if (prompt === undefined && command !== "upscale" && options.promptEmbeds === undefined)
+    throw new UsageError(NO_PROMPT);
   return {
     command,
-    prompt,
+    prompt: prompt ?? "",
     negativePrompt: options.negativePrompt ?? "",
     seed: options.seed ?? randomInt(MAX_SEED + 1),
     numImages: options.numImages ?? 1,
     model: options.model ?? "demo",
     stageModels: perStage((stage) => options[keyOf(stage, "model")] as string | undefined),
-    until: options.until ?? sides.at(-1)!,
+    until: upscale ? untilOf(upscale) : (options.until ?? sides.at(-1)!),
     ...(start ? { start } : {}),
-    stages: perStage((stage) => stageOf(stage, command, options)),
+    ...(upscale ? { upscale, lowResolution: options.image! } : {}),
+    stages: perStage((stage) => stageOf(stage, start !== undefined, upscale?.stages, options)),
     cleanCaption: options.cleanCaption ?? true,
     watermark: options.watermark ?? true,
     eta: options.eta ?? 0,
@@ -292,17 +306,38 @@ function perStage<T>(valueOf: (stage: DiffusionDescription) => T | undefined): P
 
 function stageOf(
   stage: DiffusionDescription,
-  command: CommandName,
+  startsFromImage: boolean,
+  upscaling: readonly DiffusionName[] | undefined,
   options: Readonly<Record<string, unknown>>,
 ): StageRequest | undefined {
-  const isDrawn = stage.side <= ((options["until"] as Side | undefined) ?? sides.at(-1)!);
-  const shared = sharedKeys.filter(
-    (key) => isDrawn && takes(stage, key) && (key !== "strength" || command !== "txt2img"),
-  );
-  const common = Object.fromEntries(shared.map((key) => [key, options[key]]));
+  const isDrawn =
+    upscaling?.includes(stage.name) ?? stage.side <= ((options["until"] as Side | undefined) ?? sides.at(-1)!);
+  const shared = sharedKeys.filter((key) => isDrawn && takes(stage, key) && (key !== "strength" || startsFromImage));
+  const noiseLevel = isDrawn ? noiseLevelFrom(options["augLevel"] as number | undefined) : undefined;
+  const common = { ...Object.fromEntries(shared.map((key) => [key, options[key]])), noiseLevel };
   const settings = Object.fromEntries(stageKeys.map((key) => [key, options[keyOf(stage, key)]]));
   const request = withoutAbsent({ ...common, ...withoutAbsent(settings) });
   return Object.keys(request).length === 0 ? undefined : request;
+}
+
+/** The original beside an image that is enlarged. */
+function originalOf(
+  options: z.infer<typeof jobOptionsSchema> & Readonly<Record<string, unknown>>,
+): StartImage | undefined {
+  const { image, original } = options;
+  if (image === undefined)
+    throw new UsageError("no image is given; name the one to enlarge: if-gen upscale small.png.");
+  const { pasteBack, ...ofMask } = Object.fromEntries(maskOptionNames.map((name) => [name, options[name]]));
+  const masks = Object.keys(withoutAbsent(ofMask));
+  const [stray] = Object.keys(withoutAbsent({ until: options.until, aspectRatio: options.aspectRatio, pasteBack }));
+  if (stray !== undefined) throw new UsageError(`upscale has no ${stray}: --stages says what is drawn.`);
+  if (original === undefined) {
+    const [needy] = Object.keys(withoutAbsent({ strength: options["strength"], mask: masks[0] }));
+    if (needy === undefined) return undefined;
+    throw new UsageError(`--${needy} goes with --original, the image that stage 2 starts from.`);
+  }
+  const mask = masks.length === 0 ? {} : { mask: maskOf({ ...options, image: original }) };
+  return { image: original, ...mask, pasteBack: false };
 }
 
 function startOf(
@@ -310,6 +345,8 @@ function startOf(
   options: z.infer<typeof jobOptionsSchema> & Readonly<Record<string, unknown>>,
 ): StartImage | undefined {
   const { image, pasteBack } = options;
+  const [other] = upscaleOptionNames.filter((name) => options[name] !== undefined);
+  if (other !== undefined) throw new UsageError(`${other} goes with upscale, not with ${command}.`);
   const strength = options["strength"];
   const ofMask = Object.fromEntries(maskOptionNames.map((name) => [name, options[name]]));
   if (command === "txt2img") {
@@ -341,6 +378,8 @@ function maskOf(options: z.infer<typeof jobOptionsSchema>): MaskRequest {
   return { ...(file === undefined ? {} : { file }), ...(fromAlpha ? { fromAlpha } : {}), shapes, invert: invertMask };
 }
 
+const NO_PROMPT = 'no prompt is given; write it in quotes, e.g. "a red circle".';
+
 /** A misspelt option before what its absence leads to. */
 const firstOf = (issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue | undefined =>
   issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0];
@@ -353,9 +392,6 @@ function describeOptions(issue: z.core.$ZodIssue | undefined, given: unknown): s
   }
   if (issue?.path.length === 0 && issue.code === "invalid_type") {
     return `options are an object such as { prompt: "a red circle" }, and not ${describeValue(given)}.`;
-  }
-  if (issue?.path.join(".") === "prompt" && (given as { prompt?: unknown }).prompt === undefined) {
-    return 'no prompt is given; write it in quotes, e.g. "a red circle".';
   }
   return `${describeIssue(issue, given)}.`;
 }

@@ -23,6 +23,7 @@ const schema = z.strictObject({
   previewEvery: z.int().positive().optional(),
   runDir: z.string().min(1).optional(),
   resume: z.boolean().optional(),
+  saveEmbeds: z.string().min(1).optional(),
 });
 
 export const librarySettingNames: readonly string[] = Object.keys(schema.shape);

@@ -5,7 +5,7 @@
  */
 
 import { rm, stat, writeFile } from "node:fs/promises";
-import { basename, dirname, extname, join } from "node:path";
+import { basename, dirname, extname, join, resolve } from "node:path";
 import { hashFile } from "../files/hash-file.ts";
 import { OutputError, UsageError, whyNotWritten } from "../errors.ts";
 import { draftBeside } from "../files/draft.ts";
@@ -54,11 +54,18 @@ export function numbered(path: string, count: number): string[] {
  * @throws {UsageError} two of them are the same file.
  */
 export async function checkOutputs(paths: readonly string[], overwrite: boolean): Promise<void> {
-  const targets = new Map<string, string>();
   for (const path of paths) {
     await checkFolder(path);
     await checkName(path, overwrite);
-    const target = await targetOf(path);
+  }
+  await checkDistinct(paths);
+}
+
+/** Also of files whose folder is yet to be made. @throws {UsageError} two of them are the same file. */
+export async function checkDistinct(paths: readonly string[]): Promise<void> {
+  const targets = new Map<string, string>();
+  for (const path of paths) {
+    const target = await targetOf(path).catch(() => resolve(path));
     const twin = targets.get(target);
     if (twin !== undefined) throw new UsageError(`${path} and ${twin} are one file; give them different names.`);
     targets.set(target, path);

@@ -3,6 +3,7 @@
  * The settings of an image as the text its PNG carries, in the form AUTOMATIC1111 and stable-diffusion.cpp read.
  */
 
+import { basename } from "node:path";
 import { formatParameters } from "../image/parameters.ts";
 import { type DiffusionStage, type Plan, diffusionStages } from "../plan/plan.ts";
 import { describeDiffusion } from "../plan/stages.ts";
@@ -15,7 +16,7 @@ import { describeDiffusion } from "../plan/stages.ts";
 export function imageParameters(plan: Plan, job: number, drawn: DiffusionStage, index: number): string {
   const stages = diffusionStages(plan);
   const [first, ...later] = stages.slice(0, stages.findIndex(({ name }) => name === drawn.name) + 1);
-  const { prompt, negativePrompt, positivePrompt, seed } = plan.jobs[job]!;
+  const { prompt, negativePrompt, positivePrompt, promptEmbeds, seed } = plan.jobs[job]!;
   if (!first) throw new Error(`${drawn.name} is no stage of the plan`);
   const settings = new Map<string, string>([
     ["Steps", String(first.steps)],
@@ -25,9 +26,11 @@ export function imageParameters(plan: Plan, job: number, drawn: DiffusionStage, 
     ["Size", `${drawn.width}x${drawn.height}`],
     ["Model", plan.model],
   ]);
+  if (first.enlargesInput) addUpscale(settings, [first, ...later]);
   if (first.preset) settings.set("Timesteps", first.preset);
   if (first.strength !== undefined) settings.set("Denoising strength", String(first.strength));
   if (first.textParts !== undefined) settings.set("Long prompt", `concat, ${first.textParts} parts`);
+  if (promptEmbeds !== undefined) settings.set("Prompt embeds", basename(promptEmbeds));
   if (positivePrompt !== undefined) settings.set("Positive prompt", positivePrompt);
   addSteering(settings, first, "");
   for (const stage of later) addStage(settings, stage, first.sampler);
@@ -37,6 +40,16 @@ export function imageParameters(plan: Plan, job: number, drawn: DiffusionStage, 
   }
   settings.set("Version", `if-gen ${plan.version}`);
   return formatParameters({ prompt, negativePrompt, settings });
+}
+
+function addUpscale(settings: Map<string, string>, stages: readonly DiffusionStage[]): void {
+  settings.set("Upscaled by", stages.map(({ name }) => describeDiffusion(name).label).join(" and "));
+  const [first] = stages;
+  if (first?.noiseLevel !== undefined) settings.set("Noise level", String(first.noiseLevel));
+  for (const { name, tiles } of stages) {
+    const label = describeDiffusion(name).label;
+    if (tiles) settings.set(`Tiles of ${label}`, `${tiles.width}x${tiles.height} overlap ${tiles.overlap}`);
+  }
 }
 
 function addStage(settings: Map<string, string>, stage: DiffusionStage, firstSampler: string): void {

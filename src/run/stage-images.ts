@@ -6,9 +6,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type JobImages, SAFETY_REPORT_FILE, type SafetyReport, safetyReport } from "../executor/protocol.ts";
+import { drawnStages, takesText } from "../plan/drawn-stages.ts";
 import { PARAMETERS, SETTINGS } from "../image/text-keywords.ts";
 import { type Plan, type Stage, diffusionStages, lastDiffusionStage, watermarkCheckpoint } from "../plan/plan.ts";
-import { type Side, describeStage, diffusionUntil, stageOfKind } from "../plan/stages.ts";
+import type { Request } from "../plan/request.ts";
+import { describeStage, stageOfKind } from "../plan/stages.ts";
 import { numbered, placeOutput } from "./outputs.ts";
 import { imageParameters } from "./parameters.ts";
 
@@ -49,11 +51,14 @@ export function imagesOf(stage: Stage, plan: Plan, job: number, outputs: JobOutp
   };
 }
 
-/** @returns the names of the files that saving the stages of a run up to `until` writes. */
-export function savedStageFiles(until: Side, numImages: number): string[] {
-  const stages = diffusionUntil(until);
+/** @returns the names of the files that saving a run's stages writes. */
+export function savedStageFiles(request: Request): string[] {
+  const stages = drawnStages(request);
+  const { numImages } = request;
   return [
-    ...[stageOfKind("text"), ...stages].flatMap(({ files }) => files.map((file) => `${file}.safetensors`)),
+    ...[...(takesText(request) ? [stageOfKind("text")] : []), ...stages].flatMap(({ files }) =>
+      files.map((file) => `${file}.safetensors`),
+    ),
     ...stages.flatMap(({ name }) => numbered(`${name}.png`, numImages)),
   ];
 }

@@ -161,8 +161,8 @@ export function parseSchedulerConfig(json: unknown, file: string): SchedulerFile
   }
   const entries = Object.entries(json);
   const className = entries.find(([key]) => key === "_class_name")?.[1];
-  const known = schedulerClassNames.find((name) => name === className);
-  if (known === undefined) {
+  const supported = schedulerClassNames.find((name) => name === className);
+  if (supported === undefined) {
     throw new CheckpointError(
       `${file}: the scheduler ${JSON.stringify(className)} is not supported; supported are ${schedulerClassNames.join(", ")}.`,
     );
@@ -173,7 +173,7 @@ export function parseSchedulerConfig(json: unknown, file: string): SchedulerFile
   if (betas && betas.length !== count) {
     throw new CheckpointError(`${file}: "trained_betas" has ${betas.length} numbers for ${count} timesteps.`);
   }
-  return { className: known, keys: camelCased(parsed.data) };
+  return { className: supported, keys: camelCased(parsed.data) };
 }
 
 /** @returns the file's keys, then `overrides`, over the defaults of `className`. */

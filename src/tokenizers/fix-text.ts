@@ -2,7 +2,7 @@
  * @module tokenizers/fix-text
  * ftfy.fix_text with its default configuration: HTML references, mojibake, ligatures, character width, curly quotes,
  * line breaks, surrogates, terminal escapes, control characters, NFC; line after line, each until nothing changes.
- * Source: behaviour of ftfy 6.3. References are known in lower case only, see html-entity-table.
+ * Source: behaviour of ftfy 6.3.
  */
 
 import { unescapeHtmlStrictly } from "./html-entities.ts";

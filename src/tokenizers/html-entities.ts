@@ -1,11 +1,12 @@
 /**
  * @module tokenizers/html-entities
  * Character references -> characters, in the three dialects that meet in a caption: Python's html.unescape, ftfy's
- * stricter unescape_html, and Beautiful Soup's.
+ * stricter unescape_html, and Beautiful Soup's. Names are read by the package entities; numbers here, since it keeps the
+ * controls that Python drops.
  * Source: behaviour of Python 3.11's html, ftfy 6.3 and Beautiful Soup 4.15; HTML Living Standard §13.2.5.80.
  */
 
-import { bareHtmlEntities, htmlEntities } from "./html-entity-table.ts";
+import { decodeHTML, decodeHTMLStrict } from "entities/decode";
 import { singleByteEncodings } from "./single-byte-encodings.ts";
 
 const windows1252 = singleByteEncodings.find((encoding) => encoding.name === "windows-1252");
@@ -14,24 +15,24 @@ const reference = /&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)/gu;
 /** Also reads references without semicolon and names that go on ("&notit;" is "¬it;"). */
 export function unescapeHtml(text: string): string {
   return text.replace(reference, (whole, body: string) => {
-    if (body.startsWith("#")) return unescapeNumber(parseReference(body));
-    const exact = body.endsWith(";") ? htmlEntities.get(body.slice(0, -1)) : bareEntity(body);
-    if (exact !== undefined) return exact;
-    for (let length = body.length - 1; length > 1; length--) {
-      const entity = bareEntity(body.slice(0, length));
-      if (entity !== undefined) return entity + body.slice(length);
-    }
-    return whole;
+    return body.startsWith("#") ? unescapeNumber(parseReference(body)) : decodeHTML(whole);
   });
 }
 
 /** Only references that end in a semicolon. */
 export function unescapeHtmlStrictly(text: string): string {
   return text.replace(/&#?[0-9A-Za-z]{1,24};/gu, (whole) => {
-    if (!whole.startsWith("&#")) return htmlEntities.get(whole.slice(1, -1)) ?? whole;
+    if (!whole.startsWith("&#")) return decodeHTMLStrict(whole);
     const character = unescapeHtml(whole);
     return character.includes(";") ? whole : character;
   });
+}
+
+/** @param name without "&" and ";". @returns one or two characters; undefined: HTML has no such name. */
+export function namedCharacter(name: string): string | undefined {
+  const whole = `&${name};`;
+  const character = decodeHTMLStrict(whole);
+  return character === whole ? undefined : character;
 }
 
 /** "#38", "#38;", "#x26;", "#X26" -> 38. */
@@ -53,8 +54,4 @@ function unescapeNumber(code: number): string {
   const isNoncharacter = (code >= 0xfdd0 && code <= 0xfdef) || (code & 0xfffe) === 0xfffe;
   if (code <= 0x10ffff && (isControl || isNoncharacter || code === 0x7f)) return "";
   return characterOfReference(code);
-}
-
-function bareEntity(name: string): string | undefined {
-  return bareHtmlEntities.has(name) ? htmlEntities.get(name) : undefined;
 }

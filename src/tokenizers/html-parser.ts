@@ -7,8 +7,7 @@
 
 import { UsageError } from "../errors.ts";
 import { quote } from "../text.ts";
-import { characterOfReference, parseReference } from "./html-entities.ts";
-import { htmlEntities } from "./html-entity-table.ts";
+import { characterOfReference, namedCharacter, parseReference } from "./html-entities.ts";
 import { pythonMatchAt, pythonRegExp, pythonStrip } from "./python-text.ts";
 
 export interface HtmlEvents {
@@ -195,7 +194,7 @@ class HtmlParser {
     const found = search(isNumeric ? numericReference : entityReference, text, start);
     if (found !== null) {
       const body = found[1] ?? "";
-      events.data(isNumeric ? characterOfReference(parseReference(body)) : (htmlEntities.get(body) ?? `&${body}`));
+      events.data(isNumeric ? characterOfReference(parseReference(body)) : (namedCharacter(body) ?? `&${body}`));
       return { next: start + 1 + body.length + (found[0].endsWith(";") ? 1 : 0) };
     }
     if (isNumeric) {

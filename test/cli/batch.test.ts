@@ -8,7 +8,8 @@ import { describe, expect, test, vi } from "vitest";
 import { readImage } from "../../src/image/read-image.ts";
 import type { ManifestEntry } from "../../src/run/batch/manifest.ts";
 import { goldenPath, storedVariant } from "../golden.ts";
-import { type CliRun, finish, runCli, startCli, temporaryFolder } from "./run-cli.ts";
+import { eventSchema } from "../../src/cli/event-schema.ts";
+import { eventsOf, type CliRun, finish, runCli, startCli, temporaryFolder } from "./run-cli.ts";
 
 vi.setConfig({ testTimeout: 300_000 }); // each stage is a process, and these are dozens
 
@@ -184,12 +185,12 @@ describe("a file of jobs", () => {
     });
     const { code, stdout, stderr } = await finish(child);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    const events = stdout
-      .toString()
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line) as { type: string; index?: number });
-    expect(events.filter(({ type }) => type === "drawn").map(({ index }) => index)).toEqual([1, 2]);
+    const events = eventsOf({ stdout });
+    for (const event of events) expect(eventSchema.safeParse(event).error).toBeUndefined();
+    expect(events.find(({ type }) => type === "plan")).toMatchObject({ worker: 1, jobs: 2 });
+    const results = events.filter(({ type }) => type === "result");
+    expect(results).toMatchObject([1, 2].map((seed) => ({ job: seed, line: 1, prompt: "a cat", seed })));
+    expect(results.flatMap(({ outputs }) => outputs).every((path) => existsSync(path as string))).toBe(true);
     expect(events.at(-1)).toMatchObject({ type: "done", drawn: 2, failed: 0, skipped: 0 });
   });
 });

@@ -87,7 +87,11 @@ async function pictureWords({ image, mask_image: mask }: CallArguments, folder: 
 }
 
 /** The stored file itself or, where the reference resizes it first, what it then has. */
-async function pictureFile(source: PictureSource, use: "image" | "mask", folder: string): Promise<string> {
+export async function pictureFile(
+  source: PictureSource,
+  use: "image" | "original" | "mask",
+  folder: string,
+): Promise<string> {
   if (!("$picture" in source)) throw new Error("only files can be named");
   const path = goldenPath("image", "inputs", source.$picture);
   if (!source.resize) return path;

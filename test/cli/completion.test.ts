@@ -20,6 +20,7 @@ const cases: readonly (readonly [typed: readonly string[], offered: readonly str
   [["if-gen", "models", ""], ["pull", "list"], "txt2img"],
   [["if-gen", "txt2img", "a cat", "--stage-1-s"], ["--stage-1-steps"], "--stage-2-steps"],
   [["if-gen", "txt2img", "--until", ""], ["64", "256", "1024"], "--prompt"],
+  [["if-gen", "upscale", "--stages", ""], ["stage-2", "stage-3"], "stage-1"],
   [["if-gen", "inpaint", "-m", "if"], ["if-xl"], "demo"],
   [["if-gen", "models", "pull", "if-xl", "--var"], ["--variant"], "--until"],
 ];

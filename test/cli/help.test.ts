@@ -7,7 +7,7 @@ import { createProgram } from "../../src/cli/program.ts";
 import { runCli } from "./run-cli.ts";
 
 const program = await createProgram("all");
-const drawing = ["txt2img", "img2img", "inpaint", "batch", "plan"];
+const drawing = ["txt2img", "img2img", "inpaint", "upscale", "batch", "plan"];
 
 /** @param words of one command, e.g. ["models", "pull"]. */
 const helpOf = async (...words: string[]): Promise<string> => (await runCli(words)).stdout.toString();
@@ -44,6 +44,27 @@ describe.each(drawing)("%s", (name) => {
     expect(groups.length).toBeGreaterThan(30);
     expect(groups.filter(([, heading]) => heading === undefined || heading === fallbackHeading)).toEqual([]);
   });
+});
+
+test.each([
+  ["help models pull", /^Usage: if-gen models pull .*<name>/],
+  ["models help pull", /^Usage: if-gen models pull .*<name>/],
+  ["help txt2img", /^Usage: if-gen txt2img/],
+  ["help", /^Usage: if-gen \[options\] \[command\]/],
+])("%s", async (words, usage) => {
+  const typed = words.split(" ");
+  const fresh = await createProgram(typed);
+  let text = "";
+  for (const [, command] of commandsOf(fresh)) command.configureOutput({ writeOut: (part) => (text += part) });
+  await expect(fresh.parseAsync(typed, { from: "user" })).rejects.toMatchObject({ exitCode: 0 });
+  expect(text).toMatch(usage);
+});
+
+test("help of a command that does not exist is refused", async () => {
+  const fresh = await createProgram(["models"]);
+  await expect(fresh.parseAsync(["help", "models", "pul"], { from: "user" })).rejects.toThrow(
+    /if-gen models has no command 'pul'/,
+  );
 });
 
 test("--help has the most used options, --help-all has all of them, each with its default", async () => {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { goldenPath } from "../golden.ts";
-import { finish, runCli, startCli, temporaryFolder } from "./run-cli.ts";
+import { eventsOf, finish, runCli, startCli, temporaryFolder } from "./run-cli.ts";
 
 const model = ["--model", goldenPath("checkpoints"), "--seed", "7", "--execution-provider", "cpu"];
 const steps = ["--stage-1-steps", "6", "--stage-2-steps", "4"];
@@ -77,7 +77,7 @@ describe("the budget", () => {
     for (const [index, way] of ways.entries()) {
       const run = await runCli([...small, ...way, "-o", `${index}.png`, "--json", "--quiet"], settings);
       expect(run).toMatchObject({ code: 0, stderr: "" });
-      const { plan } = JSON.parse(run.stdout.toString()) as { plan: { textEncoder?: unknown } };
+      const { plan } = eventsOf(run)[0] as { plan: { textEncoder?: unknown } };
       expect(plan.textEncoder).toEqual(
         way.length === 0 ? undefined : { cache: join(folder, "cache/if-gen/text-encoder"), ...choices[index] },
       );
@@ -96,7 +96,7 @@ describe("the budget", () => {
     const picture = async (...way: string[]): Promise<string> => {
       const run = await runCli([...small, ...way, "-o", "cat.png", "--overwrite"], settings);
       expect(run).toMatchObject({ code: 0 });
-      const { plan } = JSON.parse(run.stdout.toString()) as { plan: { unet?: unknown } };
+      const { plan } = eventsOf(run)[0] as { plan: { unet?: unknown } };
       const choice = { bits: 8, cache: join(folder, "cache/if-gen/unet") };
       expect(plan.unet).toEqual(way[1] === "8" ? choice : undefined);
       return readFileSync(join(folder, "cat.png")).toString("latin1");

@@ -57,7 +57,12 @@ test("--model fetches what it needs, with progress on standard error, and nothin
   const { hub, cli } = await start();
   const { stdout, stderr } = await succeed(cli, [...draw, "--model", "if-m", "-o", "car.png", "--json"]);
   expect(stderr).toMatch(/DeepFloyd\/IF-I-M-v1\.0: fetching [\d.]+ [kM]B/);
-  expect(JSON.parse(stdout)).toMatchObject({ seed: 1 });
+  const events = stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { type: string });
+  expect(events.filter(({ type }) => type === "download").length).toBeGreaterThan(0);
+  expect(events.at(-1)).toMatchObject({ type: "result", seed: 1 });
   expect(hub.seen.filter(({ path }) => path.includes("IF-II") || path.includes("upscaler"))).toEqual([]);
   const quiet = await createCli(hub);
   expect((await succeed(quiet, ["models", "pull", "if-m", "--quiet"])).stderr).toBe("");

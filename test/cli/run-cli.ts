@@ -29,7 +29,7 @@ export function startCli(
   args: readonly string[],
   { cwd, env, prefix = [], user }: RunSettings = {},
 ): ReturnType<typeof spawn> {
-  if (!existsSync(join(root, "dist", "cli", "main.js"))) {
+  if (!existsSync(join(root, "dist", "program", "main.js"))) {
     throw new Error("dist/ is missing: these tests run the built program; run `npm run build` first");
   }
   const [program = "", ...words] = [...prefix, process.execPath, join(root, "bin", "if-gen.js"), ...args];
@@ -71,6 +71,14 @@ export function finish(child: ReturnType<typeof spawn>): Promise<CliRun> {
     );
   });
 }
+
+/** What `--json` printed, one event a line. */
+export const eventsOf = ({ stdout }: Pick<CliRun, "stdout">): Record<string, unknown>[] =>
+  stdout
+    .toString()
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
 
 /** @returns a new folder that is removed when the test ends. */
 export function temporaryFolder(): string {

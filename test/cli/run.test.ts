@@ -10,7 +10,8 @@ import { readImage } from "../../src/image/read-image.ts";
 import { resizePil } from "../../src/image/resize-pil.ts";
 import { encodePng } from "../../src/image/write-png.ts";
 import { goldenPath, goldenSampleSize } from "../golden.ts";
-import { finish, runCli, startUntilFirstStage, temporaryFolder } from "./run-cli.ts";
+import { eventSchema } from "../../src/cli/event-schema.ts";
+import { eventsOf, finish, runCli, startUntilFirstStage, temporaryFolder } from "./run-cli.ts";
 
 const model = ["--model", goldenPath("checkpoints"), "--seed", "7", "--execution-provider", "cpu"];
 const photo = goldenPath("image", "inputs", "photo_75x50.jpg");
@@ -55,7 +56,13 @@ describe("txt2img", () => {
       expect.stringMatching(/^\[3\/3\] safety .*looking at the images 2\/2/),
     ]);
     expect(lines.at(-1)).toMatch(/^wrote cat-1\.png, cat-2\.png \(24x24, seed 7\) in /);
-    const result = JSON.parse(run.stdout.toString()) as { outputs: string[]; safety: object[]; notes: string[] };
+    const events = eventsOf(run);
+    for (const event of events) expect(eventSchema.safeParse(event).error).toBeUndefined();
+    expect(new Set(events.map(({ type }) => type))).toEqual(
+      new Set(["note", "plan", "progress", "result", "stage", "stage-end"]),
+    );
+    expect(JSON.stringify(events[0])).not.toContain("a red cat and a red cat");
+    const result = events.at(-1) as { outputs: string[]; safety: object[]; notes: string[] };
     expect(result.outputs).toEqual(["cat-1.png", "cat-2.png"]);
     expect(result.safety).toHaveLength(2);
     expect(result).toMatchObject({ executionProvider: { requested: "cpu", name: "cpu" } });

@@ -6,7 +6,7 @@ import { createProgram } from "../../src/cli/program.ts";
 import { describeProgram } from "../../src/cli/describe-program.ts";
 import { manualPage } from "../../src/cli/man.ts";
 import { goldenPath } from "../golden.ts";
-import { root, runCli, temporaryFolder } from "./run-cli.ts";
+import { eventsOf, root, runCli, temporaryFolder } from "./run-cli.ts";
 
 const draw = ["txt2img", "a cat", "--json", "--quiet", "--until", "64", "--stage-1-steps", "1", "--safety", "off"];
 const tiny = [...draw, "--model", goldenPath("checkpoints"), "--execution-provider", "cpu"];
@@ -22,7 +22,6 @@ describe("a schema takes what the program prints, and nothing that lacks a part"
   test.each([
     ["plan", [...tiny, "--dry-run"], "memory"],
     ["plan", ["plan", ...tiny.slice(2), "--prompt", "a cat"], "stages"],
-    ["result", tiny, "outputs"],
   ])("%s", { timeout: 120_000 }, async (name, args, part) => {
     const schema = await schemaOf(name);
     const { stdout } = await runCli(args, { cwd: temporaryFolder() });
@@ -30,6 +29,17 @@ describe("a schema takes what the program prints, and nothing that lacks a part"
     expect(schema.safeParse(printed).error).toBeUndefined();
     const { [part]: _, ...rest } = printed;
     expect(schema.safeParse(rest).success).toBe(false);
+  });
+
+  test("events, and a result", { timeout: 120_000 }, async () => {
+    const [events, result] = await Promise.all([schemaOf("events"), schemaOf("result")]);
+    const printed = eventsOf(await runCli(tiny, { cwd: temporaryFolder() }));
+    for (const event of printed) expect(events.safeParse(event).error).toBeUndefined();
+    expect(result.safeParse(printed.at(-1)).error).toBeUndefined();
+    for (const part of ["type", "outputs"]) {
+      const { [part]: _, ...rest } = printed.at(-1)!;
+      expect(events.safeParse(rest).success).toBe(false);
+    }
   });
 
   test("models", async () => {

@@ -4,7 +4,7 @@ import { readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
 import { goldenPath } from "../golden.ts";
-import { runCli, temporaryFolder } from "./run-cli.ts";
+import { eventsOf, runCli, temporaryFolder } from "./run-cli.ts";
 
 vi.setConfig({ testTimeout: 300_000 }); // each stage is a process
 
@@ -18,7 +18,7 @@ test("each is the image of a run of its own, named by its seed; the run goes on 
   });
   expect(run.code).toBe(0);
   expect(readdirSync(folder).sort()).toEqual(["cat-3.png", "cat-7.png", "cat-8.png", "run"]);
-  const results = JSON.parse(run.stdout.toString()) as { seed: number; outputs: string[] }[];
+  const results = eventsOf(run).filter(({ type }) => type === "result") as { seed: number; outputs: string[] }[];
   expect(results.map(({ seed, outputs }) => [seed, ...outputs])).toEqual([3, 7, 8].map((n) => [n, `cat-${n}.png`]));
   expect(run.stderr).toMatch(/jobs 1 to 3 of 3 .*denoising 1\/1/);
   const bytes = readFileSync(join(folder, "cat-7.png"));

@@ -22,14 +22,30 @@ describe("the tarball", () => {
     const pages = ["LICENSE", "NOTICE", "README.md", "docs"];
     expect(partsAt(0)).toEqual(new Set([...pages, "bin", "dist", "models", "models.json", "package.json"]));
     expect(partsAt(1, "models/")).toEqual(new Set(["demo"]));
+    expect(files.filter((path) => path.includes("node_modules") || path.includes(".vitepress"))).toEqual([]);
   });
 
-  test("holds each module of src/, built, with its declarations: no leftovers, no source map without its source", () => {
-    const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
+  test("holds the joined program, and the declarations of each module of src/: no leftovers, no source map", () => {
+    const declarations = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
       .filter((path) => path.endsWith(".ts"))
-      .map((path) => `dist/${path.replaceAll(sep, "/").slice(0, -".ts".length)}`);
+      .map((path) => `dist/${path.replaceAll(sep, "/").slice(0, -".ts".length)}.d.ts`);
     const built = files.filter((path) => path.startsWith("dist/"));
-    expect(built.toSorted()).toEqual(sources.flatMap((path) => [`${path}.d.ts`, `${path}.js`]).toSorted());
+    const joined = built.filter((path) => path.startsWith("dist/program/"));
+    expect(built.filter((path) => !joined.includes(path)).toSorted()).toEqual(declarations.toSorted());
+    expect(joined.filter((path) => !/^dist\/program\/[\w-]+\.js$/.test(path))).toEqual([]);
+    const entries = ["main", "index", "worker", "probe-worker", "inspect-worker", "convert-worker"];
+    expect(joined).toEqual(expect.arrayContaining(entries.map((name) => `dist/program/${name}.js`)));
+  });
+
+  test("holds no code of a package whose licence is not named in NOTICE", () => {
+    const copied = new Set<string>();
+    const origin = /^\/\/ node_modules\/((?:@[^/]+\/)?[^/]+)\//gm;
+    for (const path of files.filter((name) => name.startsWith("dist/program/"))) {
+      for (const [, name = ""] of readText(path).matchAll(origin)) copied.add(name);
+    }
+    expect(copied.size).toBeGreaterThan(5);
+    const notice = readText("NOTICE");
+    expect([...copied].filter((name) => !notice.includes(name))).toEqual([]);
   });
 
   test("holds the pages and images that its README links to, and their images", () => {

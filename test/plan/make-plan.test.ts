@@ -34,7 +34,7 @@ const mask = { file: "mask.png", shapes: [rectangle], invert: true };
 
 /** @param image size of the image that the requests start from. */
 async function plan(requests: readonly [Request, ...Request[]], from = model, image?: Size): Promise<PlannedRun> {
-  return makePlan(requests, from, await readCheckpoints(from, requests[0].until), image);
+  return makePlan(requests, from, await readCheckpoints(from, requests[0]), image);
 }
 
 describe("txt2img", () => {
@@ -279,7 +279,7 @@ describe("safety", () => {
     expect(await last({ ...request, until: 64 })).toMatchObject({ name: "stage-1" });
   });
 
-  test("no checker: no stage, and a note only for who asked for one", async () => {
+  test("no checker: no stage, and a note that says so, but of the demo only for who asked for one", async () => {
     const bare = mkdtempSync(join(tmpdir(), "if-gen-test-"));
     onTestFinished(() => rmSync(bare, { recursive: true }));
     for (const file of [join("unet", "config.json"), join("scheduler", "scheduler_config.json")]) {
@@ -288,11 +288,14 @@ describe("safety", () => {
     const without = { ...model, text: bare, checkpoints: { ...model.checkpoints, stage1: bare } };
     const { safety: _, ...silent } = { ...request, until: 64 as const };
     mkdirSync(join(bare, "watermarker"));
-    expect(await plan([silent], without)).toMatchObject({ stages: [{}, { name: "stage-1" }], notes: [] });
+    const says = [expect.stringMatching(/^tiny has no safety checker; images are not looked at/)];
+    expect(await plan([silent], without)).toMatchObject({ stages: [{}, { name: "stage-1" }], notes: says });
+    expect(await plan([silent], { ...without, isOwn: true })).toMatchObject({ notes: [] });
+    expect(await plan([{ ...silent, safety: "off" }], without)).toMatchObject({ notes: [] });
     const black = await plan([{ ...silent, safety: "black" }], without);
     expect(black.notes).toEqual([expect.stringMatching(/tiny has no safety checker/)]);
     rmSync(join(bare, "watermarker"), { recursive: true });
-    const unmarked = await plan([silent], without);
+    const unmarked = await plan([{ ...silent, safety: "off" }], without);
     expect(unmarked).toMatchObject({ watermark: false, notes: [expect.stringMatching(/tiny has no watermark/)] });
   });
 });

@@ -1,9 +1,9 @@
 /** Requests -> plans, on the tiny checkpoints: nothing is drawn. */
 
-import { cp, rm, symlink } from "node:fs/promises";
+import { cp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { planSchema } from "../../src/plan/plan.ts";
 import type { Request } from "../../src/plan/request.ts";
 import type { CompletePlan } from "../../src/run/complete-plans.ts";
@@ -26,6 +26,38 @@ const failureOf = (changes: Partial<Request>): Promise<unknown> =>
 const added = (before: CompletePlan | undefined, after: CompletePlan | undefined): string[] =>
   (after?.plan.notes ?? []).filter((note) => !before?.plan.notes.includes(note));
 const input = (name: string): string => goldenPath("image", "inputs", name);
+
+describe("a cache for weights with fewer bits", () => {
+  const withCache = (cache: string): void => {
+    const before = process.env["XDG_CACHE_HOME"];
+    onTestFinished(() => {
+      if (before === undefined) delete process.env["XDG_CACHE_HOME"];
+      else process.env["XDG_CACHE_HOME"] = before;
+    });
+    process.env["XDG_CACHE_HOME"] = cache;
+  };
+
+  test("that cannot be made is refused before anything runs, unless nothing has to be kept there", async () => {
+    const file = join(temporaryFolder(), "file");
+    await writeFile(file, "");
+    withCache(join(file, "cache"));
+    for (const bits of [{ unetBits: 8 }, { textEncoderBits: 4 }] as const) {
+      const refused = await failureOf(bits);
+      expect(refused).toMatchObject({ code: "OUTPUT" });
+      expect(String(refused)).toMatch(
+        /weights with fewer bits have no place \(XDG_CACHE_HOME sets it\): .*file is a file/,
+      );
+    }
+    await complete([tinyRequest]);
+  });
+
+  test("that can be made is not made by planning", async () => {
+    const folder = temporaryFolder();
+    withCache(join(folder, "cache"));
+    await complete([{ ...tinyRequest, unetBits: 8 }]);
+    expect(await readdir(folder)).toEqual([]);
+  });
+});
 
 describe("how requests become plans", () => {
   test("one plan for all that differ in their jobs alone, in their order", async () => {

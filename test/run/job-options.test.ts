@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { requestSchema } from "../../src/plan/request.ts";
+import { type Request, requestSchema, startKind } from "../../src/plan/request.ts";
 import { jobOptionNames, requestFromOptions } from "../../src/run/job-options.ts";
 import { plainRequest } from "../plan/plain-request.ts";
 
@@ -69,6 +69,49 @@ test("inpaint: a file, rectangles and ellipses together", () => {
   });
 });
 
+describe("upscale", () => {
+  const image = "small.png";
+  const made = (options: object): Request => requestFromOptions("upscale", { image, seed: 1, ...options });
+
+  test("an image is enough: the last stage enlarges it, without words", () => {
+    const request = made({});
+    expect(request).toEqual({
+      ...plainRequest,
+      command: "upscale",
+      prompt: "",
+      lowResolution: image,
+      upscale: { stages: ["stage-3"] },
+    });
+    expect(requestSchema.parse(request)).toEqual(request);
+  });
+
+  test("stages come in the order of the run; a noise level for all of them, and one's own before it", () => {
+    const stages = ["stage-3", "stage-2"];
+    expect(made({ stages, tile: 64, tileOverlap: 8, augLevel: 0.25, stage3NoiseLevel: 20 })).toMatchObject({
+      until: 1024,
+      upscale: { stages: ["stage-2", "stage-3"], tile: 64, tileOverlap: 8 },
+      stages: { "stage-2": { noiseLevel: 250 }, "stage-3": { noiseLevel: 20 } },
+    });
+    expect(made({ stages: ["stage-2"], augLevel: 1 })).toMatchObject({
+      until: 256,
+      stages: { "stage-2": { noiseLevel: 999 } },
+    });
+  });
+
+  test("stage 2 beside an original: as img2img's, with a mask as inpaint's", () => {
+    const request = made({ original: "car.png", strength: 0.5, mask: "m.png" });
+    expect(request).toMatchObject({
+      lowResolution: image,
+      upscale: { stages: ["stage-2"] },
+      start: { image: "car.png", mask: { file: "m.png" }, pasteBack: false },
+      stages: { "stage-2": { strength: 0.5 } },
+    });
+    expect(startKind(request)).toBe("inpaint");
+    expect(startKind(made({ original: "car.png" }))).toBe("img2img");
+    expect(startKind(made({}))).toBe("txt2img");
+  });
+});
+
 describe("refusals say which option is wrong, and how", () => {
   const image = { prompt: "a cat", image: "car.png" };
   const box = { x: 0, y: 0, width: 1, height: 1 };
@@ -108,6 +151,14 @@ describe("refusals say which option is wrong, and how", () => {
     ["img2img", { ...image, mask: "m.png" }, /img2img repaints the whole image: mask/],
     ["img2img", { ...image, strength: 0 }, /^strength must be more than 0, and is 0\.$/],
     ["inpaint", image, /nothing says what to repaint/],
+    ["img2img", { ...image, tile: 64 }, /tile goes with upscale, not with img2img/],
+    ["upscale", { prompt: "a" }, /no image is given/],
+    ["upscale", { ...image, until: 256 }, /upscale has no until: --stages says what is drawn/],
+    ["upscale", { ...image, stages: [] }, /^stages must be a list of 1 or more/],
+    ["upscale", { ...image, stages: ["stage-1"] }, /^stages: each is one of stage-2, stage-3\.$/],
+    ["upscale", { ...image, strength: 0.5 }, /--strength goes with --original/],
+    ["upscale", { ...image, maskRect: [box] }, /--mask goes with --original/],
+    ["upscale", { ...image, original: "b.png", stages: ["stage-3"] }, /stage 2 starts from: add stage-2 to --stages/],
     [
       "inpaint",
       { ...image, maskRect: [{ x: 0, y: 0, width: 0, height: 1 }] },

@@ -3,8 +3,9 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { OutputError, UsageError } from "../../src/errors.ts";
-import { checkOutputs, imagePaths, placeOutput } from "../../src/run/outputs.ts";
+import { checkDistinct, checkOutputs, imagePaths, placeOutput } from "../../src/run/outputs.ts";
 import { savedStageFiles } from "../../src/run/stage-images.ts";
+import { plainRequest } from "../plan/plain-request.ts";
 import { temporaryFolder } from "../cli/run-cli.ts";
 
 test("one image has the name that was given, several are numbered; other endings are refused", () => {
@@ -18,7 +19,7 @@ test("one image has the name that was given, several are numbered; other endings
   expect(() => imagePaths("car.gif", 1)).toThrow(UsageError);
   expect(() => imagePaths("car", 1)).toThrow(UsageError);
   expect(() => imagePaths("car.jpg", 1, "png")).toThrow("is jpeg by its name, and --format says png");
-  expect(savedStageFiles(256, 2)).toEqual([
+  expect(savedStageFiles({ ...plainRequest, until: 256, numImages: 2 })).toEqual([
     "prompt_embeds.safetensors",
     "negative_prompt_embeds.safetensors",
     "stage-1.safetensors",
@@ -37,6 +38,16 @@ describe("before a run", () => {
     expect(readdirSync(folder)).toEqual([]);
     const longer = checkOutputs([join(folder, `${"x".repeat(252)}.png`)], false);
     await expect(longer).rejects.toThrow(/the name of x+\.\.\. is too long: 255 bytes/);
+  });
+
+  test("two names of one file, also in a folder that is yet to be made", async () => {
+    const folder = temporaryFolder();
+    const twins = [join(folder, "new", "stage-1.png"), join(folder, "new", ".", "stage-1.png")];
+    await expect(checkDistinct(twins)).rejects.toThrow(/are one file; give them different names/);
+    symlinkSync("a.png", join(folder, "b.png"));
+    writeFileSync(join(folder, "a.png"), "");
+    await expect(checkDistinct(["a.png", "b.png"].map((name) => join(folder, name)))).rejects.toThrow(UsageError);
+    await checkDistinct([join(folder, "new", "stage-1.png"), join(folder, "stage-1.png")]);
   });
 
   test("what is in the way: a file, a folder, a link to nothing, a pipe, a device, a missing folder, /proc", async () => {

@@ -16,7 +16,9 @@ test("scripts/ holds folders, each with a README", () => {
 
 test("the programs that pages and comments name are there", () => {
   const pages = ["docs", "scripts"].flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((path) => join(root, folder, path)),
+    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+      .filter((path) => !path.includes("node_modules")) // of the site
+      .map((path) => join(root, folder, path)),
   );
   const texts = [...pages, join(root, "README.md"), join(root, "CONTRIBUTING.md")].filter((path) =>
     /\.(md|ts)$/.test(path),

@@ -8,6 +8,8 @@ import type { HubSettings } from "../../hub/types.ts";
 import type { Manifest } from "../../catalog/manifest.ts";
 import { findCascade } from "../../catalog/find-model.ts";
 import { type Pins, pinKey } from "../../catalog/pins.ts";
+import { CheckpointError } from "../../errors.ts";
+import { readKnownWords } from "../../plan/known-words.ts";
 import { formatTable } from "../format.ts";
 import { readHubContext } from "../../catalog/hub-context.ts";
 import type { ModelsOptions } from "../models.ts";
@@ -16,12 +18,16 @@ import { formatBytes } from "../../machine/bytes.ts";
 import { readStatusSources, modelStatus } from "../../catalog/model-status.ts";
 import { print, printJson } from "../terminal.ts";
 
-/** @throws {CheckpointError} there is no such model. */
-export async function showModel(name: string, { modelsFile, json, variant }: ModelsOptions): Promise<void> {
+/** @throws {CheckpointError} there is no such model; or it does not say which words it knows. */
+export async function showModel(
+  name: string,
+  { modelsFile, json, variant, words }: ModelsOptions & { words?: boolean },
+): Promise<void> {
   const context = readHubContext(modelsFile);
   const { manifest, settings } = context;
   const sources = await readStatusSources(context);
   const status = await readCascadeStatus(findCascade(name, manifest), sources, variant);
+  if (words) return printWords(name, status.stages[0]?.folder, json);
   if (json) {
     const files = status.stages.map((stage) => ({ stage: stage.stage, files: pinnedFiles(stage, sources.pins) }));
     printJson({ ...modelStatus(status), pinned: files });
@@ -38,6 +44,17 @@ export async function showModel(name: string, { modelsFile, json, variant }: Mod
   ];
   const stages = status.stages.map((stage) => describeStage(stage, manifest, settings, sources.pins));
   print(`${formatTable(facts)}\n${stages.join("\n")}`);
+}
+
+async function printWords(name: string, folder: string | undefined, json = false): Promise<void> {
+  const known = folder === undefined ? undefined : await readKnownWords(folder);
+  if (known === undefined) {
+    throw new CheckpointError(
+      `${name} does not say which words it knows: models trained on the web know most of them.`,
+    );
+  }
+  if (json) printJson(known);
+  else print(`${known.words.join("\n")}\n`);
 }
 
 function describeStage(status: StageStatus, manifest: Manifest, settings: HubSettings, pins: Pins): string {

@@ -12,10 +12,10 @@ const shared = new WeakMap<GraphBuilder, Map<string, readonly Value[]>>();
 
 /** @param key of values that are the same in `g`. */
 export function onceAll(g: GraphBuilder, key: string, make: () => readonly Value[]): readonly Value[] {
-  const known = shared.get(g) ?? new Map<string, readonly Value[]>();
-  shared.set(g, known);
-  const values = known.get(key) ?? make();
-  known.set(key, values);
+  const byKey = shared.get(g) ?? new Map<string, readonly Value[]>();
+  shared.set(g, byKey);
+  const values = byKey.get(key) ?? make();
+  byKey.set(key, values);
   return values;
 }
 

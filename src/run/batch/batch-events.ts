@@ -4,6 +4,7 @@
  */
 
 import type { IfGenError } from "../../errors.ts";
+import type { DrawnJob } from "../draw.ts";
 import type { RunEvent } from "../events.ts";
 
 export type BatchEvent =
@@ -20,7 +21,10 @@ export type BatchEvent =
       readonly index: number;
       readonly line: number;
       readonly files: readonly string[];
+      /** Its share of each stage's time. */
       readonly seconds: Readonly<Record<string, number>>;
+      /** Absent: a worker of a queue drew it, in another process. */
+      readonly drawn?: DrawnJob;
     }
   /** A worker could not draw a job, and leaves it to another one. */
   | { readonly type: "handed-over"; readonly worker: number; readonly index: number; readonly error: IfGenError }

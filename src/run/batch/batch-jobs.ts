@@ -11,8 +11,9 @@ import type { ImageFormat } from "../../image/formats.ts";
 import { isTaken } from "../../files/place-file.ts";
 import type { CPU } from "../../onnx/lower/provider-names.ts";
 import type { Shard } from "../../machine/cluster-shard.ts";
-import type { CommandName, RequestedProvider } from "../../plan/choices.ts";
+import { type CommandName, type RequestedProvider, commandNames } from "../../plan/choices.ts";
 import type { Request } from "../../plan/request.ts";
+import { describeValue } from "../describe-issue.ts";
 import { maskOptionNames, requestFromOptions } from "../job-options.ts";
 import { numbered } from "../outputs.ts";
 import type { BatchFolder } from "./batch-folder.ts";
@@ -169,10 +170,10 @@ function orError<T>({ index, line }: NumberedJob, make: () => T): T | BadJob {
 
 /** @param seed if the job gives none. */
 function requestOf(
-  { output, ...options }: GivenOptions,
+  { output, command, ...options }: GivenOptions,
   seed: number,
 ): { request: Request; output?: string | undefined } {
-  const request = requestFromOptions(commandOf(options), { ...options, seed: options["seed"] ?? seed });
+  const request = requestFromOptions(commandOf(command, options), { ...options, seed: options["seed"] ?? seed });
   return { request, output: output === undefined ? undefined : ownOutput(output) };
 }
 
@@ -206,8 +207,16 @@ function remember(recent: Map<string, number>, name: string, index: number): voi
   if (recent.size > 100_000) recent.delete(recent.keys().next().value!);
 }
 
+/** @throws {UsageError} there is no such command. */
+function commandOf(named: unknown, options: GivenOptions): CommandName {
+  if (named === undefined) return impliedCommand(options);
+  const command = commandNames.find((name) => name === named);
+  if (command !== undefined) return command;
+  throw new UsageError(`command is ${describeValue(named)}; it must be one of ${commandNames.join(", ")}.`);
+}
+
 /** What a job starts from tells which command it is. */
-function commandOf(options: GivenOptions): CommandName {
+function impliedCommand(options: GivenOptions): CommandName {
   const has = (name: string): boolean => options[name] !== undefined;
   return maskOptionNames.some(has) ? "inpaint" : has("image") ? "img2img" : "txt2img";
 }

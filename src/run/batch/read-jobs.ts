@@ -6,6 +6,7 @@
 
 import { type ZodType, z } from "zod";
 import { UsageError } from "../../errors.ts";
+import { commandNames } from "../../plan/choices.ts";
 import { nearestName } from "../../weights/nearest-name.ts";
 import { jobOptionNames, jobOptionsSchema } from "../job-options.ts";
 import { type Line, readLines } from "./read-lines.ts";
@@ -19,6 +20,8 @@ const batchOptions = {
   seeds: z.union([z.string(), z.array(z.int().nonnegative())]).optional(),
   /** The image's own path below the output folder. */
   output: z.string().optional(),
+  /** Absent: what the job starts from tells. */
+  command: z.enum(commandNames).optional(),
   /** A picture whose metadata say what is drawn again, but for what the job says itself. */
   fromImage: z.string().min(1).optional(),
 };

@@ -61,9 +61,10 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
   };
   const drawn: Results["drawn"] = async (job, one, seconds, worker) => {
     const notes = [...one.notes, ...handOver.attemptsOf(job).map((attempt) => describeAttempt(attempt, devices))];
-    await folder.manifest.add(await drawnEntry(job, { ...one, notes }, seconds, folder.path));
+    const noted = { ...one, notes };
+    await folder.manifest.add(await drawnEntry(job, noted, seconds, folder.path));
     count.drawn++;
-    onEvent({ type: "drawn", index: job.index, line: job.line, files: job.files, seconds });
+    onEvent({ type: "drawn", index: job.index, line: job.line, files: job.files, seconds, drawn: noted });
     for (const retired of handOver.drew(worker, job)) onEvent({ type: "retired", worker: retired });
   };
   const chunks = chunksOf(lines, folder, options, (jobs) => {

@@ -139,13 +139,13 @@ function makeAll(
     (at) => weights[at]!,
     (at) => biases[at]!,
   );
-  const own = ops.mul(g, projected, ofOwn);
+  const projectedShift = ops.mul(g, projected, ofOwn);
   const scales = ops.mul(
     g,
     ops.gather(g, projected, g.constant(scalePlaces(channels), [projected.shape[1] ?? 0]), 1),
     ofScale,
   );
-  const all = ops.add(g, ops.add(g, own, scales), added);
+  const all = ops.add(g, ops.add(g, projectedShift, scales), added);
   const [batch = 0, width = 0] = all.shape;
   const spread = ops.reshape(g, all, [batch, 1, 1, width]);
   const parts = ops.parts(

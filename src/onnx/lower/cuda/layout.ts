@@ -111,8 +111,8 @@ class Layout {
 
   /** The value as the network has it. */
   channelsFirst(value: Value): Value {
-    const known = this.#first.get(value.name);
-    if (known) return known;
+    const existing = this.#first.get(value.name);
+    if (existing) return existing;
     const last = this.#last.get(value.name);
     if (!last) throw new Error(`${value.name} is not made yet`);
     const turned = ops.transpose(this.#g, last, last.shape.length === 4 ? [0, 3, 1, 2] : [0, 2, 1]);
@@ -122,8 +122,8 @@ class Layout {
 
   /** The same with its channels last. */
   channelsLast(value: Value): Value {
-    const known = this.#last.get(value.name);
-    if (known) return known;
+    const existing = this.#last.get(value.name);
+    if (existing) return existing;
     const first = this.channelsFirst(value);
     const turned = ops.transpose(this.#g, first, first.shape.length === 4 ? [0, 2, 3, 1] : [0, 2, 1]);
     this.#last.set(value.name, turned);

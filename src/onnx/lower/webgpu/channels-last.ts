@@ -89,9 +89,13 @@ export const pairwise =
     const asLies = (value: Value): Value => {
       if (value.shape.length === 0) return context.lowered(value);
       if (!isWhole(value)) {
-        const own = ops.reshape(g, context.lowered(value), [value.shape[0] ?? 1, channels]);
-        if (!perSample) return own;
-        return ops.reshape(g, value.shape[0] === batch ? own : ops.expand(g, own, [batch, channels]), [1, -1]);
+        const perChannel = ops.reshape(g, context.lowered(value), [value.shape[0] ?? 1, channels]);
+        if (!perSample) return perChannel;
+        return ops.reshape(
+          g,
+          value.shape[0] === batch ? perChannel : ops.expand(g, perChannel, [batch, channels]),
+          [1, -1],
+        );
       }
       return perSample ? ops.reshape(g, context.rows(value, kind), [-1, batch * channels]) : context.rows(value, kind);
     };

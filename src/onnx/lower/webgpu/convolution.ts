@@ -33,16 +33,16 @@ export function convolveBlocks(context: Rewriting, node: Node, weight: BlockWeig
   const [x, kernel] = node.inputs;
   if (!x || !kernel) throw new Error(`${node.name}: a convolution takes a map and a kernel`);
   const geometry = geometryOf(node, x, kernel, weight);
-  const own = biasOf(context, node, geometry, bias);
+  const loweredBias = biasOf(context, node, geometry, bias);
   const rows = ((): Value => {
     if (geometry.kernelHeight * geometry.kernelWidth === 1) {
-      return subsampled(g, multiplyBlocks(g, context.rows(x), weight, own), geometry);
+      return subsampled(g, multiplyBlocks(g, context.rows(x), weight, loweredBias), geometry);
     }
-    if (geometry.isBeside) return convolveBeside(context, x, weight, geometry, own);
+    if (geometry.isBeside) return convolveBeside(context, x, weight, geometry, loweredBias);
     const smaller = halfOf(context, x, geometry);
-    if (smaller) return convolveEnlarged(g, context.rows(smaller), weight, halved(geometry), own);
+    if (smaller) return convolveEnlarged(g, context.rows(smaller), weight, halved(geometry), loweredBias);
     const products = multiplyBlocks(g, context.rows(x), weight, null); // (N·B, h·w·O)
-    return subsampled(g, sumKernel(g, products, geometry, own), geometry);
+    return subsampled(g, sumKernel(g, products, geometry, loweredBias), geometry);
   })();
   const isFilled = geometry.outputs > geometry.wanted;
   return { rows: isFilled ? ops.slice(g, rows, 1, 0, geometry.wanted) : rows, kind: "map" };

@@ -58,8 +58,8 @@ export function convolveGrouped(
   sides: Attributes,
 ): Value {
   const group = ops.int((map.shape[3] ?? 0) / TOGETHER);
-  const own = bias && castTo(g, bias, map.dtype as ComputeType);
-  return onChannelsLast(g, "Conv", [map, kernel, own], { group, ...sides });
+  const typedBias = bias && castTo(g, bias, map.dtype as ComputeType);
+  return onChannelsLast(g, "Conv", [map, kernel, typedBias], { group, ...sides });
 }
 
 /** A convolution at stride 1. */

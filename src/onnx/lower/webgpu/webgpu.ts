@@ -149,8 +149,8 @@ function shiftedConvolution(context: Rewriting, node: Node): ChannelsLast | unde
   const weight = shift && convolution?.inputs[1] ? context.stored(convolution.inputs[1]) : undefined;
   if (!convolution || !shift || !inBlocks(weight)) return undefined;
   const [, , bias] = convolution.inputs;
-  const own = ops.reshape(g, context.lowered(shift), [shift.shape[1] ?? 0]);
-  return convolveBlocks(context, convolution, weight, bias ? ops.add(g, own, context.lowered(bias)) : own);
+  const flatShift = ops.reshape(g, context.lowered(shift), [shift.shape[1] ?? 0]);
+  return convolveBlocks(context, convolution, weight, bias ? ops.add(g, flatShift, context.lowered(bias)) : flatShift);
 }
 
 /** A part of a linear layer's features is a product with a part of its rows, if those lie in blocks. */
