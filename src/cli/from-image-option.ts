@@ -14,7 +14,7 @@ import { once } from "./values.ts";
 export const addFromImageOption = (command: Command): Command =>
   command.option(
     "--from-image <picture>",
-    "draw again what the metadata of a picture says; options that are typed take its place",
+    "draw a picture again, from its metadata",
     once,
   );
 

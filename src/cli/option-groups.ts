@@ -60,7 +60,6 @@ export const optionGroups: readonly OptionGroup[] = [
       "negative-prompt",
       "seed",
       "num-images",
-      "from-image",
       /^prompts?-/,
       "long-prompt",
       /^(size|aspect-ratio)$/,
@@ -94,7 +93,7 @@ export const optionGroups: readonly OptionGroup[] = [
     isCommon: false,
     options: [/^(no-)?clean-caption$/, "no-watermark", "safety"],
   },
-  { heading: "Intermediates and reports:", isCommon: false, options: [/^save-/, /^preview-/, "report"] },
+  { heading: "Intermediates and reports:", isCommon: false, options: ["from-image", /^save-/, /^preview-/, "report"] },
 ];
 
 /** For an option that no group names: it is shown, and a test tells. */
