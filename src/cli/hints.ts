@@ -23,10 +23,13 @@ const hints: readonly Hint[] = [
     names: ["steps", "num-steps", "num-inference-steps", "inference-steps", "sampling-steps", "ddim-steps"],
     options: ["stage-1-steps", "stage-2-steps", "stage-3-steps"],
   },
+  { names: ["scale", "outscale", "factor", "upscale-factor"], options: ["stages"] },
   {
     names: ["guidance", "guidance-scale", "cfg", "cfg-scale", "scale"],
     options: ["guidance", "stage-1-guidance", "stage-2-guidance", "stage-3-guidance"],
   },
+  { names: ["tile-size", "tiles", "tile-width"], options: ["tile"] },
+  { names: ["overlap", "tile-padding", "tile-pad"], options: ["tile-overlap"] },
   {
     names: ["width", "height", "W", "H", "size", "resolution", "aspect", "ar"],
     options: ["size", "aspect-ratio", "until"],
@@ -94,7 +97,8 @@ function explainOption(flag: string, text: string, command: Command): string {
   const has = (option: string): boolean => command.options.some(({ long }) => long === `--${option}`);
   const kebab = name.toLowerCase();
   if (kebab !== plain && has(kebab)) return `${unknown}; it is written --${kebab}.`;
-  const hint = hints.find(({ names }) => names.includes(name) || names.includes(kebab));
+  const likely = hints.filter(({ names }) => names.includes(name) || names.includes(kebab));
+  const hint = likely.find(({ options = [] }) => options.some(has)) ?? likely[0];
   const options = (hint?.options ?? []).filter((option) => has(option) && option !== kebab);
   if (options.length > 0) {
     return `${unknown}; here it is ${listOf(options.map((option) => `--${option}`))}: see ${nameOf(command)} --help-all.`;

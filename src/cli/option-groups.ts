@@ -60,7 +60,8 @@ export const optionGroups: readonly OptionGroup[] = [
       "negative-prompt",
       "seed",
       "num-images",
-      /^prompts?-/,
+      "from-image",
+      /^prompts?-(?!embeds)/,
       "long-prompt",
       /^(size|aspect-ratio)$/,
       "until",
@@ -93,7 +94,11 @@ export const optionGroups: readonly OptionGroup[] = [
     isCommon: false,
     options: [/^(no-)?clean-caption$/, "no-watermark", "safety"],
   },
-  { heading: "Intermediates and reports:", isCommon: false, options: ["from-image", /^save-/, /^preview-/, "report"] },
+  {
+    heading: "Intermediates and reports:",
+    isCommon: false,
+    options: [/^save-/, "prompt-embeds", /^preview-/, "report"],
+  },
 ];
 
 /** For an option that no group names: it is shown, and a test tells. */

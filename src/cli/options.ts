@@ -45,6 +45,8 @@ export interface CommonOptions extends MemoryOptions, ProviderOptions, PreviewOp
   json?: boolean;
   /** img2img and inpaint. */
   strength?: number;
+  /** upscale. */
+  original?: string;
   [stageOption: `stage${number}${string}`]: unknown;
 }
 

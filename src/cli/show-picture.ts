@@ -20,7 +20,8 @@ export async function showPicture(picture: string, { json = false }: { json?: bo
 
 function describe({ program, version, settings, more, ...made }: PictureMade): string {
   const { width, height } = made;
-  const { image, mask } = settings?.inputs ?? {};
+  const inputs =
+    settings?.inputs.map(({ option, path, sha256 }) => [option, `${path} (sha256 ${sha256})`] as const) ?? [];
   const lines: readonly (readonly [name: string, value: string | number | undefined])[] = [
     ["program", version === undefined ? program : `${program} ${version}`],
     ["command", settings?.request.command],
@@ -32,8 +33,7 @@ function describe({ program, version, settings, more, ...made }: PictureMade): s
     ["model", made.model],
     ["sampler", made.sampler],
     ["guidance", made.guidanceScale],
-    ["image", image && `${image.path} (sha256 ${image.sha256})`],
-    ["mask", mask && `${mask.path} (sha256 ${mask.sha256})`],
+    ...inputs,
     ...Object.entries(more),
   ];
   return lines

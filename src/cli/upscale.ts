@@ -7,7 +7,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { UsageError } from "../errors.ts";
 import { type DiffusionName, diffusionTable, enlargingTable } from "../plan/stages.ts";
 import type { ProgramCommand } from "./command.ts";
-import { typedNames } from "./from-image-option.ts";
+import { addFromImageOption, typedNames } from "./from-image-option.ts";
 import { type CommonOptions, addCommonOptions } from "./options.ts";
 import { decimal, integer, once } from "./values.ts";
 import { withoutOptions } from "./without-options.ts";
@@ -25,11 +25,16 @@ export function defineUpscale(command: ProgramCommand): void {
     `if-gen upscale photo.jpg "a photo of a corgi" -m if-m -o large.png`,
     `if-gen upscale tiny.png "a red star" --stages ${names.join(",")} -o star.png`,
   );
-  addUpscaleOptions(addCommonOptions(command, { startsFromImage: true }));
+  addFromImageOption(addUpscaleOptions(addCommonOptions(command, { startsFromImage: true })));
   withoutOptions(command, (name) => useless.includes(name) || ofOtherStages(name));
-  command.action(async (image: string | undefined, prompt: string | undefined, options: CommonOptions) => {
+  command.action(async (first: string | undefined, second: string | undefined, options: CommonOptions) => {
     const { runCommand } = await import("./run.ts");
-    await runCommand("upscale", prompt, { ...options, ...imageFrom(image, options.image) }, typedNames(command));
+    // a strength that the user keeps for img2img does not concern an upscale without an original
+    const isKept = command.getOptionValueSource("strength") === "config" && options.original === undefined;
+    const { strength, ...others } = options;
+    const given = isKept || strength === undefined ? others : options;
+    const { image, prompt } = argumentsFrom(first, second, options.image);
+    await runCommand("upscale", prompt, { ...given, ...(image === undefined ? {} : { image }) }, typedNames(command));
   });
   command.addFullHelp();
 }
@@ -77,11 +82,13 @@ function stages(text: string): DiffusionName[] {
   throw new InvalidArgumentError(`It must be of ${names.join(" and ")}, with a comma between: ${names.join(",")}.`);
 }
 
-/** @throws {UsageError} the image is given twice. */
-function imageFrom(argument: string | undefined, option: string | undefined): { image?: string } {
-  if (argument !== undefined && option !== undefined) {
-    throw new UsageError("the image is given twice, as an argument and with --image; give one.");
-  }
-  const image = argument ?? option;
-  return image === undefined ? {} : { image };
+/** With --image, the one argument is the prompt. @throws {UsageError} the image is given twice. */
+function argumentsFrom(
+  first: string | undefined,
+  second: string | undefined,
+  option: string | undefined,
+): { readonly image: string | undefined; readonly prompt: string | undefined } {
+  if (option === undefined) return { image: first, prompt: second };
+  if (second === undefined) return { image: option, prompt: first };
+  throw new UsageError("the image is given twice, as an argument and with --image; give one.");
 }

@@ -17,6 +17,10 @@ export function optionsFromRequest({
   start,
   aspectRatio,
   size,
+  upscale,
+  lowResolution,
+  until,
+  prompt,
   ...rest
 }: Request): FlatOptions {
   const ofStages = diffusionTable.flatMap((stage) => [
@@ -25,21 +29,23 @@ export function optionsFromRequest({
   ]);
   return withoutAbsent({
     ...rest,
+    prompt: prompt === "" ? undefined : prompt, // of an upscale, or beside embeddings
     ...Object.fromEntries(ofStages),
     aspectRatio: aspectRatio && `${aspectRatio.width}:${aspectRatio.height}`,
     size: size && `${size.width}x${size.height}`,
-    ...(start ? startOptions(start) : {}),
+    ...(upscale ? { ...upscale, image: lowResolution } : { until }),
+    ...(start ? startOptions(start, upscale ? "original" : "image") : {}),
     ...(command === "inpaint" && start ? { pasteBack: start.pasteBack } : {}),
   });
 }
 
-function startOptions({ image, mask }: NonNullable<Request["start"]>): FlatOptions {
-  if (!mask) return { image };
+function startOptions({ image, mask }: NonNullable<Request["start"]>, option: "image" | "original"): FlatOptions {
+  if (!mask) return { [option]: image };
   const { file, fromAlpha, shapes, invert } = mask;
   const boxes = (kind: string) => shapes.flatMap(({ kind: own, ...box }) => (own === kind ? [box] : []));
   const [maskRect, maskEllipse] = [boxes("rectangle"), boxes("ellipse")];
   return {
-    image,
+    [option]: image,
     mask: file === image && fromAlpha ? undefined : file, // the hole in whatever image it is
     maskRect: maskRect.length > 0 ? maskRect : undefined,
     maskEllipse: maskEllipse.length > 0 ? maskEllipse : undefined,

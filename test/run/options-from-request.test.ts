@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { CommandName } from "../../src/plan/choices.ts";
 import { requestFromOptions } from "../../src/run/job-options.ts";
+import { inputFiles } from "../../src/run/metadata/input-files.ts";
 import { optionsFromRequest, replaceOptions } from "../../src/run/options-from-request.ts";
 
 const box = { x: -3, y: 1, width: 5, height: 6 };
@@ -54,7 +55,34 @@ const cases: readonly (readonly [CommandName, object])[] = [
   ],
   ["inpaint", { prompt: "a cat", seed: 1, image: "car.png", maskFromAlpha: "auto", pasteBack: false }],
   ["inpaint", { prompt: "a cat", seed: 1, image: "car.png", mask: "m.png", maskFromAlpha: "opaque" }],
+  ["txt2img", { seed: 1, promptEmbeds: "e.safetensors" }],
+  [
+    "upscale",
+    { prompt: "a cat", seed: 1, image: "small.png", stages: ["stage-2", "stage-3"], tile: 64, tileOverlap: 8 },
+  ],
+  ["upscale", { seed: 1, image: "small.png", augLevel: 0.25 }],
+  ["upscale", { prompt: "a cat", seed: 1, image: "s.png", original: "car.png", strength: 0.5, mask: "m.png" }],
 ];
+
+test("the files that a request is drawn from, by the options that name them", () => {
+  const filesOf = (command: CommandName, options: object): unknown =>
+    inputFiles(requestFromOptions(command, { prompt: "a cat", seed: 1, ...options })).map(({ option, path }) => [
+      option,
+      path,
+    ]);
+  expect(filesOf("txt2img", {})).toEqual([]);
+  expect(filesOf("txt2img", { promptEmbeds: "e.safetensors" })).toEqual([["promptEmbeds", "e.safetensors"]]);
+  const ofInpaint = { image: "a.png", mask: "m.png" };
+  expect(filesOf("inpaint", ofInpaint)).toEqual([
+    ["image", "a.png"],
+    ["mask", "m.png"],
+  ]);
+  expect(filesOf("upscale", { ...ofInpaint, original: "o.png", strength: 1 })).toEqual([
+    ["image", "a.png"],
+    ["original", "o.png"],
+    ["mask", "m.png"],
+  ]);
+});
 
 test.each(cases)("%s: the options of a request make the same request, %#", (command, given) => {
   const request = requestFromOptions(command, given);

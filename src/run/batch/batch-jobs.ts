@@ -23,6 +23,8 @@ import type { LowMemoryModes } from "../settings.ts";
 import { compileTemplate, ownOutput, requestKey } from "./output-names.ts";
 import type { GivenOptions, ReadJob } from "./read-jobs.ts";
 
+const UPSCALE: CommandName = "upscale";
+
 /** Where a worker runs: on a GPU by its number, on the CPU, or wherever the jobs say. */
 export type WorkerDevice = number | typeof CPU | undefined;
 
@@ -101,6 +103,14 @@ export async function* chunksOf(
   if (all.length > 0) yield* close();
 }
 
+/** What concerns no upscale, as a default of all jobs. */
+const notOfUpscale: readonly string[] = ["until", "aspectRatio", "strength", ...maskOptionNames];
+
+const defaultsOf = ({ command }: GivenOptions, defaults: GivenOptions): GivenOptions =>
+  command === UPSCALE
+    ? Object.fromEntries(Object.entries(defaults).filter(([name]) => !notOfUpscale.includes(name)))
+    : defaults;
+
 interface NumberedJob {
   readonly index: number;
   readonly line: number;
@@ -122,7 +132,7 @@ async function* numberedJobs(
       continue;
     }
     try {
-      const { options: given, lowMemory } = await readLine(read.options, defaults);
+      const { options: given, lowMemory } = await readLine(read.options, defaultsOf(read.options, defaults));
       for (const options of expandJob(given, seeds)) yield { index: ++index, line, options, lowMemory };
     } catch (error) {
       if (!isJobError(error)) throw error;

@@ -3,11 +3,10 @@
  * A picture of this program -> the options that draw it again. What it started from has to be there, and the same.
  */
 
-import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { InputImageError, UsageError } from "../../errors.ts";
-import { readPictureFile } from "../../image/picture-file.ts";
+import { hashFile } from "../../files/hash-file.ts";
 import type { CommandName } from "../../plan/choices.ts";
 import { printable } from "../../text.ts";
 import { type FlatOptions, optionsFromRequest, replaceOptions } from "../options-from-request.ts";
@@ -49,36 +48,33 @@ export function checkCommand({ command }: RepeatedImage, asked: CommandName, pic
 /** What is still taken from the picture is looked for. */
 async function findInputs(
   picture: string,
-  { inputs: { image, mask } }: PictureSettings,
+  { inputs }: PictureSettings,
   options: FlatOptions,
   given: FlatOptions,
 ): Promise<FlatOptions> {
-  return {
-    ...(image && given["image"] === undefined ? { image: await findInput(picture, image, "image") } : {}),
-    ...(mask && given["mask"] === undefined && options["mask"] !== undefined
-      ? { mask: await findInput(picture, mask, "mask") }
-      : {}),
-  };
+  const found: Record<string, unknown> = {};
+  for (const input of inputs) {
+    const { option } = input;
+    if (given[option] === undefined && options[option] !== undefined) found[option] = await findInput(picture, input);
+  }
+  return found;
 }
 
 /** Where it was, or beside the picture. */
-async function findInput(picture: string, { path, sha256 }: InputFile, option: "image" | "mask"): Promise<string> {
+async function findInput(picture: string, { option, path, sha256 }: InputFile): Promise<string> {
   const places = [path, join(dirname(picture), basename(path))];
   let other: string | undefined;
   for (const place of places) {
     const found = await stat(place).catch(() => undefined);
     if (!found?.isFile()) continue;
-    if (
-      createHash("sha256")
-        .update(await readPictureFile(place))
-        .digest("hex") === sha256
-    )
-      return place;
+    if ((await hashFile(place).catch(() => undefined)) === sha256) return place;
     other ??= place;
   }
   const wrong =
     other === undefined
       ? `${printable(path, 200)}, the ${option} that ${picture} was drawn from, is not there`
       : `${printable(other, 200)} is another file than the ${option} that ${picture} was drawn from`;
-  throw new InputImageError(`${wrong} (sha256 ${sha256}); give that file, or another one, with --${option}.`);
+  throw new InputImageError(`${wrong} (sha256 ${sha256}); give that file, or another one, with ${flagOf(option)}.`);
 }
+
+const flagOf = (option: string): string => `--${option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

@@ -11,13 +11,16 @@ import { parseJson } from "../../files/json.ts";
 import { type Plan, lowMemorySchema } from "../../plan/plan.ts";
 import { type Request, requestSchema } from "../../plan/request.ts";
 import { stageNames } from "../../plan/stages.ts";
+import { type NamedInput, inputFiles, inputOptions } from "./input-files.ts";
 
-const input = z.strictObject({ path: z.string().min(1), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
+/** A file that the picture was drawn from, by the option that names it. */
+const input = z.strictObject({
+  option: z.enum(inputOptions),
+  path: z.string().min(1),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
 export type InputFile = z.infer<typeof input>;
-
-/** What img2img and inpaint start from. */
-const inputs = z.strictObject({ image: input.exactOptional(), mask: input.exactOptional() });
-type InputFiles = z.infer<typeof inputs>;
+const inputs = z.array(input).max(64);
 
 const pictureSettings = z.strictObject({
   /** Of the program. */
@@ -28,7 +31,7 @@ const pictureSettings = z.strictObject({
 });
 export type PictureSettings = z.infer<typeof pictureSettings>;
 
-function formatSettings(request: Request, { version, lowMemory }: Plan, files: InputFiles): string {
+function formatSettings(request: Request, { version, lowMemory }: Plan, files: InputFile[]): string {
   return JSON.stringify({ version, request, lowMemory, inputs: files } satisfies PictureSettings);
 }
 
@@ -54,22 +57,16 @@ export function parseSettings(text: string, picture: string): PictureSettings {
  */
 export async function settingsTexts(requests: readonly Request[], plan: Plan): Promise<string[]> {
   const hashes = new Map<string, Promise<string>>(); // many requests may start from one file
-  const fileOf = async (path: string): Promise<InputFile> => {
+  const fileOf = async ({ option, path }: NamedInput): Promise<InputFile> => {
     const hash = hashes.get(path) ?? hashInput(path);
     hashes.set(path, hash);
-    return { path, sha256: await hash };
+    return { option, path, sha256: await hash };
   };
   const texts: string[] = [];
-  for (const request of requests) texts.push(formatSettings(request, plan, await inputsOf(request, fileOf)));
+  for (const request of requests) {
+    texts.push(formatSettings(request, plan, await Promise.all(inputFiles(request).map(fileOf))));
+  }
   return texts;
-}
-
-async function inputsOf({ start }: Request, fileOf: (path: string) => Promise<InputFile>): Promise<InputFiles> {
-  const mask = start?.mask?.file;
-  return {
-    ...(start ? { image: await fileOf(start.image) } : {}),
-    ...(mask === undefined ? {} : { mask: await fileOf(mask) }),
-  };
 }
 
 async function hashInput(path: string): Promise<string> {

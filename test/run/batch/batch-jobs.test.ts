@@ -2,7 +2,13 @@ import { expect, test } from "vitest";
 import { type BatchOptions, checkedJobs } from "../../../src/run/batch/batch-jobs.ts";
 import type { GivenOptions } from "../../../src/run/batch/read-jobs.ts";
 
-const batch = { defaults: {}, provider: "cpu", template: "{index}", shard: { number: 1, count: 1 }, chunkSize: 9 };
+const batch = {
+  defaults: { until: 64 },
+  provider: "cpu",
+  template: "{index}",
+  shard: { number: 1, count: 1 },
+  chunkSize: 9,
+};
 
 async function check(...lines: readonly GivenOptions[]): Promise<unknown[]> {
   const read = async function* () {

@@ -1,0 +1,24 @@
+/**
+ * @module run/metadata/input-files
+ * Which files a request is drawn from, beside its model, by the options that name them.
+ */
+
+import type { Request } from "../../plan/request.ts";
+
+export const inputOptions = ["image", "original", "mask", "promptEmbeds"] as const;
+export type InputOption = (typeof inputOptions)[number];
+
+export interface NamedInput {
+  readonly option: InputOption;
+  readonly path: string;
+}
+
+export function inputFiles({ command, lowResolution, start, promptEmbeds }: Request): readonly NamedInput[] {
+  const files: readonly (readonly [InputOption, string | undefined])[] = [
+    ["image", command === "upscale" ? lowResolution : start?.image],
+    ["original", command === "upscale" ? start?.image : undefined],
+    ["mask", start?.mask?.file],
+    ["promptEmbeds", promptEmbeds],
+  ];
+  return files.flatMap(([option, path]) => (path === undefined ? [] : [{ option, path }]));
+}
