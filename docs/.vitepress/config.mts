@@ -1,5 +1,6 @@
 /** The site of these pages: `npm run docs:build` in the repository's root, which also ends at a dead link. */
 
+import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitepress";
 
@@ -12,7 +13,10 @@ const guide = [
   ["GPU providers", "providers"],
   ["Colab", "colab"],
   ["Editing pictures", "editing"],
+  ["Upscaling", "upscale"],
   ["Sampling", "sampling"],
+  ["Embeddings", "embeddings"],
+  ["What a picture says", "metadata"],
   ["Batches", "batch"],
   ["Several machines", "scale"],
   ["Library", "library"],
@@ -22,21 +26,10 @@ const guide = [
   ["Questions", "faq"],
 ];
 
-const drawing = ["txt2img", "img2img", "inpaint", "batch", "plan"];
-const others = [
-  "models",
-  "cache",
-  "login",
-  "logout",
-  "whoami",
-  "config",
-  "completion",
-  "schema",
-  "man",
-  "doctor",
-  "setup",
-  "help",
-];
+/** Those that draw first; the others as they are found. */
+const drawing = ["txt2img", "img2img", "inpaint", "upscale", "batch", "plan"];
+const found = readdirSync(new URL("../commands", import.meta.url)).map((name) => name.slice(0, -".md".length));
+const others = found.filter((name) => name !== "index" && !drawing.includes(name)).sort();
 
 const notebooks = [
   ["Lowering graphs", "lowering"],

@@ -1,6 +1,6 @@
 /**
  * @module catalog/derived-caches
- * Weights that were made smaller here, by `--text-encoder-bits` and `--unet-bits`: all caches of them together.
+ * Weights that were made smaller here, by `--text-encoder-bits` and `--unet-bits`, or changed by `--lora`: all caches of them together.
  */
 
 import { join } from "node:path";
@@ -13,10 +13,11 @@ import {
 } from "../weights/derived-weights.ts";
 
 /** By what they are made for: the folder's name in the program's cache. */
-const names = ["text-encoder", "unet"] as const;
+const names = ["text-encoder", "unet", "lora"] as const;
 
 export const textEncoderCache = (): string => join(cacheFolder(), names[0]);
 export const unetCache = (): string => join(cacheFolder(), names[1]);
+export const loraCache = (): string => join(cacheFolder(), names[2]);
 const caches = (): string[] => names.map((name) => join(cacheFolder(), name));
 
 /** @returns all, the largest first. */

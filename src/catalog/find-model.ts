@@ -4,11 +4,12 @@
  * What is in the Hub's cache is used as it lies, whoever put it there; what is missing is fetched, if that is wished.
  */
 
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { CheckpointError, HubError } from "../errors.ts";
 import type { DownloadEvent, HubSettings } from "../hub/types.ts";
 import { nearestName } from "../weights/nearest-name.ts";
+import { adapterError } from "../weights/variant-files.ts";
 import type { Variant } from "../weights/variants.ts";
 import { type HubSource, type Located, locateStage } from "./locate.ts";
 import { type Cascade, type Manifest, type StageSource, stageSourceOf, stagesIn } from "./manifest.ts";
@@ -162,7 +163,11 @@ export function findCascade(name: string, { cascades }: Manifest): Cascade {
   const cascade = cascades.get(name);
   if (cascade) return cascade;
   const directory = resolve(name);
+  if (name.endsWith(".safetensors") && existsSync(directory)) {
+    throw new CheckpointError(`${name} is one file, not a model; if it is a LoRA, give it with --lora.`);
+  }
   if (existsSync(directory) && statSync(directory).isDirectory()) {
+    checkNoAdapter(name, directory);
     return { name, description: "", license: "", isOwn: false, stages: stagesIn(directory) };
   }
   const hint = /^[\w.-]+\/[\w.-]+$/.test(name)
@@ -196,8 +201,17 @@ function mergedDefaults(
 export const optionOf = (key: RepositoryKey): string =>
   diffusionTable.find(({ repository }) => repository === key)?.name ?? key;
 
+/** A LoRA is not a network. */
+function checkNoAdapter(name: string, folder: string): void {
+  const error = adapterError(name, readdirSync(folder));
+  if (error) throw error;
+}
+
 function checkStageFolder(option: string, folder: string): void {
-  if (existsSync(folder)) return;
+  if (existsSync(folder)) {
+    if (statSync(folder).isDirectory()) checkNoAdapter(option, folder);
+    return;
+  }
   throw new CheckpointError(`${option}: neither a folder that exists nor organisation/name of the Hub; check it.`);
 }
 

@@ -101,6 +101,13 @@ class ProgramHelp extends Help {
     return `  ${term}\n${super.formatItem("", termWidth, description, helper)}`;
   }
 
+  /** In this program's words where commander adds its own command. */
+  override subcommandDescription(command: Command): string {
+    return command.description() === "display help for command"
+      ? "print the help of a command"
+      : super.subcommandDescription(command);
+  }
+
   /** The description, then in brackets what can be chosen and what holds if nothing is given. */
   override optionDescription(option: Option): string {
     const { argChoices, defaultValue, required, optional } = option;

@@ -83,11 +83,18 @@ export function explainUsage(message: string, command: Command): string {
   if (argument !== undefined) {
     return `<${argument}> ${printable(given ?? "")} is not valid: ${inSentence(which ?? "")}; ${seeHelp(command)}.`;
   }
+  const [, absent] = /^missing required argument '([^']*)'/.exec(text) ?? [];
+  if (absent !== undefined) return `${explainAbsent(absent, command)}; ${seeHelp(command)}.`;
   const [, empty] = /^option '([^']*)' argument missing/.exec(text) ?? [];
   if (empty !== undefined) return `${longOf(empty)} needs a value (${empty}); ${seeHelp(command)}.`;
   if (text.startsWith("too many arguments")) return explainArguments(text, command);
   if (text.startsWith("unknown command")) return explainCommand(text, command);
   return `${inSentence(text)}; ${seeHelp(command)}.`;
+}
+
+function explainAbsent(name: string, command: Command): string {
+  const choices = command.registeredArguments.find((argument) => argument.name() === name)?.argChoices ?? [];
+  return `<${name}> is missing${choices.length > 0 ? `: ${listOf(choices)}` : ""}`;
 }
 
 function explainOption(flag: string, text: string, command: Command): string {

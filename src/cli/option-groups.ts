@@ -83,7 +83,7 @@ export const optionGroups: readonly OptionGroup[] = [
     isCommon: false,
     options: [/^(scheduler$|guidance|positive-|thresholding-|eta$)/, /^stage-\d-/],
   },
-  { heading: "Checkpoints:", isCommon: false, options: ["variant", "text-encoder-model", "models-file"] },
+  { heading: "Checkpoints:", isCommon: false, options: ["lora", "variant", "text-encoder-model", "models-file"] },
   {
     heading: "Memory and speed:",
     isCommon: false,

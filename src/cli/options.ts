@@ -7,6 +7,7 @@ import { type Command, Option } from "commander";
 import { type DiffusionDescription, type Side, diffusionTable, sides } from "../plan/stages.ts";
 import { type ImageFormat, imageFormats } from "../image/formats.ts";
 import { type EmbedsOptions, addEmbedsOptions } from "./embeds-options.ts";
+import { addLoraOptions } from "./lora-options.ts";
 import { type MemoryOptions, addMemoryOptions } from "./memory-options.ts";
 import { type ProviderOptions, addProviderOptions } from "./provider-options.ts";
 import { addSharedSamplingOptions, addStageSamplingOptions } from "./sampling-options.ts";
@@ -60,7 +61,7 @@ export function addCommonOptions(command: Command, { startsFromImage }: { starts
       strength,
     );
   }
-  addSharedSamplingOptions(command);
+  addLoraOptions(addSharedSamplingOptions(command));
   for (const stage of diffusionTable) addStageOptions(command, stage, startsFromImage);
   return addEmbedsOptions(addPreviewOptions(addMemoryOptions(addProviderOptions(command))))
     .option(
@@ -88,7 +89,7 @@ export function addCommonOptions(command: Command, { startsFromImage }: { starts
     .option("--save-stages <folder>", "write every intermediate there, as PNG and as safetensors", once)
     .option("--dry-run", "print what would be done and end")
     .option("-q, --quiet", "print nothing but errors")
-    .option("--json", "print events and the result as JSON, one a line, on standard output (if-gen schema events)");
+    .option("--json", "print events and the result as JSON, one a line");
 }
 
 function addOutputOptions(command: Command): void {

@@ -6,7 +6,14 @@
 import type { Limits, StageNeed } from "../memory/budget.ts";
 import { budgetTable } from "../memory/budget-table.ts";
 import { countTiles, tileGrid } from "../math/blended-tiles.ts";
-import { type DiffusionStage, type Plan, type Stage, type StageTiles, lastDiffusionStage } from "../plan/plan.ts";
+import {
+  type DiffusionStage,
+  type Plan,
+  type Stage,
+  type StageTiles,
+  type TextStage,
+  lastDiffusionStage,
+} from "../plan/plan.ts";
 import { describeProvider } from "../plan/provider.ts";
 import type { DrawnJob } from "../run/draw.ts";
 import { describeSize } from "./progress.ts";
@@ -41,7 +48,14 @@ const aheadWords = ({ ahead }: Plan, { name }: Stage): string =>
 function describeStage(stage: Stage): string {
   if (stage.kind === "text" && stage.readsEmbeds) return "embeddings as given, no T5";
   if (stage.kind === "text") {
-    return `T5, ${stage.cleanCaption ? "prompt cleaned" : "prompt lower-cased"}${stage.textParts ? `, in ${stage.textParts} parts` : ""}, ${stage.checkpoint}`;
+    const parts = [
+      "T5",
+      stage.cleanCaption ? "prompt cleaned" : "prompt lower-cased",
+      ...(stage.textParts ? [`in ${stage.textParts} parts`] : []),
+      stage.checkpoint,
+      ...loraWords(stage),
+    ];
+    return parts.join(", ");
   }
   if (stage.kind === "safety") return `flagged images: ${stage.action}, ${stage.checkpoint}`;
   const preset = stage.preset ? ` (${stage.preset})` : "";
@@ -54,9 +68,13 @@ function describeStage(stage: Stage): string {
     ...(stage.noiseLevel === undefined ? [] : [`noise level ${stage.noiseLevel}`]),
     ...(stage.strength === undefined ? [] : [`strength ${stage.strength}`]),
     stage.checkpoint,
+    ...loraWords(stage),
   ];
   return parts.join(", ");
 }
+
+const loraWords = ({ lora }: TextStage | DiffusionStage): string[] =>
+  (lora?.loras ?? []).map(({ file, weight }) => `LoRA ${file} at ${weight}`);
 
 const describeTiles = (image: DiffusionStage, tiles: StageTiles): string =>
   `in ${countTiles(tileGrid(image, tiles))} tiles of ${tiles.width}x${tiles.height} (overlap ${tiles.overlap})`;

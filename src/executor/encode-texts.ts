@@ -21,10 +21,10 @@ export async function encodeTexts(
   settings: NetworkSettings,
   { jobs, report }: StageContext,
 ): Promise<void> {
-  const { checkpoint, cleanCaption, textParts } = stage;
+  const { checkpoint, cleanCaption, textParts, lora } = stage;
   report({ type: "progress", job: task.jobs[0]?.index ?? 0, step: 0, steps: 1, what: WHAT });
   const texts = textsAtOnce(stage, task.jobs, task.textEncoder);
-  await withTextEncoder({ checkpoint, cleanCaption, texts, textParts, settings }, async (encode) => {
+  await withTextEncoder({ checkpoint, cleanCaption, texts, textParts, lora, settings }, async (encode) => {
     const given = await jobs();
     const textsOf = (job: TaskJob): JobTexts => jobTexts(job, stage);
     // int8 activations have one scale for all that is encoded at once: there a text's company is part of the result

@@ -1,10 +1,11 @@
 /**
  * @module executor/executor
- * Runs a plan, stage after stage, each over all jobs in a process of its ownFolder: when it ends the operating system has all its
+ * Runs a plan, stage after stage, each over all jobs in a process of its own: when it ends the operating system has all its
  * memory back, a crash costs one stage, and the parent stays responsive meanwhile.
  */
 
 import { join } from "node:path";
+import { sweepDrafts } from "../files/draft.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import { OutputError, whyNotWritten } from "../errors.ts";
 import type { Plan, Stage } from "../plan/plan.ts";
@@ -31,7 +32,7 @@ export interface RunOptions extends Omit<StageProcessOptions, "onFinished"> {
   readonly onJobEnd?: (job: number) => Promise<void>;
   /** Brings the next stage's weights into the page cache; ended with the stage beside which it reads. */
   readonly readAhead?: ReadAhead;
-  /** Brings a stage's ownFolder weights there, for a GPU. */
+  /** Brings a stage's own weights there, for a GPU. */
   readonly readOwn?: ReadOwn;
   /** Send a preview after every so many steps; absent: none. */
   readonly previewEvery?: number | undefined;
@@ -69,10 +70,19 @@ export async function runPlan(plan: Plan, options: RunOptions): Promise<StageTim
       times.set(name, milliseconds);
       options.onStageEnd?.({ stage: name, milliseconds, ...(peaks ? { peaks } : {}) });
     }
-  } finally {
+  } catch (error) {
     await run.ahead.stop();
+    await sweepCaches(plan); // a stage that was killed while it made weights has left them there
+    throw error;
   }
+  await run.ahead.stop();
   return times;
+}
+
+/** Removes what processes that are gone have left where weights with fewer bits are kept. */
+async function sweepCaches({ textEncoder, unet }: Plan): Promise<void> {
+  const caches = [textEncoder?.cache, unet?.cache].filter((cache) => cache !== undefined);
+  for (const cache of new Set(caches)) await sweepDrafts(cache);
 }
 
 interface RunState {

@@ -103,7 +103,7 @@ async function finishAll(
 }
 
 function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): IfStageOptions {
-  const { checkpoint, width, height, tiles, selection, textParts } = stage;
+  const { checkpoint, width, height, tiles, selection, textParts, lora } = stage;
   const { numImages, eta } = task;
   const images = numImages * groupSize(task.jobs.length, task.jobsAtOnce);
   const settings = settingsOf(task, report);
@@ -117,6 +117,7 @@ function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): If
     selection,
     scheduler,
     textParts,
+    lora,
     ...guidanceOf(stage),
     eta,
     settings,
@@ -243,6 +244,10 @@ function settingsOf(task: StageTask, report: Report): NetworkSettings {
       const weights = isText ? "The text encoder's weights" : `The weights of ${stage.name}'s UNet`;
       const bits = (isText ? textEncoder : unet)?.bits ?? 8;
       const text = `${weights} are made ${bits}-bit once, for all later runs; this takes some minutes at full size.`;
+      report({ type: "note", job: task.jobs[0]?.index ?? 0, text });
+    },
+    onMerge: () => {
+      const text = `LoRAs are merged into the weights of ${stage.name} once, for all later runs with them.`;
       report({ type: "note", job: task.jobs[0]?.index ?? 0, text });
     },
   };

@@ -1,6 +1,6 @@
 /**
  * @module math/half
- * 16-bit floats as the bits they are stored in: float16 (IEEE 754 binary16) both ways, bfloat16 to float32.
+ * 16-bit floats as the bits they are stored in: float16 (IEEE 754 binary16) and bfloat16, both ways.
  * Rounding is to nearest, ties to even, as in torch; overflow becomes infinity, every NaN stays a NaN.
  */
 
@@ -36,6 +36,18 @@ export function bfloat16ToFloat32(
 ): Float32Array {
   const bits = bitsOf(out);
   for (let i = 0; i < halves.length; i++) bits[i] = halves[i]! << 16;
+  return out;
+}
+
+/** @returns the nearest bfloat16 numbers as bits. */
+export function float32ToBfloat16(values: Float32Array): Uint16Array {
+  const bits = bitsOf(values);
+  const out = new Uint16Array(values.length);
+  for (let i = 0; i < bits.length; i++) {
+    const one = bits[i]!;
+    const isNan = (one & 0x7fffffff) > 0x7f800000;
+    out[i] = isNan ? (one >>> 16) | 0x40 : (one + 0x7fff + ((one >>> 16) & 1)) >>> 16;
+  }
   return out;
 }
 

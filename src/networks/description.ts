@@ -6,6 +6,7 @@
 
 import { CheckpointError } from "../errors.ts";
 import type { Graph } from "../onnx/graph.ts";
+import type { LoraMerge } from "../weights/lora/merge-lora.ts";
 import type { Variant } from "../weights/variants.ts";
 
 /** Tokens of a prompt: what IF and the upscaler were trained with. */
@@ -20,6 +21,8 @@ export interface NetworkDescription {
   readonly published: readonly Variant[];
   /** Which choice of smaller weights it follows; `stored`: its weights are always used as they lie. */
   readonly weights: "stored" | "text-encoder" | "unet";
+  /** What is merged into its weights; absent: nothing. */
+  readonly lora?: LoraMerge | undefined;
   /** How many samples one call takes. */
   readonly batch: number;
   /** The network for any number of samples. */

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { buildIfUnet } from "../models/if-unet.ts";
 import { readIfUnetConfig } from "../models/if-unet-config.ts";
 import { type StageTiles, textsPerImage } from "../plan/plan.ts";
+import type { LoraMerge } from "../weights/lora/merge-lora.ts";
 import { type NetworkDescription, TEXT_LENGTH, storedVariants, varyingInputs } from "./description.ts";
 
 export interface DrawnShape {
@@ -35,7 +36,12 @@ export function networkSize({ width, height, tiles }: Pick<DrawnShape, "width" |
   return { width: own.width, height: own.height, areas: (width * height) / (own.width * own.height) };
 }
 
-export async function describeIfUnet(checkpoint: string, shape: DrawnShape): Promise<NetworkDescription> {
+/** @param lora merged into its weights; absent: nothing. */
+export async function describeIfUnet(
+  checkpoint: string,
+  shape: DrawnShape,
+  lora?: LoraMerge,
+): Promise<NetworkDescription> {
   const { images, textParts = 1 } = shape;
   const { width, height, areas } = networkSize(shape);
   const folder = join(checkpoint, "unet");
@@ -45,6 +51,7 @@ export async function describeIfUnet(checkpoint: string, shape: DrawnShape): Pro
     folder,
     published: storedVariants,
     weights: "unet",
+    lora,
     batch: textsPerImage(shape) * images,
     build: (batch) => buildIfUnet(config, { batch, height, width, textLength: textParts * TEXT_LENGTH }),
     fitsFloat16: true,

@@ -1,7 +1,7 @@
 /**
  * @module networks/network-weights
- * Which weights a network runs on: those of the checkpoint as they lie or, where fewer bits are asked for than it has, int8
- * rows or blocks of 8 or 4 bits, made of them once and kept in a cache.
+ * Which weights a network runs on: those of the checkpoint as they lie, with LoRAs merged in or, where fewer bits are asked
+ * for than it has, int8 rows or blocks of 8 or 4 bits, made of them once and kept in a cache.
  */
 
 import type { PlacedRun, TextEncoderChoice, UnetChoice } from "../plan/plan.ts";
@@ -10,6 +10,7 @@ import { dtypeBytes } from "../weights/dtype.ts";
 import { elementCount } from "../math/tensor.ts";
 import { findQuantized, quantizationSource, quantizeIntoCache } from "../weights/quantize-checkpoint.ts";
 import { type QuantizedKind, quantizedLayouts, quantizedTensors } from "../weights/quantized-layout.ts";
+import { expectMerged, mergeIntoCache } from "../weights/lora/merge-lora.ts";
 import { type Variant, resolveVariant } from "../weights/variants.ts";
 import type { NetworkDescription } from "./description.ts";
 import { stageNetworks } from "./stage-networks.ts";
@@ -23,19 +24,25 @@ export interface WeightSettings {
   readonly unet?: UnetChoice;
 }
 
-type Described = Pick<NetworkDescription, "folder" | "published" | "weights">;
+type Described = Pick<NetworkDescription, "folder" | "published" | "weights" | "lora">;
+
+/** What is called before work that takes a while at full size. */
+export interface WeightProgress {
+  readonly onQuantize?: (() => void) | undefined;
+  readonly onMerge?: (() => void) | undefined;
+}
 
 /**
- * @param onQuantize called before weights are quantized, which takes minutes at full size.
- * @returns the weights, made smaller first where they have to be.
+ * @returns the weights, LoRAs merged in, and made smaller first where they have to be.
  * @throws {CheckpointError} the checkpoint has no such weights.
  */
 export async function makeWeights(
   network: Described,
   settings: WeightSettings,
-  onQuantize?: () => void,
+  { onQuantize, onMerge }: WeightProgress = {},
 ): Promise<WeightTable> {
-  const { table, quantized } = await chosenWeights(network, settings);
+  const { table: stored, quantized } = await chosenWeights(network, settings);
+  const table = network.lora ? await mergeIntoCache(stored, network.lora, onMerge) : stored;
   if (!quantized) return table;
   const { kind, cache } = quantized;
   const folder = await quantizeIntoCache(table, cache, kind, onQuantize);
@@ -44,9 +51,10 @@ export async function makeWeights(
 
 /** @returns the table of the weights that will be run on, told from headers also where they are yet to be made. */
 export async function expectedWeights(network: Described, settings: WeightSettings): Promise<WeightTable> {
-  const { table, quantized } = await chosenWeights(network, settings);
+  const { table, isMade, quantized } = await expectedSource(network, settings);
   if (!quantized) return table;
   const { kind, cache } = quantized;
+  if (!isMade) return asQuantized(table, kind);
   const folder = await findQuantized(table, cache, kind);
   return folder === undefined ? asQuantized(table, kind) : openWeights(folder, quantizedLayouts[kind].variant);
 }
@@ -61,13 +69,13 @@ export async function weightFiles(
   return files;
 }
 
-/** Weights with fewer bits that are yet to be made: the cache they go to, and the bytes they will take there. */
+/** Weights with LoRAs merged in or with fewer bits that are yet to be made: the cache they go to, and the bytes they will take there. */
 export interface WeightsToMake {
   readonly cache: string;
   readonly bytes: number;
 }
 
-/** @returns one for each network whose smaller weights are not in the cache. @throws {CheckpointError} it has no weights. */
+/** @returns those of each network that are not in their caches. @throws {CheckpointError} it has no weights. */
 export async function weightsToMake(
   run: Parameters<typeof weightFiles>[0],
   stages: readonly Parameters<typeof stageNetworks>[1][],
@@ -75,14 +83,27 @@ export async function weightsToMake(
   const found: WeightsToMake[] = [];
   for (const stage of stages) {
     for (const network of await stageNetworks(run, stage)) {
-      const { table, quantized } = await chosenWeights(network, run);
-      if (!quantized || (await findQuantized(table, quantized.cache, quantized.kind)) !== undefined) continue;
-      const { tensors } = asQuantized(table, quantized.kind);
-      const bytes = [...tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
-      found.push({ cache: quantized.cache, bytes });
+      const { table, isMade, quantized } = await expectedSource(network, run);
+      const unmade = [...table.tensors.values()].filter(({ file }) => file === "");
+      if (network.lora && !isMade) found.push({ cache: network.lora.cache, bytes: bytesOf(unmade) });
+      if (!quantized || (isMade && (await findQuantized(table, quantized.cache, quantized.kind)) !== undefined))
+        continue;
+      found.push({ cache: quantized.cache, bytes: bytesOf(asQuantized(table, quantized.kind).tensors.values()) });
     }
   }
   return found;
+}
+
+const bytesOf = (entries: Iterable<WeightEntry>): number =>
+  [...entries].reduce((sum, { byteLength }) => sum + byteLength, 0);
+
+/** What smaller weights would be made of; `isMade`: all of it lies in files. */
+async function expectedSource(
+  network: Described,
+  settings: WeightSettings,
+): Promise<Awaited<ReturnType<typeof chosenWeights>> & { readonly isMade: boolean }> {
+  const { table, ...chosen } = await chosenWeights(network, settings);
+  return { ...chosen, ...(network.lora ? await expectMerged(table, network.lora) : { table, isMade: true }) };
 }
 
 /** The checkpoint's weights, and what is to be made of them. */

@@ -17,6 +17,8 @@ export interface NetworkSettings
   extends WeightSettings, LowMemory, Pick<SessionSettings, "executionProvider" | "threads" | "deviceId"> {
   /** Called before weights are quantized, which takes minutes at full size. */
   readonly onQuantize?: () => void;
+  /** Called before LoRAs are merged, which may take a minute at full size. */
+  readonly onMerge?: () => void;
 }
 
 /** Runs a network that has one output. */
@@ -47,7 +49,7 @@ export async function withNetworkOutputs<T>(
   use: (run: Run) => Promise<T>,
 ): Promise<T> {
   const { executionProvider: provider, threads, deviceId, microBatch, tileBytes } = settings;
-  const weights = await makeWeights(description, settings, settings.onQuantize);
+  const weights = await makeWeights(description, settings, settings);
   const lowMemory = { ...(microBatch ? { microBatch } : {}), ...(tileBytes ? { tileBytes } : {}) };
   const { graph, parts, microBatches, tiled, keepBuffers, lowering, weightMode } = prepareNetwork(
     description,

@@ -20,9 +20,10 @@ type SharedSettings = Pick<PlacedRun, "jobs" | "numImages" | "textEncoder" | "jo
 type Describe = (stage: Stage, shared: SharedSettings) => Promise<readonly StageNetwork[]>;
 
 const ifUnet: Describe = async (stage, { jobs, numImages, jobsAtOnce }) => {
-  const { checkpoint, steps, ...drawn } = diffusion(stage);
+  const { checkpoint, steps, lora, ...drawn } = diffusion(stage);
   const images = numImages * (jobsAtOnce?.[stage.name] ?? 1);
-  return [{ ...(await describeIfUnet(checkpoint, shapeOf(drawn, images))), runsOnce: steps * jobs.length === 1 }];
+  const network = await describeIfUnet(checkpoint, shapeOf(drawn, images), lora);
+  return [{ ...network, runsOnce: steps * jobs.length === 1 }];
 };
 
 const descriptions: Readonly<Record<PipelineName, Describe>> = {
@@ -31,15 +32,15 @@ const descriptions: Readonly<Record<PipelineName, Describe>> = {
     if (stage.readsEmbeds) return [];
     const activationBits = textEncoder?.activations === "int8" ? 8 : undefined;
     const texts = textsAtOnce(stage, jobs, textEncoder) * (stage.textParts ?? 1);
-    const network = await describeT5Encoder(stage.checkpoint, texts, activationBits);
+    const network = await describeT5Encoder(stage.checkpoint, texts, stage.lora, activationBits);
     return [{ ...network, runsOnce: jobs.length === 1 }];
   },
   if: ifUnet,
   "if-super-resolution": ifUnet,
   upscale: async (stage, { jobs, numImages, jobsAtOnce }) => {
-    const { checkpoint, steps, ...drawn } = diffusion(stage);
+    const { checkpoint, steps, lora, ...drawn } = diffusion(stage);
     const images = numImages * (jobsAtOnce?.[stage.name] ?? 1);
-    const { text, unet, decoder } = await describeUpscaler(checkpoint, shapeOf(drawn, images));
+    const { text, unet, decoder } = await describeUpscaler(checkpoint, shapeOf(drawn, images), lora);
     return [
       { ...text, runsOnce: jobs.length === 1 },
       { ...unet, runsOnce: steps * jobs.length === 1 },

@@ -6,15 +6,18 @@
 import { join } from "node:path";
 import { buildT5Encoder, readT5EncoderConfig } from "../models/t5-encoder.ts";
 import { type ActivationBits, withInt8Activations } from "../onnx/int8-activations.ts";
+import type { LoraMerge } from "../weights/lora/merge-lora.ts";
 import { type NetworkDescription, TEXT_LENGTH } from "./description.ts";
 
 /**
  * @param texts that are encoded at once.
+ * @param lora merged into its weights; absent: nothing.
  * @param activationBits what 8-bit weights are multiplied with; absent: float32.
  */
 export async function describeT5Encoder(
   checkpoint: string,
   texts: number,
+  lora?: LoraMerge,
   activationBits?: ActivationBits,
 ): Promise<NetworkDescription> {
   const folder = join(checkpoint, "text_encoder");
@@ -24,6 +27,7 @@ export async function describeT5Encoder(
     folder,
     published: ["8bit", "fp16", "fp32"],
     weights: "text-encoder",
+    lora,
     batch: texts,
     build: (batch) => {
       const graph = buildT5Encoder(config, { batch, textLength: TEXT_LENGTH });

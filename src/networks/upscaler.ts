@@ -8,6 +8,7 @@ import { buildClipText, readClipTextConfig } from "../models/clip-text.ts";
 import { buildSdUnetForTexts } from "../models/sd-unet.ts";
 import { readSdUnetConfig } from "../models/sd-unet-config.ts";
 import { buildVaeDecoder, readVaeConfig } from "../models/vae.ts";
+import type { LoraMerge } from "../weights/lora/merge-lora.ts";
 import { textsPerImage } from "../plan/plan.ts";
 import { type NetworkDescription, TEXT_LENGTH, storedVariants, varyingInputs } from "./description.ts";
 import { type DrawnShape, networkSize } from "./if-unet.ts";
@@ -21,8 +22,15 @@ export interface UpscalerNetworks {
   readonly decoder: NetworkDescription;
 }
 
-/** @param shape its sides are those of the enlarged images. */
-export async function describeUpscaler(checkpoint: string, shape: DrawnShape): Promise<UpscalerNetworks> {
+/**
+ * @param shape its sides are those of the enlarged images.
+ * @param lora  merged into the UNet's weights; absent: nothing.
+ */
+export async function describeUpscaler(
+  checkpoint: string,
+  shape: DrawnShape,
+  lora?: LoraMerge,
+): Promise<UpscalerNetworks> {
   const folderOf = (component: string): string => join(checkpoint, component);
   const clip = await readClipTextConfig(folderOf("text_encoder"));
   const unet = await readSdUnetConfig(folderOf("unet"));
@@ -47,6 +55,7 @@ export async function describeUpscaler(checkpoint: string, shape: DrawnShape): P
       name: "UNet",
       folder: folderOf("unet"),
       weights: "unet",
+      lora,
       batch: samples,
       build: (batch) => buildSdUnetForTexts(unet, { ...sides, samples, texts }, batch),
       fitsFloat16: true,

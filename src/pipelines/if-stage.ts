@@ -19,6 +19,7 @@ import { warmUp } from "../networks/warm-up.ts";
 import { type StageTiles, textsPerImage } from "../plan/plan.ts";
 import type { CreateSchedulerOptions } from "../schedulers/create-scheduler.ts";
 import type { TimestepSelection } from "../schedulers/scheduler.ts";
+import type { LoraMerge } from "../weights/lora/merge-lora.ts";
 import { type OnTile, predictInTiles } from "./blended-tiles.ts";
 import { type StepEvent, denoise } from "./denoise.ts";
 import { type Guidance, guidanceOf } from "./guidance.ts";
@@ -40,6 +41,8 @@ export interface IfStageOptions extends Guidance {
   readonly selection: TimestepSelection;
   readonly eta: number;
   readonly scheduler?: CreateSchedulerOptions;
+  /** Merged into the UNet's weights. @default nothing */
+  readonly lora?: LoraMerge | undefined;
   readonly settings: NetworkSettings;
   /** Run the network once on zeros before `use`: a GPU's kernels are chosen at the first step. @default false */
   readonly warmUp?: boolean;
@@ -81,7 +84,7 @@ export async function withIfStage<Job extends IfJob, T>(
 ): Promise<T> {
   const { checkpoint, selection } = options;
   const config = await readIfUnetConfig(join(checkpoint, "unet"));
-  const description = await describeIfUnet(checkpoint, options);
+  const description = await describeIfUnet(checkpoint, options, options.lora);
   return withNetwork(description, options.settings, async (network) => {
     if (options.warmUp) await warmUp(network, description);
     return use(async (job) => {

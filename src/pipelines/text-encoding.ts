@@ -14,6 +14,7 @@ import { describeT5Encoder } from "../networks/text-encoder.ts";
 import { exactActivationBits } from "../runtime/int8-products.ts";
 import { preprocessCaption } from "../tokenizers/clean-caption.ts";
 import { splitText } from "../tokenizers/split-text.ts";
+import type { LoraMerge } from "../weights/lora/merge-lora.ts";
 import type { Tokenized } from "../tokenizers/text-tokenizer.ts";
 
 export interface TextEncodingOptions {
@@ -25,6 +26,8 @@ export interface TextEncodingOptions {
   readonly cleanCaption: boolean;
   /** Into how many parts each text is cut between words, empty ones at its end: their embeddings are laid end to end. @default 1 */
   readonly textParts?: number | undefined;
+  /** Merged into T5's weights. @default nothing */
+  readonly lora?: LoraMerge | undefined;
   readonly settings: NetworkSettings;
 }
 
@@ -45,12 +48,12 @@ export type EncodeText = (prompts: readonly string[], negativePrompts: readonly 
 
 /** Opens T5 once and lets `use` encode as often as it wants: its weights are read once. */
 export async function withTextEncoder<T>(
-  { checkpoint, texts: count, cleanCaption, textParts = 1, settings }: TextEncodingOptions,
+  { checkpoint, texts: count, cleanCaption, textParts = 1, lora, settings }: TextEncodingOptions,
   use: (encode: EncodeText) => Promise<T>,
 ): Promise<T> {
   const tokenizer = await openT5Tokenizer(checkpoint);
   const activationBits = settings.textEncoder?.activations === "int8" ? await exactActivationBits() : undefined;
-  const description = await describeT5Encoder(checkpoint, count * textParts, activationBits);
+  const description = await describeT5Encoder(checkpoint, count * textParts, lora, activationBits);
   const tokenize = (text: string): EncodedPrompt[] => {
     const whole = preprocessCaption(text, { cleanCaption });
     const parts = textParts === 1 ? [whole] : splitText(tokenizer, whole, TEXT_LENGTH);

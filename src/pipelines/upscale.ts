@@ -23,6 +23,7 @@ import type { CreateSchedulerOptions } from "../schedulers/create-scheduler.ts";
 import { drawNoise } from "../schedulers/noise.ts";
 import type { TimestepSelection } from "../schedulers/scheduler.ts";
 import type { Tokenized } from "../tokenizers/text-tokenizer.ts";
+import type { LoraMerge } from "../weights/lora/merge-lora.ts";
 import { type OnTile, dividedTiles, predictInTiles, runInTiles } from "./blended-tiles.ts";
 import { type StepEvent, denoise } from "./denoise.ts";
 import { type Guidance, guidanceOf } from "./guidance.ts";
@@ -44,6 +45,8 @@ export interface UpscaleOptions extends Omit<Guidance, "positiveMixer"> {
   readonly scheduler?: CreateSchedulerOptions;
   /** A timestep of the low_res_scheduler; the pipeline's limit is 350. */
   readonly noiseLevel: number;
+  /** Merged into the UNet's weights. @default nothing */
+  readonly lora?: LoraMerge | undefined;
   readonly settings: NetworkSettings;
   /** How many jobs the UNet takes at once. @default 1 */
   readonly jobsAtOnce?: number;
@@ -93,7 +96,7 @@ export async function runUpscale(
   done: (index: number, result: Upscaled, job: UpscaleJob) => Promise<void>,
 ): Promise<void> {
   const images = options.images * groupSize(texts.length, options.jobsAtOnce ?? 1);
-  const networks = await describeUpscaler(options.checkpoint, { ...options, images });
+  const networks = await describeUpscaler(options.checkpoint, { ...options, images }, options.lora);
   const encoded = await encodeClip(options, networks.text, texts);
   const tiles = options.tiles && dividedTiles(options.tiles, await readLatentFactor(options.checkpoint));
   const { given, latents } = await denoiseLatents({ ...options, tiles }, networks, jobs, encoded);

@@ -34,6 +34,24 @@ const schedulerKeys = z.strictObject({
   sampleMaxValue: z.number().exactOptional(),
 });
 
+/** LoRAs that are merged into a stage's network. */
+const loraMerge = z.strictObject({
+  network: z.enum(["unet", "text_encoder"]),
+  loras: z
+    .array(
+      z.strictObject({
+        /** Absolute path, and the file's hash. */
+        file: z.string(),
+        sha256: z.string(),
+        /** By which the change is multiplied. */
+        weight: z.number(),
+      }),
+    )
+    .min(1),
+  /** Where merged weights are kept. */
+  cache: z.string(),
+});
+
 /** A large image is drawn in tiles of one size, in pixels of what the stage draws. */
 const stageTiles = z.strictObject({ width: pixels, height: pixels, overlap: z.int().nonnegative() });
 export type StageTiles = z.infer<typeof stageTiles>;
@@ -49,6 +67,7 @@ const textStage = z.strictObject({
   textParts: pixels.exactOptional(),
   /** Negative prompts of single stages: rows of `negative_prompt_embeds` after the jobs' own. Absent: none. */
   stageNegativePrompts: z.array(z.string()).exactOptional(),
+  lora: loraMerge.exactOptional(),
 });
 export type TextStage = z.infer<typeof textStage>;
 
@@ -91,6 +110,7 @@ const diffusionStage = z.strictObject({
   enlargesInput: z.literal(true).exactOptional(),
   /** Of a stage that starts from the job's image: the last share of the timesteps that is run, above 0 to 1. */
   strength: z.number().exactOptional(),
+  lora: loraMerge.exactOptional(),
 });
 export type DiffusionStage = z.infer<typeof diffusionStage>;
 

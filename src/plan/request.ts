@@ -99,6 +99,14 @@ export const startImage = z.strictObject({
 });
 export type StartImage = z.infer<typeof startImage>;
 
+/** A change of a network's weights: a file or the folder it was saved in, and how much of it. */
+const loraRequest = z.strictObject({
+  file: z.string().min(1),
+  weight: z.number(),
+  stage: z.enum(diffusionNames).exactOptional(),
+});
+export type LoraRequest = z.infer<typeof loraRequest>;
+
 export const requestSchema = z.strictObject({
   command: z.enum(commandNames),
   prompt: z.string(),
@@ -115,6 +123,8 @@ export const requestSchema = z.strictObject({
   stageModels: z.partialRecord(z.enum(diffusionNames), z.string()),
   /** A checkpoint, as `stageModels` has them, whose T5 encodes prompts. */
   textEncoderModel: z.string().exactOptional(),
+  /** LoRAs, each for the networks that it fits, or for one stage's UNet alone. */
+  loras: z.array(loraRequest).exactOptional(),
   variant: z.enum(variants).exactOptional(),
   until: z.literal(sides as [Side, ...Side[]]),
   start: startImage.exactOptional(),

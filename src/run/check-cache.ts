@@ -1,6 +1,6 @@
 /**
  * @module run/check-cache
- * Can weights with fewer bits (`--text-encoder-bits`, `--unet-bits`) be made and kept? Told before the first stage, as the last
+ * Can weights with LoRAs (`--lora`) or with fewer bits (`--text-encoder-bits`, `--unet-bits`) be made and kept? Told before the first stage, as the last
  * UNet's are made when most of the drawing is done.
  */
 
@@ -25,13 +25,13 @@ async function checkCache(cache: string, bytes: number): Promise<void> {
     await checkNewFolder(cache);
   } catch (cause) {
     if (!(cause instanceof OutputError)) throw cause;
-    const text = `weights with fewer bits have no place (XDG_CACHE_HOME sets it): ${cause.message}`;
+    const text = `weights that are made here have no place (XDG_CACHE_HOME sets it): ${cause.message}`;
     throw new OutputError(text, { cause });
   }
   const free = await freeDiskBytes(cache);
   if (bytes <= free) return;
   throw new OutputError(
-    `weights with fewer bits take ${formatBytes(bytes)}, and ${cache} has ${formatBytes(free)} free; ` +
+    `weights that are made here take ${formatBytes(bytes)}, and ${cache} has ${formatBytes(free)} free; ` +
       "make room, or set XDG_CACHE_HOME to another disk.",
   );
 }

@@ -4,7 +4,9 @@
  * predicted from): what is missing or broken is found before the first stage begins, not after the last.
  */
 
+import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { CheckpointError } from "../errors.ts";
 import { readClipTextConfig } from "../models/clip-text.ts";
 import { readIfUnetConfig } from "../models/if-unet-config.ts";
 import { readSdUnetConfig } from "../models/sd-unet-config.ts";
@@ -24,7 +26,9 @@ const readsEmbeds = (stage: Stage): boolean => stage.kind === "text" && stage.re
 
 const checks: Readonly<Record<PipelineName, Check>> = {
   "text-encoder": async (stage) => {
-    if (!readsEmbeds(stage)) await openT5Tokenizer(stage.checkpoint);
+    if (readsEmbeds(stage)) return;
+    checkText(stage.checkpoint);
+    await openT5Tokenizer(stage.checkpoint);
   },
   if: ({ checkpoint }, text) => checkEmbeds(checkpoint, text),
   "if-super-resolution": async ({ checkpoint }, text) => {
@@ -49,10 +53,24 @@ export async function checkFiles(plan: Pick<PlannedRun, "stages" | "watermark">)
   if (watermark !== undefined) await findWatermark(watermark);
 }
 
+/** Training often saves a UNet alone. */
+function checkText(folder: string): void {
+  const missing = ["text_encoder", "tokenizer"].find((name) => !existsSync(join(folder, name)));
+  if (missing === undefined) return;
+  throw new CheckpointError(
+    `${folder} has no ${missing}: name the checkpoint whose T5 it was trained with, a folder or organisation/name of the Hub, ` +
+      "with --text-encoder-model.",
+  );
+}
+
 /** T5's embeddings are as wide as the UNet takes them. */
 async function checkEmbeds(checkpoint: string, text: string | undefined): Promise<void> {
   if (text === undefined) return;
   const { d_model: width } = await readT5EncoderConfig(join(text, "text_encoder"));
   const { encoder_hid_dim: taken } = await readIfUnetConfig(join(checkpoint, "unet"));
-  checkSameWidth("the prompt's embedding", width, `what ${checkpoint} takes`, taken);
+  if (width === taken) return;
+  throw new CheckpointError(
+    `the prompt's embedding by ${text} is ${width} wide but what ${checkpoint} takes is ${taken} wide; ` +
+      "--text-encoder-model names the checkpoint whose T5 it was trained with.",
+  );
 }

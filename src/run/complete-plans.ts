@@ -4,7 +4,7 @@
  * checkpoints read, start images looked at, the stages planned and their files checked, then placed on a device and fitted into memory, in this order.
  */
 
-import { textEncoderCache, unetCache } from "../catalog/derived-caches.ts";
+import { loraCache, textEncoderCache, unetCache } from "../catalog/derived-caches.ts";
 import { IfGenError, InputImageError, UsageError } from "../errors.ts";
 import { inspectImage } from "../executor/inspect-image.ts";
 import { lostNote } from "../machine/folders.ts";
@@ -18,6 +18,7 @@ import { gpuStagesOf } from "../plan/provider.ts";
 import { type Checkpoints, readCheckpoints } from "../plan/read-checkpoints.ts";
 import type { Request } from "../plan/request.ts";
 import type { Size } from "../plan/stage-size.ts";
+import { applyLoras } from "./apply-loras.ts";
 import { checkCaches } from "./check-cache.ts";
 import { checkEmbeds } from "./check-embeds.ts";
 import { checkFiles } from "./check-files.ts";
@@ -185,6 +186,7 @@ async function completePlan(
   const requests = group.map((one) => one.request) as [Request, ...Request[]];
   const planned = makePlan(requests, model, checkpoints, image, textParts, lowResolution);
   await checkFiles(planned);
+  const changed = await applyLoras(planned, request.loras);
   const choose = settings.chooseProvider ?? chooseProvider;
   const provider = await choose(request.executionProvider, request.deviceId);
   const smaller = smallerWeights(request);
@@ -194,11 +196,11 @@ async function completePlan(
       ...planned.notes,
       ...(await unknownWords(requests, model.name, checkpoints)),
       ...hardwareNotes(request, provider),
-      ...cacheNotes(smaller),
+      ...cacheNotes(smaller, request),
     ]),
   ];
   const placed = {
-    ...planned,
+    ...changed,
     ...smaller,
     provider,
     gpuStages: gpuStagesOf(planned.stages, provider),
@@ -221,8 +223,8 @@ function hardwareNotes({ threads = 0, deviceId }: Request, { name }: ProviderCho
 }
 
 /** Weights that are made once are made again at every run where they are not kept. */
-const cacheNotes = ({ textEncoder, unet }: ReturnType<typeof smallerWeights>): string[] =>
-  [textEncoder, unet].flatMap((choice) => lostNote(choice?.cache ?? "") ?? []).slice(0, 1);
+const cacheNotes = ({ textEncoder, unet }: ReturnType<typeof smallerWeights>, { loras }: Request): string[] =>
+  [textEncoder?.cache, unet?.cache, loras && loraCache()].flatMap((cache) => lostNote(cache ?? "") ?? []).slice(0, 1);
 
 /** @throws {UsageError} int8 activations with 4-bit weights. */
 function smallerWeights({ textEncoderBits, textEncoderActivations, unetBits }: Request): {

@@ -21,6 +21,7 @@ import { type DiffusionDescription, type DiffusionName, type Side, diffusionTabl
 import type { SchedulerName } from "../schedulers/names.ts";
 import { printable } from "../text.ts";
 import { nearestName } from "../weights/nearest-name.ts";
+import { type LoraOptions, loraShape, lorasOf } from "./lora-options.ts";
 import { describeIssue, describeValue } from "./describe-issue.ts";
 import { noiseLevelFrom, untilOf, upscaleFrom, upscaleOptionNames, upscaleShape } from "./upscale-options.ts";
 
@@ -66,7 +67,7 @@ export type StageOptions = SharedOptions<StageKey> & { readonly [Key in StageKey
   readonly [Key in StageKey as `${Key}Model`]?: string;
 };
 
-export interface JobOptions extends StageOptions, Partial<SharedSettings> {
+export interface JobOptions extends StageOptions, LoraOptions, Partial<SharedSettings> {
   /** With `promptEmbeds` it is the upscaler's alone, and may be left out. */
   readonly prompt?: string;
   /** What the image should not show. @default "" */
@@ -226,6 +227,7 @@ export const jobOptionsSchema = z.strictObject({
   ...upscaleShape,
   ...sharedShape,
   ...stageShape,
+  ...loraShape,
 });
 
 /** Options that only inpaint takes. */
@@ -257,6 +259,7 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
     aspectRatio,
     size,
     longPrompt: options.longPrompt,
+    loras: lorasOf(options),
     promptEmbeds: options.promptEmbeds,
     textEncoderModel,
     variant,

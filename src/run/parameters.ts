@@ -5,7 +5,7 @@
 
 import { basename } from "node:path";
 import { formatParameters } from "../image/parameters.ts";
-import { type DiffusionStage, type Plan, diffusionStages } from "../plan/plan.ts";
+import { type DiffusionStage, type Plan, type Stage, diffusionStages } from "../plan/plan.ts";
 import { describeDiffusion } from "../plan/stages.ts";
 
 /**
@@ -32,6 +32,12 @@ export function imageParameters(plan: Plan, job: number, drawn: DiffusionStage, 
   if (first.textParts !== undefined) settings.set("Long prompt", `concat, ${first.textParts} parts`);
   if (promptEmbeds !== undefined) settings.set("Prompt embeds", basename(promptEmbeds));
   if (positivePrompt !== undefined) settings.set("Positive prompt", positivePrompt);
+  addLoras(
+    settings,
+    plan.stages.find(({ kind }) => kind === "text"),
+    "T5 ",
+  );
+  addLoras(settings, first, "");
   addSteering(settings, first, "");
   for (const stage of later) addStage(settings, stage, first.sampler);
   if (plan.numImages > 1) {
@@ -61,7 +67,17 @@ function addStage(settings: Map<string, string>, stage: DiffusionStage, firstSam
   settings.set(`${name} CFG scale`, String(stage.guidanceScale));
   settings.set(`${name} noise level`, String(stage.noiseLevel));
   if (stage.strength !== undefined) settings.set(`${name} denoising strength`, String(stage.strength));
+  addLoras(settings, stage, `${name} `);
   addSteering(settings, stage, `${name} `);
+}
+
+/** The files' names, weights, and enough of their hashes to tell them. @param prefix of the key: `Stage 2 `. */
+function addLoras(settings: Map<string, string>, stage: Stage | undefined, prefix: string): void {
+  if (!stage || stage.kind === "safety" || !stage.lora) return;
+  const words = stage.lora.loras.map(
+    ({ file, weight, sha256 }) => `${basename(file)}:${weight} ${sha256.slice(0, 12)}`,
+  );
+  settings.set(`${prefix}LoRA`, words.join(", "));
 }
 
 /** What was asked for beside a guidance scale. @param prefix of the keys: `Stage 2 `, or empty for the first stage. */

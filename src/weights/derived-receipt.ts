@@ -19,8 +19,8 @@ const marksFile = "checked.json";
 
 const receiptSchema = z.strictObject({
   format: z.literal(4),
-  /** 8, 4 or "unet": what was made. */
-  kind: z.union([z.literal(8), z.literal(4), z.literal("unet")]),
+  /** 8, 4, "unet" or "lora": what was made. */
+  kind: z.union([z.literal(8), z.literal(4), z.literal("unet"), z.literal("lora")]),
   /** The folder of the network it was made of. */
   source: z.string(),
   files: z.record(z.string(), z.strictObject({ bytes: z.int(), sha256: z.string() })),

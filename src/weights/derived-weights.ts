@@ -1,14 +1,13 @@
 /**
  * @module weights/derived-weights
- * What lies in the cache of weights that were made here (8 bits, 4 bits), what of it is right, and away with it. Gigabytes may
+ * What lies in the cache of weights that were made here (8 bits, 4 bits, LoRAs merged), what of it is right, and away with it. Gigabytes may
  * lie there of networks that are long gone.
  */
 
 import { lstat, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isDraft } from "../files/draft.ts";
-import { derivedFault, readReceipt } from "./derived-receipt.ts";
-import type { QuantizedKind } from "./quantized-layout.ts";
+import { type Receipt, derivedFault, readReceipt } from "./derived-receipt.ts";
 
 export interface DerivedWeights {
   /** Of its folder in the cache: 32 hexadecimal digits, or a draft's name while it is being written (files/draft). */
@@ -18,7 +17,7 @@ export interface DerivedWeights {
   /** When it was last written to. */
   readonly modifiedMs: number;
   /** What it is and what it was made of; undefined: not finished, or from another version. */
-  readonly made: { readonly kind: QuantizedKind; readonly source: string } | undefined;
+  readonly made: { readonly kind: Receipt["kind"]; readonly source: string } | undefined;
 }
 
 /** Nothing else in the cache is ours. */

@@ -5,15 +5,13 @@
  */
 
 import { createHash } from "node:crypto";
-import { copyFile, mkdir, rename, rm, stat } from "node:fs/promises";
+import { copyFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { OutputError, whyNotWritten } from "../errors.ts";
-import { makeFolder } from "../files/make-folder.ts";
-import { draftFolderIn, sweepDrafts } from "../files/draft.ts";
 import { float32ToFloat16 } from "../math/half.ts";
 import { elementCount } from "../math/tensor.ts";
 import { type WeightEntry, type WeightTable, openWeights } from "./checkpoint.ts";
 import { hashFile } from "../files/hash-file.ts";
+import { makeDerived } from "./derived-folder.ts";
 import { derivedFault, describeFile, readReceipt, writeReceipt } from "./derived-receipt.ts";
 import {
   type QuantizedBits,
@@ -71,28 +69,19 @@ export async function quantizeIntoCache(
   const folder = join(cache, await sourceKey(source, kind));
   if (await isUsable(folder, source, kind)) return folder;
   onStart?.();
-  await sweepDrafts(cache); // gigabytes may lie there, which no later attempt would go on with
-  const temporary = draftFolderIn(cache);
-  try {
-    await makeFolder(cache);
-    await mkdir(temporary, { mode: 0o700 }); // new: nothing that was put there is written into
-    const { file } = quantizedLayouts[kind];
-    await copyFile(join(source.folder, CONFIG), join(temporary, CONFIG));
-    const written = await quantizeTo(source, kind, join(temporary, file));
-    const files = { [CONFIG]: await describeFile(join(temporary, CONFIG)), [file]: written };
-    await writeReceipt(temporary, { kind, source: source.folder, files });
-    await rm(folder, { recursive: true, force: true }); // what is there is not whole
-    await rename(temporary, folder);
-  } catch (cause) {
-    await rm(temporary, { recursive: true, force: true }).catch(() => {});
-    if (await isUsable(folder, source, kind)) return folder; // another process was faster
-    const refused = cause instanceof OutputError ? cause.cause : cause; // its file is gone: the cache is what counts
-    if (!(refused instanceof Error && "syscall" in refused)) throw cause;
-    throw new OutputError(
-      `quantised weights cannot be kept in ${cache} (XDG_CACHE_HOME sets it): ${whyNotWritten(refused)}.`,
-      { cause },
-    );
-  }
+  await makeDerived(
+    cache,
+    folder,
+    "quantised weights",
+    () => isUsable(folder, source, kind),
+    async (temporary) => {
+      const { file } = quantizedLayouts[kind];
+      await copyFile(join(source.folder, CONFIG), join(temporary, CONFIG));
+      const written = await quantizeTo(source, kind, join(temporary, file));
+      const files = { [CONFIG]: await describeFile(join(temporary, CONFIG)), [file]: written };
+      await writeReceipt(temporary, { kind, source: source.folder, files });
+    },
+  );
   return folder;
 }
 

@@ -94,7 +94,7 @@ export function adapterError(where: string, names: readonly string[]): Checkpoin
   const file = adapterFiles.find((name) => names.includes(name));
   if (file === undefined) return undefined;
   return new CheckpointError(
-    `${where} holds a LoRA (${file}): changes to a network, not the network, which if-gen does not load; merge it into its ` +
-      "checkpoint with diffusers (load_lora_weights, fuse_lora, save_pretrained) and give that folder.",
+    `${where} holds a LoRA (${file}): changes to a network, not the network, give it with --lora, beside the ` +
+      "model that it was trained with.",
   );
 }

@@ -265,6 +265,17 @@ describe("stages of their own", () => {
     expect(hub.seen).toHaveLength(0);
   });
 
+  test("a LoRA in a model's place is told to go to --lora", async () => {
+    const { find } = await startHouse();
+    const folder = await temporaryFolder();
+    const file = join(folder, "pytorch_lora_weights.safetensors");
+    await writeFile(file, "");
+    const words = /holds a LoRA .*give it with --lora/;
+    expect(await errorOf(find({ model: folder }), CheckpointError)).toMatch(words);
+    expect(await errorOf(find({ stages: { stage2: folder } }), CheckpointError)).toMatch(words);
+    expect(await errorOf(find({ model: file }), CheckpointError)).toMatch(/if it is a LoRA, give it with --lora/);
+  });
+
   test("errors", async () => {
     const { settings, find } = await startHouse();
     expect(await errorOf(find({ stages: { stage2: "./none" } }), CheckpointError)).toMatch(/--stage-2-model \.\/none/);

@@ -230,7 +230,11 @@ test("two pulls at once: one copy, both right", async () => {
 
 test("list, show, path", async () => {
   const { cli } = await start();
-  const empty = (await succeed(cli, ["models", "list"])).stdout.split("\n");
+  const first = await succeed(cli, ["models", "list"]);
+  expect(first.stderr).toMatch(
+    /^note: before if-xl, if-l, if-m can be fetched, accept their licence \(.*IF-I-XL-v1\.0\)/,
+  );
+  const empty = first.stdout.split("\n");
   expect(empty[0]).toMatch(/^NAME +SIZE +HERE +MEMORY +DISK +WHAT$/);
   expect(empty[2]).toMatch(/^if-xl +~23\.1 GB +no /);
   expect((await cli.run(["models", "path", "if-m"])).stderr).toMatch(

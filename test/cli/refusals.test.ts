@@ -44,7 +44,8 @@ const usage: readonly Refusal[] = [
   [["models", "list", "demo"], /expected 0 arguments/i],
   [["schema", "plans"], /<name> plans is not valid: allowed choices are plan/],
   [["txt2img", "a cat", "--outdir", "x"], /here it is --output-folder or --output/],
-  [["models", "show"], /missing required argument 'name'/],
+  [["models", "show"], /<name> is missing; see if-gen models show --help/],
+  [["completion"], /<shell> is missing: bash, zsh, fish or powershell/],
   [["txt2img"], /no prompt is given/],
   [["txt2img", " "], /the prompt is empty/],
   [["txt2img", "a cat", "--prompt", "a dog"], /given twice/],
@@ -110,7 +111,7 @@ test.skipIf(process.platform === "win32").each([24, 30, 40])(
     const prefix = ["bash", "-c", `ulimit -n ${count}; exec "$@"`, "bash"];
     const { code, stderr } = await runCli(["models", "list"], { prefix });
     expect([0, 7]).toContain(code);
-    expect(stderr).toMatch(/^$|^if-gen: [^\n]*ulimit -n 1024[^\n]*\n$/);
+    expect(stderr).toMatch(/^note: [^\n]*\n$|^if-gen: [^\n]*ulimit -n 1024[^\n]*\n$/);
   },
 );
 

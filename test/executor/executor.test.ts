@@ -1,11 +1,12 @@
 /** The parent's side: what it makes of a stage's process, whatever that does. The children here are a few lines each. */
 
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
 import { IfGenError, StageError } from "../../src/errors.ts";
+import { draftFolderIn } from "../../src/files/draft.ts";
 import { type RunOptions, runPlan } from "../../src/executor/executor.ts";
 import { type StageTask, stageTask } from "../../src/executor/protocol.ts";
 import { planOf } from "../plan/plan-of.ts";
@@ -66,7 +67,9 @@ test("stage after stage, each with the jobs' words and the generator as the one 
       onNote: (text, job) => seen.push(`${text} ${job}`),
       onJobEnd: async (job) => void ended.push(job),
       imagesOf: (stage, job) =>
-        stage.name === "safety" ? { files: [{ path: `p${job}`, texts: { parameters: "q" } }], pasteBack: false } : undefined,
+        stage.name === "safety"
+          ? { files: [{ path: `p${job}`, texts: { parameters: "q" } }], pasteBack: false }
+          : undefined,
     }),
   );
   const names = ["text-encoding", "stage-1", "stage-2", "safety"];
@@ -121,6 +124,26 @@ test.skipIf(process.platform === "win32").each([
   expect(error).toBeInstanceOf(StageError);
   expect(error).toMatchObject({ exitCode: 7, message: expect.stringMatching(says) as string });
 });
+
+test.skipIf(process.platform === "win32")(
+  "what a killed child has left of weights in the making is removed",
+  async () => {
+    const cache = mkdtempSync(join(tmpdir(), "if-gen-test-"));
+    onTestFinished(() => rmSync(cache, { recursive: true, force: true }));
+    const mine = basename(draftFolderIn(cache));
+    mkdirSync(join(cache, mine)); // of a process that lives: this one
+    const parts = JSON.stringify(mine.split(String(process.pid)));
+    const made = workerThat(`
+    const { mkdirSync, writeFileSync } = await import("node:fs");
+    const folder = ${JSON.stringify(cache)} + "/" + ${parts}.join(process.pid);
+    mkdirSync(folder);
+    writeFileSync(folder + "/model.safetensors", "half");
+    process.kill(process.pid, "SIGKILL");`);
+    const failed = runPlan({ ...plan, textEncoder: { bits: 8, cache, activations: "float32" } }, optionsFor(made));
+    await expect(failed).rejects.toThrow(/SIGKILL/);
+    expect(readdirSync(cache)).toEqual([mine]);
+  },
+);
 
 test("success is a result and exit code 0, neither alone; what the child wrote to stderr is told", async () => {
   expect(await failureOf("done();")).toMatchObject({

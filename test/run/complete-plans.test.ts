@@ -27,7 +27,7 @@ const added = (before: CompletePlan | undefined, after: CompletePlan | undefined
   (after?.plan.notes ?? []).filter((note) => !before?.plan.notes.includes(note));
 const input = (name: string): string => goldenPath("image", "inputs", name);
 
-describe("a cache for weights with fewer bits", () => {
+describe("a cache for weights that are made here", () => {
   const withCache = (cache: string): void => {
     const before = process.env["XDG_CACHE_HOME"];
     onTestFinished(() => {
@@ -45,7 +45,7 @@ describe("a cache for weights with fewer bits", () => {
       const refused = await failureOf(bits);
       expect(refused).toMatchObject({ code: "OUTPUT" });
       expect(String(refused)).toMatch(
-        /weights with fewer bits have no place \(XDG_CACHE_HOME sets it\): .*file is a file/,
+        /weights that are made here have no place \(XDG_CACHE_HOME sets it\): .*file is a file/,
       );
     }
     await complete([tinyRequest]);

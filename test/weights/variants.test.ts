@@ -123,7 +123,7 @@ describe("checkpoints of today", () => {
     const folder = await folderWith(name);
     const opening = openWeights(asked(folder));
     await expect(opening).rejects.toThrow(CheckpointError);
-    await expect(opening).rejects.toThrow(/holds a LoRA \(.*fuse_lora/);
+    await expect(opening).rejects.toThrow(/holds a LoRA \(.*give it with --lora/);
   });
 
   test("other weights are named", async () => {

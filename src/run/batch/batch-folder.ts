@@ -5,8 +5,7 @@
  */
 
 import { createHash, randomInt } from "node:crypto";
-import { existsSync } from "node:fs";
-import { readFile, readdir, rm } from "node:fs/promises";
+import { readFile, readdir, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { OutputError, UsageError, whyNotWritten } from "../../errors.ts";
@@ -57,8 +56,7 @@ export class BatchFolder {
   static async open(folder: string, shard: Shard, { resume }: { resume: boolean }): Promise<BatchFolder> {
     const path = resolve(folder);
     const work = join(path, ".if-gen", shardName("work", shard));
-    const exists = existsSync(work) || existsSync(manifestPath(path, shard));
-    if (exists && !resume) {
+    if (!resume && (await hasBegun(work, manifestPath(path, shard)))) {
       throw new UsageError(
         `${folder} holds a batch already; add --resume to go on with it, or give another --output-dir.`,
       );
@@ -117,6 +115,13 @@ export class BatchFolder {
   #chunkFolder(chunk: number): string {
     return join(this.#work, String(chunk));
   }
+}
+
+/** A batch that ended at its file of jobs or a wrong option is no batch to go on with: nothing is in its way. */
+async function hasBegun(work: string, manifest: string): Promise<boolean> {
+  const { size } = await stat(manifest).catch(() => ({ size: 0 }));
+  const chunks = (await readdir(work).catch(() => [])).filter((name) => /^\d+$/.test(name));
+  return size > 0 || chunks.length > 0;
 }
 
 const shardName = (name: string, { number, count }: Shard): string =>

@@ -133,7 +133,9 @@ function headerOf(cells: readonly string[], name: string): readonly string[] {
     const near = nearestName(unknown, known);
     throw new UsageError(
       `${name}: its first line names the options of the columns, but there is no option ${unknown}` +
-        (near === undefined ? "." : `; did you mean ${near}?`),
+        (near === undefined
+          ? "; they are prompt, seed, output and other long options of txt2img."
+          : `; did you mean ${near}?`),
     );
   }
   const twice = names.find((one, index) => names.indexOf(one) !== index);
