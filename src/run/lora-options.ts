@@ -39,6 +39,16 @@ export function lorasOf(options: Readonly<Record<string, unknown>>): LoraRequest
   return loras.length === 0 ? undefined : loras;
 }
 
+/** @returns the options that make them: {@link lorasOf} backwards. */
+export function optionsOfLoras(loras: readonly LoraRequest[] = []): Readonly<Record<string, readonly string[]>> {
+  const options: Record<string, string[]> = {};
+  for (const { file, weight, stage } of loras) {
+    const plain = /e/.test(String(weight)) ? weight.toFixed(20) : String(weight); // no exponent has a place there
+    (options[stage === undefined ? "lora" : keyOf(stage)] ??= []).push(`${file}:${plain}`);
+  }
+  return options;
+}
+
 function parseLora(text: string): LoraRequest {
   const [, file = text, weight] = /^(.+):([+-]?(?:\d+\.?\d*|\.\d+))$/.exec(text) ?? [];
   return { file, weight: weight === undefined ? 1 : Number(weight) };
