@@ -34,6 +34,7 @@ export default {
     "probe-worker": "dist/executor/probe-worker.js",
     "inspect-worker": "dist/executor/inspect-worker.js",
     "convert-worker": "dist/executor/convert-worker.js",
+    "texts-worker": "dist/executor/texts-worker.js",
   },
   platform: "node",
   external: (id) => apart.some((name) => id === name || id.startsWith(`${name}/`)),

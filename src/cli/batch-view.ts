@@ -83,6 +83,12 @@ export function createBatchView(
           line(`job ${event.index} (line ${event.line}) failed: ${event.error.message} [${event.error.code}]`);
           draw();
           break;
+        case "handed-over":
+          line(`job ${event.index} is left to another worker than ${event.worker + 1}: ${event.error.message}`);
+          break;
+        case "retired":
+          line(`worker ${event.worker + 1} takes no more jobs: others draw what it cannot`);
+          break;
         case "chunk":
         case "queued":
           break;
@@ -141,6 +147,15 @@ function createBatchPrinter(workers: number): (event: BatchEvent) => void {
         if (!drawn) return printEvent({ type: "drawn", ...place, outputs: [...files], seconds: { ...seconds } });
         return printEvent(resultEventOf(drawn, place, shareOf(drawn, seconds)));
       }
+      case "handed-over":
+        return printEvent({
+          type: "handed-over",
+          job: event.index,
+          worker: event.worker + 1,
+          error: failureOf(event.error),
+        });
+      case "retired":
+        return printEvent({ type: "retired", worker: event.worker + 1 });
       case "failed":
         return printEvent({ type: "failed", job: event.index, line: event.line, error: failureOf(event.error) });
     }

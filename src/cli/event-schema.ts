@@ -87,6 +87,8 @@ export const eventSchema = z.discriminatedUnion("type", [
     .describe("a worker of the queue drew it; its settings are in the manifest"),
   z.looseObject({ type: z.literal("skipped"), jobs: count.describe("that an earlier process has drawn") }),
   z.looseObject({ type: z.literal("chunk"), worker, jobs: z.array(job) }),
+  z.looseObject({ type: z.literal("handed-over"), worker, job, error: z.looseObject(failure) }),
+  z.looseObject({ type: z.literal("retired"), worker }),
   z.looseObject({ type: z.literal("failed"), job, line: z.int().positive(), error: z.looseObject(failure) }),
   z.looseObject({ type: z.literal("done"), drawn: count, failed: count, skipped: count, manifest: z.string() }),
 ]);

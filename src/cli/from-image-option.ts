@@ -12,11 +12,7 @@ import { jobOptionsFrom } from "./request.ts";
 import { once } from "./values.ts";
 
 export const addFromImageOption = (command: Command): Command =>
-  command.option(
-    "--from-image <picture>",
-    "draw again what the metadata of a picture says; options that are typed take its place",
-    once,
-  );
+  command.option("--from-image <picture>", "draw a picture again, from its metadata", once);
 
 /** @returns the names of the options that were typed, as commander calls them. */
 export const typedNames = (command: Command): ReadonlySet<string> =>

@@ -11,10 +11,11 @@ import { stat } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
 import { z } from "zod";
 import { hashFile } from "../files/hash-file.ts";
-import { IfGenError, OutputError, UsageError, whyNotWritten } from "../errors.ts";
+import { OutputError, UsageError } from "../errors.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import { type JsonLimits, readJsonFile } from "../files/json.ts";
 import { replaceFile } from "../files/replace-file.ts";
+import { writing } from "../files/writing.ts";
 import { type RunLock, takeLock } from "./run-lock.ts";
 import { type Plan, lowMemorySchema } from "../plan/plan.ts";
 import { type Request, requestSchema } from "../plan/request.ts";
@@ -73,7 +74,7 @@ export class RunFolder {
     { resume }: { resume: boolean },
   ): Promise<RunFolder> {
     const path = resolve(folder);
-    await writing(path, () => makeFolder(path));
+    await writing(`the run folder ${path}`, () => makeFolder(path));
     const lock = await takeLock(path, "--run-dir");
     try {
       return await RunFolder.#openLocked(path, plan, requests, resume, lock);
@@ -105,7 +106,7 @@ export class RunFolder {
       lock,
       found ?? { format: 2, plan: planKey(plan), requests: [...requests], lowMemory, finished: [] },
     );
-    await writing(path, () => run.#write());
+    await writing(`the run folder ${path}`, () => run.#write());
     return run;
   }
 
@@ -157,7 +158,7 @@ export class RunFolder {
   }
 
   #save(): Promise<void> {
-    const saved = this.#writing.then(() => writing(this.path, () => this.#write()));
+    const saved = this.#writing.then(() => writing(`the run folder ${this.path}`, () => this.#write()));
     this.#writing = saved.catch(() => undefined);
     return saved;
   }
@@ -205,14 +206,5 @@ async function sha256(file: string): Promise<string | undefined> {
     return await hashFile(file);
   } catch {
     return undefined; // gone or unreadable: not whole
-  }
-}
-
-async function writing(path: string, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work();
-  } catch (cause) {
-    if (cause instanceof IfGenError) throw cause;
-    throw new OutputError(`the run folder ${path} cannot be written to: ${whyNotWritten(cause)}.`, { cause });
   }
 }

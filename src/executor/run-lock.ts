@@ -6,13 +6,16 @@
 import { open, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { OutputError, UsageError, whyNotWritten } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import { isAlive, machineMark } from "../files/draft.ts";
 import { createFile } from "../files/place-file.ts";
 import { readWords } from "../files/regular-file.ts";
 import { replaceFile } from "../files/replace-file.ts";
+import { writing } from "../files/writing.ts";
 
 const LOCK = "run.lock";
+/** The option whose folder is called a run folder. */
+const RUN_DIR = "--run-dir";
 interface LockTimes {
   /** How often the owner touches it. */
   readonly touchMs: number;
@@ -36,9 +39,10 @@ export interface RunLock {
  */
 export async function takeLock(path: string, option: string, times: LockTimes = TIMES): Promise<RunLock> {
   const lock = join(path, LOCK);
+  const what = option === RUN_DIR ? `the run folder ${path}` : path;
   const mine = `${machineMark()} ${process.pid}\n`;
   for (let attempt = 0; attempt < 3; attempt++) {
-    if (await writing(path, () => createFile(lock, mine))) return held(lock, times);
+    if (await writing(what, () => createFile(lock, mine))) return held(lock, times);
     const [machine, pid] = (readWords(lock) ?? "").trim().split(" ");
     const isHeld = machine === machineMark() ? isAlive(Number(pid)) : await isTouched(lock, times);
     if (isHeld) {
@@ -47,19 +51,11 @@ export async function takeLock(path: string, option: string, times: LockTimes = 
           `or remove ${lock} if that process is gone.`,
       );
     }
-    await writing(path, () => replaceFile(lock, mine)); // its owner was killed
+    await writing(what, () => replaceFile(lock, mine)); // its owner was killed
     await delay(SETTLE_MS);
     if ((readWords(lock) ?? "") === mine) return held(lock, times); // of several that took it the last one
   }
   throw new UsageError(`other processes take turns in ${path}; give another ${option}.`);
-}
-
-async function writing<T>(path: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    throw new OutputError(`the run folder ${path} cannot be written to: ${whyNotWritten(cause)}.`, { cause });
-  }
 }
 
 function held(lock: string, { touchMs }: LockTimes): RunLock {

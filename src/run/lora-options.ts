@@ -39,11 +39,13 @@ export function lorasOf(options: Readonly<Record<string, unknown>>): LoraRequest
   return loras.length === 0 ? undefined : loras;
 }
 
-/** @returns the options that {@link lorasOf} makes these of; weights are written always, as a file's name may end in `:2`. */
-export function loraOptions(loras: readonly LoraRequest[]): Readonly<Record<string, readonly string[]>> {
+/** @returns the options that make them: {@link lorasOf} backwards. */
+export function optionsOfLoras(loras: readonly LoraRequest[] = []): Readonly<Record<string, readonly string[]>> {
   const options: Record<string, string[]> = {};
-  for (const { file, weight, stage } of loras)
-    (options[stage ? keyOf(stage) : "lora"] ??= []).push(`${file}:${weight}`);
+  for (const { file, weight, stage } of loras) {
+    const plain = /e/.test(String(weight)) ? weight.toFixed(20) : String(weight); // no exponent has a place there
+    (options[stage === undefined ? "lora" : keyOf(stage)] ??= []).push(`${file}:${plain}`);
+  }
   return options;
 }
 

@@ -6,7 +6,7 @@
 import type { Request } from "../plan/request.ts";
 import { type DiffusionDescription, diffusionTable } from "../plan/stages.ts";
 import { keyOf, sharedKeys, stageKeys } from "./job-options.ts";
-import { loraOptions } from "./lora-options.ts";
+import { optionsOfLoras } from "./lora-options.ts";
 
 export type FlatOptions = Readonly<Record<string, unknown>>;
 
@@ -22,7 +22,7 @@ export function optionsFromRequest({
   lowResolution,
   until,
   prompt,
-  loras = [],
+  loras,
   ...rest
 }: Request): FlatOptions {
   const ofStages = diffusionTable.flatMap((stage) => [
@@ -33,9 +33,9 @@ export function optionsFromRequest({
     ...rest,
     prompt: prompt === "" ? undefined : prompt, // of an upscale, or beside embeddings
     ...Object.fromEntries(ofStages),
+    ...optionsOfLoras(loras),
     aspectRatio: aspectRatio && `${aspectRatio.width}:${aspectRatio.height}`,
     size: size && `${size.width}x${size.height}`,
-    ...loraOptions(loras),
     ...(upscale ? { ...upscale, image: lowResolution } : { until }),
     ...(start ? startOptions(start, upscale ? "original" : "image") : {}),
     ...(command === "inpaint" && start ? { pasteBack: start.pasteBack } : {}),

@@ -5,6 +5,7 @@ import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "no
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
+import { readImage } from "../../src/image/read-image.ts";
 import type { ManifestEntry } from "../../src/run/batch/manifest.ts";
 import { goldenPath, storedVariant } from "../golden.ts";
 import { eventSchema } from "../../src/cli/event-schema.ts";
@@ -52,6 +53,15 @@ const imagesOf = (folder: string): Record<string, string> =>
           .digest("hex"),
       ]),
   );
+
+/** @returns a stage's process, once two workers have one each. */
+async function stageOf(pid: number): Promise<number> {
+  for (;;) {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
+    if (children.length >= 2) return Number(children[0]);
+    await delay(20);
+  }
+}
 
 async function batch(jobs: string, folder: string, ...more: string[]): Promise<CliRun> {
   return runCli(words(jobs, folder, ...more));
@@ -257,11 +267,12 @@ describe("several processes", () => {
     expect(imagesOf(folder)).toEqual(imagesOf(whole));
   });
 
-  test("two workers on the CPU draw what one does; one folder is one process's", async () => {
+  test("two workers on the CPU draw what one does, also if one's process is killed; one folder is one process's", async () => {
     const jobs = jobsFile(...Array.from({ length: 4 }, (_, seed) => ({ prompt: "a cat", seed })));
     const [one, two] = [join(temporaryFolder(), "out"), join(temporaryFolder(), "out")];
     const running = startCli(words(jobs, two, "--devices", "cpu,cpu", "--chunk", "1"));
     const ended = finish(running);
+    process.kill(await stageOf(running.pid!), "SIGKILL");
     while (!existsSync(join(two, "manifest.jsonl"))) await delay(50);
     expect(await batch(jobs, two, "--resume")).toMatchObject({
       code: 2,
@@ -269,7 +280,14 @@ describe("several processes", () => {
     });
     expect((await ended).code).toBe(0);
     await batch(jobs, one);
-    expect(imagesOf(two)).toEqual(imagesOf(one));
+    const pixels = (folder: string) =>
+      Promise.all(
+        Object.keys(imagesOf(folder)).map(async (name) => [name, (await readImage(join(folder, name))).data]),
+      );
+    expect(await pixels(two)).toEqual(await pixels(one));
+    expect(
+      entriesOf(two).filter(({ notes = [] }) => notes.some((note) => note.includes("Another worker did"))),
+    ).toEqual([expect.objectContaining({ status: "drawn" })]);
   });
 
   test("a GPU that is not there is said before anything is drawn", async () => {

@@ -39,6 +39,7 @@ const cases: readonly (readonly [CommandName, object])[] = [
       guidanceInterval: [0.2, 0.8],
     },
   ],
+  ["txt2img", { prompt: "a cat", seed: 1, lora: ["a.safetensors", "b:c:-0.5"], stage2Lora: "d:0.0000001" }],
   ["txt2img", { prompt: "a cat", seed: 1, size: "1536x1024", thresholdingP: 0.9 }],
   ["img2img", { prompt: "a cat", seed: 1, image: "car.png", strength: 0.5, stage2Strength: 1 }],
   [

@@ -26,6 +26,10 @@ export type BatchEvent =
       /** Absent: a worker of a queue drew it, in another process. */
       readonly drawn?: DrawnJob;
     }
+  /** A worker could not draw a job, and leaves it to another one. */
+  | { readonly type: "handed-over"; readonly worker: number; readonly index: number; readonly error: IfGenError }
+  /** Others draw what a worker cannot: it takes no more jobs. */
+  | { readonly type: "retired"; readonly worker: number }
   | { readonly type: "failed"; readonly index: number; readonly line: number; readonly error: IfGenError };
 
 export interface BatchSummary {

@@ -8,11 +8,12 @@ import { createHash, randomInt } from "node:crypto";
 import { readFile, readdir, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { z } from "zod";
-import { IfGenError, OutputError, UsageError, whyNotWritten } from "../../errors.ts";
+import { OutputError, UsageError, whyNotWritten } from "../../errors.ts";
 import { sweepDrafts } from "../../files/draft.ts";
 import { createFile } from "../../files/place-file.ts";
 import { makeFolder } from "../../files/make-folder.ts";
 import { replaceFile } from "../../files/replace-file.ts";
+import { writing } from "../../files/writing.ts";
 import { type RunLock, takeLock } from "../../executor/run-lock.ts";
 import type { Shard } from "../../machine/cluster-shard.ts";
 import { MAX_SEED } from "../../plan/choices.ts";
@@ -157,14 +158,5 @@ async function parseState(file: string): Promise<z.infer<typeof state> | undefin
     return state.parse(JSON.parse(text));
   } catch (cause) {
     throw new UsageError(`${file} is not of this version of if-gen; give another --output-dir.`, { cause });
-  }
-}
-
-async function writing(path: string, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work();
-  } catch (cause) {
-    if (cause instanceof IfGenError) throw cause;
-    throw new OutputError(`${path} cannot be written to: ${whyNotWritten(cause)}.`, { cause });
   }
 }

@@ -1,13 +1,13 @@
 /**
  * @module run/batch/merge
- * The manifests of the shards of a batch -> one, in the order of the jobs' numbers where each shard's is.
+ * The manifests of the shards of a batch -> one: shard after shard, each job where it ended.
  */
 
 import { join } from "node:path";
 import { UsageError } from "../../errors.ts";
 import { replaceFile } from "../../files/replace-file.ts";
 import { shardManifests } from "./batch-folder.ts";
-import { type ManifestEntry, readManifest } from "./manifest.ts";
+import { type ManifestEntry, readEndings, readManifest } from "./manifest.ts";
 
 export interface MergedManifest {
   readonly manifest: string;
@@ -42,11 +42,31 @@ export async function mergeManifests(folder: string): Promise<MergedManifest> {
   return { manifest, ...tally, missing: missing.map((number) => `${number}/${count}`) };
 }
 
-/** Of several lines about one job the last counts. One shard is in memory at a time, and its entries by their numbers. */
+/** Of several lines about one job the last counts: a first reading finds it. In memory are 4 bytes a job, of one shard. */
 async function* inOrder(paths: readonly string[]): AsyncGenerator<ManifestEntry, void> {
   for (const path of paths) {
-    const last = new Map<number, ManifestEntry>();
-    for await (const entry of readManifest(path)) last.set(entry.index, entry);
-    yield* [...last.values()].toSorted((a, b) => a.index - b.index);
+    const lasts = new LastLines();
+    let line = 0;
+    for await (const { index } of readEndings(path)) lasts.set(index, ++line);
+    line = 0;
+    for await (const entry of readManifest(path)) if (lasts.get(entry.index) === ++line) yield entry;
+  }
+}
+
+/** Of each job, which of its shard's lines counts; from 1. */
+class LastLines {
+  #lines = new Uint32Array(1024);
+
+  set(index: number, line: number): void {
+    if (index >= this.#lines.length) {
+      const larger = new Uint32Array(Math.max(index + 1, 2 * this.#lines.length));
+      larger.set(this.#lines);
+      this.#lines = larger;
+    }
+    this.#lines[index] = line;
+  }
+
+  get(index: number): number | undefined {
+    return this.#lines[index];
   }
 }

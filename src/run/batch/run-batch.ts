@@ -25,6 +25,7 @@ import {
 import { drawChunk } from "./draw-chunk.ts";
 import { drawnEntry, failedEntry } from "./manifest-entries.ts";
 import type { ReadJob } from "./read-jobs.ts";
+import { type FailedAttempt, HandOver } from "./hand-over.ts";
 import { createShares } from "./shares.ts";
 
 export interface BatchSettings extends Omit<RunSettings, "onEvent" | "onFailed" | "chooseProvider"> {
@@ -50,6 +51,7 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
   }
   const count = { drawn: 0, failed: 0, skipped: 0 };
   let firstError: IfGenError | undefined;
+  const handOver = new HandOver(devices.length);
   const failed = async (job: BatchJob | BadJob, error: IfGenError): Promise<void> => {
     count.failed++;
     firstError ??= error;
@@ -57,10 +59,13 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
     onEvent({ type: "failed", index: job.index, line: job.line, error });
     if (settings.failFast) throw error;
   };
-  const drawn = async (job: BatchJob, one: DrawnJob, seconds: Record<string, number>): Promise<void> => {
-    await folder.manifest.add(await drawnEntry(job, one, seconds, folder.path));
+  const drawn: Results["drawn"] = async (job, one, seconds, worker) => {
+    const notes = [...one.notes, ...handOver.attemptsOf(job).map((attempt) => describeAttempt(attempt, devices))];
+    const noted = { ...one, notes };
+    await folder.manifest.add(await drawnEntry(job, noted, seconds, folder.path));
     count.drawn++;
-    onEvent({ type: "drawn", index: job.index, line: job.line, files: job.files, seconds, drawn: one });
+    onEvent({ type: "drawn", index: job.index, line: job.line, files: job.files, seconds, drawn: noted });
+    for (const retired of handOver.drew(worker, job)) onEvent({ type: "retired", worker: retired });
   };
   const chunks = chunksOf(lines, folder, options, (jobs) => {
     count.skipped += jobs;
@@ -68,14 +73,24 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
   });
   const stop = new AbortController();
   const signal = settings.signal ? AbortSignal.any([settings.signal, stop.signal]) : stop.signal;
-  const shared = { ...settings, signal, chooseProvider: choose };
+  const shared = { ...settings, signal, handOver, chooseProvider: choose };
+  const nextChunk = createHandedChunks(handOver, chunks, options.chunkSize);
   const workers = devices.map(async (device, worker) => {
-    for await (const chunk of { [Symbol.asyncIterator]: () => ({ next: () => chunks.next() }) }) {
-      await runChunk(chunk, worker, device, shared, { drawn, failed });
+    try {
+      while (!handOver.isRetired(worker)) {
+        signal.throwIfAborted();
+        const chunk = await nextChunk(worker);
+        if (chunk) await runChunk(chunk, worker, device, shared, { drawn, failed });
+        handOver.end(worker);
+        if (!chunk && !(await handOver.mayGetMore(worker, signal))) return;
+      }
+    } finally {
+      handOver.leave(worker);
     }
   });
   try {
     await Promise.all(workers);
+    for (const [job, error] of handOver.left()) await failed(job, error);
   } catch (error) {
     stop.abort(error); // the other workers' stages end too, and are waited for
     await Promise.allSettled(workers);
@@ -84,8 +99,29 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
   return { ...count, ...(firstError ? { firstError } : {}) };
 }
 
+/** What others could not draw comes first. Its chunks are counted downwards from -1. @returns undefined: nothing is left now. */
+function createHandedChunks(handOver: HandOver, chunks: AsyncGenerator<Chunk, void>, chunkSize: number) {
+  let number = 0;
+  let isDone = false;
+  return async (worker: number): Promise<Chunk | undefined> => {
+    const jobs = handOver.take(worker, chunkSize);
+    if (jobs.length > 0) return { number: --number, jobs, bad: [] };
+    if (isDone) return undefined;
+    handOver.begin(worker); // what it gets may fail: who waits has to wait for that
+    const { value, done } = await chunks.next();
+    isDone ||= done === true;
+    return value ?? undefined;
+  };
+}
+
+function describeAttempt({ worker, error }: FailedAttempt, devices: readonly WorkerDevice[]): string {
+  const device = devices[worker];
+  const where = typeof device === "number" ? `GPU ${device}` : (device ?? "its device");
+  return `Worker ${worker + 1}, on ${where}, could not draw it: ${error.message} Another worker did.`;
+}
+
 interface Results {
-  readonly drawn: (job: BatchJob, one: DrawnJob, seconds: Record<string, number>) => Promise<void>;
+  readonly drawn: (job: BatchJob, one: DrawnJob, seconds: Record<string, number>, worker: number) => Promise<void>;
   readonly failed: (job: BatchJob | BadJob, error: IfGenError) => Promise<void>;
 }
 
@@ -93,10 +129,10 @@ async function runChunk(
   { number, jobs, bad }: Chunk,
   worker: number,
   device: WorkerDevice,
-  settings: BatchSettings & Pick<RunSettings, "chooseProvider">,
+  settings: BatchSettings & Pick<RunSettings, "chooseProvider"> & { readonly handOver: HandOver },
   { drawn, failed }: Results,
 ): Promise<void> {
-  const { folder, overwrite, onEvent, devices } = settings;
+  const { folder, overwrite, onEvent, devices, handOver } = settings;
   for (const job of bad) await failed(job, job.error);
   const isResumed = await folder.takeChunk(
     number,
@@ -119,8 +155,11 @@ async function runChunk(
       share.hear(event);
       onEvent({ type: "run", worker, event });
     },
-    onDrawn: (job, one) => drawn(job, one, share.of(one)),
-    onFailed: failed,
+    onDrawn: (job, one) => drawn(job, one, share.of(one), worker),
+    onFailed: async (job, error) => {
+      if (handOver.offer(worker, job, error)) onEvent({ type: "handed-over", worker, index: job.index, error });
+      else await failed(job, error);
+    },
     overwrite,
   });
   await folder.dropChunk(number);

@@ -66,7 +66,7 @@ export function toBatchJob({ index, line, files, request, lowMemory }: QueuedJob
 
 /** Workers run in other folders, and find shared ones under the same names. */
 function withWholePaths(request: Request, isModelName: QueuedBatch["isModelName"]): Request {
-  const { start, model, textEncoderModel, stageModels } = request;
+  const { start, model, textEncoderModel, stageModels, loras } = request;
   const models = Object.entries(stageModels).map(([stage, name]) => [stage, wholePath(name)] as const);
   return {
     ...request,
@@ -74,6 +74,7 @@ function withWholePaths(request: Request, isModelName: QueuedBatch["isModelName"
     stageModels: Object.fromEntries(models),
     ...(textEncoderModel === undefined ? {} : { textEncoderModel: wholePath(textEncoderModel) }),
     ...(start ? { start: wholeStart(start) } : {}),
+    ...(loras ? { loras: loras.map((lora) => ({ ...lora, file: wholePath(lora.file) })) } : {}),
   };
 }
 

@@ -5,13 +5,13 @@
  */
 
 import { readHubContext } from "../../catalog/hub-context.ts";
-import type { IfGenError } from "../../errors.ts";
+import { type IfGenError, StageError } from "../../errors.ts";
 import type { BatchEvent, BatchSummary } from "../batch/batch-events.ts";
 import type { BatchFolder } from "../batch/batch-folder.ts";
 import { type BadJob, type BatchJob, type BatchOptions, chunksOf } from "../batch/batch-jobs.ts";
 import { failedEntry } from "../batch/manifest-entries.ts";
 import type { ReadJob } from "../batch/read-jobs.ts";
-import { manifestEntry } from "../batch/manifest.ts";
+import { type ManifestEntry, manifestEntry } from "../batch/manifest.ts";
 import { type JobQueue, listenToQueue, openQueue } from "./open-queue.ts";
 import { pause } from "./pause.ts";
 import { failureOf, jobId, toQueuedJob } from "./queued-job.ts";
@@ -126,7 +126,8 @@ class QueuedBatch {
     const job = this.#outstanding.get(id);
     if (!job) return;
     this.#outstanding.delete(id);
-    const [found, state] = [await this.#queue.getJob(id), await this.#queue.getJobState(id)];
+    const state = await this.#queue.getJobState(id); // before the job: what is completed then has its result
+    const found = await this.#queue.getJob(id);
     if (found && state === "failed") return this.fail(job, failureOf(found.failedReason));
     if (found && state === "completed") return this.#collect(id, job, found.returnvalue);
     if (!found) return this.add([job]); // a server that was killed has forgotten it
@@ -135,7 +136,8 @@ class QueuedBatch {
 
   /** Once it stands in the manifest, the queue need not keep it. */
   async #collect(id: string, job: BatchJob, said: string): Promise<void> {
-    const entry = manifestEntry.parse(JSON.parse(said));
+    const entry = parseEntry(said);
+    if (!entry) return this.fail(job, new StageError("its worker is of another version of if-gen."));
     await this.#settings.folder.manifest.add({ ...entry, index: job.index, line: job.line, key: job.key });
     this.#count.drawn++;
     const { index, line, files } = job;
@@ -151,5 +153,13 @@ class QueuedBatch {
   #optionsOf(id: string) {
     const { attempts } = this.#settings;
     return { jobId: id, attempts, backoff: { type: "exponential", delay: BACKOFF_MS } };
+  }
+}
+
+function parseEntry(said: unknown): ManifestEntry | undefined {
+  try {
+    return manifestEntry.safeParse(JSON.parse(String(said))).data;
+  } catch {
+    return undefined;
   }
 }

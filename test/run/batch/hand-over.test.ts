@@ -1,0 +1,82 @@
+import { describe, expect, test } from "vitest";
+import { StageError, UsageError } from "../../../src/errors.ts";
+import type { BatchJob } from "../../../src/run/batch/batch-jobs.ts";
+import { HandOver } from "../../../src/run/batch/hand-over.ts";
+import { plainRequest } from "../../plan/plain-request.ts";
+
+const jobOf = (index: number): BatchJob => ({
+  index,
+  line: index,
+  request: plainRequest,
+  key: "",
+  files: [],
+  isDrawn: false,
+  isTaken: false,
+});
+const killed = new StageError("killed");
+const signal = new AbortController().signal;
+
+test("a job goes to each other worker once, and then nowhere", () => {
+  const handOver = new HandOver(3);
+  const job = jobOf(1);
+  expect(handOver.offer(0, job, killed)).toBe(true);
+  expect(handOver.take(0, 9)).toEqual([]);
+  expect(handOver.take(1, 9)).toEqual([job]);
+  expect(handOver.take(2, 9)).toEqual([]); // the second has it
+  expect(handOver.offer(1, job, killed)).toBe(true);
+  expect(handOver.take(2, 9)).toEqual([job]);
+  expect(handOver.offer(2, job, killed)).toBe(false);
+  expect(handOver.attemptsOf(job).map(({ worker }) => worker)).toEqual([0, 1]);
+});
+
+test("what is wrong with the job itself is handed to nobody; neither does one worker alone hand over", () => {
+  expect(new HandOver(2).offer(0, jobOf(1), new UsageError("x"))).toBe(false);
+  expect(new HandOver(1).offer(0, jobOf(1), killed)).toBe(false);
+});
+
+describe("who waits", () => {
+  test("waits while another one is at work, and gets what that one cannot draw", async () => {
+    const handOver = new HandOver(2);
+    handOver.begin(1);
+    const more = handOver.mayGetMore(0, signal);
+    const job = jobOf(1);
+    handOver.offer(1, job, killed);
+    handOver.end(1);
+    expect(await more).toBe(true);
+    expect(handOver.take(0, 9)).toEqual([job]);
+    handOver.end(0);
+    expect(await handOver.mayGetMore(1, signal)).toBe(false);
+  });
+
+  test("a signal wakes it", async () => {
+    const handOver = new HandOver(2);
+    handOver.begin(1);
+    const stop = new AbortController();
+    const more = handOver.mayGetMore(0, stop.signal);
+    stop.abort();
+    expect(await more).toBe(true);
+  });
+
+  test("nobody hands over to one that is gone; what is left is told at the end", () => {
+    const handOver = new HandOver(2);
+    expect(handOver.offer(0, jobOf(1), killed)).toBe(true);
+    expect(handOver.left()).toEqual([[jobOf(1), killed]]);
+    handOver.leave(1);
+    expect(handOver.offer(0, jobOf(2), killed)).toBe(false);
+  });
+});
+
+test("whose jobs others draw again and again takes no more, unless it draws one itself", () => {
+  const handOver = new HandOver(2);
+  const fail = (): number[] => {
+    const job = jobOf(1);
+    handOver.offer(0, job, killed);
+    handOver.take(1, 1);
+    return handOver.drew(1, job);
+  };
+  expect([fail(), fail()]).toEqual([[], []]);
+  handOver.drew(0, jobOf(2));
+  expect([fail(), fail(), fail()]).toEqual([[], [], [0]]);
+  expect(handOver.isRetired(0)).toBe(true);
+  expect(handOver.isRetired(1)).toBe(false);
+});
