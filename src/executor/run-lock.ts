@@ -3,7 +3,9 @@
  * One process at a time in a folder: a file that tells whose turn it is, and that its owner touches while it lives.
  */
 
-import { open, rm, stat, utimes } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { open, readdir, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { UsageError } from "../errors.ts";
@@ -23,8 +25,8 @@ interface LockTimes {
   readonly lostMs: number;
 }
 const TIMES: LockTimes = { touchMs: 5_000, lostMs: 30_000 };
-/** So long a process that has taken a dead one's lock waits for others that do the same at that moment. */
-const SETTLE_MS = 50;
+/** Each attempt fails for a reason of its own: the lock was released, or another process has just taken it. */
+const ATTEMPTS = 5;
 
 export interface RunLock {
   /** Lets another run take the folder. Never fails: a lock that stays is taken once its owner is gone. */
@@ -40,25 +42,66 @@ export interface RunLock {
 export async function takeLock(path: string, option: string, times: LockTimes = TIMES): Promise<RunLock> {
   const lock = join(path, LOCK);
   const what = option === RUN_DIR ? `the run folder ${path}` : path;
-  const mine = `${machineMark()} ${process.pid}\n`;
-  for (let attempt = 0; attempt < 3; attempt++) {
-    if (await writing(what, () => createFile(lock, mine))) return held(lock, times);
-    const [machine, pid] = (readWords(lock) ?? "").trim().split(" ");
-    const isHeld = machine === machineMark() ? isAlive(Number(pid)) : await isTouched(lock, times);
-    if (isHeld) {
-      throw new UsageError(
-        `another process (${pid || "not known"}) is running in ${path}; wait for it, give another ${option}, ` +
-          `or remove ${lock} if that process is gone.`,
-      );
-    }
-    await writing(what, () => replaceFile(lock, mine)); // its owner was killed
-    await delay(SETTLE_MS);
-    if ((readWords(lock) ?? "") === mine) return held(lock, times); // of several that took it the last one
+  const mine = ownersLine();
+  const owner = await writing(what, () => acquire(lock, mine, times));
+  if (owner === undefined) {
+    await sweepClaims(path, mine);
+    return held(lock, mine, times);
   }
-  throw new UsageError(`other processes take turns in ${path}; give another ${option}.`);
+  throw new UsageError(
+    `another process (${owner}) is running in ${path}; wait for it, give another ${option}, ` +
+      `or remove ${lock} if that process is gone.`,
+  );
 }
 
-function held(lock: string, { touchMs }: LockTimes): RunLock {
+/** Machine, process, and a name of this lock alone. */
+const ownersLine = (): string => `${machineMark()} ${process.pid} ${randomBytes(8).toString("hex")}\n`;
+
+function ownerOf(text: string): { machine: string; pid: string; id: string } {
+  const [machine = "", pid = "", id = ""] = text.trim().split(" ");
+  return { machine, pid, id: /^[0-9a-f]{1,64}$/.test(id) ? id : "unnamed" }; // it becomes part of a file's name
+}
+
+/**
+ * Exactly one process gets it, however late others act on what they have read: a dead owner's lock is replaced only by who holds
+ * the claim on that very lock, a lock of its own that is named after it, and then still finds it there.
+ * @returns undefined: it is taken; else the process that has it.
+ */
+async function acquire(lock: string, mine: string, times: LockTimes): Promise<string | undefined> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    if (await createFile(lock, mine)) return undefined;
+    const text = readWords(lock);
+    if (text === undefined && !existsSync(lock)) continue; // released meanwhile
+    const { machine, pid, id } = ownerOf(text ?? "");
+    const isHeld = machine === machineMark() ? isAlive(Number(pid)) : await isTouched(lock, times);
+    if (isHeld) return pid || "not known";
+    const claim = `${lock}.${id}`;
+    const claimant = await acquire(claim, ownersLine(), times);
+    if (claimant !== undefined) return claimant;
+    try {
+      if (readWords(lock) !== text) continue; // another one was faster
+      await replaceFile(lock, mine);
+      return undefined;
+    } finally {
+      await rm(claim, { force: true });
+    }
+  }
+  return "not known: they take turns";
+}
+
+/** Claims that were left by processes that were killed at that moment; on the lock that is held nobody makes one. */
+async function sweepClaims(path: string, mine: string): Promise<void> {
+  const current = `${LOCK}.${ownerOf(mine).id}`;
+  for (const name of await readdir(path).catch(() => [])) {
+    if (!name.startsWith(`${LOCK}.`) || name === current) continue;
+    const { machine, pid } = ownerOf(readWords(join(path, name)) ?? "");
+    if (machine === machineMark() && !isAlive(Number(pid))) {
+      await rm(join(path, name), { force: true }).catch(() => undefined);
+    }
+  }
+}
+
+function held(lock: string, mine: string, { touchMs }: LockTimes): RunLock {
   const touch = (): void => {
     const now = new Date();
     utimes(lock, now, now).catch(() => undefined); // the next one will do
@@ -67,6 +110,7 @@ function held(lock: string, { touchMs }: LockTimes): RunLock {
   return {
     async release() {
       clearInterval(timer);
+      if (readWords(lock) !== mine) return; // it was taken for lost, and is another's
       await rm(lock, { force: true }).catch(() => undefined); // what ended the run is what has to be told
     },
   };
