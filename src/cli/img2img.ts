@@ -6,6 +6,7 @@
 import type { ProgramCommand } from "./command.ts";
 import { addFromImageOption, typedNames } from "./from-image-option.ts";
 import { type CommonOptions, addCommonOptions } from "./options.ts";
+import { addVariationOptions } from "./variation-options.ts";
 import { once } from "./values.ts";
 
 export function defineImg2img(command: ProgramCommand): void {
@@ -20,7 +21,7 @@ export function defineImg2img(command: ProgramCommand): void {
     `if-gen img2img -i examples/table.jpg "a star in neon style" -o neon.png`,
     `if-gen img2img -i photo.jpg "a watercolour" -m if-xl --strength 0.6 -o new.png`,
   );
-  addFromImageOption(addCommonOptions(command, { startsFromImage: true })).action(
+  addVariationOptions(addFromImageOption(addCommonOptions(command, { startsFromImage: true }))).action(
     async (prompt: string | undefined, options: CommonOptions) => {
       const { runCommand } = await import("./run.ts");
       await runCommand("img2img", prompt, options, typedNames(command));

@@ -7,6 +7,7 @@ import { Option } from "commander";
 import type { ProgramCommand } from "./command.ts";
 import { addFromImageOption, typedNames } from "./from-image-option.ts";
 import { type CommonOptions, addCommonOptions } from "./options.ts";
+import { addVariationOptions } from "./variation-options.ts";
 import { box, once } from "./values.ts";
 
 export function defineInpaint(command: ProgramCommand): void {
@@ -35,7 +36,7 @@ export function defineInpaint(command: ProgramCommand): void {
     `  'a red sign that says "SHUT" on a yellow background' -o shut.png`,
     `if-gen inpaint -i examples/sign.png --mask examples/mask.png "a sign" -o a.png`,
   );
-  addFromImageOption(addCommonOptions(command, { startsFromImage: true })).action(
+  addVariationOptions(addFromImageOption(addCommonOptions(command, { startsFromImage: true }))).action(
     async (prompt: string | undefined, options: CommonOptions) => {
       const { runCommand } = await import("./run.ts");
       await runCommand("inpaint", prompt, options, typedNames(command));

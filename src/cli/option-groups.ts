@@ -60,6 +60,7 @@ export const optionGroups: readonly OptionGroup[] = [
       "negative-prompt",
       "seed",
       "num-images",
+      /^variation/,
       "from-image",
       /^prompts?-(?!embeds)/,
       "long-prompt",

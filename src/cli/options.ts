@@ -12,11 +12,12 @@ import { type MemoryOptions, addMemoryOptions } from "./memory-options.ts";
 import { type ProviderOptions, addProviderOptions } from "./provider-options.ts";
 import { addSharedSamplingOptions, addStageSamplingOptions } from "./sampling-options.ts";
 import { type PreviewOptions, addPreviewOptions } from "./preview-options.ts";
+import type { VariationOptions } from "./variation-options.ts";
 import { aspectRatio, decimal, integer, once, seeds, side, size, strength, timesteps } from "./values.ts";
 import { type SafetyAction, longPromptWays, safetyActions, variants } from "../plan/choices.ts";
 
 /** What commander collects: the names are the flags', camelCased. */
-export interface CommonOptions extends MemoryOptions, ProviderOptions, PreviewOptions, EmbedsOptions {
+export interface CommonOptions extends MemoryOptions, ProviderOptions, PreviewOptions, EmbedsOptions, VariationOptions {
   fromImage?: string;
   prompt?: string;
   negativePrompt: string;

@@ -9,11 +9,12 @@ import type { Request } from "../plan/request.ts";
 import { jobOptionNames, requestFromOptions } from "../run/job-options.ts";
 import type { FlatOptions } from "../run/options-from-request.ts";
 import type { CommonOptions } from "./options.ts";
+import { variationsOf } from "./variation-options.ts";
 
 /**
  * @param resumed the requests of the run that is gone on with: their seeds are taken where none is given.
  * @param repeated all options, where a picture's are taken: seeds that are given stand beside them.
- * @returns one request per seed.
+ * @returns one request per seed, or its variations.
  * @throws {UsageError} no prompt, or an empty one; options that do not go together.
  */
 export function requestsFrom(
@@ -22,12 +23,13 @@ export function requestsFrom(
   resumed: readonly Request[] = [],
   repeated?: FlatOptions,
 ): Request[] {
-  const seeds = options.seed?.map(seedOf) ?? resumed.map(({ seed }) => seed);
-  return (seeds.length > 0 ? seeds : [undefined]).map((seed) =>
+  const seeds = options.seed?.map(seedOf) ?? [...new Set(resumed.map(({ seed }) => seed))];
+  const requests = (seeds.length > 0 ? seeds : [undefined]).map((seed) =>
     repeated
       ? requestFromOptions(command, { ...repeated, ...(seed === undefined ? {} : { seed }) })
       : requestFrom(command, options, seed),
   );
+  return variationsOf(requests, options);
 }
 
 /** torch takes the low 32 bits of a seed. */

@@ -44,7 +44,7 @@ export function outputsOf(requests: readonly Request[], options: CommonOptions):
   }
   const paths = toStdout
     ? undefined
-    : requests.map(({ seed }) => imagePaths(outputOf(options, seed, hasMany), numImages, format));
+    : requests.map((request) => imagePaths(outputOf(options, request, hasMany), numImages, format));
   const sheet = grid === undefined ? undefined : sheetPath(grid, requests.length * numImages, paths?.flat());
   const saved = saveStages === undefined || !first ? [] : savedStageFiles(first);
   const stages = saved.map((name) => join(saveStages ?? "", name));
@@ -53,10 +53,15 @@ export function outputsOf(requests: readonly Request[], options: CommonOptions):
   return { paths, sheet, written: [...(paths ?? []).flat(), ...stages, ...more] };
 }
 
-/** Of several seeds the names have the seed in them: car-7.png. */
-function outputOf({ output, outputFolder = "", format }: CommonOptions, seed: number, hasMany: boolean): string {
-  if (output === undefined) return join(outputFolder, `if-gen-${seed}${extensionOf(format ?? "png")}`);
-  return hasMany ? seedPath(output, seed) : output;
+/** Of several seeds the names have the seed in them, of variations theirs too: car-7.png, car-7-v8.png. */
+function outputOf(
+  { output, outputFolder = "", format }: CommonOptions,
+  { seed, variation }: Request,
+  hasMany: boolean,
+): string {
+  const name = variation ? `${seed}-v${variation.seed}` : String(seed);
+  if (output === undefined) return join(outputFolder, `if-gen-${name}${extensionOf(format ?? "png")}`);
+  return hasMany ? seedPath(output, name) : output;
 }
 
 /** What is named of places is looked at as a run does, but no folder is made. @throws as {@link checkOutputs}. */

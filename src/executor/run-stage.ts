@@ -7,6 +7,7 @@
 import { denormalize } from "../image/to-bytes.ts";
 import { concatBatch, repeatInterleave, sliceBatch } from "../math/layout.ts";
 import { type Generator, createGenerator, restoreGenerator } from "../math/random.ts";
+import { variedGenerator } from "../math/variation.ts";
 import type { Tensor } from "../math/tensor.ts";
 import type { NetworkSettings } from "../networks/open-network.ts";
 import { guidanceOf } from "../pipelines/guidance.ts";
@@ -210,8 +211,12 @@ async function finish(
   report({ type: "finished", job: job.index, generatorState });
 }
 
-const generatorOf = ({ generatorState, seed }: TaskJob): Generator =>
-  generatorState ? restoreGenerator(Buffer.from(generatorState, "base64")) : createGenerator(seed);
+/** A variation is of the first stage, which is the one that draws before there is a state: its noise decides what there is to see. */
+function generatorOf({ generatorState, seed, variation }: TaskJob): Generator {
+  if (generatorState) return restoreGenerator(Buffer.from(generatorState, "base64"));
+  const generator = createGenerator(seed);
+  return variation ? variedGenerator(generator, createGenerator(variation.seed), variation.strength) : generator;
+}
 
 /** @returns the places of the jobs that are drawn at once, each once. */
 const placesOf = (group: readonly Place[]): number[] => group.filter(({ isCopy }) => !isCopy).map(({ index }) => index);

@@ -100,12 +100,14 @@ function negativeRows(
   return new Map(withOwnPrompt.map(({ stage }, index) => [stage.name, { negativeRow: index + 1 }]));
 }
 
-function jobOf({ prompt, negativePrompt, positivePrompt, seed, start, lowResolution, promptEmbeds }: Request): Job {
+function jobOf(request: Request): Job {
+  const { prompt, negativePrompt, positivePrompt, seed, variation, start, lowResolution, promptEmbeds } = request;
   return {
     prompt,
     negativePrompt,
     ...(positivePrompt === undefined ? {} : { positivePrompt }),
     seed,
+    ...(variation ? { variation } : {}),
     ...(start ? { start: withAbsolutePaths(start) } : {}),
     ...(lowResolution === undefined ? {} : { lowResolution: resolve(lowResolution) }),
     ...(promptEmbeds === undefined ? {} : { promptEmbeds: resolve(promptEmbeds) }),

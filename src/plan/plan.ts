@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import { startImage } from "./request.ts";
+import { startImage, variationRequest } from "./request.ts";
 import { diffusionNames, stageNames } from "./stages.ts";
 import { providerNames } from "../onnx/lower/provider-names.ts";
 import { commandNames, requestedProviders, variants } from "./choices.ts";
@@ -136,6 +136,8 @@ export const jobSchema = z.strictObject({
   /** Mixed into the guidance: the second row of `prompt_embeds`. All jobs of a plan have one, or none. */
   positivePrompt: z.string().exactOptional(),
   seed: z.int(),
+  /** Of the first stage's noise. */
+  variation: variationRequest.exactOptional(),
   /** img2img, inpaint, and upscale beside an original; the path is absolute. */
   start: startImage.exactOptional(),
   /** upscale: absolute path of the image, or of the tensor, that is enlarged. */

@@ -107,6 +107,12 @@ const loraRequest = z.strictObject({
 });
 export type LoraRequest = z.infer<typeof loraRequest>;
 
+/** Another seed, towards which all noise of the first stage is turned: 0 leaves it, 1 makes it the other one's. */
+export const variationRequest = z.strictObject({
+  seed: z.int().nonnegative().max(MAX_SEED),
+  strength: z.number().min(0).max(1),
+});
+
 export const requestSchema = z.strictObject({
   command: z.enum(commandNames),
   prompt: z.string(),
@@ -115,6 +121,7 @@ export const requestSchema = z.strictObject({
   positivePrompt: z.string().min(1).exactOptional(),
   /** 0 to 2^32 - 1. */
   seed: z.int().nonnegative().max(MAX_SEED),
+  variation: variationRequest.exactOptional(),
   /** Images of one prompt, drawn in one batch. */
   numImages: count.max(64),
   /** A name of models.json, or a directory with if-i, if-ii and x4-upscaler. */

@@ -12,6 +12,7 @@ export function settingsKey(request: Request): string {
     "negativePrompt",
     "positivePrompt",
     "seed",
+    "variation",
     "start",
     "lowResolution",
     "promptEmbeds",

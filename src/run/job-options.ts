@@ -16,6 +16,7 @@ import {
   type StartImage,
   requestSchema,
   stageRequest,
+  variationRequest,
 } from "../plan/request.ts";
 import { type DiffusionDescription, type DiffusionName, type Side, diffusionTable, sides } from "../plan/stages.ts";
 import type { SchedulerName } from "../schedulers/names.ts";
@@ -76,6 +77,10 @@ export interface JobOptions extends StageOptions, LoraOptions, Partial<SharedSet
   readonly positivePrompt?: string;
   /** -2^63 to 2^64 - 1; torch, and so this program, takes the low 32 bits, and the result tells them. @default random */
   readonly seed?: number | bigint;
+  /** Another seed, towards which stage 1's noise is turned. @default with `variationStrength`, the next one after `seed` */
+  readonly variationSeed?: number | bigint;
+  /** How far: 0 leaves the image as it is, with 1 stage 1 draws what it draws with the other seed. @default no variation */
+  readonly variationStrength?: number;
   /** Images of one prompt, drawn in one batch. @default 1 */
   readonly numImages?: number;
   /** A name of models.json, or a folder with if-i, if-ii and x4-upscaler. @default "demo" */
@@ -192,6 +197,8 @@ export const jobOptionsSchema = z.strictObject({
   negativePrompt: shape.negativePrompt.optional(),
   positivePrompt: z.string().min(1).optional(),
   seed: seedOption.optional(),
+  variationSeed: seedOption.optional(),
+  variationStrength: variationRequest.shape.strength.optional(),
   numImages: shape.numImages.optional(),
   model: shape.model.optional(),
   textEncoderModel: z.string().min(1).optional(),
@@ -251,6 +258,8 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
   const options = parsed.data as z.infer<typeof jobOptionsSchema> & Readonly<Record<string, unknown>>;
   const start = command === "upscale" ? originalOf(options) : startOf(command, options);
   const upscale = command === "upscale" ? upscaleFrom(options) : undefined;
+  const seed = options.seed ?? randomInt(MAX_SEED + 1);
+  const variation = variationOf(command, seed, options);
   const { prompt, variant, safety, threads, deviceId, textEncoderBits, textEncoderActivations, unetBits } = options;
   const { textEncoderModel, positivePrompt } = options;
   const [aspectRatio, size] = [sidesOf(options.aspectRatio), sidesOf(options.size)];
@@ -276,7 +285,8 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
     command,
     prompt: prompt ?? "",
     negativePrompt: options.negativePrompt ?? "",
-    seed: options.seed ?? randomInt(MAX_SEED + 1),
+    seed,
+    ...(variation ? { variation } : {}),
     numImages: options.numImages ?? 1,
     model: options.model ?? "demo",
     stageModels: perStage((stage) => options[keyOf(stage, "model")] as string | undefined),
@@ -291,6 +301,24 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
     ...(withoutAbsent(chosen) as Partial<Request>),
   };
 }
+
+function variationOf(
+  command: CommandName,
+  seed: number,
+  {
+    variationSeed,
+    variationStrength: strength,
+  }: { variationSeed?: number | undefined; variationStrength?: number | undefined },
+): Request["variation"] {
+  if (strength === undefined && variationSeed === undefined) return undefined;
+  if (command === "upscale")
+    throw new UsageError("upscale has no variations: they are of what is drawn, not enlarged.");
+  if (strength === undefined) throw new UsageError("a variation seed needs a variation strength, from 0 to 1.");
+  return { seed: variationSeed ?? seedAfter(seed, 1), strength };
+}
+
+/** The seed `steps` further; after the largest comes 0. */
+export const seedAfter = (seed: number, steps: number): number => (seed + steps) % (MAX_SEED + 1);
 
 /** `3:2` or `1536x1024`. */
 function sidesOf(text: string | undefined): { width: number; height: number } | undefined {

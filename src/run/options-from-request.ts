@@ -23,6 +23,7 @@ export function optionsFromRequest({
   until,
   prompt,
   loras,
+  variation,
   ...rest
 }: Request): FlatOptions {
   const ofStages = diffusionTable.flatMap((stage) => [
@@ -34,6 +35,8 @@ export function optionsFromRequest({
     prompt: prompt === "" ? undefined : prompt, // of an upscale, or beside embeddings
     ...Object.fromEntries(ofStages),
     ...optionsOfLoras(loras),
+    variationSeed: variation?.seed,
+    variationStrength: variation?.strength,
     aspectRatio: aspectRatio && `${aspectRatio.width}:${aspectRatio.height}`,
     size: size && `${size.width}x${size.height}`,
     ...(upscale ? { ...upscale, image: lowResolution } : { until }),

@@ -37,7 +37,7 @@ export function imagePaths(output: string, count: number, format?: ImageFormat):
 }
 
 /** @returns `car-7.png`, where the images of several seeds are drawn to `car.png`. */
-export const seedPath = (output: string, seed: number): string =>
+export const seedPath = (output: string, seed: number | string): string =>
   `${output.slice(0, output.length - extname(output).length)}-${seed}${extname(output)}`;
 
 /** @returns `name.png`, or `name-1.png`, ... for several. */

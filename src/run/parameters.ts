@@ -16,7 +16,7 @@ import { describeDiffusion } from "../plan/stages.ts";
 export function imageParameters(plan: Plan, job: number, drawn: DiffusionStage, index: number): string {
   const stages = diffusionStages(plan);
   const [first, ...later] = stages.slice(0, stages.findIndex(({ name }) => name === drawn.name) + 1);
-  const { prompt, negativePrompt, positivePrompt, promptEmbeds, seed } = plan.jobs[job]!;
+  const { prompt, negativePrompt, positivePrompt, promptEmbeds, seed, variation } = plan.jobs[job]!;
   if (!first) throw new Error(`${drawn.name} is no stage of the plan`);
   const settings = new Map<string, string>([
     ["Steps", String(first.steps)],
@@ -26,6 +26,10 @@ export function imageParameters(plan: Plan, job: number, drawn: DiffusionStage, 
     ["Size", `${drawn.width}x${drawn.height}`],
     ["Model", plan.model],
   ]);
+  if (variation) {
+    settings.set("Variation seed", String(variation.seed));
+    settings.set("Variation seed strength", String(variation.strength));
+  }
   if (first.enlargesInput) addUpscale(settings, [first, ...later]);
   if (first.preset) settings.set("Timesteps", first.preset);
   if (first.strength !== undefined) settings.set("Denoising strength", String(first.strength));
