@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { goldenPath } from "../golden.ts";
-import { type CliRun, runCli, temporaryFolder } from "./run-cli.ts";
+import { type CliRun, eventsOf, runCli, temporaryFolder } from "./run-cli.ts";
 
 interface Setup {
   readonly folder: string;
@@ -89,7 +89,8 @@ test("--output-folder is where images go that have no --output", async () => {
   const { run, folder } = start({ "output-folder": "images" });
   mkdirSync(join(folder, "images"));
   const draw = [...plan.filter((word) => word !== "--dry-run"), "--until", "64", "--stage-1-steps", "1", "--seed", "7"];
-  const { stdout, stderr } = await run([...draw, "--safety", "off", "--execution-provider", "cpu"]);
-  expect(stderr).toBe("");
-  expect(JSON.parse(stdout.toString())).toMatchObject({ outputs: [join("images", "if-gen-7.png")] });
+  const drawn = await run([...draw, "--safety", "off", "--execution-provider", "cpu"]);
+  expect(drawn.stderr).toBe("");
+  const outputs = [join("images", "if-gen-7.png")];
+  expect(eventsOf(drawn)).toContainEqual(expect.objectContaining({ type: "result", outputs }));
 });
