@@ -15,7 +15,7 @@ export async function runNetwork(
 ): Promise<ReadonlyMap<string, Tensor>> {
   const weights = folder === null ? null : await openWeights(folder, variant);
   const wanted = withModuleOutputs(graph, modules);
-  return withSession(wanted, weights, { executionProvider: "cpu" }, (run) => run(feeds));
+  return withSession(wanted, weights, { executionProvider: "cpu", threads: 1 }, (run) => run(feeds));
 }
 
 /** The same graph, each named module's value being an output too. */

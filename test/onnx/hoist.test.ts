@@ -23,7 +23,7 @@ function hoisted(graph: Graph): NonNullable<ReturnType<typeof hoist>> {
 }
 
 async function run(graph: Graph, folder: string, feeds: Readonly<Record<string, Feed>>): Promise<Map<string, Feed>> {
-  return withSession(graph, await openReference(folder), { executionProvider: "cpu" }, async (use) => {
+  return withSession(graph, await openReference(folder), { executionProvider: "cpu", threads: 1 }, async (use) => {
     const results = await use(feeds);
     return new Map([...results].map(([name, { data }]) => [name, data as Float32Array]));
   });

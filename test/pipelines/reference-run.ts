@@ -40,7 +40,7 @@ export interface RunContext {
 /** The weights the reference ran with: fp32 files, or fp16 ones where the set holds only those. */
 export async function settingsFor(network: string): Promise<NetworkSettings> {
   const variants = await listVariants(network);
-  return { executionProvider: "cpu", variant: variants.includes("fp32") ? "fp32" : "fp16" };
+  return { executionProvider: "cpu", threads: 1, variant: variants.includes("fp32") ? "fp32" : "fp16" };
 }
 
 /** The arguments' defaults, from the signatures of the reference's pipelines. */

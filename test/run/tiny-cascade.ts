@@ -26,6 +26,7 @@ export const tinyRequest: Request = {
   stages: { "stage-1": { steps: 2 } },
   safety: "off",
   executionProvider: "cpu",
+  threads: 1, // as vitest.config.ts says of the command line's
 };
 
 /** The same with the stages up to that side. */

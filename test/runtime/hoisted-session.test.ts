@@ -10,7 +10,7 @@ import { openWeights } from "../../src/weights/checkpoint.ts";
 import { tinyNetworks } from "../onnx/lower/networks.ts";
 import { relativeError } from "../onnx/lower/run-lowered.ts";
 
-const cpu = { executionProvider: "cpu" } as const;
+const cpu = { executionProvider: "cpu", threads: 1 } as const;
 /** Also on a device, where one is named: IF_GEN_TEST_PROVIDERS=webgpu; what is kept lies there. */
 const named = (process.env["IF_GEN_TEST_PROVIDERS"] ?? "").split(",").filter((name) => name === "webgpu");
 const providers = ["cpu", ...named] as const;
@@ -54,7 +54,7 @@ describe.each((await tinyNetworks()).filter(({ name }) => name.startsWith("unet"
         return results;
       };
       const expected = await withSession(graph, weights, cpu, all);
-      const settings = { executionProvider: provider as "cpu" | "webgpu" };
+      const settings = { executionProvider: provider as "cpu" | "webgpu", threads: 1 };
       const actual = await withHoistedSession(parts, kept, weights, settings, all);
       expect(actual).toHaveLength(steps.length);
       for (const [at, result] of actual.entries()) {

@@ -20,7 +20,7 @@ const job = {
 test("a job's own images are known by what they say, wherever they were drawn; others are not", async () => {
   const folder = temporaryFolder();
   const write = async (name: string, request: object): Promise<void> => {
-    const text = JSON.stringify({ version: "1", request, lowMemory: {}, inputs: {} });
+    const text = JSON.stringify({ version: "1", request, lowMemory: {}, inputs: [] });
     writeFileSync(join(folder, name), await encodePng(pixel, new Map([["if-gen", text]])));
   };
   expect(await lookForResult(job, folder)).toBe("none");
