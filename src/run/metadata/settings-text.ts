@@ -33,7 +33,8 @@ const pictureSettings = z.strictObject({
 export type PictureSettings = z.infer<typeof pictureSettings>;
 
 function formatSettings(request: Request, { version, lowMemory }: Plan, files: InputFile[]): string {
-  return JSON.stringify({ version, request, lowMemory, inputs: files } satisfies PictureSettings);
+  const settings = { version, request, lowMemory, inputs: files } satisfies PictureSettings;
+  return JSON.stringify(pictureSettings.parse(settings)); // keys in one order, also of a request that was read from a file
 }
 
 const limits = { maxBytes: 4_000_000, maxDepth: 16, maxValues: 20_000 };
