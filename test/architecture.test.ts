@@ -37,7 +37,7 @@ const packageDoors: Readonly<Record<string, readonly string[]>> = {
   commander: ["cli/"],
   "csv-parse": ["run/batch/"],
   bullmq: ["run/queue/open-queue.ts"],
-  ioredis: ["run/queue/open-queue.ts"],
+  ioredis: ["run/queue/open-queue.ts", "run/queue/connections.ts"],
   "string-width": ["cli/"],
   "cli-truncate": ["cli/"],
   "onnxruntime-node": ["runtime/"],

@@ -60,7 +60,6 @@ export const optionGroups: readonly OptionGroup[] = [
       "negative-prompt",
       "seed",
       "num-images",
-      /^variation/,
       "from-image",
       /^prompts?-(?!embeds)/,
       "long-prompt",
@@ -82,7 +81,7 @@ export const optionGroups: readonly OptionGroup[] = [
   {
     heading: "Stages:",
     isCommon: false,
-    options: [/^(scheduler$|guidance|positive-|thresholding-|eta$)/, /^stage-\d-/],
+    options: [/^variation/, /^(scheduler$|guidance|positive-|thresholding-|eta$)/, /^stage-\d-/],
   },
   { heading: "Checkpoints:", isCommon: false, options: ["lora", "variant", "text-encoder-model", "models-file"] },
   {

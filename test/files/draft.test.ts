@@ -74,7 +74,9 @@ test.skipIf(process.platform !== "linux")(
   async () => {
     const folder = temporaryFolder();
     const program = join(folder, "a) R (b");
-    writeFileSync(program, "#!/bin/sh\nexit 0\n", { mode: 0o755 });
+    // a shell would wait for a child that ends before it has become something else
+    const waits = '#!/bin/sh\nwhile [ "$(cat /proc/$PPID/comm)" != sleep ]; do :; done\n';
+    writeFileSync(program, waits, { mode: 0o755 });
     // the shell becomes a `sleep` that never waits for its child
     const parent = spawn("sh", ["-c", '"$1" & echo $!; exec sleep 60', "sh", program], {
       stdio: ["ignore", "pipe", "inherit"],

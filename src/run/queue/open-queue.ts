@@ -8,6 +8,7 @@
 import type { Job, Queue, QueueEvents, Worker } from "bullmq";
 import { IfGenError, UsageError } from "../../errors.ts";
 import { printable } from "../../text.ts";
+import { Connections } from "./connections.ts";
 
 /** What an end of a queue is known by in Redis. */
 const NAME = "if-gen";
@@ -23,6 +24,8 @@ export interface QueueEnd {
 
 export interface OpenQueue extends QueueEnd {
   readonly queue: JobQueue;
+  /** Fails with the signal's reason when the server was given up: what waits for it waits for ever. */
+  readonly givenUp: Promise<never>;
 }
 
 export interface OpenWorker extends OpenQueue {
@@ -43,25 +46,32 @@ export interface WorkerTimes {
 const MAX_LOST_WORKERS = 10;
 
 /**
+ * @param signal a while after it, a server that does not answer is given up.
  * @param url `redis://[user:password@]host[:port][/database]`, or `rediss:` for TLS.
  * @throws {UsageError} a package is missing. @throws {IfGenError} HUB: no server answers.
  */
-export async function openQueue(url: string): Promise<OpenQueue> {
+export async function openQueue(url: string, signal?: AbortSignal): Promise<OpenQueue> {
   const bullmq = await loadBullmq();
-  const connection = connectionOf(url);
   await checkServer(url);
-  const queue: JobQueue = new bullmq.Queue(NAME, { connection });
-  queue.on("error", ignore); // a connection that is lost is opened again
+  const connections = new Connections(signal);
+  const queue: JobQueue = new bullmq.Queue(NAME, { connection: await connections.open(url) });
+  queue.on("error", ignore);
   await queue.waitUntilReady();
-  return { queue, close: () => queue.close() };
+  const { givenUp } = connections;
+  return { queue, givenUp, close: () => connections.close(() => queue.close()) };
 }
 
 /** For jobs that are taken by hand, several at a time. As {@link openQueue}. */
-export async function openWorker(url: string, { lostAfterMs, ratePerMinute }: WorkerTimes): Promise<OpenWorker> {
+export async function openWorker(
+  url: string,
+  { lostAfterMs, ratePerMinute }: WorkerTimes,
+  signal?: AbortSignal,
+): Promise<OpenWorker> {
   const bullmq = await loadBullmq();
-  const { queue, close } = await openQueue(url);
+  const { queue, givenUp, close } = await openQueue(url, signal);
+  const connections = new Connections(signal);
   const worker: Worker<unknown, string> = new bullmq.Worker(NAME, null, {
-    connection: connectionOf(url),
+    connection: await connections.open(url),
     autorun: false,
     lockDuration: lostAfterMs,
     stalledInterval: lostAfterMs,
@@ -73,24 +83,30 @@ export async function openWorker(url: string, { lostAfterMs, ratePerMinute }: Wo
   await worker.startStalledCheckTimer();
   return {
     queue,
+    givenUp,
     worker,
     async close() {
-      await worker.close(true);
+      await connections.close(() => worker.close(true));
       await close();
     },
   };
 }
 
 /** @returns tells `onJob` of every job of which there is something new, also of others' jobs. */
-export async function listenToQueue(url: string, onJob: (id: string, progress?: unknown) => void): Promise<QueueEnd> {
+export async function listenToQueue(
+  url: string,
+  onJob: (id: string, progress?: unknown) => void,
+  signal?: AbortSignal,
+): Promise<QueueEnd> {
   const bullmq = await loadBullmq();
-  const events: QueueEvents = new bullmq.QueueEvents(NAME, { connection: connectionOf(url) });
+  const connections = new Connections(signal);
+  const events: QueueEvents = new bullmq.QueueEvents(NAME, { connection: await connections.open(url) });
   events.on("error", ignore);
   events.on("completed", ({ jobId }) => onJob(jobId));
   events.on("failed", ({ jobId }) => onJob(jobId));
   events.on("progress", ({ jobId, data }) => onJob(jobId, data));
   await events.waitUntilReady();
-  return { close: () => events.close() };
+  return { close: () => connections.close(() => events.close()) };
 }
 
 /** @returns the address without its password, for people. */
@@ -100,12 +116,6 @@ export function shownAddress(url: string): string {
 }
 
 const ignore = (): void => undefined;
-
-/** Commands wait for a server that is started again. */
-const connectionOf = (url: string): { url: string; maxRetriesPerRequest: null } => ({
-  url,
-  maxRetriesPerRequest: null,
-});
 
 async function loadBullmq(): Promise<typeof import("bullmq")> {
   try {

@@ -40,22 +40,29 @@ const SWEPT_AT_ONCE = 100;
 
 /** @throws {IfGenError} the queue cannot be used, the manifest not written, or a signal came. */
 export async function submitBatch(lines: AsyncIterable<ReadJob>, settings: SubmitSettings): Promise<BatchSummary> {
-  const { queue, close } = await openQueue(settings.url);
+  const { signal } = settings;
+  const { queue, givenUp, close } = await openQueue(settings.url, signal);
   const count = { drawn: 0, failed: 0, skipped: 0 };
   const batch = new QueuedBatch(queue, settings, count);
-  const listener = settings.wait ? await listenToQueue(settings.url, batch.hear) : undefined;
-  try {
+  const listener = settings.wait ? await listenToQueue(settings.url, batch.hear, signal) : undefined;
+  const submitAll = async (): Promise<void> => {
     const chunks = chunksOf(lines, settings.folder, settings.options, (jobs) => {
       count.skipped += jobs;
       if (jobs > 0) settings.onEvent({ type: "skipped", jobs });
     });
     for await (const { jobs, bad } of chunks) {
-      settings.signal?.throwIfAborted();
+      signal?.throwIfAborted();
       for (const job of bad) await batch.fail(job, job.error);
       await batch.add(jobs.filter(({ isDrawn }) => !isDrawn));
       while (batch.size > MAX_OUTSTANDING) await batch.sweep();
     }
     while (batch.size > 0) await batch.sweep();
+  };
+  try {
+    await Promise.race([submitAll(), givenUp]);
+  } catch (error) {
+    signal?.throwIfAborted(); // which is why the queue was left, whatever failed then
+    throw error;
   } finally {
     await listener?.close();
     await close();

@@ -38,10 +38,10 @@ const POLL_MS = 500;
 /** @throws {IfGenError} the queue cannot be used; what ends the worker: a signal, a full disk. */
 export async function work(settings: WorkSettings): Promise<WorkSummary> {
   const { url, signal, untilEmpty } = settings;
-  const open = await openWorker(url, settings);
+  const open = await openWorker(url, settings, signal);
   const worker = { ...open, token: randomUUID(), lostAfterMs: settings.lostAfterMs };
   const count = { drawn: 0, failed: 0 };
-  try {
+  const drawAll = async (): Promise<WorkSummary> => {
     for (;;) {
       signal?.throwIfAborted();
       const group = await takeGroup(worker, settings.chunkSize);
@@ -49,6 +49,12 @@ export async function work(settings: WorkSettings): Promise<WorkSummary> {
       else if (untilEmpty && (await isEmpty(worker))) return count;
       else await pause(POLL_MS, signal);
     }
+  };
+  try {
+    return await Promise.race([drawAll(), open.givenUp]);
+  } catch (error) {
+    signal?.throwIfAborted(); // which is why the queue was left, whatever failed then
+    throw error;
   } finally {
     await open.close();
   }

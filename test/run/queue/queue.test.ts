@@ -40,6 +40,21 @@ const entriesOf = (folder: string): ManifestEntry[] =>
 const sha256 = (file: string): string => createHash("sha256").update(readFileSync(file)).digest("hex");
 
 describe.skipIf(!hasRedis)("with a Redis", () => {
+  test("a batch that waits ends when it is asked to, also if the server is gone", async () => {
+    const folder = temporaryFolder();
+    const redis = await startRedis(folder);
+    const words = ["batch", writeJobs(folder, 1), "--output-dir", join(folder, "out"), ...drawing, "--wait"];
+    const running = startCli([...words, "--json", "--queue", redis.url]);
+    const ended = finish(running);
+    onTestFinished(() => void running.kill("SIGKILL"));
+    await new Promise<void>((resolve) => {
+      running.stdout?.on("data", (text: Buffer) => text.includes('"type":"queued"') && resolve());
+    });
+    await redis.kill();
+    running.kill("SIGTERM");
+    expect(await ended).toMatchObject({ code: 143 });
+  });
+
   test("a worker is killed with jobs in its hands and the server too: each job has one image, none is lost", async () => {
     const folder = temporaryFolder();
     const redis = await startRedis(folder);

@@ -20,7 +20,7 @@ export async function createRedis(folder: string): Promise<RedisServer> {
   const url = `redis://127.0.0.1:${port}`;
   let server: ChildProcess | undefined;
   const kill = async (): Promise<void> => {
-    if (!server || server.exitCode !== null) return;
+    if (!server || server.exitCode !== null || server.signalCode !== null) return;
     const ended = once(server, "exit");
     server.kill("SIGKILL");
     await ended;
