@@ -79,9 +79,10 @@ export async function runPlan(plan: Plan, options: RunOptions): Promise<StageTim
   return times;
 }
 
-/** Removes what processes that are gone have left where weights with fewer bits are kept. */
-async function sweepCaches({ textEncoder, unet }: Plan): Promise<void> {
-  const caches = [textEncoder?.cache, unet?.cache].filter((cache) => cache !== undefined);
+/** Removes what processes that are gone have left where weights with fewer bits, or with LoRAs, are kept. */
+async function sweepCaches({ textEncoder, unet, stages }: Plan): Promise<void> {
+  const ofLoras = stages.map((stage) => (stage.kind === "safety" ? undefined : stage.lora?.cache));
+  const caches = [textEncoder?.cache, unet?.cache, ...ofLoras].filter((cache) => cache !== undefined);
   for (const cache of new Set(caches)) await sweepDrafts(cache);
 }
 

@@ -22,19 +22,13 @@ export function failedEntry(
 }
 
 export async function drawnEntry(
-  { index, line, key, request, files }: BatchJob,
+  job: BatchJob,
   { plan, notes, safety }: DrawnJob,
   seconds: Record<string, number>,
   folder: string,
 ): Promise<ManifestEntry> {
-  const hashed = files.map(async (path) => ({ path, sha256: await hashFile(join(folder, path)) }));
   return {
-    index,
-    line,
-    status: "drawn",
-    key,
-    files: await Promise.all(hashed),
-    request,
+    ...(await drawnJob(job, folder)),
     stages: plan.stages,
     provider: plan.provider.name,
     seconds,
@@ -42,4 +36,14 @@ export async function drawnEntry(
     ...(safety ? { safety } : {}),
     at: now(),
   };
+}
+
+/** Of a job whose images an earlier process has left: what is known of them is the job and the files. */
+export async function foundEntry(job: BatchJob, folder: string, note: string): Promise<ManifestEntry> {
+  return { ...(await drawnJob(job, folder)), notes: [note], at: now() };
+}
+
+async function drawnJob({ index, line, key, request, files }: BatchJob, folder: string) {
+  const hashed = files.map(async (path) => ({ path, sha256: await hashFile(join(folder, path)) }));
+  return { index, line, status: "drawn", key, files: await Promise.all(hashed), request } as const;
 }

@@ -11,12 +11,11 @@ import { draftFolderIn } from "../../files/draft.ts";
 import { temporaryFolder } from "../../machine/folders.ts";
 import { type BatchJob, sameName } from "../batch/batch-jobs.ts";
 import { type ChunkSettings, drawChunk } from "../batch/draw-chunk.ts";
-import { drawnEntry } from "../batch/manifest-entries.ts";
+import { drawnEntry, foundEntry } from "../batch/manifest-entries.ts";
 import type { ManifestEntry } from "../batch/manifest.ts";
 import { createShares } from "../batch/shares.ts";
 import type { RunEvent } from "../events.ts";
 import { groupBy } from "../group-requests.ts";
-import { hashFile } from "../../files/hash-file.ts";
 import { lookForResult } from "./own-result.ts";
 import { type QueuedJob, toBatchJob } from "./queued-job.ts";
 
@@ -46,7 +45,7 @@ async function drawIn(folder: string, jobs: readonly TakenJob[], settings: Group
   const waiting: BatchJob[] = [];
   for (const [job, one] of taken) {
     const found = await lookForResult(job, folder);
-    if (found === "own") await settings.onDrawn(one, await foundEntry(job, folder));
+    if (found === "own") await settings.onDrawn(one, await foundEntry(job, folder, UNTOLD));
     else if (found === "foreign" && !one.data.overwrite) await settings.onFailed(one, existing(job));
     else waiting.push(job);
   }
@@ -76,17 +75,4 @@ const existing = ({ files }: BatchJob): UsageError => sameName(files[0] ?? "", "
 
 const nameOf = (keys: readonly string[]): string => createHash("sha256").update(keys.join()).digest("hex").slice(0, 16);
 
-/** What a worker left that ended before it could tell of it. */
-async function foundEntry({ index, line, key, request, files }: BatchJob, folder: string): Promise<ManifestEntry> {
-  const hashed = files.map(async (path) => ({ path, sha256: await hashFile(join(folder, path)) }));
-  return {
-    index,
-    line,
-    status: "drawn",
-    key,
-    files: await Promise.all(hashed),
-    request,
-    notes: ["It was drawn by a worker that ended before it could tell of it."],
-    at: new Date().toISOString(),
-  };
-}
+const UNTOLD = "It was drawn by a worker that ended before it could tell of it.";
