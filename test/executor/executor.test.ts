@@ -9,6 +9,7 @@ import { IfGenError, StageError } from "../../src/errors.ts";
 import { draftFolderIn } from "../../src/files/draft.ts";
 import { type RunOptions, runPlan } from "../../src/executor/executor.ts";
 import { type StageTask, stageTask } from "../../src/executor/protocol.ts";
+import type { Plan } from "../../src/plan/plan.ts";
 import { planOf } from "../plan/plan-of.ts";
 
 /** A child that runs `body` once its task has come; `say` sends a message, `done` ends properly. */
@@ -125,9 +126,20 @@ test.skipIf(process.platform === "win32").each([
   expect(error).toMatchObject({ exitCode: 7, message: expect.stringMatching(says) as string });
 });
 
-test.skipIf(process.platform === "win32")(
-  "what a killed child has left of weights in the making is removed",
-  async () => {
+const caching: Readonly<Record<string, (cache: string) => Partial<Plan>>> = {
+  "in fewer bits": (cache) => ({ textEncoder: { bits: 8, cache, activations: "float32" } }),
+  "in blocks": (cache) => ({ unet: { bits: 8, cache } }),
+  "with LoRAs": (cache) => ({
+    stages: plan.stages.map((stage) =>
+      stage.kind === "diffusion" ? { ...stage, lora: { network: "unet", cache, loras: [lora] } } : stage,
+    ),
+  }),
+};
+const lora = { file: "/a.safetensors", sha256: "0".repeat(64), weight: 1 };
+
+test.skipIf(process.platform === "win32").each(Object.entries(caching))(
+  "what a killed child has left of weights %s in the making is removed",
+  async (_, withCache) => {
     const cache = mkdtempSync(join(tmpdir(), "if-gen-test-"));
     onTestFinished(() => rmSync(cache, { recursive: true, force: true }));
     const mine = basename(draftFolderIn(cache));
@@ -139,7 +151,7 @@ test.skipIf(process.platform === "win32")(
     mkdirSync(folder);
     writeFileSync(folder + "/model.safetensors", "half");
     process.kill(process.pid, "SIGKILL");`);
-    const failed = runPlan({ ...plan, textEncoder: { bits: 8, cache, activations: "float32" } }, optionsFor(made));
+    const failed = runPlan({ ...plan, ...withCache(cache) }, optionsFor(made));
     await expect(failed).rejects.toThrow(/SIGKILL/);
     expect(readdirSync(cache)).toEqual([mine]);
   },
