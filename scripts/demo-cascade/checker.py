@@ -12,6 +12,7 @@ from torch import nn
 import scenes
 from compose import Composer, load_sprites
 from data import Pool, canonical, degrade
+from rings import Ring, from_bytes, small_pictures
 from scenes import COLUMN, FIRST_THING, LONGEST, SIGN
 from training import Average, Clock, Log, half_precision, optimizer_for, save_half, setup
 
@@ -68,6 +69,7 @@ def main():
     parser.add_argument("--steps", type=int)
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--pool", type=int, default=200000)
+    parser.add_argument("--ring", type=int, default=200000, help="drawn pictures that wait on the GPU, 12 kB each")
     parser.add_argument("--side", type=int, default=384, help="of the drawings, pixels")
     parser.add_argument("--things", default="things")
     parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
@@ -82,15 +84,20 @@ def main():
     optimizer = optimizer_for([model], 1e-3, 0.01, plain=("first", "heads"))
     average = Average({"checker": model}, 0.995)
     log = Log(os.path.join(args.out, "logs.jsonl"), "checker", 100)
-    clock = Clock(args.minutes, args.steps, 1e-3)
+    draw = small_pictures(pool, composer)
+    ring = Ring(draw, args.ring, min(2048, args.ring))
+    clock = Clock(args.minutes, args.steps, 1e-3, until=os.path.join(args.out, "until-checker"))
 
     @torch.no_grad()
     def pictures(count, spoilt):
-        rows = pool.batch(count)[0]
-        picture = composer.small(composer.place(rows))
+        """Of the ring and spoilt, or drawn now."""
+        seen = ring.batch(count) if spoilt else draw(count)
+        picture, rows = from_bytes(seen["picture"]), pool.rows[seen["index"]].long()
         return (degrade(picture, 1.5, 0.2) if spoilt else picture), answers(rows)
 
     while clock.tick(optimizer):
+        if log.step % 8 == 0:
+            ring.renew(args.batch)
         picture, target = pictures(args.batch, True)
         with half_precision(device):
             seen = model(picture.contiguous(memory_format=torch.channels_last))

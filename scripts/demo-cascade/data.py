@@ -45,11 +45,15 @@ def _rows(job):
 
 
 class Pool:
-    """Scenes and captions on a device.  `batch(n)` -> rows (n, columns), T5 ids (n, 77)."""
+    """Scenes and captions on a device.  `batch(n)` -> rows (n, columns), T5 ids (n, 77).
 
-    def __init__(self, tokenizers: str, things: str, count: int, device, seed=0, shares=None):
-        workers = max(1, min(15, (os.cpu_count() or 2) - 1)) if count > 20000 else 1
-        jobs = [(tokenizers, things, seed * 1000 + i, -(-count // workers), shares or {}) for i in range(workers)]
+    With `easy`, shares for scenes.sample, the first half of the pool is sampled with them and the second with the common ones.
+    """
+
+    def __init__(self, tokenizers: str, things: str, count: int, device, seed=0, easy=None):
+        workers = max(1, min(28, (os.cpu_count() or 2) - 1)) if count > 20000 else 1
+        jobs = [(tokenizers, things, seed * 1000 + i, -(-count // workers), easy if easy and i < workers // 2 else {})
+                for i in range(workers)]
         if workers == 1:
             results = [_rows(jobs[0])]
         else:
@@ -57,6 +61,7 @@ class Pool:
             with multiprocessing.get_context("fork").Pool(workers) as pool:
                 results = pool.map(_rows, jobs)
         self.device = device
+        self.easy = workers // 2 * -(-count // workers) if easy else 0
         self.rows = torch.from_numpy(np.concatenate([r[0] for r in results])).to(device)
         self.ids = torch.from_numpy(np.concatenate([r[1] for r in results])).to(device)
         self.places = torch.from_numpy(np.concatenate([r[2] for r in results], 1)).to(device)
@@ -65,8 +70,13 @@ class Pool:
         self.device, self.rows, self.ids, self.places = device, *(x.to(device) for x in (self.rows, self.ids, self.places))
         return self
 
-    def pick(self, n):
-        return torch.randint(len(self.ids), (n,), device=self.device)
+    def pick(self, n, easy_share=None):
+        """Places in the pool; `easy_share` of them easy ones."""
+        if easy_share is None or not self.easy:
+            return torch.randint(len(self.ids), (n,), device=self.device)
+        easy = torch.randint(self.easy, (n,), device=self.device)
+        common = torch.randint(self.easy, len(self.ids), (n,), device=self.device)
+        return torch.where(torch.rand(n, device=self.device) < easy_share, easy, common)
 
     def text(self, index, empty_share=0.0):
         """T5 ids (n, 77) of scenes `index`; a share of the prompts is empty."""

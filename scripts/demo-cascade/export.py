@@ -112,7 +112,7 @@ def main():
 
     with open(os.path.join(weights, "vae.json")) as file:
         scaling = json.load(file)["scaling_factor"]
-    clip = load("clip")
+    clip = {k.removeprefix("text_model."): v for k, v in load("clip").items()}
     write_json(os.path.join(sub(third, "text_encoder"), "config.json"), {
         "architectures": ["CLIPTextModel"], **networks.CLIP, "dropout": 0.0, "initializer_factor": 1.0,
         "initializer_range": 0.02, "model_type": "clip_text_model", "torch_dtype": "float16",

@@ -31,10 +31,10 @@ IF_UNET = {
 }
 
 STAGE_1 = {
-    **IF_UNET, "act_fn": "silu", "block_out_channels": [64, 96, 128, 224], "class_embed_type": None,
+    **IF_UNET, "act_fn": "silu", "block_out_channels": [32, 64, 128, 256], "class_embed_type": None,
     "cross_attention_dim": 128,
     "down_block_types": ["ResnetDownsampleBlock2D"] * 2 + ["SimpleCrossAttnDownBlock2D"] * 2, "in_channels": 3,
-    "layers_per_block": 1, "mid_block_scale_factor": 1, "norm_num_groups": 16, "only_cross_attention": True,
+    "layers_per_block": 1, "mid_block_scale_factor": 1, "norm_num_groups": 8, "only_cross_attention": True,
     "resnet_out_scale_factor": 1.0, "resnet_skip_time_act": False, "sample_size": 64, "time_embedding_act_fn": None,
     "time_embedding_dim": 512, "up_block_types": ["SimpleCrossAttnUpBlock2D"] * 2 + ["ResnetUpsampleBlock2D"] * 2,
 }

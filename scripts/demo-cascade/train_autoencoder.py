@@ -16,6 +16,7 @@ import torch.nn.functional as F
 import networks
 from compose import Composer, load_sprites
 from data import Pool, edge_windows
+from rings import GEOMETRY, Ring, canvases, cut
 from training import Average, Clock, Log, half_precision, load_half, optimizer_for, save_half, setup
 
 
@@ -28,7 +29,8 @@ def main():
     parser.add_argument("--muon", type=float, default=0.01)
     parser.add_argument("--near", type=float, default=1.0, help="weight of latents being near the small picture's colours")
     parser.add_argument("--jitter", type=float, default=0.04, help="noise on the latents that the decoder must bear")
-    parser.add_argument("--pool", type=int, default=20000)
+    parser.add_argument("--pool", type=int, default=100000)
+    parser.add_argument("--ring", type=int, default=2000, help="drawn pictures that wait on the GPU, 3.1 MB each")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--only-decoder", action="store_true")
     parser.add_argument("--start", type=float, default=1.0, help="height on the cosine at which to begin")
@@ -51,15 +53,20 @@ def main():
     composer = Composer(args.things, device, looks)
 
     def windows(count, side):
-        scene = composer.place(pool.batch(count)[0])
-        corner = edge_windows(scene, side / 1024, side / 1024)
-        picture = composer.paint(scene, side, side, 1024, corner) * 2 - 1
+        pick = ring.pick(count)
+        corner = edge_windows({name: ring.held[name][pick] for name in GEOMETRY}, side / 1024, side / 1024)
+        picture = cut(ring.held["picture"], pick, (corner * 1024).round().long(), side)
         return picture.contiguous(memory_format=torch.channels_last)
 
-    clock = Clock(args.minutes, args.steps, args.rate, start=args.start)
+    ring = Ring(canvases(pool.pick, pool.rows, composer, 1024, lambda scene: composer.paint(scene, 1, 1, 1) * 2 - 1),
+                args.ring, min(16, args.ring))
+    print("ring filled", flush=True)
+    clock = Clock(args.minutes, args.steps, args.rate, start=args.start, until=os.path.join(args.out, "until-vae"))
     log = Log(os.path.join(args.out, "logs.jsonl"), "vae", 50)
     while clock.tick(optimizer):
         side = (128, 512)[log.step % 2]
+        if log.step % 4 == 0:
+            ring.renew(min(16, args.ring))
         picture = windows(max(1, args.batch * 128 * 128 // side**2), side)
         with half_precision(device):
             with torch.set_grad_enabled(not args.only_decoder):

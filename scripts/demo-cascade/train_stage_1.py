@@ -1,11 +1,13 @@
 """Trains Stage 1 (64 px) with the finished T5 encoder.
 
-Pictures wait in a ring on the GPU: a part of them is replaced again and again, and each is met about four times with other noise.
+Pictures wait in rings on the GPU, one for each shape.  It begins with easy scenes (mostly one thing) and comes to the whole
+grammar in the first half of its time; wide and tall pictures join then.
 
     python train_stage_1.py --minutes 25 --out runs/demo
 """
 import argparse
 import os
+import random
 import time
 
 import torch
@@ -14,6 +16,7 @@ import torch.nn.functional as F
 import networks
 from compose import Composer, load_sprites
 from data import Pool
+from rings import Ring, from_bytes, small_pictures
 from sampling import sample_stage_1, sheet
 from scenes import COLUMN, EASY, SIGN
 from training import (Average, Clock, GaussianDiffusion, Log, Recorded, half_precision, load_half, load_state, optimizer_for,
@@ -24,29 +27,6 @@ def thing_mask(picture):
     """(B,1,64,64): 1 on and near whatever is not the ground, which fills most of a picture and is learnt first."""
     differs = (picture - picture[:, :, :1, :1]).abs().amax(1, keepdim=True) > 0.1
     return F.max_pool2d(differs.float(), 5, 1, 2)
-
-
-class Ring:
-    """Drawn pictures (count,3,64,64) with the places of their scenes in the pool."""
-
-    def __init__(self, pool, composer, count, part):
-        self.pool, self.composer, self.part, self.at = pool, composer, part, 0
-        self.pictures = torch.zeros(count, 3, 64, 64, dtype=torch.uint8, device=pool.device)
-        self.index = torch.zeros(count, dtype=torch.long, device=pool.device)
-        for _ in range(-(-count // part)):
-            self.renew(part)
-
-    @torch.no_grad()
-    def renew(self, count):
-        index = self.pool.pick(count)
-        drawn = self.composer.small(self.composer.place(self.pool.rows[index].long()))
-        where = (self.at + torch.arange(count, device=index.device)) % len(self.index)
-        self.pictures[where], self.index[where] = ((drawn + 1) * 127.5).round().byte(), index
-        self.at = (self.at + count) % len(self.index)
-
-    def batch(self, count):
-        pick = torch.randint(len(self.index), (count,), device=self.index.device)
-        return self.index[pick], self.pictures[pick].float() / 127.5 - 1
 
 
 def main():
@@ -63,7 +43,10 @@ def main():
     parser.add_argument("--drift", type=float, default=1.0, help="train against wrong colours in the noisy picture")
     parser.add_argument("--decay", type=float, default=0.999)
     parser.add_argument("--keep-every", type=int, default=500, help="save weights, state and samples every so many steps")
-    parser.add_argument("--easy", action="store_true", help="mostly one thing, seldom a small one: to begin with")
+    parser.add_argument("--easy", type=float, nargs=2, default=(0.8, 0.3), help="share of easy scenes at the start and from half of the time on")
+    parser.add_argument("--shapes", nargs="*", default=["64x64", "96x64", "64x96"], help="widths and heights, the first is met most")
+    parser.add_argument("--others", type=float, default=0.15, help="share of steps with the other shapes")
+    parser.add_argument("--from-share", type=float, default=0.5, help="share of the time after which the other shapes are met")
     parser.add_argument("--compiled", action="store_true")
     parser.add_argument("--recorded", action="store_true", help="replay the step as a CUDA graph")
     parser.add_argument("--wait", help="begin once this file is there: the text encoder is done")
@@ -74,12 +57,28 @@ def main():
     args = parser.parse_args()
     looks = load_sprites(args.things, args.side)
     seed = 2 + args.resume
-    pool = Pool(args.tokenizers, args.things, args.pool, "cpu", seed, EASY if args.easy else None)
+    pool = Pool(args.tokenizers, args.things, args.pool, "cpu", seed, easy=EASY)
     device = setup(seed)
     pool.to(device)
     composer = Composer(args.things, device, looks)
-    ring = Ring(pool, composer, args.ring, min(2048, args.ring))
-    print("ring filled", flush=True)
+    until = os.path.join(args.out, "until-stage-1")
+    clock = Clock(args.minutes, args.steps, args.rate, start=args.start, warm=100, until=until)
+
+    def pick(count):
+        before, after = args.easy
+        return pool.pick(count, before + (after - before) * min(1, 2 * clock.share))
+
+    rings = {}
+
+    def ring_of(shape):
+        if shape not in rings:
+            width, height = (int(n) for n in shape.split("x"))
+            count = args.ring if shape == args.shapes[0] else args.ring // 4
+            rings[shape] = Ring(small_pictures(pool, composer, width, height, pick), count, min(1024, count))
+            print("ring filled", shape, flush=True)
+        return rings[shape]
+
+    ring_of(args.shapes[0])
     weights = os.path.join(args.out, "weights")
     unet = networks.pass_noise_through(networks.unet(networks.STAGE_1)).to(device).to(memory_format=torch.channels_last)
     if args.resume:
@@ -94,15 +93,13 @@ def main():
     if args.compiled:
         net, encode = torch.compile(unet, dynamic=False), torch.compile(encoder, dynamic=False)
 
-    def forward(picture, ids, lettering):
+    def forward(picture, tokens, lettering):
         with torch.no_grad():
-            t = torch.randint(1000, (len(ids),), device=device)
+            t = torch.randint(1000, (len(tokens),), device=device)
             # layout, colours and letters are decided while there is much noise
-            t = torch.where(torch.rand(len(ids), device=device) < 0.5, 500 + t // 2, t)
+            t = torch.where(torch.rand(len(tokens), device=device) < 0.5, 500 + t // 2, t)
             noisy, noise = diffusion.drifted(picture, torch.randn_like(picture), t, args.drift)
             noisy = noisy.contiguous(memory_format=torch.channels_last)
-            with half_precision(device):
-                tokens = encode(input_ids=ids, attention_mask=(ids != 0).long()).last_hidden_state.float()
         with half_precision(device):
             output = net(noisy, t, tokens, return_dict=False)[0]
         error, bound = diffusion.losses(output, noise, t)
@@ -119,12 +116,17 @@ def main():
         optimizer.step()
         return {name: value.detach() for name, value in parts.items()}
 
-    def batch():
-        index, picture = ring.batch(args.batch)
-        return picture, pool.text(index, 0.08), (pool.rows[index, COLUMN["object_a"]] == SIGN).float()
+    @torch.no_grad()
+    def batch(shape):
+        seen = ring_of(shape).batch(args.batch)
+        index = seen["index"]
+        ids = pool.text(index, 0.08)
+        with half_precision(device):
+            tokens = encode(input_ids=ids, attention_mask=(ids != 0).long()).last_hidden_state.float()
+        return from_bytes(seen["picture"]), tokens, (pool.rows[index, COLUMN["object_a"]] == SIGN).float()
 
     if args.wait:  # compile meanwhile
-        forward(*batch())[0].backward()
+        forward(*batch(args.shapes[0]))[0].backward()
         optimizer.zero_grad()
         print("compiled", flush=True)
         while not os.path.exists(args.wait):
@@ -140,14 +142,19 @@ def main():
         save_state(optimizer, os.path.join(args.out, "state", "stage-1.safetensors"))
 
     asked = os.path.join(args.out, "keep")  # whoever makes this file gets what there is now
-    clock = Clock(args.minutes, args.steps, args.rate, start=args.start, warm=100)
     log = Log(os.path.join(args.out, "logs.jsonl"), "stage-1", 50)
+    steps, chance = {}, random.Random(seed)
     while clock.tick(optimizer):
-        if log.step % 16 == 0:
-            ring.renew(4 * args.batch)
-        if args.recorded and log.step == 0:
-            step = Recorded(step, batch())
-        parts = step(*batch())
+        shape = args.shapes[0]
+        if len(args.shapes) > 1 and clock.share >= args.from_share and chance.random() < args.others:
+            shape = chance.choice(args.shapes[1:])
+        ring = ring_of(shape)
+        ring.met = getattr(ring, "met", 0) + 1
+        if ring.met % 16 == 0:
+            ring.renew(3 * args.batch)
+        if shape not in steps:
+            steps[shape] = Recorded(step, batch(shape)) if args.recorded else step
+        parts = steps[shape](*batch(shape))
         average.update()
         log.add(args.batch, **parts)
         if log.step % args.keep_every == 0 or os.path.exists(asked):

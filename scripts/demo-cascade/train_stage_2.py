@@ -9,11 +9,11 @@ import os
 import time
 
 import torch
-import torch.nn.functional as F
 
 import networks
 from compose import Composer, load_sprites
 from data import Pool, degrade, edge_windows
+from rings import GEOMETRY, Ring, canvases, cut, enlarged, from_bytes
 from training import Average, Clock, GaussianDiffusion, Log, half_precision, load_half, optimizer_for, save_half, save_state, setup
 
 MAX_NOISE_LEVEL = 400
@@ -27,6 +27,7 @@ def main():
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--muon", type=float, default=0.01)
     parser.add_argument("--pool", type=int, default=200000)
+    parser.add_argument("--ring", type=int, default=20000, help="drawn pictures that wait on the GPU, 0.2 MB each")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--start", type=float, default=1.0, help="height on the cosine at which to begin")
     parser.add_argument("--drift", type=float, default=1.0, help="train against wrong colours in the noisy picture")
@@ -55,15 +56,17 @@ def main():
     encoder = networks.text_encoder().to(device).requires_grad_(False)
     net = torch.compile(unet, dynamic=False) if args.compiled else unet
 
+    ring = Ring(canvases(pool.pick, pool.rows, composer, 256, composer.small), args.ring, min(256, args.ring))
+    print("ring filled", flush=True)
+
     @torch.no_grad()
     def examples(count, side):
         """(pictures, guides, tokens) of one window each; the guide is cut from the whole small picture, resized."""
-        rows, ids = pool.batch(count, empty_share=0.1)
-        scene = composer.place(rows)
-        small = degrade(composer.small(scene), 1.0, args.displaced)
-        guides = F.interpolate(small, (256, 256), mode="bilinear", align_corners=True)
-        corners = (edge_windows(scene, side / 256, side / 256) * 256).round().long()
-        pictures = composer.paint(scene, side, side, 256, corners / 256) * 2 - 1
+        held, pick = ring.held, ring.pick(count)
+        ids = pool.text(held["index"][pick], 0.1)
+        guides = enlarged(degrade(from_bytes(held["small"][pick]), 1.0, args.displaced), 256)
+        corners = (edge_windows({name: held[name][pick] for name in GEOMETRY}, side / 256, side / 256) * 256).round().long()
+        pictures = cut(held["picture"], pick, corners, side)
         columns, lines = (corners.T[:, :, None] + torch.arange(side, device=device)).unbind()
         guides = guides[torch.arange(count, device=device)[:, None, None], :, lines[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
         with half_precision(device):
@@ -102,10 +105,12 @@ def main():
         average.swap()
         save_state(optimizer, os.path.join(args.out, "state", "stage-2.safetensors"))
 
-    clock = Clock(args.minutes, args.steps, args.rate, start=args.start, warm=50)
+    clock = Clock(args.minutes, args.steps, args.rate, start=args.start, warm=50, until=os.path.join(args.out, "until-stage-2"))
     log = Log(os.path.join(args.out, "logs.jsonl"), "stage-2", 50)
     while clock.tick(optimizer):
         shape = shapes[log.step % 2]
+        if log.step % 8 == 0:
+            ring.renew(args.batch)
         loss, parts = forward(*shape)
         optimizer.zero_grad()
         loss.backward()

@@ -17,6 +17,7 @@ import networks
 import scenes
 from compose import Composer, load_sprites
 from data import degrade, edge_windows
+from rings import GEOMETRY, Ring, canvases, cut
 from training import Average, Clock, Log, half_precision, load_half, optimizer_for, save_half, save_state, setup
 
 MAX_NOISE_LEVEL = 350
@@ -29,7 +30,8 @@ def main():
     parser.add_argument("--batch", type=int, default=16, help="windows of 128 latents, or a quarter of whole canvases")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--muon", type=float, default=0.01)
-    parser.add_argument("--pool", type=int, default=20000)
+    parser.add_argument("--pool", type=int, default=100000)
+    parser.add_argument("--ring", type=int, default=3000, help="drawn pictures that wait on the GPU, 3.3 MB each")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--start", type=float, default=1.0, help="height on the cosine at which to begin")
     parser.add_argument("--drift", type=float, default=1.0, help="train against wrong colours in the noisy latents")
@@ -79,19 +81,23 @@ def main():
         average.swap()
         save_state(optimizer, os.path.join(args.out, "state", "upscaler.safetensors"))
 
-    clock = Clock(args.minutes, args.steps, args.rate, start=args.start)
+    ring = Ring(canvases(lambda n: torch.randint(args.pool, (n,), device=device), rows, composer, 1024,
+                         lambda scene: composer.paint(scene, 256, 256, 256) * 2 - 1), args.ring, min(16, args.ring))
+    print("ring filled", flush=True)
+    clock = Clock(args.minutes, args.steps, args.rate, start=args.start, until=os.path.join(args.out, "until-upscaler"))
     log = Log(os.path.join(args.out, "logs.jsonl"), "upscaler", 50)
     while clock.tick(optimizer):
         size = (128, 256)[log.step % 2]
+        if log.step % 4 == 0:
+            ring.renew(min(args.batch, args.ring))
         count = max(1, args.batch * 128 * 128 // size**2)
         extent = size / 256
         with torch.no_grad():
-            index = torch.randint(args.pool, (count,), device=device)
-            ids = all_ids[torch.where(torch.rand(count, device=device) < 0.1, 0, index + 1)]
-            scene = composer.place(rows[index])
-            corner = (edge_windows(scene, extent, extent) * 256).round() / 256  # the small picture's pixels are whole pixels of the canvas
-            large = composer.paint(scene, size * 4, size * 4, 1024, corner) * 2 - 1
-            small = degrade(composer.paint(scene, size, size, 256, corner) * 2 - 1, 0.6, args.displaced)
+            held, pick = ring.held, ring.pick(count)
+            ids = all_ids[torch.where(torch.rand(count, device=device) < 0.1, 0, held["index"][pick] + 1)]
+            corner = (edge_windows({name: held[name][pick] for name in GEOMETRY}, extent, extent) * 256).round().long()
+            large = cut(held["picture"], pick, corner * 4, size * 4)
+            small = degrade(cut(held["small"], pick, corner, size), 0.6, args.displaced)
             with half_precision(device):
                 latents = vae.quant_conv(vae.encoder(large.contiguous(memory_format=torch.channels_last)))[:, :4].float() * scaling
             level = torch.randint(MAX_NOISE_LEVEL + 1, (count,), device=device)

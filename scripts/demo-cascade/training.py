@@ -46,6 +46,10 @@ def save_half(module, path: str):
 
 def load_half(module, path: str):
     state = {k: v.float() for k, v in load_file(path).items()}
+    own = module.state_dict()
+    if not any(k in state for k in own):  # releases of transformers name CLIP with and without its prefix
+        prefix = "text_model."
+        state = {k.removeprefix(prefix) if k.removeprefix(prefix) in own else prefix + k: v for k, v in state.items()}
     missing, unexpected = module.load_state_dict(state, strict=False)
     assert not unexpected and all("embed_tokens" in k or "position_ids" in k for k in missing), (missing, unexpected)
     return module
@@ -77,10 +81,12 @@ def load_state(optimizer, path):
 class Clock:
     """Ends a loop `minutes` after the program's start, or after `steps` when given.
 
-    The learning rate follows a cosine from the first step after compilation to that end.
+    The learning rate follows a cosine from the first step after compilation to that end.  `until`: a file that may be written
+    at any time with another end, in seconds since 1970.
     """
 
-    def __init__(self, minutes: float, steps: int | None, peak: float, warm=200, floor=0.02, start=1.0):
+    def __init__(self, minutes: float, steps: int | None, peak: float, warm=200, floor=0.02, start=1.0, until=None):
+        self.until = until
         self.end, self.steps, self.peak, self.warm, self.floor = STARTED + minutes * 60, steps, peak, warm, floor
         self.start = start  # height on the cosine at which the run begins: 1 at its top
         self.began, self.step = time.time(), 0
@@ -88,6 +94,9 @@ class Clock:
     def tick(self, optimizer) -> bool:
         """False when the time is up; sets the learning rate."""
         now = time.time()
+        if self.until and self.step % 16 == 0 and os.path.exists(self.until):
+            with open(self.until) as file:
+                self.end = float(file.read().strip() or self.end)
         if self.step in (1, 2, 10):  # compilation and tuning happen in the first steps
             self.began = now
         self.done = done = self.step / self.steps if self.steps else (now - self.began) / max(self.end - self.began, 1)
@@ -103,6 +112,11 @@ class Clock:
                 group["lr"] = new
         self.step += 1
         return True
+
+    @property
+    def share(self) -> float:
+        """0 at the beginning, 1 at the end."""
+        return min(1.0, getattr(self, "done", 0.0))
 
 
 class Log:
