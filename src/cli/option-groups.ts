@@ -39,6 +39,7 @@ export const optionGroups: readonly OptionGroup[] = [
     isCommon: true,
     options: [
       "image",
+      "style",
       "stages",
       /^tile/,
       "aug-level",
@@ -81,7 +82,12 @@ export const optionGroups: readonly OptionGroup[] = [
   {
     heading: "Stages:",
     isCommon: false,
-    options: [/^variation/, /^(scheduler$|guidance|positive-|thresholding-|eta$)/, /^stage-\d-/],
+    options: [
+      /^variation/,
+      "support-noise-less-qsample-steps",
+      /^(scheduler$|guidance|positive-|thresholding-|eta$)/,
+      /^stage-\d-/,
+    ],
   },
   { heading: "Checkpoints:", isCommon: false, options: ["lora", "variant", "text-encoder-model", "models-file"] },
   {

@@ -12,8 +12,9 @@ import { type MemoryOptions, addMemoryOptions } from "./memory-options.ts";
 import { type ProviderOptions, addProviderOptions } from "./provider-options.ts";
 import { addSharedSamplingOptions, addStageSamplingOptions } from "./sampling-options.ts";
 import { type PreviewOptions, addPreviewOptions } from "./preview-options.ts";
+import { addStageStartOptions, addStartOptions } from "./start-options.ts";
 import type { VariationOptions } from "./variation-options.ts";
-import { aspectRatio, decimal, integer, once, seeds, side, size, strength, timesteps } from "./values.ts";
+import { aspectRatio, decimal, integer, once, seeds, side, size, timesteps } from "./values.ts";
 import { type SafetyAction, longPromptWays, safetyActions, variants } from "../plan/choices.ts";
 
 /** What commander collects: the names are the flags', camelCased. */
@@ -45,8 +46,9 @@ export interface CommonOptions extends MemoryOptions, ProviderOptions, PreviewOp
   mayReadHub?: boolean;
   quiet?: boolean;
   json?: boolean;
-  /** img2img and inpaint. */
+  /** img2img, inpaint and style. */
   strength?: number;
+  style?: string;
   /** upscale. */
   original?: string;
   [stageOption: `stage${number}${string}`]: unknown;
@@ -55,13 +57,7 @@ export interface CommonOptions extends MemoryOptions, ProviderOptions, PreviewOp
 /** @param startsFromImage are there strengths to set? */
 export function addCommonOptions(command: Command, { startsFromImage }: { startsFromImage: boolean }): Command {
   addOutputOptions(command);
-  if (startsFromImage) {
-    command.option(
-      "--strength <share>",
-      "how far stages 1 and 2 leave the image: above 0, to 1 (default: the model's)",
-      strength,
-    );
-  }
+  if (startsFromImage) addStartOptions(command);
   addLoraOptions(addSharedSamplingOptions(command));
   for (const stage of diffusionTable) addStageOptions(command, stage, startsFromImage);
   return addEmbedsOptions(addPreviewOptions(addMemoryOptions(addProviderOptions(command))))
@@ -142,7 +138,5 @@ function addStageOptions(command: Command, stage: DiffusionDescription, startsFr
       integer(0, 999),
     );
   }
-  if (stage.startStrengths && startsFromImage) {
-    command.option(`${name}-strength <share>`, "how far it leaves the image (default: --strength)", strength);
-  }
+  if (stage.startStrengths && startsFromImage) addStageStartOptions(command, stage);
 }

@@ -14,7 +14,13 @@ import { guidanceOf } from "../pipelines/guidance.ts";
 import type { IfJob, IfStageOptions } from "../pipelines/if-stage.ts";
 import { filledUp, groupJobs, groupSize, joinIfJobs, splitBatch } from "../pipelines/join-jobs.ts";
 import type { UpscaleJob } from "../pipelines/upscale.ts";
-import { type DiffusionStage, type SafetyStage, type TextStage, schedulerOptionsOf } from "../plan/plan.ts";
+import {
+  type DiffusionStage,
+  type SafetyStage,
+  type TextStage,
+  promptTexts,
+  schedulerOptionsOf,
+} from "../plan/plan.ts";
 import { type PipelineName, describeStage } from "../plan/stages.ts";
 import { noteTruncation } from "./note-truncation.ts";
 import type { StageMessage, StageTask, TaskJob } from "./protocol.ts";
@@ -104,7 +110,7 @@ async function finishAll(
 }
 
 function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): IfStageOptions {
-  const { checkpoint, width, height, tiles, selection, textParts, lora } = stage;
+  const { checkpoint, width, height, tiles, selection, textParts, styled, lora } = stage;
   const { numImages, eta } = task;
   const images = numImages * groupSize(task.jobs.length, task.jobsAtOnce);
   const settings = settingsOf(task, report);
@@ -118,6 +124,7 @@ function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): If
     selection,
     scheduler,
     textParts,
+    styled,
     lora,
     ...guidanceOf(stage),
     eta,
@@ -143,6 +150,7 @@ async function ifJob(
     promptEmbeds: ofEachImage(prompts, 0),
     negativePromptEmbeds: ofEachImage(negativePrompts, stage.negativeRow ?? 0),
     ...(stage.positiveMixer === undefined ? {} : { positivePromptEmbeds: ofEachImage(prompts, 1) }),
+    ...(stage.styled ? { styleEmbeds: ofEachImage(prompts, promptTexts(job).length - 1) } : {}),
     imagesPerPrompt: 1,
     start: await readStart(stage, job.start),
     generator: generatorOf(job),

@@ -16,14 +16,20 @@ import { isTensorFile, readImageTensor } from "./image-tensor.ts";
 
 /** @throws {InputImageError} the image or the mask cannot be read. */
 export async function readStart(
-  { strength, width, height }: DiffusionStage,
+  { strength, lessNoiseSteps, width, height }: DiffusionStage,
   start: StartImage | undefined,
 ): Promise<Start> {
   if (!start || strength === undefined) return { kind: "noise", height, width };
   const { picture, mask } = isTensorFile(start.image)
     ? await readStartTensor(start, width, height)
     : await readStartPicture(start, width, height);
-  return { kind: "picture", picture, strength, ...(mask ? { mask: preprocessMaskTo(mask, width, height) } : {}) };
+  return {
+    kind: "picture",
+    picture,
+    strength,
+    ...(lessNoiseSteps ? { lessNoiseSteps } : {}),
+    ...(mask ? { mask: preprocessMaskTo(mask, width, height) } : {}),
+  };
 }
 
 interface StartPicture {

@@ -10,9 +10,10 @@ import { type Model, defaultsOf } from "./model.ts";
 import { planNotes } from "./notes.ts";
 import type { DiffusionStage, Job, PlannedRun, SafetyStage } from "./plan.ts";
 import type { Checkpoints, DiffusionCheckpoint } from "./read-checkpoints.ts";
-import { type MaskRequest, type Request, type StartImage, startKind } from "./request.ts";
+import { type MaskRequest, type Request, type StartImage, positivePromptOf, promptOf, startKind } from "./request.ts";
 import { requestedSizes } from "./requested-size.ts";
 import { type Size, checkAspectRatio, stageSize } from "./stage-size.ts";
+import { lessNoiseOf, withStyleRespacing } from "./style-settings.ts";
 import { upscaledSizes } from "./upscaled-size.ts";
 import {
   checkHeunStart,
@@ -101,11 +102,13 @@ function negativeRows(
 }
 
 function jobOf(request: Request): Job {
-  const { prompt, negativePrompt, positivePrompt, seed, variation, start, lowResolution, promptEmbeds } = request;
+  const { negativePrompt, style, seed, variation, start, lowResolution, promptEmbeds } = request;
+  const positivePrompt = positivePromptOf(request);
   return {
-    prompt,
+    prompt: promptOf(request),
     negativePrompt,
     ...(positivePrompt === undefined ? {} : { positivePrompt }),
+    ...(style === undefined ? {} : { style }),
     seed,
     ...(variation ? { variation } : {}),
     ...(start ? { start: withAbsolutePaths(start) } : {}),
@@ -134,18 +137,21 @@ function diffusionStage(
   request: Request,
   model: Model,
 ): StageSettings {
-  const requested = request.stages[stage.name] ?? {};
+  const requested = withStyleRespacing(stage, request);
   const defaults = defaultsOf(model, startKind(request), stage.repository);
   const timesteps = selectTimesteps(stage, requested, defaults);
   const strength = strengthOf(stage, request, requested, defaults);
   const scheduled = { ...schedulerOf(stage, scheduler, requested), ...timesteps, ...strength };
   checkHeunStart(stage, scheduler, scheduled, requested);
+  const steps = countSteps(stage, scheduler, scheduled);
   return {
     kind: "diffusion",
     name: stage.name,
     checkpoint: folder,
     ...scheduled,
-    steps: countSteps(stage, scheduler, scheduled),
+    steps,
+    ...lessNoiseOf(stage, requested, { ...scheduled, steps }),
+    ...(request.style !== undefined && stage.pixels ? { styled: true as const } : {}),
     ...guidanceOf(stage, request, defaults),
     ...noiseLevelOf(stage, requested, defaults),
   };

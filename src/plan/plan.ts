@@ -110,6 +110,10 @@ const diffusionStage = z.strictObject({
   enlargesInput: z.literal(true).exactOptional(),
   /** Of a stage that starts from the job's image: the last share of the timesteps that is run, above 0 to 1. */
   strength: z.number().exactOptional(),
+  /** And the timestep whose noise the image gets, counted from the first one; absent: that one. */
+  lessNoiseSteps: z.int().positive().exactOptional(),
+  /** The jobs' style takes the prompt's place in the time embedding. */
+  styled: z.literal(true).exactOptional(),
   lora: loraMerge.exactOptional(),
 });
 export type DiffusionStage = z.infer<typeof diffusionStage>;
@@ -135,6 +139,8 @@ export const jobSchema = z.strictObject({
   negativePrompt: z.string(),
   /** Mixed into the guidance: the second row of `prompt_embeds`. All jobs of a plan have one, or none. */
   positivePrompt: z.string().exactOptional(),
+  /** The last row of `prompt_embeds`. All jobs of a plan have one, or none. */
+  style: z.string().exactOptional(),
   seed: z.int(),
   /** Of the first stage's noise. */
   variation: variationRequest.exactOptional(),
@@ -254,11 +260,17 @@ export function diffusionStages({ stages }: Pick<Plan, "stages">): DiffusionStag
   return stages.filter((stage) => stage.kind === "diffusion");
 }
 
+/** @returns the texts of a job's `prompt_embeds`, row by row: the prompt and, where they are given, what is mixed in and the style. */
+export const promptTexts = ({ prompt, positivePrompt, style }: JobTexts): string[] =>
+  [prompt, positivePrompt, style].filter((text) => text !== undefined);
+
+export type JobTexts = Pick<Job, "prompt" | "positivePrompt" | "style">;
+
 /** @returns how many texts are encoded per job: prompt and negative prompt, and what else was given. */
 const textsPerJob = (
   { stageNegativePrompts = [] }: Pick<TextStage, "stageNegativePrompts">,
-  jobs: readonly Pick<Job, "positivePrompt">[],
-): number => 2 + stageNegativePrompts.length + (jobs[0]?.positivePrompt === undefined ? 0 : 1);
+  [job]: readonly JobTexts[],
+): number => (job ? promptTexts(job).length : 1) + 1 + stageNegativePrompts.length;
 
 /** Texts of several jobs that are encoded at once, where a text's company is no part of the result. */
 const TEXTS_AT_ONCE = 2;
@@ -266,7 +278,7 @@ const TEXTS_AT_ONCE = 2;
 /** @returns how many texts T5 takes at once: all of a job's with int8 activations, which have one scale for all of them. */
 export const textsAtOnce = (
   stage: Pick<TextStage, "stageNegativePrompts">,
-  jobs: readonly Pick<Job, "positivePrompt">[],
+  jobs: readonly JobTexts[],
   textEncoder: TextEncoderChoice | undefined,
 ): number => (textEncoder?.activations === "int8" ? textsPerJob(stage, jobs) : TEXTS_AT_ONCE);
 

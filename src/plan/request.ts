@@ -50,6 +50,8 @@ export const stageRequest = z.strictObject({
   noiseLevel: z.int().nonnegative().exactOptional(),
   /** Of stages that start from an image: how much of the way from noise is run, above 0 to 1. */
   strength: strength.exactOptional(),
+  /** And by how many timesteps less noise it gets than the first one calls for, as in the original repository. */
+  supportNoiseLessQsampleSteps: z.int().nonnegative().max(999).exactOptional(),
 });
 export type StageRequest = z.infer<typeof stageRequest>;
 
@@ -119,6 +121,8 @@ export const requestSchema = z.strictObject({
   negativePrompt: z.string(),
   /** Mixed into the guidance of stages 1 and 2. */
   positivePrompt: z.string().min(1).exactOptional(),
+  /** style: pooled into the time embedding of stages 1 and 2; where no other is given, it is the positive prompt and the prompt. */
+  style: z.string().min(1).exactOptional(),
   /** 0 to 2^32 - 1. */
   seed: z.int().nonnegative().max(MAX_SEED),
   variation: variationRequest.exactOptional(),
@@ -170,3 +174,11 @@ export function startKind({ command, start }: Pick<Request, "command" | "start">
   if (command !== "upscale") return command;
   return start === undefined ? "txt2img" : start.mask ? "inpaint" : "img2img";
 }
+
+/** @returns the prompt: with a style and no words of its own the style. */
+export const promptOf = ({ prompt, style = "" }: Pick<Request, "prompt" | "style">): string =>
+  prompt === "" ? style : prompt;
+
+/** @returns what is mixed into the guidance of stages 1 and 2: with a style and no words of its own the style. */
+export const positivePromptOf = ({ positivePrompt, style }: Pick<Request, "positivePrompt" | "style">) =>
+  positivePrompt ?? style;

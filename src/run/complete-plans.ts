@@ -101,10 +101,11 @@ async function attempt(
   }
 }
 
-const textsOf = ({ prompt, negativePrompt, positivePrompt = "", stages }: Request): string[] => [
+const textsOf = ({ prompt, negativePrompt, positivePrompt = "", style = "", stages }: Request): string[] => [
   prompt,
   negativePrompt,
   positivePrompt,
+  style,
   ...Object.values(stages).map((stage) => stage.negativePrompt ?? ""),
 ];
 
@@ -137,7 +138,7 @@ async function countTextParts(request: Request, checkpoints: Checkpoints): Promi
 async function unknownWords(requests: readonly Request[], name: string, { text }: Checkpoints): Promise<string[]> {
   const known = text === undefined ? undefined : await readKnownWords(text);
   if (known === undefined) return [];
-  const prompts = requests.flatMap(({ prompt, positivePrompt = "" }) => [prompt, positivePrompt]);
+  const prompts = requests.flatMap(({ prompt, positivePrompt = "", style = "" }) => [prompt, positivePrompt, style]);
   return describeUnknown(name, findUnknown(prompts, known), known);
 }
 

@@ -11,6 +11,7 @@ export function settingsKey(request: Request): string {
     "prompt",
     "negativePrompt",
     "positivePrompt",
+    "style",
     "seed",
     "variation",
     "start",

@@ -32,7 +32,7 @@ export function optionsFromRequest({
   ]);
   return withoutAbsent({
     ...rest,
-    prompt: prompt === "" ? undefined : prompt, // of an upscale, or beside embeddings
+    prompt: prompt === "" ? undefined : prompt, // of an upscale, or beside embeddings or a style
     ...Object.fromEntries(ofStages),
     ...optionsOfLoras(loras),
     variationSeed: variation?.seed,

@@ -58,6 +58,8 @@ const cases: readonly (readonly [CommandName, object])[] = [
   ["inpaint", { prompt: "a cat", seed: 1, image: "car.png", mask: "m.png", maskFromAlpha: "opaque" }],
   ["txt2img", { prompt: "a cat", seed: 1, lora: ["a.safetensors", "b:0.5:-0.25"], stage2Lora: "c" }],
   ["img2img", { prompt: "a cat", seed: 1, image: "car.png", variationSeed: 5, variationStrength: 0.25 }],
+  ["style", { seed: 1, image: "car.png", style: "neon", supportNoiseLessQsampleSteps: 5, strength: 0.9 }],
+  ["style", { prompt: "a", positivePrompt: "b", seed: 1, image: "car.png", style: "neon", stage1Steps: 9 }],
   ["txt2img", { seed: 1, promptEmbeds: "e.safetensors" }],
   [
     "upscale",

@@ -104,7 +104,7 @@ export async function* chunksOf(
 }
 
 /** What concerns no upscale, as a default of all jobs. */
-const notOfUpscale: readonly string[] = ["until", "aspectRatio", "strength", ...maskOptionNames];
+const notOfUpscale: readonly string[] = ["until", "aspectRatio", "strength", "style", ...maskOptionNames];
 
 const defaultsOf = ({ command }: GivenOptions, defaults: GivenOptions): GivenOptions =>
   command === UPSCALE
@@ -228,5 +228,6 @@ function commandOf(named: unknown, options: GivenOptions): CommandName {
 /** What a job starts from tells which command it is. */
 function impliedCommand(options: GivenOptions): CommandName {
   const has = (name: string): boolean => options[name] !== undefined;
+  if (has("style")) return "style";
   return maskOptionNames.some(has) ? "inpaint" : has("image") ? "img2img" : "txt2img";
 }

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { extname } from "node:path";
 import { UsageError } from "../../errors.ts";
 import { type ImageFormat, extensionOf, formatOfName, imageExtensions } from "../../image/formats.ts";
-import type { Request } from "../../plan/request.ts";
+import { type Request, promptOf } from "../../plan/request.ts";
 import { nearestName } from "../../weights/nearest-name.ts";
 
 export const DEFAULT_TEMPLATE = "{index}-{prompt:40}";
@@ -26,7 +26,7 @@ const fields: Readonly<Record<string, (job: NamedJob) => string>> = {
   index: ({ index }) => String(index).padStart(6, "0"),
   line: ({ line }) => String(line).padStart(6, "0"),
   seed: ({ request }) => String(request.seed),
-  prompt: ({ request }) => request.prompt,
+  prompt: ({ request }) => promptOf(request),
   hash: ({ request }) => requestKey(request).slice(0, 12),
   date: ({ date }) => date,
   model: ({ request }) => request.model,
