@@ -5,12 +5,13 @@
 
 import { resolve } from "node:path";
 import { programVersion } from "../machine/version.ts";
+import { absoluteStart } from "./absolute-start.ts";
 import { guidanceOf } from "./guidance-settings.ts";
 import { type Model, defaultsOf } from "./model.ts";
 import { planNotes } from "./notes.ts";
 import type { DiffusionStage, Job, PlannedRun, SafetyStage } from "./plan.ts";
 import type { Checkpoints, DiffusionCheckpoint } from "./read-checkpoints.ts";
-import { type MaskRequest, type Request, type StartImage, positivePromptOf, promptOf, startKind } from "./request.ts";
+import { type Request, positivePromptOf, promptOf, startKind } from "./request.ts";
 import { requestedSizes } from "./requested-size.ts";
 import { type Size, checkAspectRatio, stageSize } from "./stage-size.ts";
 import { lessNoiseOf, withStyleRespacing } from "./style-settings.ts";
@@ -111,24 +112,11 @@ function jobOf(request: Request): Job {
     ...(style === undefined ? {} : { style }),
     seed,
     ...(variation ? { variation } : {}),
-    ...(start ? { start: withAbsolutePaths(start) } : {}),
+    ...(start ? { start: { ...absoluteStart(start), pasteBack: start.pasteBack && start.mask !== undefined } } : {}),
     ...(lowResolution === undefined ? {} : { lowResolution: resolve(lowResolution) }),
     ...(promptEmbeds === undefined ? {} : { promptEmbeds: resolve(promptEmbeds) }),
   };
 }
-
-function withAbsolutePaths({ image, mask, pasteBack }: StartImage): StartImage {
-  return {
-    image: resolve(image),
-    ...(mask ? { mask: absoluteMask(mask) } : {}),
-    pasteBack: pasteBack && mask !== undefined,
-  };
-}
-
-const absoluteMask = ({ file, ...mask }: MaskRequest): MaskRequest => ({
-  ...mask,
-  ...(file ? { file: resolve(file) } : {}),
-});
 
 type StageSettings = Omit<DiffusionStage, "width" | "height">;
 

@@ -15,7 +15,7 @@ import {
   variants,
 } from "./choices.ts";
 import { type SchedulerName, schedulerNames } from "../schedulers/names.ts";
-import { type Side, diffusionNames, sides } from "./stages.ts";
+import { type DiffusionName, type Side, diffusionNames, sides } from "./stages.ts";
 
 const count = z.int().positive();
 const share = z.number().min(0).max(1);
@@ -96,6 +96,8 @@ export const startImage = z.strictObject({
   /** Its path. */
   image: z.string().min(1),
   mask: maskRequest.exactOptional(),
+  /** Paths of images that single stages take as their mask instead. */
+  stageMasks: z.partialRecord(z.enum(diffusionNames), z.string().min(1)).exactOptional(),
   /** Put the untouched pixels of the image back over the result. */
   pasteBack: z.boolean(),
 });
@@ -182,3 +184,9 @@ export const promptOf = ({ prompt, style = "" }: Pick<Request, "prompt" | "style
 /** @returns what is mixed into the guidance of stages 1 and 2: with a style and no words of its own the style. */
 export const positivePromptOf = ({ positivePrompt, style }: Pick<Request, "positivePrompt" | "style">) =>
   positivePrompt ?? style;
+
+/** @returns what a stage repaints: its own file, read as the common one is but without its shapes, or the common mask. */
+export function stageMask({ mask, stageMasks }: StartImage, stage: DiffusionName): MaskRequest | undefined {
+  const file = stageMasks?.[stage];
+  return mask && file !== undefined ? { ...mask, file, shapes: [] } : mask;
+}

@@ -16,7 +16,7 @@ import type { Model } from "../plan/model.ts";
 import type { ProviderChoice, TextEncoderChoice, UnetChoice } from "../plan/plan.ts";
 import { gpuStagesOf } from "../plan/provider.ts";
 import { type Checkpoints, readCheckpoints } from "../plan/read-checkpoints.ts";
-import type { Request } from "../plan/request.ts";
+import { type Request, stageMask } from "../plan/request.ts";
 import type { Size } from "../plan/stage-size.ts";
 import { applyLoras } from "./apply-loras.ts";
 import { checkCaches } from "./check-cache.ts";
@@ -169,10 +169,11 @@ async function inspectStartImage(
   signal: AbortSignal | undefined,
 ): Promise<Pick<InspectedRequest, "image" | "notes">> {
   if (!start) return { notes: [] };
-  const { image, mask } = start;
-  const stages = diffusion.flatMap(({ stage: { label, startStrengths }, grid }) =>
-    grid && startStrengths ? [{ label, grid }] : [],
-  );
+  const { image, mask, stageMasks } = start;
+  const stages = diffusion.flatMap(({ stage: { name, label, startStrengths }, grid }) => {
+    const own = stageMasks?.[name] === undefined ? undefined : stageMask(start, name);
+    return grid && startStrengths ? [{ label, grid, ...(own ? { mask: own } : {}) }] : [];
+  });
   const { notes, images: _, ...size } = await inspectImage({ image, ...(mask ? { mask } : {}), stages }, signal);
   return { image: size, notes };
 }

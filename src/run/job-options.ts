@@ -24,6 +24,7 @@ import { printable } from "../text.ts";
 import { nearestName } from "../weights/nearest-name.ts";
 import { type LoraOptions, loraShape, lorasOf } from "./lora-options.ts";
 import { checkStyle, styleShape } from "./style-options.ts";
+import { type StageMaskOptions, checkNoStageMask, stageMaskShape, stageMasksOf } from "./mask-options.ts";
 import { describeIssue, describeValue } from "./describe-issue.ts";
 import { noiseLevelFrom, untilOf, upscaleFrom, upscaleOptionNames, upscaleShape } from "./upscale-options.ts";
 
@@ -130,7 +131,7 @@ export interface StartOptions {
 }
 
 /** What inpaint repaints; one of `mask`, `maskRect` and `maskEllipse` has to be given. */
-export interface MaskOptions {
+export interface MaskOptions extends StageMaskOptions {
   /** Path of an image whose white is repainted. */
   readonly mask?: string;
   /** Rectangles in pixels of the image. */
@@ -240,6 +241,7 @@ export const jobOptionsSchema = z.strictObject({
   pasteBack: z.boolean().optional(),
   ...upscaleShape,
   ...styleShape,
+  ...stageMaskShape,
   ...sharedShape,
   ...stageShape,
   ...loraShape,
@@ -265,6 +267,7 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
   if (!parsed.success) throw new UsageError(describeOptions(firstOf(parsed.error.issues), given));
   const options = parsed.data as z.infer<typeof jobOptionsSchema> & Readonly<Record<string, unknown>>;
   checkStyle(command, options.style);
+  if (command !== "inpaint") checkNoStageMask(command, options);
   const start = command === "upscale" ? originalOf(options) : startOf(command, options);
   const upscale = command === "upscale" ? upscaleFrom(options) : undefined;
   const seed = options.seed ?? randomInt(MAX_SEED + 1);
@@ -405,7 +408,7 @@ function startOf(
     if (stray === undefined) return { image, pasteBack: false };
     throw new UsageError(`${command} repaints the whole image: ${stray} goes with inpaint.`);
   }
-  return { image, mask: maskOf(options), pasteBack: pasteBack ?? true };
+  return { image, mask: maskOf(options), ...stageMasksOf(options), pasteBack: pasteBack ?? true };
 }
 
 function maskOf(options: z.infer<typeof jobOptionsSchema>): MaskRequest {
