@@ -17,6 +17,7 @@ export interface BatchCommandOptions extends CommonOptions, BatchQueueOptions {
   outputDir?: string;
   outputName: string;
   seeds?: string;
+  sharedGenerator?: number;
   jobsFormat?: "jsonl" | "csv" | "text";
   chunk: number;
   failFast?: boolean;
@@ -85,6 +86,11 @@ function addBatchOptions(command: Command): void {
       "--seeds <list>",
       "a job for each seed, where a line names none: 1..16 or 1,5,10-14 (default: random, reported)",
       once,
+    )
+    .option(
+      "--shared-generator <count>",
+      "draw up to so many jobs that differ in their prompts alone in one batch, from one generator, as diffusers draws a list",
+      integer(2, 64),
     )
     .addOption(
       new Option("--jobs-format <format>", "of the file of jobs (default: by its name or first line)").choices([

@@ -6,7 +6,7 @@
 
 import type { IfGenError } from "../errors.ts";
 import { lastDiffusionStage } from "../plan/plan.ts";
-import { promptOf } from "../plan/request.ts";
+import { promptOf, promptsOf } from "../plan/prompts.ts";
 import type { DrawnJob } from "../run/draw.ts";
 import type { RunEvent } from "../run/events.ts";
 import type { OutputEvent } from "./event-schema.ts";
@@ -90,6 +90,7 @@ export function resultEventOf(
     ...place,
     outputs: images.flatMap(({ path }) => path ?? []),
     prompt: promptOf(request),
+    ...(request.morePrompts ? { prompts: promptsOf(request) } : {}),
     seed: request.seed,
     width,
     height,

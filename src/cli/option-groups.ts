@@ -20,6 +20,7 @@ export const optionGroups: readonly OptionGroup[] = [
     isCommon: true,
     options: [
       "seeds",
+      "shared-generator",
       "jobs-format",
       "chunk",
       "fail-fast",
@@ -84,6 +85,7 @@ export const optionGroups: readonly OptionGroup[] = [
     isCommon: false,
     options: [
       /^variation/,
+      /^more-/,
       "support-noise-less-qsample-steps",
       /^(scheduler$|guidance|positive-|thresholding-|eta$)/,
       /^stage-\d-/,

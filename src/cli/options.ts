@@ -7,6 +7,7 @@ import { type Command, Option } from "commander";
 import { type DiffusionDescription, type Side, diffusionTable, sides } from "../plan/stages.ts";
 import { type ImageFormat, imageFormats } from "../image/formats.ts";
 import { type EmbedsOptions, addEmbedsOptions } from "./embeds-options.ts";
+import { addListOptions } from "./list-options.ts";
 import { addLoraOptions } from "./lora-options.ts";
 import { type MemoryOptions, addMemoryOptions } from "./memory-options.ts";
 import { type ProviderOptions, addProviderOptions } from "./provider-options.ts";
@@ -58,7 +59,7 @@ export interface CommonOptions extends MemoryOptions, ProviderOptions, PreviewOp
 export function addCommonOptions(command: Command, { startsFromImage }: { startsFromImage: boolean }): Command {
   addOutputOptions(command);
   if (startsFromImage) addStartOptions(command);
-  addLoraOptions(addSharedSamplingOptions(command));
+  addListOptions(addLoraOptions(addSharedSamplingOptions(command)));
   for (const stage of diffusionTable) addStageOptions(command, stage, startsFromImage);
   return addEmbedsOptions(addPreviewOptions(addMemoryOptions(addProviderOptions(command))))
     .option(

@@ -7,7 +7,8 @@ import { concatBatch, sliceBatch } from "../math/layout.ts";
 import type { Tensor } from "../math/tensor.ts";
 import type { NetworkSettings } from "../networks/open-network.ts";
 import { type EncodeText, withTextEncoder } from "../pipelines/text-encoding.ts";
-import { type TextStage, promptTexts, textsAtOnce } from "../plan/plan.ts";
+import { type TextStage, textsAtOnce } from "../plan/plan.ts";
+import { negativePromptsOf, promptTexts } from "../plan/prompts.ts";
 import { noteTruncation } from "./note-truncation.ts";
 import type { StageTask, TaskJob } from "./protocol.ts";
 import type { StageContext } from "./run-stage.ts";
@@ -44,7 +45,7 @@ export async function encodeTexts(
 }
 
 interface JobTexts {
-  /** The prompt and, where there are, the positive prompt and the style. */
+  /** The prompts and, where there are, the positive prompt and the style. */
   readonly prompts: readonly string[];
   /** The run's and those of single stages. */
   readonly negativePrompts: readonly string[];
@@ -52,7 +53,7 @@ interface JobTexts {
 
 const jobTexts = (job: TaskJob, { stageNegativePrompts = [] }: TextStage): JobTexts => ({
   prompts: promptTexts(job),
-  negativePrompts: [job.negativePrompt, ...stageNegativePrompts],
+  negativePrompts: [...negativePromptsOf(job), ...stageNegativePrompts],
 });
 
 interface EncodedOne {

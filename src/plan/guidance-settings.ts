@@ -6,7 +6,8 @@
 import { UsageError } from "../errors.ts";
 import type { StageDefaults } from "./model.ts";
 import { type DiffusionStage, isGuided } from "./plan.ts";
-import { type Request, type StageRequest, positivePromptOf } from "./request.ts";
+import { positivePromptOf } from "./prompts.ts";
+import type { Request, StageRequest } from "./request.ts";
 import type { DiffusionDescription } from "./stages.ts";
 
 type GuidanceSettings = Pick<

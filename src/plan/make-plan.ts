@@ -11,7 +11,8 @@ import { type Model, defaultsOf } from "./model.ts";
 import { planNotes } from "./notes.ts";
 import type { DiffusionStage, Job, PlannedRun, SafetyStage } from "./plan.ts";
 import type { Checkpoints, DiffusionCheckpoint } from "./read-checkpoints.ts";
-import { type Request, positivePromptOf, promptOf, startKind } from "./request.ts";
+import { imageCount, negativePromptsOf, positivePromptOf, promptOf } from "./prompts.ts";
+import { type Request, startKind } from "./request.ts";
 import { requestedSizes } from "./requested-size.ts";
 import { type Size, checkAspectRatio, stageSize } from "./stage-size.ts";
 import { lessNoiseOf, withStyleRespacing } from "./style-settings.ts";
@@ -43,7 +44,7 @@ export function makePlan(
   lowResolution?: Size,
 ): PlannedRun {
   const [request] = requests;
-  const { command, numImages, variant, eta, threads } = request;
+  const { command, variant, eta, threads } = request;
   if (image) checkAspectRatio(image);
   const sizes = lowResolution
     ? upscaledSizes(checkpoints, request, lowResolution, image)
@@ -65,7 +66,7 @@ export function makePlan(
     command,
     model: model.name,
     jobs: requests.map(jobOf),
-    numImages,
+    numImages: imageCount(request),
     eta,
     ...(variant ? { variant } : {}),
     ...(threads ? { threads } : {}),
@@ -94,20 +95,33 @@ export function makePlan(
 /** Which row T5's embedding of a stage's own negative prompt is: after the jobs', in the stages' order. */
 function negativeRows(
   { diffusion }: Checkpoints,
-  { stages }: Request,
+  { stages, ...request }: Request,
 ): ReadonlyMap<DiffusionName, { negativeRow: number }> {
   const withOwnPrompt = diffusion.filter(
     ({ stage }) => stage.pixels && stages[stage.name]?.negativePrompt !== undefined,
   );
-  return new Map(withOwnPrompt.map(({ stage }, index) => [stage.name, { negativeRow: index + 1 }]));
+  const first = negativePromptsOf(request).length;
+  return new Map(withOwnPrompt.map(({ stage }, index) => [stage.name, { negativeRow: first + index }]));
 }
 
 function jobOf(request: Request): Job {
-  const { negativePrompt, style, seed, variation, start, lowResolution, promptEmbeds } = request;
+  const {
+    negativePrompt,
+    morePrompts,
+    moreNegativePrompts,
+    style,
+    seed,
+    variation,
+    start,
+    lowResolution,
+    promptEmbeds,
+  } = request;
   const positivePrompt = positivePromptOf(request);
   return {
     prompt: promptOf(request),
     negativePrompt,
+    ...(morePrompts ? { morePrompts } : {}),
+    ...(moreNegativePrompts ? { moreNegativePrompts } : {}),
     ...(positivePrompt === undefined ? {} : { positivePrompt }),
     ...(style === undefined ? {} : { style }),
     seed,

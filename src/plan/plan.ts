@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { type JobTexts, negativePromptsOf, promptTexts } from "./prompts.ts";
 import { startImage, variationRequest } from "./request.ts";
 import { diffusionNames, stageNames } from "./stages.ts";
 import { providerNames } from "../onnx/lower/provider-names.ts";
@@ -133,11 +134,15 @@ export type SafetyStage = z.infer<typeof safetyStage>;
 export const stageSchema = z.discriminatedUnion("kind", [textStage, diffusionStage, safetyStage]);
 export type Stage = z.infer<typeof stageSchema>;
 
-/** One prompt and its images. */
+/** One prompt, or several that share a generator, and their images. */
 export const jobSchema = z.strictObject({
   prompt: z.string(),
   negativePrompt: z.string(),
-  /** Mixed into the guidance: the second row of `prompt_embeds`. All jobs of a plan have one, or none. */
+  /** Further prompts that share the job's generator: rows of `prompt_embeds` after the first. All jobs of a plan have as many. */
+  morePrompts: z.array(z.string()).exactOptional(),
+  /** Negative ones for them; absent: they have the first one's. All jobs of a plan have them, or none. */
+  moreNegativePrompts: z.array(z.string()).exactOptional(),
+  /** Mixed into the guidance: the row of `prompt_embeds` after the prompts. All jobs of a plan have one, or none. */
   positivePrompt: z.string().exactOptional(),
   /** The last row of `prompt_embeds`. All jobs of a plan have one, or none. */
   style: z.string().exactOptional(),
@@ -260,17 +265,13 @@ export function diffusionStages({ stages }: Pick<Plan, "stages">): DiffusionStag
   return stages.filter((stage) => stage.kind === "diffusion");
 }
 
-/** @returns the texts of a job's `prompt_embeds`, row by row: the prompt and, where they are given, what is mixed in and the style. */
-export const promptTexts = ({ prompt, positivePrompt, style }: JobTexts): string[] =>
-  [prompt, positivePrompt, style].filter((text) => text !== undefined);
-
-export type JobTexts = Pick<Job, "prompt" | "positivePrompt" | "style">;
+type EncodedTexts = JobTexts & Pick<Job, "negativePrompt" | "moreNegativePrompts">;
 
 /** @returns how many texts are encoded per job: prompt and negative prompt, and what else was given. */
 const textsPerJob = (
   { stageNegativePrompts = [] }: Pick<TextStage, "stageNegativePrompts">,
-  [job]: readonly JobTexts[],
-): number => (job ? promptTexts(job).length : 1) + 1 + stageNegativePrompts.length;
+  [job]: readonly EncodedTexts[],
+): number => (job ? promptTexts(job).length + negativePromptsOf(job).length : 2) + stageNegativePrompts.length;
 
 /** Texts of several jobs that are encoded at once, where a text's company is no part of the result. */
 const TEXTS_AT_ONCE = 2;
@@ -278,7 +279,7 @@ const TEXTS_AT_ONCE = 2;
 /** @returns how many texts T5 takes at once: all of a job's with int8 activations, which have one scale for all of them. */
 export const textsAtOnce = (
   stage: Pick<TextStage, "stageNegativePrompts">,
-  jobs: readonly JobTexts[],
+  jobs: readonly EncodedTexts[],
   textEncoder: TextEncoderChoice | undefined,
 ): number => (textEncoder?.activations === "int8" ? textsPerJob(stage, jobs) : TEXTS_AT_ONCE);
 

@@ -121,6 +121,10 @@ export const requestSchema = z.strictObject({
   command: z.enum(commandNames),
   prompt: z.string(),
   negativePrompt: z.string(),
+  /** Further prompts, drawn in one batch with the first, all from one generator, as diffusers draws a list. */
+  morePrompts: z.array(z.string()).min(1).max(63).exactOptional(),
+  /** A negative prompt for each of them; absent: they have the first one's. */
+  moreNegativePrompts: z.array(z.string()).min(1).max(63).exactOptional(),
   /** Mixed into the guidance of stages 1 and 2. */
   positivePrompt: z.string().min(1).exactOptional(),
   /** style: pooled into the time embedding of stages 1 and 2; where no other is given, it is the positive prompt and the prompt. */
@@ -128,7 +132,7 @@ export const requestSchema = z.strictObject({
   /** 0 to 2^32 - 1. */
   seed: z.int().nonnegative().max(MAX_SEED),
   variation: variationRequest.exactOptional(),
-  /** Images of one prompt, drawn in one batch. */
+  /** Images of each prompt, drawn in one batch. */
   numImages: count.max(64),
   /** A name of models.json, or a directory with if-i, if-ii and x4-upscaler. */
   model: z.string().min(1),
@@ -176,14 +180,6 @@ export function startKind({ command, start }: Pick<Request, "command" | "start">
   if (command !== "upscale") return command;
   return start === undefined ? "txt2img" : start.mask ? "inpaint" : "img2img";
 }
-
-/** @returns the prompt: with a style and no words of its own the style. */
-export const promptOf = ({ prompt, style = "" }: Pick<Request, "prompt" | "style">): string =>
-  prompt === "" ? style : prompt;
-
-/** @returns what is mixed into the guidance of stages 1 and 2: with a style and no words of its own the style. */
-export const positivePromptOf = ({ positivePrompt, style }: Pick<Request, "positivePrompt" | "style">) =>
-  positivePrompt ?? style;
 
 /** @returns what a stage repaints: its own file, read as the common one is but without its shapes, or the common mask. */
 export function stageMask({ mask, stageMasks }: StartImage, stage: DiffusionName): MaskRequest | undefined {

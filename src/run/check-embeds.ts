@@ -25,6 +25,9 @@ export async function checkEmbeds(path: string, request: Request, { diffusion }:
         : "--positive-prompt";
     throw new UsageError(`${option} is encoded by T5, which --prompt-embeds leaves out: give one of them.`);
   }
+  if (request.morePrompts) {
+    throw new UsageError("--prompt-embeds are of one prompt: leave --more-prompts out.");
+  }
   const taking = diffusion.filter(({ stage }) => stage.pixels);
   if (taking.length === 0) {
     throw new UsageError("--prompt-embeds are T5's embeddings, but no stage of this run takes them: leave it out.");

@@ -13,6 +13,7 @@ import { providers } from "../onnx/lower/providers.ts";
 import { describeUnknown, findUnknown, readKnownWords } from "../plan/known-words.ts";
 import { makePlan } from "../plan/make-plan.ts";
 import type { Model } from "../plan/model.ts";
+import { imageCount, negativePromptsOf, promptsOf } from "../plan/prompts.ts";
 import type { ProviderChoice, TextEncoderChoice, UnetChoice } from "../plan/plan.ts";
 import { gpuStagesOf } from "../plan/provider.ts";
 import { type Checkpoints, readCheckpoints } from "../plan/read-checkpoints.ts";
@@ -101,9 +102,9 @@ async function attempt(
   }
 }
 
-const textsOf = ({ prompt, negativePrompt, positivePrompt = "", style = "", stages }: Request): string[] => [
-  prompt,
-  negativePrompt,
+const textsOf = ({ positivePrompt = "", style = "", stages, ...request }: Request): string[] => [
+  ...promptsOf(request),
+  ...negativePromptsOf(request),
   positivePrompt,
   style,
   ...Object.values(stages).map((stage) => stage.negativePrompt ?? ""),
@@ -138,7 +139,10 @@ async function countTextParts(request: Request, checkpoints: Checkpoints): Promi
 async function unknownWords(requests: readonly Request[], name: string, { text }: Checkpoints): Promise<string[]> {
   const known = text === undefined ? undefined : await readKnownWords(text);
   if (known === undefined) return [];
-  const prompts = requests.flatMap(({ prompt, positivePrompt = "", style = "" }) => [prompt, positivePrompt, style]);
+  const prompts = requests.flatMap((request) => {
+    const { positivePrompt = "", style = "" } = request;
+    return [...promptsOf(request), positivePrompt, style];
+  });
   return describeUnknown(name, findUnknown(prompts, known), known);
 }
 
@@ -154,11 +158,12 @@ async function inspectStart(
 
 /** @throws {InputImageError} it cannot be read, or holds another number of images than are drawn. */
 async function inspectLowResolution(
-  { lowResolution: image, numImages }: Request,
+  { lowResolution: image, ...request }: Request,
   signal: AbortSignal | undefined,
 ): Promise<Pick<InspectedRequest, "lowResolution" | "notes">> {
   if (image === undefined) return { notes: [] };
   const { notes, images, ...size } = await inspectImage({ image, stages: [] }, signal);
+  const numImages = imageCount(request);
   if (images === 1 || images === numImages) return { lowResolution: size, notes };
   throw new InputImageError(`${image} holds ${images} images: give --num-images ${images}, or a file with one.`);
 }

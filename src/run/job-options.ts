@@ -25,6 +25,7 @@ import { nearestName } from "../weights/nearest-name.ts";
 import { type LoraOptions, loraShape, lorasOf } from "./lora-options.ts";
 import { checkStyle, styleShape } from "./style-options.ts";
 import { type StageMaskOptions, checkNoStageMask, stageMaskShape, stageMasksOf } from "./mask-options.ts";
+import { type ListOptions, checkLists, listShape } from "./list-options.ts";
 import { describeIssue, describeValue } from "./describe-issue.ts";
 import { noiseLevelFrom, untilOf, upscaleFrom, upscaleOptionNames, upscaleShape } from "./upscale-options.ts";
 
@@ -70,7 +71,7 @@ export type StageOptions = SharedOptions<StageKey> & { readonly [Key in StageKey
   readonly [Key in StageKey as `${Key}Model`]?: string;
 };
 
-export interface JobOptions extends StageOptions, LoraOptions, Partial<SharedSettings> {
+export interface JobOptions extends StageOptions, LoraOptions, ListOptions, Partial<SharedSettings> {
   /** With `promptEmbeds` it is the upscaler's alone, and may be left out; with `style` too. */
   readonly prompt?: string;
   /** What the image should not show. @default "" */
@@ -83,7 +84,7 @@ export interface JobOptions extends StageOptions, LoraOptions, Partial<SharedSet
   readonly variationSeed?: number | bigint;
   /** How far: 0 leaves the image as it is, with 1 stage 1 draws what it draws with the other seed. @default no variation */
   readonly variationStrength?: number;
-  /** Images of one prompt, drawn in one batch. @default 1 */
+  /** Images of each prompt, drawn in one batch. @default 1 */
   readonly numImages?: number;
   /** A name of models.json, or a folder with if-i, if-ii and x4-upscaler. @default "demo" */
   readonly model?: string;
@@ -241,6 +242,7 @@ export const jobOptionsSchema = z.strictObject({
   pasteBack: z.boolean().optional(),
   ...upscaleShape,
   ...styleShape,
+  ...listShape,
   ...stageMaskShape,
   ...sharedShape,
   ...stageShape,
@@ -276,6 +278,8 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
   const { textEncoderModel, positivePrompt, style } = options;
   const [aspectRatio, size] = [sidesOf(options.aspectRatio), sidesOf(options.size)];
   const chosen = {
+    morePrompts: options.morePrompts,
+    moreNegativePrompts: options.moreNegativePrompts,
     positivePrompt,
     style,
     aspectRatio,
@@ -294,7 +298,7 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
   };
   if (prompt === undefined && command !== "upscale" && (options.promptEmbeds ?? style) === undefined)
     throw new UsageError(NO_PROMPT);
-  return {
+  return checkLists({
     command,
     prompt: prompt ?? "",
     negativePrompt: options.negativePrompt ?? "",
@@ -312,7 +316,7 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
     eta: options.eta ?? 0,
     executionProvider: options.executionProvider ?? "auto",
     ...(withoutAbsent(chosen) as Partial<Request>),
-  };
+  });
 }
 
 function variationOf(

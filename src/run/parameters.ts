@@ -6,6 +6,7 @@
 import { basename } from "node:path";
 import { formatParameters } from "../image/parameters.ts";
 import { type DiffusionStage, type Plan, type Stage, diffusionStages } from "../plan/plan.ts";
+import { negativePromptsOf, promptsOf, valueOfImage } from "../plan/prompts.ts";
 import { describeDiffusion } from "../plan/stages.ts";
 
 /**
@@ -16,7 +17,9 @@ import { describeDiffusion } from "../plan/stages.ts";
 export function imageParameters(plan: Plan, job: number, drawn: DiffusionStage, index: number): string {
   const stages = diffusionStages(plan);
   const [first, ...later] = stages.slice(0, stages.findIndex(({ name }) => name === drawn.name) + 1);
-  const { prompt, negativePrompt, positivePrompt, style, promptEmbeds, seed, variation } = plan.jobs[job]!;
+  const { positivePrompt, style, promptEmbeds, seed, variation, ...texts } = plan.jobs[job]!;
+  const prompt = valueOfImage(promptsOf(texts), index, plan.numImages);
+  const negativePrompt = valueOfImage(negativePromptsOf(texts), index, plan.numImages);
   if (!first) throw new Error(`${drawn.name} is no stage of the plan`);
   const settings = new Map<string, string>([
     ["Steps", String(first.steps)],

@@ -7,7 +7,8 @@ import { createHash } from "node:crypto";
 import { extname } from "node:path";
 import { UsageError } from "../../errors.ts";
 import { type ImageFormat, extensionOf, formatOfName, imageExtensions } from "../../image/formats.ts";
-import { type Request, promptOf } from "../../plan/request.ts";
+import { promptOf } from "../../plan/prompts.ts";
+import type { Request } from "../../plan/request.ts";
 import { nearestName } from "../../weights/nearest-name.ts";
 
 export const DEFAULT_TEMPLATE = "{index}-{prompt:40}";
