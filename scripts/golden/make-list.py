@@ -1,4 +1,5 @@
-"""Prints the numbers of test/run/prompt-lists.test.ts: several prompts that share one generator, as diffusers draws a list.
+"""Prints the numbers of test/run/prompt-lists.test.ts and stage-sizes.test.ts: several prompts that share one generator, as
+diffusers draws a list; and stages that are told their own height and width.
 
     python scripts/golden/make-list.py test/golden
 
@@ -51,7 +52,11 @@ def main(target):
     drawn = first(PROMPTS, negative_prompt=NEGATIVES, num_images_per_prompt=EACH, guidance_scale=7.0, **common).images
     larger = second(each, image=drawn, negative_prompt=negatives, guidance_scale=4.0, noise_level=250, **common).images
     large = third(each, image=larger, negative_prompt=negatives, guidance_scale=9.0, noise_level=20, **common).images
-    for name, images in {"stage-1": drawn / 2 + 0.5, "stage-2": larger / 2 + 0.5, "stage-3": large}.items():
+    sizes = dict(num_inference_steps=3, generator=torch.Generator().manual_seed(SEED), output_type="pt")
+    wide = first("a cat", width=40, height=16, guidance_scale=7.0, **sizes).images
+    tall = second("a cat", image=wide, width=32, height=48, guidance_scale=4.0, noise_level=250, **sizes).images
+    for name, images in {"stage-1": drawn / 2 + 0.5, "stage-2": larger / 2 + 0.5, "stage-3": large,
+                         "wide": wide / 2 + 0.5, "tall": tall / 2 + 0.5}.items():
         levels = (images.clamp(0, 1) * 255).round()
         rows = [[*(round(value, 3) for value in image.mean((1, 2)).tolist()), *image.flatten()[:: image.numel() // 7][:7].int().tolist()]
                 for image in levels]

@@ -15,7 +15,8 @@ import { addSharedSamplingOptions, addStageSamplingOptions } from "./sampling-op
 import { type PreviewOptions, addPreviewOptions } from "./preview-options.ts";
 import { addStageStartOptions, addStartOptions } from "./start-options.ts";
 import type { VariationOptions } from "./variation-options.ts";
-import { aspectRatio, decimal, integer, once, seeds, side, size, timesteps } from "./values.ts";
+import { addSizeOptions, addStageSizeOptions } from "./size-options.ts";
+import { decimal, integer, once, seeds, side, timesteps } from "./values.ts";
 import { type SafetyAction, longPromptWays, safetyActions, variants } from "../plan/choices.ts";
 
 /** What commander collects: the names are the flags', camelCased. */
@@ -61,13 +62,7 @@ export function addCommonOptions(command: Command, { startsFromImage }: { starts
   if (startsFromImage) addStartOptions(command);
   addListOptions(addLoraOptions(addSharedSamplingOptions(command)));
   for (const stage of diffusionTable) addStageOptions(command, stage, startsFromImage);
-  return addEmbedsOptions(addPreviewOptions(addMemoryOptions(addProviderOptions(command))))
-    .option(
-      "--aspect-ratio <W:H>",
-      "shape of what txt2img draws, up to 3:1 and 1:3: 3:2 (default: square)",
-      aspectRatio,
-    )
-    .option("--size <WxH>", "the same in pixels of the last stage, whose short side is its own: 1536x1024", size)
+  return addEmbedsOptions(addPreviewOptions(addMemoryOptions(addProviderOptions(addSizeOptions(command)))))
     .addOption(
       new Option(
         "--long-prompt <way>",
@@ -131,6 +126,7 @@ function addStageOptions(command: Command, stage: DiffusionDescription, startsFr
     .option(`${name}-steps <count>`, `steps of ${label} (default: the model's)`, integer(1, 1000))
     .option(`${name}-timesteps <list>`, "a preset (fast27, smart50, ...) or numbers, instead of steps", timesteps)
     .option(`${name}-guidance <scale>`, "classifier-free guidance; 1 is off (default: the model's)", decimal(0, 1000));
+  addStageSizeOptions(command, stage);
   addStageSamplingOptions(command, stage);
   if (stage.maxNoiseLevel !== undefined) {
     command.option(

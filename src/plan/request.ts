@@ -46,6 +46,9 @@ export const stageRequest = z.strictObject({
   /** Dynamic thresholding: the quantile of |x_0|, and the largest value that it may take. Absent: the checkpoint's. */
   thresholdingP: z.number().positive().max(1).exactOptional(),
   thresholdingC: z.number().min(1).max(1000).exactOptional(),
+  /** Of txt2img's stages 1 and 2: the sides of what they draw, in pixels; absent: they follow. */
+  width: z.int().positive().max(4096).exactOptional(),
+  height: z.int().positive().max(4096).exactOptional(),
   /** Of stages that enlarge an image: a timestep of their noising scheduler. */
   noiseLevel: z.int().nonnegative().exactOptional(),
   /** Of stages that start from an image: how much of the way from noise is run, above 0 to 1. */

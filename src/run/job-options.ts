@@ -64,6 +64,9 @@ export type StageOptions = SharedOptions<StageKey> & { readonly [Key in StageKey
   readonly [Key in StageKey as `${Key}Timesteps`]?: string | number[];
 } & {
   readonly [Key in StageKey as `${Key}Guidance`]?: number;
+} & {
+  /** Of txt2img's stages 1 and 2: the width and the height of what they draw, in pixels. */
+  readonly [Key in StageKey as `${Key}Width` | `${Key}Height`]?: number;
 } & { readonly [Key in StageKey as `${Key}NoiseLevel`]?: number } & {
   readonly [Key in StageKey as `${Key}Strength`]?: number;
 } & { readonly [Key in StageKey as `${Key}SupportNoiseLessQsampleSteps`]?: number } & {
@@ -151,11 +154,16 @@ export const stageKeys = Object.keys(stageRequest.shape) as (keyof StageRequest)
 export const keyOf = ({ name }: DiffusionDescription, key: string): string =>
   `${name.replace("-", "")}${key.charAt(0).toUpperCase()}${key.slice(1)}`;
 
+/** Sides of single stages: `stage1Width`. */
+export const ownSizeNames: readonly string[] = diffusionTable
+  .filter(({ pixels }) => pixels !== undefined)
+  .flatMap((stage) => [keyOf(stage, "width"), keyOf(stage, "height")]);
+
 /** Which settings a stage takes at all. */
 function takes({ maxNoiseLevel, startStrengths, pixels }: DiffusionDescription, key: keyof StageRequest): boolean {
   if (key === "noiseLevel") return maxNoiseLevel !== undefined;
   if (isOfStart(key)) return startStrengths !== undefined;
-  const ofPixels: readonly string[] = ["positiveMixer", "thresholdingP", "thresholdingC"];
+  const ofPixels: readonly string[] = ["positiveMixer", "thresholdingP", "thresholdingC", "width", "height"];
   return pixels !== undefined || !ofPixels.includes(key);
 }
 

@@ -5,7 +5,7 @@
 
 import type { Request } from "../plan/request.ts";
 import { type DiffusionDescription, diffusionTable } from "../plan/stages.ts";
-import { keyOf, sharedKeys, stageKeys } from "./job-options.ts";
+import { keyOf, ownSizeNames, sharedKeys, stageKeys } from "./job-options.ts";
 import { optionsOfStageMasks, stageMaskNames } from "./mask-options.ts";
 import { optionsOfLoras } from "./lora-options.ts";
 
@@ -82,10 +82,11 @@ const optionsOfStage = (stage: DiffusionDescription): string[] => [
 ];
 
 /** Ways of saying the same: one stands for all of them. */
-const alternatives: readonly (readonly string[])[] = [
-  ["aspectRatio", "size"],
-  ...diffusionTable.map((stage) => (["steps", "timesteps", "respacing"] as const).map((key) => keyOf(stage, key))),
-];
+const alternatives: readonly (readonly string[])[] = diffusionTable.map((stage) =>
+  (["steps", "timesteps", "respacing"] as const).map((key) => keyOf(stage, key)),
+);
+
+const shapes: readonly string[] = ["aspectRatio", "size"];
 
 /** What is repainted: another mask takes the place of all, a stage's own of its own. */
 const masks: readonly string[] = ["mask", "maskRect", "maskEllipse"];
@@ -94,6 +95,8 @@ const masks: readonly string[] = ["mask", "maskRect", "maskEllipse"];
 function displacedBy(name: string): readonly string[] {
   const shared = sharedKeys.find((key) => key === name);
   if (shared) return diffusionTable.map((stage) => keyOf(stage, shared));
+  if (shapes.includes(name)) return [...shapes, ...ownSizeNames];
+  if (ownSizeNames.includes(name)) return shapes;
   if (masks.includes(name)) return [...masks, ...stageMaskNames];
   return alternatives.find((group) => group.includes(name)) ?? [];
 }

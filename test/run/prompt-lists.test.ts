@@ -1,7 +1,6 @@
 /** Several prompts that share one generator: what diffusers' three pipelines draw of a list, one after the other. */
 
 import { join } from "node:path";
-import sharp from "sharp";
 import { describe, expect, test, vi } from "vitest";
 import { parsePngText } from "../../src/image/png-text.ts";
 import type { Request } from "../../src/plan/request.ts";
@@ -9,6 +8,7 @@ import { requestFromOptions } from "../../src/run/job-options.ts";
 import { describeTexts } from "../../src/run/metadata/picture-made.ts";
 import { optionsFromRequest } from "../../src/run/options-from-request.ts";
 import { temporaryFolder } from "../cli/run-cli.ts";
+import { describedImage } from "./described-image.ts";
 import { draw } from "./draw-tiny.ts";
 import { importBuilt, tinyRequest, tinySettings, tinyUntil } from "./tiny-cascade.ts";
 
@@ -55,24 +55,13 @@ const list: Request = {
   seed: 3,
 };
 
-async function described(path: string): Promise<number[]> {
-  const { data, info } = await sharp(path).removeAlpha().raw().toBuffer({ resolveWithObject: true });
-  const pixels = info.width * info.height;
-  const byChannel = Array.from({ length: 3 * pixels }, (_, at) => data[(at % pixels) * 3 + Math.floor(at / pixels)]!);
-  const means = [0, 1, 2].map(
-    (channel) => byChannel.slice(channel * pixels, (channel + 1) * pixels).reduce((sum, one) => sum + one, 0) / pixels,
-  );
-  const every = Math.floor(byChannel.length / 7);
-  return [...means, ...Array.from({ length: 7 }, (_, index) => byChannel[index * every]!)];
-}
-
 describe("drawn", () => {
   test("as diffusers draws a list, image by image in each stage; each says its own prompt", async () => {
     const folder = temporaryFolder();
     const [job] = await draw([list], { saveStages: folder });
     for (const [stage, images] of Object.entries(reference)) {
       for (const [index, expected] of images.entries()) {
-        const drawn = await described(join(folder, `${stage}-${index + 1}.png`));
+        const drawn = await describedImage(join(folder, `${stage}-${index + 1}.png`));
         drawn.forEach((value, at) =>
           expect(Math.abs(value - expected[at]!), `${stage} ${index} ${at}`).toBeLessThan(1.5),
         );

@@ -15,7 +15,7 @@ import { type CommandName, type RequestedProvider, commandNames } from "../../pl
 import { imageCount } from "../../plan/prompts.ts";
 import type { Request } from "../../plan/request.ts";
 import { describeValue } from "../describe-issue.ts";
-import { maskOptionNames, requestFromOptions } from "../job-options.ts";
+import { maskOptionNames, ownSizeNames, requestFromOptions } from "../job-options.ts";
 import { numbered } from "../outputs.ts";
 import type { BatchFolder } from "./batch-folder.ts";
 import { isJobError, withPicture, withoutPicture } from "./job-picture.ts";
@@ -107,7 +107,14 @@ export async function* chunksOf(
 }
 
 /** What concerns no upscale, as a default of all jobs. */
-const notOfUpscale: readonly string[] = ["until", "aspectRatio", "strength", "style", ...maskOptionNames];
+const notOfUpscale: readonly string[] = [
+  "until",
+  "aspectRatio",
+  ...ownSizeNames,
+  "strength",
+  "style",
+  ...maskOptionNames,
+];
 
 const defaultsOf = ({ command }: GivenOptions, defaults: GivenOptions): GivenOptions =>
   command === UPSCALE
