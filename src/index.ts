@@ -30,6 +30,7 @@ import {
 import { bytesOf, checkSettings } from "./run/library-settings.ts";
 import { inLibraryWords, withLibraryWords } from "./run/library-words.ts";
 import type { RunSettings } from "./run/settings.ts";
+import type { StyleOptions as StyleImageOptions } from "./run/style-options.ts";
 import type { UpscaleOptions as UpscaleImageOptions } from "./run/upscale-options.ts";
 
 export {
@@ -49,6 +50,8 @@ export type { Handle, Limits, Plan, RunEvent, StageNeed };
 export type Txt2imgOptions = JobOptions;
 export type Img2imgOptions = JobOptions & StartOptions;
 export type InpaintOptions = JobOptions & StartOptions & MaskOptions;
+/** A prompt may be left out: then the style is it. */
+export type StyleOptions = JobOptions & StyleImageOptions;
 /** A prompt may be left out; `until`, `aspectRatio` and stage 1's settings do not concern it. */
 export type UpscaleOptions = Omit<JobOptions, "until" | "aspectRatio"> & UpscaleImageOptions;
 
@@ -126,6 +129,13 @@ export function inpaint(options: OneOrMany<InpaintOptions>, settings?: Settings)
   return draw("inpaint", options, settings);
 }
 
+/** Redraws an image in a style that is said in words. As {@link txt2img}. */
+export function style(options: StyleOptions, settings?: Settings): Run<Drawing>;
+export function style(options: readonly StyleOptions[], settings?: Settings): Run<Drawing[]>;
+export function style(options: OneOrMany<StyleOptions>, settings?: Settings): Run<Drawing | Drawing[]> {
+  return draw("style", options, settings);
+}
+
 /** Enlarges an image with stage 2, the x4 upscaler or both, in tiles if it is large. As {@link txt2img}. */
 export function upscale(options: UpscaleOptions, settings?: Settings): Run<Drawing>;
 export function upscale(options: readonly UpscaleOptions[], settings?: Settings): Run<Drawing[]>;
@@ -143,8 +153,8 @@ export interface PlannedRun {
 }
 
 /**
- * Makes the plans that drawing would follow, and draws nothing. What they start from tells what they are: a mask is
- * inpaint's, an image img2img's; `command: "upscale"` says that it is enlarged.
+ * Makes the plans that drawing would follow, and draws nothing. What they start from tells what they are: a style is
+ * style's, a mask inpaint's, an image img2img's; `command: "upscale"` says that it is enlarged.
  * @returns one plan for all options that can share networks.
  */
 export async function plan(options: OneOrMany<PlannedOptions>, settings: Settings = {}): Promise<PlannedRun[]> {
@@ -153,7 +163,7 @@ export async function plan(options: OneOrMany<PlannedOptions>, settings: Setting
 
 /** `command` tells an upscale, which starts from an image as img2img does. */
 export type PlannedOptions =
-  Txt2imgOptions | Img2imgOptions | InpaintOptions | (UpscaleOptions & { readonly command: "upscale" });
+  Txt2imgOptions | Img2imgOptions | InpaintOptions | StyleOptions | (UpscaleOptions & { readonly command: "upscale" });
 
 async function planAll(options: OneOrMany<PlannedOptions>, settings: Settings): Promise<PlannedRun[]> {
   checkSettings(settings);
@@ -213,6 +223,7 @@ function plannedRequest(options: PlannedOptions): Request {
 
 function commandOf(options: unknown): CommandName {
   const names = Object.keys(Object(options) as object);
+  if (names.includes("style")) return "style";
   return maskOptionNames.some((name) => names.includes(name))
     ? "inpaint"
     : names.includes("image")

@@ -13,6 +13,7 @@ const guide = [
   ["GPU providers", "providers"],
   ["Colab", "colab"],
   ["Editing pictures", "editing"],
+  ["Style transfer", "style"],
   ["Upscaling", "upscale"],
   ["Sampling", "sampling"],
   ["Embeddings", "embeddings"],
@@ -27,7 +28,7 @@ const guide = [
 ];
 
 /** Those that draw first; the others as they are found. */
-const drawing = ["txt2img", "img2img", "inpaint", "upscale", "batch", "plan"];
+const drawing = ["txt2img", "img2img", "inpaint", "style", "upscale", "batch", "plan"];
 const found = readdirSync(new URL("../commands", import.meta.url)).map((name) => name.slice(0, -".md".length));
 const others = found.filter((name) => name !== "index" && !drawing.includes(name)).sort();
 

@@ -63,6 +63,7 @@ function batchOptionsFrom(options: BatchCommandOptions): BatchOptions {
   return {
     defaults: jobOptionsFrom(options),
     seeds: options.seeds,
+    sharedGenerator: options.sharedGenerator,
     template: options.outputName,
     format: options.format,
     provider: options.executionProvider,

@@ -17,6 +17,7 @@ export interface BatchCommandOptions extends CommonOptions, BatchQueueOptions {
   outputDir?: string;
   outputName: string;
   seeds?: string;
+  sharedGenerator?: number;
   jobsFormat?: "jsonl" | "csv" | "text";
   chunk: number;
   failFast?: boolean;
@@ -51,7 +52,9 @@ export function defineBatch(command: ProgramCommand): void {
   addCommonOptions(command, { startsFromImage: true });
   withoutOptions(command, (name) => singleRunOptions.includes(name));
   withDescriptions(command);
-  command.option("-i, --image <file>", "the image that jobs start from which name none", once);
+  command
+    .option("-i, --image <file>", "the image that jobs start from which name none", once)
+    .option("--style <text>", "redraw their images in this style, as the command style does", once);
   command.addExamples(
     "if-gen batch prompts.txt --output-dir out",
     "if-gen batch jobs.jsonl --output-dir out --resume",
@@ -67,9 +70,9 @@ export function defineBatch(command: ProgramCommand): void {
 
 const aboutJobs = `
 A job is a line: a prompt, or {"prompt": "a red circle", "stage-1-steps": 50}
-with any option of txt2img, img2img, inpaint and, with "command": "upscale",
-of upscale. What is given here holds for jobs that do not set it themselves.
-{red|blue} in a prompt makes two jobs.`;
+with any option of txt2img, img2img, inpaint, style and, with "command":
+"upscale", of upscale. What is given here holds for jobs that do not set it
+themselves. {red|blue} in a prompt makes two jobs.`;
 
 function addBatchOptions(command: Command): void {
   command
@@ -83,6 +86,11 @@ function addBatchOptions(command: Command): void {
       "--seeds <list>",
       "a job for each seed, where a line names none: 1..16 or 1,5,10-14 (default: random, reported)",
       once,
+    )
+    .option(
+      "--shared-generator <count>",
+      "draw up to so many jobs that differ in their prompts alone in one batch, from one generator, as diffusers draws a list",
+      integer(2, 64),
     )
     .addOption(
       new Option("--jobs-format <format>", "of the file of jobs (default: by its name or first line)").choices([

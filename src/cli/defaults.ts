@@ -12,7 +12,7 @@ import { type ConfigValue, configPath, readConfig } from "./config-file.ts";
 
 /** They belong to one image, or to one run. */
 const perRun =
-  /^(prompt.*|image|from-image|original|mask.*|invert-mask|output|grid|report|save-.*|run-dir|seeds|shard|merge|queue|wait|until-empty|output-dir|resume|dry-run|overwrite|variation.*|help.*)$/;
+  /^(prompt.*|more-.*|image|from-image|original|style|mask.*|stage-\d-mask|invert-mask|output|grid|report|save-.*|run-dir|seeds|shared-generator|shard|merge|queue|wait|until-empty|output-dir|resume|dry-run|overwrite|variation.*|help.*)$/;
 
 /** `model`, `watermark` of --no-watermark. */
 export const keyOf = (option: Option): string => (option.long ?? "").replace(/^--(no-)?/, "");

@@ -33,6 +33,10 @@ export const resultEvent = z.looseObject({
   line: z.int().positive().describe("of a batch's file of jobs").optional(),
   outputs: z.array(z.string()).describe("paths of the images"),
   prompt: z.string(),
+  prompts: z
+    .array(z.string())
+    .describe("where several share a generator: all of them, each with as many images")
+    .optional(),
   seed: z.int(),
   width: z.int(),
   height: z.int(),

@@ -50,6 +50,11 @@ const hints: readonly Hint[] = [
     text: "img2img has it: if-gen img2img --image FILE --strength 0.7",
   },
   { names: ["mask", "mask-image"], options: ["mask"], text: "inpaint has it: if-gen inpaint --image FILE --mask FILE" },
+  {
+    names: ["style-prompt", "style"],
+    options: ["style"],
+    text: "the command style has it: if-gen style --image FILE --style TEXT",
+  },
   { names: ["device", "gpu", "backend", "provider", ...requestedProviders], options: ["execution-provider"] },
   {
     names: ["dtype", "precision", "fp16", "half", "quantize", "load-in-8bit"],

@@ -29,6 +29,8 @@ export function defineInpaint(command: ProgramCommand): void {
         .choices(["auto", "transparent", "opaque"])
         .preset("auto"),
     )
+    .option("--stage-1-mask <file>", "what stage 1 repaints, in place of --mask; read as it is", once)
+    .option("--stage-2-mask <file>", "the same for stage 2", once)
     .option("--invert-mask", "repaint all but the mask")
     .option("--no-paste-back", "do not put the original's untouched pixels back over the result");
   command.addExamples(

@@ -6,6 +6,7 @@
 
 import type { IfGenError } from "../errors.ts";
 import { lastDiffusionStage } from "../plan/plan.ts";
+import { promptOf, promptsOf } from "../plan/prompts.ts";
 import type { DrawnJob } from "../run/draw.ts";
 import type { RunEvent } from "../run/events.ts";
 import type { OutputEvent } from "./event-schema.ts";
@@ -88,7 +89,8 @@ export function resultEventOf(
     type: "result",
     ...place,
     outputs: images.flatMap(({ path }) => path ?? []),
-    prompt: request.prompt,
+    prompt: promptOf(request),
+    ...(request.morePrompts ? { prompts: promptsOf(request) } : {}),
     seed: request.seed,
     width,
     height,

@@ -20,6 +20,7 @@ export const optionGroups: readonly OptionGroup[] = [
     isCommon: true,
     options: [
       "seeds",
+      "shared-generator",
       "jobs-format",
       "chunk",
       "fail-fast",
@@ -39,6 +40,7 @@ export const optionGroups: readonly OptionGroup[] = [
     isCommon: true,
     options: [
       "image",
+      "style",
       "stages",
       /^tile/,
       "aug-level",
@@ -81,7 +83,13 @@ export const optionGroups: readonly OptionGroup[] = [
   {
     heading: "Stages:",
     isCommon: false,
-    options: [/^variation/, /^(scheduler$|guidance|positive-|thresholding-|eta$)/, /^stage-\d-/],
+    options: [
+      /^variation/,
+      /^more-/,
+      "support-noise-less-qsample-steps",
+      /^(scheduler$|guidance|positive-|thresholding-|eta$)/,
+      /^stage-\d-/,
+    ],
   },
   { heading: "Checkpoints:", isCommon: false, options: ["lora", "variant", "text-encoder-model", "models-file"] },
   {

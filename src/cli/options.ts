@@ -7,13 +7,16 @@ import { type Command, Option } from "commander";
 import { type DiffusionDescription, type Side, diffusionTable, sides } from "../plan/stages.ts";
 import { type ImageFormat, imageFormats } from "../image/formats.ts";
 import { type EmbedsOptions, addEmbedsOptions } from "./embeds-options.ts";
+import { addListOptions } from "./list-options.ts";
 import { addLoraOptions } from "./lora-options.ts";
 import { type MemoryOptions, addMemoryOptions } from "./memory-options.ts";
 import { type ProviderOptions, addProviderOptions } from "./provider-options.ts";
 import { addSharedSamplingOptions, addStageSamplingOptions } from "./sampling-options.ts";
 import { type PreviewOptions, addPreviewOptions } from "./preview-options.ts";
+import { addStageStartOptions, addStartOptions } from "./start-options.ts";
 import type { VariationOptions } from "./variation-options.ts";
-import { aspectRatio, decimal, integer, once, seeds, side, size, strength, timesteps } from "./values.ts";
+import { addSizeOptions, addStageSizeOptions } from "./size-options.ts";
+import { decimal, integer, once, seeds, side, timesteps } from "./values.ts";
 import { type SafetyAction, longPromptWays, safetyActions, variants } from "../plan/choices.ts";
 
 /** What commander collects: the names are the flags', camelCased. */
@@ -45,8 +48,9 @@ export interface CommonOptions extends MemoryOptions, ProviderOptions, PreviewOp
   mayReadHub?: boolean;
   quiet?: boolean;
   json?: boolean;
-  /** img2img and inpaint. */
+  /** img2img, inpaint and style. */
   strength?: number;
+  style?: string;
   /** upscale. */
   original?: string;
   [stageOption: `stage${number}${string}`]: unknown;
@@ -55,22 +59,10 @@ export interface CommonOptions extends MemoryOptions, ProviderOptions, PreviewOp
 /** @param startsFromImage are there strengths to set? */
 export function addCommonOptions(command: Command, { startsFromImage }: { startsFromImage: boolean }): Command {
   addOutputOptions(command);
-  if (startsFromImage) {
-    command.option(
-      "--strength <share>",
-      "how far stages 1 and 2 leave the image: above 0, to 1 (default: the model's)",
-      strength,
-    );
-  }
-  addLoraOptions(addSharedSamplingOptions(command));
+  if (startsFromImage) addStartOptions(command);
+  addListOptions(addLoraOptions(addSharedSamplingOptions(command)));
   for (const stage of diffusionTable) addStageOptions(command, stage, startsFromImage);
-  return addEmbedsOptions(addPreviewOptions(addMemoryOptions(addProviderOptions(command))))
-    .option(
-      "--aspect-ratio <W:H>",
-      "shape of what txt2img draws, up to 3:1 and 1:3: 3:2 (default: square)",
-      aspectRatio,
-    )
-    .option("--size <WxH>", "the same in pixels of the last stage, whose short side is its own: 1536x1024", size)
+  return addEmbedsOptions(addPreviewOptions(addMemoryOptions(addProviderOptions(addSizeOptions(command)))))
     .addOption(
       new Option(
         "--long-prompt <way>",
@@ -134,6 +126,7 @@ function addStageOptions(command: Command, stage: DiffusionDescription, startsFr
     .option(`${name}-steps <count>`, `steps of ${label} (default: the model's)`, integer(1, 1000))
     .option(`${name}-timesteps <list>`, "a preset (fast27, smart50, ...) or numbers, instead of steps", timesteps)
     .option(`${name}-guidance <scale>`, "classifier-free guidance; 1 is off (default: the model's)", decimal(0, 1000));
+  addStageSizeOptions(command, stage);
   addStageSamplingOptions(command, stage);
   if (stage.maxNoiseLevel !== undefined) {
     command.option(
@@ -142,7 +135,5 @@ function addStageOptions(command: Command, stage: DiffusionDescription, startsFr
       integer(0, 999),
     );
   }
-  if (stage.startStrengths && startsFromImage) {
-    command.option(`${name}-strength <share>`, "how far it leaves the image (default: --strength)", strength);
-  }
+  if (stage.startStrengths && startsFromImage) addStageStartOptions(command, stage);
 }

@@ -33,6 +33,11 @@ const groups: Readonly<Record<string, readonly CommandEntry[]>> = {
       load: async () => (await import("./inpaint.ts")).defineInpaint,
     },
     {
+      name: "style",
+      description: "redraw an image in a style that is said in words",
+      load: async () => (await import("./style.ts")).defineStyle,
+    },
+    {
       name: "upscale",
       description: "enlarge an image, in tiles if it is large",
       load: async () => (await import("./upscale.ts")).defineUpscale,

@@ -8,25 +8,29 @@ import { budgetTable } from "../memory/budget-table.ts";
 import { countTiles, tileGrid } from "../math/blended-tiles.ts";
 import {
   type DiffusionStage,
+  type Job,
   type Plan,
   type Stage,
   type StageTiles,
   type TextStage,
   lastDiffusionStage,
 } from "../plan/plan.ts";
+import { negativePromptsOf, promptsOf } from "../plan/prompts.ts";
 import { describeProvider } from "../plan/provider.ts";
 import type { DrawnJob } from "../run/draw.ts";
 import { describeSize } from "./progress.ts";
 
 /** @returns lines: what would be run, one stage each, and the memory it would take. */
 export function describePlan(plan: Plan, needs: readonly StageNeed[], limits: Limits): string {
-  const [{ prompt, negativePrompt, positivePrompt, start, lowResolution } = { prompt: "", negativePrompt: "" }] =
-    plan.jobs;
+  const [job = { prompt: "", negativePrompt: "" }] = plan.jobs;
+  const { positivePrompt, style, start, lowResolution }: Partial<Job> = job;
+  const negativePrompts = negativePromptsOf(job);
   const lines = [
     `command  ${plan.command}`,
     `model    ${plan.model}`,
-    `prompt   ${prompt}`,
-    ...(negativePrompt === "" ? [] : [`without  ${negativePrompt}`]),
+    ...promptsOf(job).map((prompt) => `prompt   ${prompt}`),
+    ...(negativePrompts.join("") === "" ? [] : negativePrompts.map((text) => `without  ${text}`)),
+    ...(style === undefined ? [] : [`style    ${style}`]),
     ...(positivePrompt === undefined ? [] : [`mixed in ${positivePrompt}`]),
     ...(lowResolution === undefined ? [] : [`image    ${lowResolution}`]),
     ...(start ? [`${lowResolution === undefined ? "image   " : "original"} ${start.image}`] : []),
@@ -67,6 +71,7 @@ function describeStage(stage: Stage): string {
     `guidance ${stage.guidanceScale}${describeGuidance(stage)}`,
     ...(stage.noiseLevel === undefined ? [] : [`noise level ${stage.noiseLevel}`]),
     ...(stage.strength === undefined ? [] : [`strength ${stage.strength}`]),
+    ...(stage.lessNoiseSteps === undefined ? [] : [`less noise by ${stage.lessNoiseSteps} timesteps`]),
     stage.checkpoint,
     ...loraWords(stage),
   ];

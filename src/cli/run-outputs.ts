@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { UsageError } from "../errors.ts";
 import { extensionOf } from "../image/formats.ts";
+import { imageCount } from "../plan/prompts.ts";
 import type { Request } from "../plan/request.ts";
 import { checkDistinct, checkNewFolder, checkOutputs, imagePaths, seedPath } from "../run/outputs.ts";
 import { checkSavesEmbeds } from "../run/save-embeds.ts";
@@ -28,7 +29,7 @@ export interface RunOutputs {
 export function outputsOf(requests: readonly Request[], options: CommonOptions): RunOutputs {
   const { saveStages, saveEmbeds, report, format, grid } = options;
   const [first, ...others] = requests;
-  const numImages = first?.numImages ?? 1;
+  const numImages = first ? imageCount(first) : 1;
   const hasMany = others.length > 0;
   const toStdout = options.output === STDOUT;
   if (toStdout && (hasMany || numImages > 1)) {

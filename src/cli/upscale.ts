@@ -26,7 +26,7 @@ export function defineUpscale(command: ProgramCommand): void {
     `if-gen upscale tiny.png "a red star" --stages ${names.join(",")} -o star.png`,
   );
   addFromImageOption(addUpscaleOptions(addCommonOptions(command, { startsFromImage: true })));
-  withoutOptions(command, (name) => useless.includes(name) || ofOtherStages(name));
+  withoutOptions(command, (name) => useless.includes(name) || isOwnSize(name) || ofOtherStages(name));
   command.action(async (first: string | undefined, second: string | undefined, options: CommonOptions) => {
     const { runCommand } = await import("./run.ts");
     // a strength that the user keeps for img2img does not concern an upscale without an original
@@ -43,6 +43,8 @@ const names = enlargingTable.map(({ name }) => name);
 
 /** Stages say what is drawn, and the image its shape. */
 const useless: readonly string[] = ["until", "aspectRatio"];
+
+const isOwnSize = (name: string): boolean => /^stage\d(Width|Height)$/.test(name);
 
 const ofOtherStages = (name: string): boolean =>
   diffusionTable

@@ -13,12 +13,12 @@ import { writePng } from "../image/write-png.ts";
 import type { Tensor } from "../math/tensor.ts";
 import { findWatermark } from "../networks/watermark.ts";
 import type { DiffusionStage } from "../plan/plan.ts";
-import { describeDiffusion } from "../plan/stages.ts";
+import { type DiffusionName, describeDiffusion, diffusionTable } from "../plan/stages.ts";
 import { readTensorAsFloat32 } from "../weights/safetensors.ts";
 import { readJson } from "../weights/file.ts";
 import type { JobImages, TaskJob } from "./protocol.ts";
 import { writeBytes } from "./stage-files.ts";
-import { readStartFiles } from "./start-image.ts";
+import { readStartFiles, startOf } from "./start-image.ts";
 
 /** Whose images: a diffusion stage, or what the safety stage knows of it. */
 type Origin = Pick<DiffusionStage, "name" | "checkpoint">;
@@ -31,9 +31,15 @@ export async function developImages(
 ): Promise<RgbImage[]> {
   const drawn = describeDiffusion(name).range === "unit" ? imagesFromUnit(images) : imagesFromSample(images);
   if (!files?.pasteBack || !start) return drawn;
-  const { image, mask } = await readStartFiles(start);
+  const { image, mask } = await readStartFiles(startOf(start, lastStarting(name)));
   return mask ? drawn.map((one) => pasteBack(one, image, mask)) : drawn;
 }
+
+/** @returns the last stage up to this one that starts from the image: outside its mask it left the original. */
+const lastStarting = (drawn: DiffusionName): DiffusionName => {
+  const { side } = describeDiffusion(drawn);
+  return diffusionTable.filter((stage) => stage.startStrengths && stage.side <= side).at(-1)?.name ?? drawn;
+};
 
 /** Signs the images and writes them. @throws {OutputError} a file cannot be written. */
 export async function drawImages(

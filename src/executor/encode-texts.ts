@@ -8,6 +8,7 @@ import type { Tensor } from "../math/tensor.ts";
 import type { NetworkSettings } from "../networks/open-network.ts";
 import { type EncodeText, withTextEncoder } from "../pipelines/text-encoding.ts";
 import { type TextStage, textsAtOnce } from "../plan/plan.ts";
+import { negativePromptsOf, promptTexts } from "../plan/prompts.ts";
 import { noteTruncation } from "./note-truncation.ts";
 import type { StageTask, TaskJob } from "./protocol.ts";
 import type { StageContext } from "./run-stage.ts";
@@ -44,21 +45,16 @@ export async function encodeTexts(
 }
 
 interface JobTexts {
-  /** The prompt and, if there is one, the positive prompt. */
+  /** The prompts and, where there are, the positive prompt and the style. */
   readonly prompts: readonly string[];
   /** The run's and those of single stages. */
   readonly negativePrompts: readonly string[];
 }
 
-function jobTexts(
-  { prompt, positivePrompt, negativePrompt }: TaskJob,
-  { stageNegativePrompts = [] }: TextStage,
-): JobTexts {
-  return {
-    prompts: positivePrompt === undefined ? [prompt] : [prompt, positivePrompt],
-    negativePrompts: [negativePrompt, ...stageNegativePrompts],
-  };
-}
+const jobTexts = (job: TaskJob, { stageNegativePrompts = [] }: TextStage): JobTexts => ({
+  prompts: promptTexts(job),
+  negativePrompts: [...negativePromptsOf(job), ...stageNegativePrompts],
+});
 
 interface EncodedOne {
   readonly embeds: Tensor; // (1, parts · L, D)

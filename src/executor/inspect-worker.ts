@@ -6,6 +6,7 @@
 import { InputImageError, UsageError } from "../errors.ts";
 import { composeMask } from "../image/mask.ts";
 import { preprocessMaskTo } from "../image/preprocess.ts";
+import type { GrayImage } from "../image/pixels.ts";
 import { readImage } from "../image/read-image.ts";
 import type { MaskRequest, MaskShape } from "../plan/request.ts";
 import { type Size, checkAspectRatio, stageSize } from "../plan/stage-size.ts";
@@ -41,22 +42,34 @@ async function inspectMask(
   stages: InspectionJob["stages"],
 ): Promise<string[]> {
   for (const shape of request.shapes) checkInside(shape, image);
-  const file = await readMaskFile(request, imagePath);
-  const mask = composeMask(file, request, image);
-  const painted = stages.map(({ grid }) => {
+  const common = await openMask(request, imagePath, image);
+  const own = new Map<MaskRequest, OpenMask>();
+  for (const { mask } of stages) if (mask) own.set(mask, await openMask(mask, imagePath, image));
+  const painted = stages.map(({ grid, mask }) => {
     const { width, height } = stageSize(image, grid);
-    return preprocessMaskTo(mask, width, height).data.some((value) => value > 0);
+    const { mask: drawn } = (mask && own.get(mask)) ?? common;
+    return preprocessMaskTo(drawn, width, height).data.some((value) => value > 0);
   });
   checkPaints(
     painted,
-    mask.data.some((value) => value > 127),
+    [common, ...own.values()].some(({ mask }) => mask.data.some((value) => value > 127)),
   );
-  const fits = !file || (file.width === image.width && file.height === image.height);
   return [
-    ...(file?.notes ?? []),
-    ...(fits ? [] : [describeFit(file, image)]),
+    ...[common, ...own.values()].flatMap(({ notes }) => notes),
     ...painted.flatMap((paints, index) => (paints ? [] : [describeLoss(stages[index]?.label ?? "")])),
   ];
+}
+
+interface OpenMask {
+  readonly mask: GrayImage;
+  readonly notes: readonly string[];
+}
+
+async function openMask(request: MaskRequest, imagePath: string, image: Size): Promise<OpenMask> {
+  const file = await readMaskFile(request, imagePath);
+  const fits = !file || (file.width === image.width && file.height === image.height);
+  const notes = [...(file?.notes ?? []), ...(fits ? [] : [describeFit(file, image)])];
+  return { mask: composeMask(file, request, image), notes };
 }
 
 function checkInside({ kind, x, y, width, height }: MaskShape, image: Size): void {

@@ -14,6 +14,8 @@ export const inspectionJob = z.strictObject({
   stages: z.array(
     z.strictObject({
       label: z.string(),
+      /** Its own, in place of the common one. */
+      mask: maskRequest.exactOptional(),
       grid: z.strictObject({ sampleSize: z.int().positive(), multiple: z.int().positive() }),
     }),
   ),

@@ -15,6 +15,7 @@ import type { IfJob, IfStageOptions } from "../pipelines/if-stage.ts";
 import { filledUp, groupJobs, groupSize, joinIfJobs, splitBatch } from "../pipelines/join-jobs.ts";
 import type { UpscaleJob } from "../pipelines/upscale.ts";
 import { type DiffusionStage, type SafetyStage, type TextStage, schedulerOptionsOf } from "../plan/plan.ts";
+import { negativePromptsOf, promptTexts, promptsOf, valueOfImage } from "../plan/prompts.ts";
 import { type PipelineName, describeStage } from "../plan/stages.ts";
 import { noteTruncation } from "./note-truncation.ts";
 import type { StageMessage, StageTask, TaskJob } from "./protocol.ts";
@@ -104,7 +105,7 @@ async function finishAll(
 }
 
 function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): IfStageOptions {
-  const { checkpoint, width, height, tiles, selection, textParts, lora } = stage;
+  const { checkpoint, width, height, tiles, selection, textParts, styled, lora } = stage;
   const { numImages, eta } = task;
   const images = numImages * groupSize(task.jobs.length, task.jobsAtOnce);
   const settings = settingsOf(task, report);
@@ -118,6 +119,7 @@ function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): If
     selection,
     scheduler,
     textParts,
+    styled,
     lora,
     ...guidanceOf(stage),
     eta,
@@ -137,12 +139,18 @@ async function ifJob(
   const { readStart } = await import("./start-image.ts");
   const prompts = await readTensorFile(job.folder, "prompt_embeds");
   const negativePrompts = await readTensorFile(job.folder, "negative_prompt_embeds");
-  const ofEachImage = (embeds: Tensor, row: number): Tensor =>
-    repeatInterleave(sliceBatch(embeds, row, row + 1), task.numImages);
+  /** Rows in equal shares of the images. */
+  const ofImages = (embeds: Tensor, row: number, rows = 1): Tensor =>
+    repeatInterleave(sliceBatch(embeds, row, row + rows), task.numImages / rows);
+  const [count, negatives] = [promptsOf(job).length, negativePromptsOf(job).length];
   return {
-    promptEmbeds: ofEachImage(prompts, 0),
-    negativePromptEmbeds: ofEachImage(negativePrompts, stage.negativeRow ?? 0),
-    ...(stage.positiveMixer === undefined ? {} : { positivePromptEmbeds: ofEachImage(prompts, 1) }),
+    promptEmbeds: ofImages(prompts, 0, count),
+    negativePromptEmbeds:
+      stage.negativeRow === undefined
+        ? ofImages(negativePrompts, 0, negatives)
+        : ofImages(negativePrompts, stage.negativeRow),
+    ...(stage.positiveMixer === undefined ? {} : { positivePromptEmbeds: ofImages(prompts, count) }),
+    ...(stage.styled ? { styleEmbeds: ofImages(prompts, promptTexts(job).length - 1) } : {}),
     imagesPerPrompt: 1,
     start: await readStart(stage, job.start),
     generator: generatorOf(job),
@@ -162,9 +170,11 @@ async function upscale(task: StageTask, { jobs, report }: StageContext): Promise
     noiseLevel: stage.noiseLevel ?? 0,
     jobsAtOnce,
   };
-  const texts = task.jobs.map(({ prompt, negativePrompt }) => ({
-    prompts: repeat(prompt, task.numImages),
-    negativePrompts: repeat(stage.negativePrompt ?? negativePrompt, task.numImages),
+  const ofImages = (texts: readonly string[]): string[] =>
+    Array.from({ length: task.numImages }, (_, image) => valueOfImage(texts, image, task.numImages));
+  const texts = task.jobs.map((job) => ({
+    prompts: ofImages(promptsOf(job)),
+    negativePrompts: ofImages(stage.negativePrompt === undefined ? negativePromptsOf(job) : [stage.negativePrompt]),
   }));
   const given = async (): Promise<readonly UpscaleJob[]> =>
     groupJobs(await jobs(), jobsAtOnce).groups.flatMap((group) =>
@@ -220,8 +230,6 @@ function generatorOf({ generatorState, seed, variation }: TaskJob): Generator {
 
 /** @returns the places of the jobs that are drawn at once, each once. */
 const placesOf = (group: readonly Place[]): number[] => group.filter(({ isCopy }) => !isCopy).map(({ index }) => index);
-
-const repeat = (text: string, count: number): string[] => Array.from({ length: count }, () => text);
 
 interface StageKinds {
   readonly text: TextStage;

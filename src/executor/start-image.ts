@@ -11,19 +11,33 @@ import { type Noted, readImage, readMask } from "../image/read-image.ts";
 import type { Tensor } from "../math/tensor.ts";
 import type { Start } from "../pipelines/start.ts";
 import type { DiffusionStage } from "../plan/plan.ts";
-import type { MaskRequest, StartImage } from "../plan/request.ts";
+import { type MaskRequest, type StartImage, stageMask } from "../plan/request.ts";
+import type { DiffusionName } from "../plan/stages.ts";
 import { isTensorFile, readImageTensor } from "./image-tensor.ts";
 
 /** @throws {InputImageError} the image or the mask cannot be read. */
 export async function readStart(
-  { strength, width, height }: DiffusionStage,
-  start: StartImage | undefined,
+  { name, strength, lessNoiseSteps, width, height }: DiffusionStage,
+  given: StartImage | undefined,
 ): Promise<Start> {
-  if (!start || strength === undefined) return { kind: "noise", height, width };
+  if (!given || strength === undefined) return { kind: "noise", height, width };
+  const start = startOf(given, name);
   const { picture, mask } = isTensorFile(start.image)
     ? await readStartTensor(start, width, height)
     : await readStartPicture(start, width, height);
-  return { kind: "picture", picture, strength, ...(mask ? { mask: preprocessMaskTo(mask, width, height) } : {}) };
+  return {
+    kind: "picture",
+    picture,
+    strength,
+    ...(lessNoiseSteps ? { lessNoiseSteps } : {}),
+    ...(mask ? { mask: preprocessMaskTo(mask, width, height) } : {}),
+  };
+}
+
+/** @returns the image with the mask of that stage. */
+export function startOf({ image, ...start }: StartImage, stage: DiffusionName): Pick<StartImage, "image" | "mask"> {
+  const mask = stageMask({ image, ...start }, stage);
+  return { image, ...(mask ? { mask } : {}) };
 }
 
 interface StartPicture {
@@ -31,13 +45,21 @@ interface StartPicture {
   readonly mask?: GrayImage;
 }
 
-async function readStartPicture(start: StartImage, width: number, height: number): Promise<StartPicture> {
+async function readStartPicture(
+  start: Pick<StartImage, "image" | "mask">,
+  width: number,
+  height: number,
+): Promise<StartPicture> {
   const { image, ...rest } = await readStartFiles(start);
   return { picture: preprocessImageTo(image, width, height), ...rest };
 }
 
 /** As diffusers: a tensor is not resized. */
-async function readStartTensor({ image, mask }: StartImage, width: number, height: number): Promise<StartPicture> {
+async function readStartTensor(
+  { image, mask }: Pick<StartImage, "image" | "mask">,
+  width: number,
+  height: number,
+): Promise<StartPicture> {
   const picture = await readImageTensor(image);
   const [images, , h = 0, w = 0] = picture.shape;
   if (images !== 1 || h !== height || w !== width) {

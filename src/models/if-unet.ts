@@ -3,13 +3,15 @@
  * The pixel UNet of IF's stages I and II: noisy image, timestep and text -> predicted noise and variance.
  *
  * In:  sample (B, C, H, W), stage II: the noisy image, then the enlarged low-resolution one; timestep (B);
- *      encoder_hidden_states (B, L, E); stage II also class_labels (B), the noise level. All float32.
+ *      encoder_hidden_states (B, L, E); stage II also class_labels (B), the noise level; with a style also
+ *      style_hidden_states (B, L, E), whose pooled text takes the prompt's place in the time embedding. All float32.
  * Out: out_sample (B, 2·3, H, W): noise, then where the variance lies in [-1, 1].
  * Letters: B batch, H and W sides (64; 256), L tokens (77), E width of T5's embeddings (4096), T of the time embedding.
  * Unlike Stable Diffusion's UNet: no transformer blocks but one attention that sees pixels and text at once, and
  * halving and doubling happen inside resnets, on both of their branches.
  * Source: names as in diffusers' UNet2DConditionModel and its ResnetDownsampleBlock2D, SimpleCrossAttnDownBlock2D,
- * UNetMidBlock2DSimpleCrossAttn, SimpleCrossAttnUpBlock2D and ResnetUpsampleBlock2D.
+ * UNetMidBlock2DSimpleCrossAttn, SimpleCrossAttnUpBlock2D and ResnetUpsampleBlock2D; the style is `timestep_text_emb` of
+ * the original deep-floyd/IF, which diffusers lacks.
  */
 
 import { UsageError } from "../errors.ts";
@@ -27,20 +29,24 @@ export interface IfUnetShape {
   readonly height: number;
   readonly width: number;
   readonly textLength: number;
+  /** Is there a style beside the text? @default false */
+  readonly styled?: boolean | undefined;
 }
 
 /** @throws {UsageError} a side is not a multiple of `sideMultiple(config)`. */
 export function buildIfUnet(config: IfUnetConfig, shape: IfUnetShape): Graph {
   checkSides(config, shape);
-  const { batch, height, width, textLength } = shape;
+  const { batch, height, width, textLength, styled = false } = shape;
   const g = new GraphBuilder("if-unet");
   const sample = g.input("sample", "float32", [batch, config.in_channels, height, width]);
   const timestep = g.input("timestep", "float32", [batch]);
-  const embeds = g.input("encoder_hidden_states", "float32", [batch, textLength, config.encoder_hid_dim]);
+  const textShape = [batch, textLength, config.encoder_hid_dim];
+  const embeds = g.input("encoder_hidden_states", "float32", textShape);
+  const style = styled ? g.input("style_hidden_states", "float32", textShape) : embeds;
   const noiseLevel = config.class_embed_type === null ? null : g.input("class_labels", "float32", [batch]);
 
   const text = projectText(g, config, embeds); // (B, L, cross_attention_dim)
-  const textVector = textTimeEmbedding(g, config, embeds, timeDimOf(config)); // (B, T)
+  const textVector = textTimeEmbedding(g, config, style, timeDimOf(config)); // (B, T)
   const time = timeEmbedding(g, config, timestep, noiseLevel, textVector); // (B, T)
   const conditioning = {
     textKeyValue: (channels: number) => textKeyValue(g, config, text, channels),

@@ -1,7 +1,7 @@
 /**
  * @module networks/if-unet
- * The UNet of IF's stages: `sample`, `timestep`, `encoder_hidden_states` and, in super-resolution, `class_labels`
- * -> (B, 2C, H, W).
+ * The UNet of IF's stages: `sample`, `timestep`, `encoder_hidden_states`, in super-resolution `class_labels` and, with a
+ * style, `style_hidden_states` -> (B, 2C, H, W).
  */
 
 import { join } from "node:path";
@@ -19,6 +19,8 @@ export interface DrawnShape {
   readonly textParts?: number | undefined;
   /** Is a positive prompt mixed in? Then it is a third text. */
   readonly positiveMixer?: number | undefined;
+  /** Does a style take the prompt's place in the time embedding? @default false */
+  readonly styled?: boolean | undefined;
   /** Of the images the stage makes, in pixels. */
   readonly width: number;
   readonly height: number;
@@ -42,7 +44,7 @@ export async function describeIfUnet(
   shape: DrawnShape,
   lora?: LoraMerge,
 ): Promise<NetworkDescription> {
-  const { images, textParts = 1 } = shape;
+  const { images, textParts = 1, styled } = shape;
   const { width, height, areas } = networkSize(shape);
   const folder = join(checkpoint, "unet");
   const config = await readIfUnetConfig(folder);
@@ -53,7 +55,7 @@ export async function describeIfUnet(
     weights: "unet",
     lora,
     batch: textsPerImage(shape) * images,
-    build: (batch) => buildIfUnet(config, { batch, height, width, textLength: textParts * TEXT_LENGTH }),
+    build: (batch) => buildIfUnet(config, { batch, height, width, textLength: textParts * TEXT_LENGTH, styled }),
     fitsFloat16: true,
     canTile: false,
     areas,

@@ -59,10 +59,10 @@ export function stageNetworks(shared: SharedSettings, stage: Stage): Promise<rea
 
 /** @returns the shape of what a stage draws. */
 export function shapeOf(
-  { guidanceScale, positiveMixer, textParts, width, height, tiles }: Omit<DrawnShape, "images">,
+  { guidanceScale, positiveMixer, styled, textParts, width, height, tiles }: Omit<DrawnShape, "images">,
   images: number,
 ): DrawnShape {
-  return { images, guidanceScale, positiveMixer, textParts, width, height, tiles };
+  return { images, guidanceScale, positiveMixer, styled, textParts, width, height, tiles };
 }
 
 function diffusion(stage: Stage): DiffusionStage {

@@ -38,6 +38,8 @@ export interface IfStageOptions extends Guidance {
   readonly tiles?: StageTiles | undefined;
   /** Of how many parts of 77 tokens the embeddings are: L is so many times 77. @default 1 */
   readonly textParts?: number | undefined;
+  /** Do the jobs bring a style beside their prompts? @default false */
+  readonly styled?: boolean | undefined;
   readonly selection: TimestepSelection;
   readonly eta: number;
   readonly scheduler?: CreateSchedulerOptions;
@@ -53,6 +55,8 @@ export interface IfJob {
   readonly negativePromptEmbeds: Tensor; // (prompts, L, D)
   /** Given where the stage mixes a positive prompt in. */
   readonly positivePromptEmbeds?: Tensor; // (prompts, L, D)
+  /** Given where the stage is styled: what is pooled into the time embedding in place of the prompt. */
+  readonly styleEmbeds?: Tensor; // (prompts, L, D)
   readonly imagesPerPrompt: number;
   readonly start: Start;
   /** Read in the reference's order: the first noise, then a draw per step. */
@@ -91,6 +95,7 @@ export async function withIfStage<Job extends IfJob, T>(
       const { generator, onStep, onTile, imagesPerPrompt } = job;
       const scheduler = await openScheduler(checkpoint, "scheduler", options.scheduler);
       const embeds = networkEmbeds(options, job, config.encoder_hid_dim);
+      const style = options.styled ? networkEmbeds(options, styleOf(job), config.encoder_hid_dim) : undefined;
       const started = startSample(job.start, {
         scheduler,
         selection,
@@ -113,6 +118,7 @@ export async function withIfStage<Job extends IfJob, T>(
               sample: modelInput.data,
               timestep: perSample(timestep),
               encoder_hidden_states: embeds.data,
+              ...(style ? { style_hidden_states: style.data } : {}),
               ...(enlarging ? { class_labels: perSample(enlarging.noiseLevel) } : {}),
             }),
           options.tiles,
@@ -137,4 +143,10 @@ function networkEmbeds(
   if (texts === 3 && !positivePromptEmbeds) throw new ShapeError("a positive prompt is mixed in, but none is embedded");
   const parts = [negativePromptEmbeds, ...(texts === 3 ? [positivePromptEmbeds!] : []), promptEmbeds];
   return concatBatch(parts.map((embeds) => repeatInterleave(embeds, imagesPerPrompt)));
+}
+
+/** The original's `timestep_text_emb`: guidance's other texts keep their own, the prompt's place is the style's. */
+function styleOf(job: IfJob): IfJob {
+  if (job.styleEmbeds) return { ...job, promptEmbeds: job.styleEmbeds };
+  throw new ShapeError("the stage is styled, but no style is embedded");
 }

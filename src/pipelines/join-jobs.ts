@@ -37,10 +37,12 @@ export function joinIfJobs(jobs: NonEmpty<IfJob>): IfJob {
   const [first] = jobs;
   if (jobs.length === 1) return first;
   const positive = jobs.flatMap(({ positivePromptEmbeds }) => positivePromptEmbeds ?? []);
+  const styles = jobs.flatMap(({ styleEmbeds }) => styleEmbeds ?? []);
   return {
     promptEmbeds: concatBatch(jobs.map(({ promptEmbeds }) => promptEmbeds)),
     negativePromptEmbeds: concatBatch(jobs.map(({ negativePromptEmbeds }) => negativePromptEmbeds)),
     ...(positive.length > 0 ? { positivePromptEmbeds: concatBatch(positive) } : {}),
+    ...(styles.length > 0 ? { styleEmbeds: concatBatch(styles) } : {}),
     imagesPerPrompt: first.imagesPerPrompt,
     start: joinStarts(jobs.map(({ start }) => start)),
     generator: jobs.flatMap(({ generator }) => generator as Generator),
@@ -58,6 +60,7 @@ function joinStarts(starts: readonly Start[]): Start {
     kind: "picture",
     picture: concatBatch(pictures.map(({ picture }) => picture)),
     strength: first.strength,
+    ...(first.lessNoiseSteps ? { lessNoiseSteps: first.lessNoiseSteps } : {}),
     ...(masks.length > 0 ? { mask: concatBatch(masks) } : {}),
   };
 }

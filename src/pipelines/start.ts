@@ -2,7 +2,8 @@
  * @module pipelines/start
  * What txt2img, img2img and inpainting change of a stage: where it starts. From noise; from a picture with noise, part
  * of the way down; or that only inside a mask. Source: diffusers' IFPipeline, IFImg2ImgPipeline, IFInpaintingPipeline
- * `prepare_intermediate_images` and `get_timesteps`.
+ * `prepare_intermediate_images` and `get_timesteps`; less noise: `support_noise_less_qsample_steps` of the original
+ * deep-floyd/IF.
  */
 
 import { ShapeError, UsageError } from "../errors.ts";
@@ -21,6 +22,8 @@ export type Start =
       readonly picture: Tensor;
       /** The share of the steps that is run, in [0, 1]: 1 keeps nothing of the picture but, inpainting, what the mask keeps. */
       readonly strength: number;
+      /** The picture gets the noise of the timestep so many places after the first one; all are run. @default 0 */
+      readonly lessNoiseSteps?: number;
       /** As many as pictures or 1, (1, H, W) each: 1 where it is repainted. */
       readonly mask?: Tensor;
     };
@@ -57,10 +60,11 @@ export function startSample(start: Start, options: StartOptions): Started {
   if (!Number.isInteger(prompts / pictures)) throw new ShapeError(`${pictures} pictures for ${prompts} prompts`);
   const noise = drawNoise([batch, channels, height, width], generator);
   const picture = repeatInterleave(start.picture, batch / pictures);
+  const noisedFor = timesteps[start.lessNoiseSteps ?? 0] ?? 0;
   const noised = scheduler.addNoise(
     picture,
     noise,
-    Array.from({ length: batch }, () => timesteps[0] ?? 0),
+    Array.from({ length: batch }, () => noisedFor),
   );
   if (!start.mask) return { timesteps, sample: noised };
   const mask = repeatInterleave(start.mask, batch / (start.mask.shape[0] ?? 1));

@@ -5,10 +5,10 @@
 
 import { providerNames } from "../onnx/lower/provider-names.ts";
 
-export const commandNames = ["txt2img", "img2img", "inpaint", "upscale"] as const;
+export const commandNames = ["txt2img", "img2img", "inpaint", "style", "upscale"] as const;
 export type CommandName = (typeof commandNames)[number];
 
-/** From what a stage starts: from noise, from an image, or from a part of one. */
+/** From what a stage starts: from noise, from an image (for a style with settings of its own), or from a part of one. */
 export type StartKind = Exclude<CommandName, "upscale">;
 
 /** What a flagged image becomes; "off": images are not looked at. */

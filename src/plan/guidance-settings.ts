@@ -6,6 +6,7 @@
 import { UsageError } from "../errors.ts";
 import type { StageDefaults } from "./model.ts";
 import { type DiffusionStage, isGuided } from "./plan.ts";
+import { positivePromptOf } from "./prompts.ts";
 import type { Request, StageRequest } from "./request.ts";
 import type { DiffusionDescription } from "./stages.ts";
 
@@ -17,10 +18,11 @@ type GuidanceSettings = Pick<
 /** @throws {UsageError} the stage does not take a setting. */
 export function guidanceOf(
   { name, pixels }: DiffusionDescription,
-  { stages, positivePrompt }: Request,
+  request: Request,
   defaults: StageDefaults,
 ): GuidanceSettings {
-  const requested = stages[name] ?? {};
+  const requested = request.stages[name] ?? {};
+  const positivePrompt = positivePromptOf(request);
   const { guidance = defaults.guidance, guidanceRescale = 0, guidanceInterval, negativePrompt } = requested;
   if (requested.positiveMixer !== undefined && !pixels) {
     throw new UsageError(`${name} mixes no positive prompt in: leave --${name}-positive-mixer out.`);

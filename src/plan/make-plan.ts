@@ -5,14 +5,17 @@
 
 import { resolve } from "node:path";
 import { programVersion } from "../machine/version.ts";
+import { absoluteStart } from "./absolute-start.ts";
 import { guidanceOf } from "./guidance-settings.ts";
 import { type Model, defaultsOf } from "./model.ts";
 import { planNotes } from "./notes.ts";
 import type { DiffusionStage, Job, PlannedRun, SafetyStage } from "./plan.ts";
 import type { Checkpoints, DiffusionCheckpoint } from "./read-checkpoints.ts";
-import { type MaskRequest, type Request, type StartImage, startKind } from "./request.ts";
+import { imageCount, negativePromptsOf, positivePromptOf, promptOf } from "./prompts.ts";
+import { type Request, startKind } from "./request.ts";
 import { requestedSizes } from "./requested-size.ts";
 import { type Size, checkAspectRatio, stageSize } from "./stage-size.ts";
+import { lessNoiseOf, withStyleRespacing } from "./style-settings.ts";
 import { upscaledSizes } from "./upscaled-size.ts";
 import {
   checkHeunStart,
@@ -41,7 +44,7 @@ export function makePlan(
   lowResolution?: Size,
 ): PlannedRun {
   const [request] = requests;
-  const { command, numImages, variant, eta, threads } = request;
+  const { command, variant, eta, threads } = request;
   if (image) checkAspectRatio(image);
   const sizes = lowResolution
     ? upscaledSizes(checkpoints, request, lowResolution, image)
@@ -63,7 +66,7 @@ export function makePlan(
     command,
     model: model.name,
     jobs: requests.map(jobOf),
-    numImages,
+    numImages: imageCount(request),
     eta,
     ...(variant ? { variant } : {}),
     ...(threads ? { threads } : {}),
@@ -92,40 +95,42 @@ export function makePlan(
 /** Which row T5's embedding of a stage's own negative prompt is: after the jobs', in the stages' order. */
 function negativeRows(
   { diffusion }: Checkpoints,
-  { stages }: Request,
+  { stages, ...request }: Request,
 ): ReadonlyMap<DiffusionName, { negativeRow: number }> {
   const withOwnPrompt = diffusion.filter(
     ({ stage }) => stage.pixels && stages[stage.name]?.negativePrompt !== undefined,
   );
-  return new Map(withOwnPrompt.map(({ stage }, index) => [stage.name, { negativeRow: index + 1 }]));
+  const first = negativePromptsOf(request).length;
+  return new Map(withOwnPrompt.map(({ stage }, index) => [stage.name, { negativeRow: first + index }]));
 }
 
 function jobOf(request: Request): Job {
-  const { prompt, negativePrompt, positivePrompt, seed, variation, start, lowResolution, promptEmbeds } = request;
-  return {
-    prompt,
+  const {
     negativePrompt,
+    morePrompts,
+    moreNegativePrompts,
+    style,
+    seed,
+    variation,
+    start,
+    lowResolution,
+    promptEmbeds,
+  } = request;
+  const positivePrompt = positivePromptOf(request);
+  return {
+    prompt: promptOf(request),
+    negativePrompt,
+    ...(morePrompts ? { morePrompts } : {}),
+    ...(moreNegativePrompts ? { moreNegativePrompts } : {}),
     ...(positivePrompt === undefined ? {} : { positivePrompt }),
+    ...(style === undefined ? {} : { style }),
     seed,
     ...(variation ? { variation } : {}),
-    ...(start ? { start: withAbsolutePaths(start) } : {}),
+    ...(start ? { start: { ...absoluteStart(start), pasteBack: start.pasteBack && start.mask !== undefined } } : {}),
     ...(lowResolution === undefined ? {} : { lowResolution: resolve(lowResolution) }),
     ...(promptEmbeds === undefined ? {} : { promptEmbeds: resolve(promptEmbeds) }),
   };
 }
-
-function withAbsolutePaths({ image, mask, pasteBack }: StartImage): StartImage {
-  return {
-    image: resolve(image),
-    ...(mask ? { mask: absoluteMask(mask) } : {}),
-    pasteBack: pasteBack && mask !== undefined,
-  };
-}
-
-const absoluteMask = ({ file, ...mask }: MaskRequest): MaskRequest => ({
-  ...mask,
-  ...(file ? { file: resolve(file) } : {}),
-});
 
 type StageSettings = Omit<DiffusionStage, "width" | "height">;
 
@@ -134,18 +139,21 @@ function diffusionStage(
   request: Request,
   model: Model,
 ): StageSettings {
-  const requested = request.stages[stage.name] ?? {};
+  const requested = withStyleRespacing(stage, request);
   const defaults = defaultsOf(model, startKind(request), stage.repository);
   const timesteps = selectTimesteps(stage, requested, defaults);
   const strength = strengthOf(stage, request, requested, defaults);
   const scheduled = { ...schedulerOf(stage, scheduler, requested), ...timesteps, ...strength };
   checkHeunStart(stage, scheduler, scheduled, requested);
+  const steps = countSteps(stage, scheduler, scheduled);
   return {
     kind: "diffusion",
     name: stage.name,
     checkpoint: folder,
     ...scheduled,
-    steps: countSteps(stage, scheduler, scheduled),
+    steps,
+    ...lessNoiseOf(stage, requested, { ...scheduled, steps }),
+    ...(request.style !== undefined && stage.pixels ? { styled: true as const } : {}),
     ...guidanceOf(stage, request, defaults),
     ...noiseLevelOf(stage, requested, defaults),
   };

@@ -39,11 +39,15 @@ export interface Model {
   readonly defaults: CascadeDefaults;
 }
 
-/** @returns the model's settings of a stage; those of txt2img where a command has none of its own. */
+/** @returns the model's settings of a stage; those of txt2img where a command has none of its own, and img2img's for a style. */
 export function defaultsOf(
   { defaults }: Pick<Model, "defaults">,
   command: StartKind,
   key: RepositoryKey,
 ): StageDefaults {
+  if (command === "style") return withoutStrength(defaults.img2img?.[key] ?? defaults[key]);
   return (command === "txt2img" ? undefined : defaults[command]?.[key]) ?? defaults[key];
 }
+
+/** A style's comes from its timesteps. */
+const withoutStrength = (defaults: StageDefaults): StageDefaults => ({ ...defaults, strength: undefined });

@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { type JobTexts, negativePromptsOf, promptTexts } from "./prompts.ts";
 import { startImage, variationRequest } from "./request.ts";
 import { diffusionNames, stageNames } from "./stages.ts";
 import { providerNames } from "../onnx/lower/provider-names.ts";
@@ -110,6 +111,10 @@ const diffusionStage = z.strictObject({
   enlargesInput: z.literal(true).exactOptional(),
   /** Of a stage that starts from the job's image: the last share of the timesteps that is run, above 0 to 1. */
   strength: z.number().exactOptional(),
+  /** And the timestep whose noise the image gets, counted from the first one; absent: that one. */
+  lessNoiseSteps: z.int().positive().exactOptional(),
+  /** The jobs' style takes the prompt's place in the time embedding. */
+  styled: z.literal(true).exactOptional(),
   lora: loraMerge.exactOptional(),
 });
 export type DiffusionStage = z.infer<typeof diffusionStage>;
@@ -129,12 +134,18 @@ export type SafetyStage = z.infer<typeof safetyStage>;
 export const stageSchema = z.discriminatedUnion("kind", [textStage, diffusionStage, safetyStage]);
 export type Stage = z.infer<typeof stageSchema>;
 
-/** One prompt and its images. */
+/** One prompt, or several that share a generator, and their images. */
 export const jobSchema = z.strictObject({
   prompt: z.string(),
   negativePrompt: z.string(),
-  /** Mixed into the guidance: the second row of `prompt_embeds`. All jobs of a plan have one, or none. */
+  /** Further prompts that share the job's generator: rows of `prompt_embeds` after the first. All jobs of a plan have as many. */
+  morePrompts: z.array(z.string()).exactOptional(),
+  /** Negative ones for them; absent: they have the first one's. All jobs of a plan have them, or none. */
+  moreNegativePrompts: z.array(z.string()).exactOptional(),
+  /** Mixed into the guidance: the row of `prompt_embeds` after the prompts. All jobs of a plan have one, or none. */
   positivePrompt: z.string().exactOptional(),
+  /** The last row of `prompt_embeds`. All jobs of a plan have one, or none. */
+  style: z.string().exactOptional(),
   seed: z.int(),
   /** Of the first stage's noise. */
   variation: variationRequest.exactOptional(),
@@ -254,11 +265,13 @@ export function diffusionStages({ stages }: Pick<Plan, "stages">): DiffusionStag
   return stages.filter((stage) => stage.kind === "diffusion");
 }
 
+type EncodedTexts = JobTexts & Pick<Job, "negativePrompt" | "moreNegativePrompts">;
+
 /** @returns how many texts are encoded per job: prompt and negative prompt, and what else was given. */
 const textsPerJob = (
   { stageNegativePrompts = [] }: Pick<TextStage, "stageNegativePrompts">,
-  jobs: readonly Pick<Job, "positivePrompt">[],
-): number => 2 + stageNegativePrompts.length + (jobs[0]?.positivePrompt === undefined ? 0 : 1);
+  [job]: readonly EncodedTexts[],
+): number => (job ? promptTexts(job).length + negativePromptsOf(job).length : 2) + stageNegativePrompts.length;
 
 /** Texts of several jobs that are encoded at once, where a text's company is no part of the result. */
 const TEXTS_AT_ONCE = 2;
@@ -266,7 +279,7 @@ const TEXTS_AT_ONCE = 2;
 /** @returns how many texts T5 takes at once: all of a job's with int8 activations, which have one scale for all of them. */
 export const textsAtOnce = (
   stage: Pick<TextStage, "stageNegativePrompts">,
-  jobs: readonly Pick<Job, "positivePrompt">[],
+  jobs: readonly EncodedTexts[],
   textEncoder: TextEncoderChoice | undefined,
 ): number => (textEncoder?.activations === "int8" ? textsPerJob(stage, jobs) : TEXTS_AT_ONCE);
 

@@ -15,7 +15,7 @@ import {
   variants,
 } from "./choices.ts";
 import { type SchedulerName, schedulerNames } from "../schedulers/names.ts";
-import { type Side, diffusionNames, sides } from "./stages.ts";
+import { type DiffusionName, type Side, diffusionNames, sides } from "./stages.ts";
 
 const count = z.int().positive();
 const share = z.number().min(0).max(1);
@@ -46,10 +46,15 @@ export const stageRequest = z.strictObject({
   /** Dynamic thresholding: the quantile of |x_0|, and the largest value that it may take. Absent: the checkpoint's. */
   thresholdingP: z.number().positive().max(1).exactOptional(),
   thresholdingC: z.number().min(1).max(1000).exactOptional(),
+  /** Of txt2img's stages 1 and 2: the sides of what they draw, in pixels; absent: they follow. */
+  width: z.int().positive().max(4096).exactOptional(),
+  height: z.int().positive().max(4096).exactOptional(),
   /** Of stages that enlarge an image: a timestep of their noising scheduler. */
   noiseLevel: z.int().nonnegative().exactOptional(),
   /** Of stages that start from an image: how much of the way from noise is run, above 0 to 1. */
   strength: strength.exactOptional(),
+  /** And by how many timesteps less noise it gets than the first one calls for, as in the original repository. */
+  supportNoiseLessQsampleSteps: z.int().nonnegative().max(999).exactOptional(),
 });
 export type StageRequest = z.infer<typeof stageRequest>;
 
@@ -94,6 +99,8 @@ export const startImage = z.strictObject({
   /** Its path. */
   image: z.string().min(1),
   mask: maskRequest.exactOptional(),
+  /** Paths of images that single stages take as their mask instead. */
+  stageMasks: z.partialRecord(z.enum(diffusionNames), z.string().min(1)).exactOptional(),
   /** Put the untouched pixels of the image back over the result. */
   pasteBack: z.boolean(),
 });
@@ -117,12 +124,18 @@ export const requestSchema = z.strictObject({
   command: z.enum(commandNames),
   prompt: z.string(),
   negativePrompt: z.string(),
+  /** Further prompts, drawn in one batch with the first, all from one generator, as diffusers draws a list. */
+  morePrompts: z.array(z.string()).min(1).max(63).exactOptional(),
+  /** A negative prompt for each of them; absent: they have the first one's. */
+  moreNegativePrompts: z.array(z.string()).min(1).max(63).exactOptional(),
   /** Mixed into the guidance of stages 1 and 2. */
   positivePrompt: z.string().min(1).exactOptional(),
+  /** style: pooled into the time embedding of stages 1 and 2; where no other is given, it is the positive prompt and the prompt. */
+  style: z.string().min(1).exactOptional(),
   /** 0 to 2^32 - 1. */
   seed: z.int().nonnegative().max(MAX_SEED),
   variation: variationRequest.exactOptional(),
-  /** Images of one prompt, drawn in one batch. */
+  /** Images of each prompt, drawn in one batch. */
   numImages: count.max(64),
   /** A name of models.json, or a directory with if-i, if-ii and x4-upscaler. */
   model: z.string().min(1),
@@ -169,4 +182,10 @@ export type Request = z.infer<typeof requestSchema>;
 export function startKind({ command, start }: Pick<Request, "command" | "start">): StartKind {
   if (command !== "upscale") return command;
   return start === undefined ? "txt2img" : start.mask ? "inpaint" : "img2img";
+}
+
+/** @returns what a stage repaints: its own file, read as the common one is but without its shapes, or the common mask. */
+export function stageMask({ mask, stageMasks }: StartImage, stage: DiffusionName): MaskRequest | undefined {
+  const file = stageMasks?.[stage];
+  return mask && file !== undefined ? { ...mask, file, shapes: [] } : mask;
 }

@@ -7,6 +7,7 @@
  */
 
 import { UsageError } from "../errors.ts";
+import { ownSize, ownSizeOption } from "./own-sizes.ts";
 import type { Checkpoints } from "./read-checkpoints.ts";
 import type { Request } from "./request.ts";
 import { type Size, type StageGrid, stageSize } from "./stage-size.ts";
@@ -21,15 +22,18 @@ const MAX_RATIO = 3;
  */
 export function requestedSizes(checkpoints: Checkpoints, request: Request): ReadonlyMap<DiffusionName, Size> {
   const { aspectRatio, size, start } = request;
+  const own = ownSizeOption(request);
   if (aspectRatio && size) throw new UsageError("--aspect-ratio and --size exclude each other; give one of them.");
   const shape = size ?? aspectRatio;
-  if (shape && start) {
-    throw new UsageError(
-      `the image to start from says the shape: leave ${size ? "--size" : "--aspect-ratio"} out, or crop the image.`,
-    );
+  const option = own ?? (size ? "--size" : "--aspect-ratio");
+  if (shape && own !== undefined) {
+    throw new UsageError(`${size ? "--size" : "--aspect-ratio"} and ${own} exclude each other; give one of them.`);
+  }
+  if ((shape ?? own) !== undefined && start) {
+    throw new UsageError(`the image to start from says the shape: leave ${option} out, or crop the image.`);
   }
   if (shape) checkShape(shape);
-  const sizes = sizesOf(checkpoints, shape ?? { width: 1, height: 1 });
+  const sizes = sizesOf(checkpoints, shape ?? { width: 1, height: 1 }, request);
   if (size) checkShortSide(size, [...sizes.values()].at(-1));
   return sizes;
 }
@@ -43,12 +47,20 @@ export function describeRequestedSize({ size }: Request, drawn: Size | undefined
   );
 }
 
-function sizesOf({ diffusion }: Checkpoints, shape: Size): ReadonlyMap<DiffusionName, Size> {
+function sizesOf(
+  { diffusion }: Checkpoints,
+  shape: Size,
+  request: Pick<Request, "stages">,
+): ReadonlyMap<DiffusionName, Size> {
   const sizes = new Map<DiffusionName, Size>();
   let before: { readonly size: Size; readonly grid: StageGrid } | undefined;
-  for (const { stage, grid } of diffusion) {
+  for (const checkpoint of diffusion) {
+    const { stage, grid } = checkpoint;
     if (stage.scale === "sample-size" && grid) {
-      const size = before ? enlarged(before.size, before.grid, grid) : stageSize(shape, grid);
+      const following = before ? enlarged(before.size, before.grid, grid) : stageSize(shape, grid);
+      const own = ownSize(checkpoint, grid, request);
+      if (own) checkShape(own);
+      const size = own ?? following;
       before = { size, grid };
       sizes.set(stage.name, size);
     } else if (before && stage.scale !== "sample-size") {

@@ -61,7 +61,9 @@ interface DiffusionRow extends StageRow {
    * Of stages that img2img and inpaint start from the user's image: `strength` where neither the request nor the model
    * says one, as in IFImg2ImgPipeline, IFInpaintingPipeline and their super-resolution twins.
    */
-  readonly startStrengths?: { readonly img2img: number; readonly inpaint: number };
+  readonly startStrengths?: { readonly img2img: number; readonly inpaint: number; readonly style: number };
+  /** The respacing of `style` where the request says no timesteps, as in the original repository; absent: the model's. */
+  readonly styleRespacing?: string;
   /** The largest noise level on the image it enlarges; absent: it enlarges none. */
   readonly maxNoiseLevel?: number;
   /**
@@ -95,7 +97,8 @@ const table = [
     onGpu: true,
     side: 64,
     scale: "sample-size",
-    startStrengths: { img2img: 0.7, inpaint: 1 },
+    startStrengths: { img2img: 0.7, inpaint: 1, style: 1 },
+    styleRespacing: "20,20,20,20,10,0,0,0,0,0", // the noisier half is left out
     pixels: { positiveMixer: 0.25 },
     range: "signed",
   },
@@ -110,7 +113,7 @@ const table = [
     onGpu: true,
     side: 256,
     scale: "sample-size",
-    startStrengths: { img2img: 0.8, inpaint: 0.8 },
+    startStrengths: { img2img: 0.8, inpaint: 0.8, style: 1 },
     pixels: { positiveMixer: 0.5 },
     maxNoiseLevel: 999, // the image_noising_scheduler has 1000 timesteps
     range: "signed",

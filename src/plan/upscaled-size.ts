@@ -4,6 +4,7 @@
  */
 
 import { InputImageError, UsageError } from "../errors.ts";
+import { ownSizeOption } from "./own-sizes.ts";
 import type { DiffusionStage, StageTiles } from "./plan.ts";
 import type { Checkpoints, DiffusionCheckpoint } from "./read-checkpoints.ts";
 import type { Request, UpscaleRequest } from "./request.ts";
@@ -24,10 +25,13 @@ export type UpscaledSize = Size & Pick<DiffusionStage, "tiles">;
  */
 export function upscaledSizes(
   { diffusion }: Checkpoints,
-  { upscale = { stages: [] }, size: requested }: Request,
+  { upscale = { stages: [] }, size: requested, stages }: Request,
   image: Size,
   original?: Size,
 ): ReadonlyMap<DiffusionName, UpscaledSize> {
+  const own = ownSizeOption({ stages });
+  if (own !== undefined)
+    throw new UsageError(`an upscale's sizes follow from its image: --size, and not ${own}, says another.`);
   const sizes = new Map<DiffusionName, UpscaledSize>();
   let before = image;
   for (const [index, checkpoint] of diffusion.entries()) {

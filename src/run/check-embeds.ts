@@ -16,9 +16,17 @@ import type { Request } from "../plan/request.ts";
  */
 export async function checkEmbeds(path: string, request: Request, { diffusion }: Checkpoints): Promise<number> {
   const [worded] = diffusion.filter(({ stage: { name, pixels } }) => pixels && request.stages[name]?.negativePrompt);
-  if (request.positivePrompt !== undefined || worded) {
-    const option = worded ? `--${worded.stage.name}-negative-prompt` : "--positive-prompt";
+  const [added] = (["positivePrompt", "style"] as const).filter((name) => request[name] !== undefined);
+  if (added !== undefined || worded) {
+    const option = worded
+      ? `--${worded.stage.name}-negative-prompt`
+      : added === "style"
+        ? "--style"
+        : "--positive-prompt";
     throw new UsageError(`${option} is encoded by T5, which --prompt-embeds leaves out: give one of them.`);
+  }
+  if (request.morePrompts) {
+    throw new UsageError("--prompt-embeds are of one prompt: leave --more-prompts out.");
   }
   const taking = diffusion.filter(({ stage }) => stage.pixels);
   if (taking.length === 0) {

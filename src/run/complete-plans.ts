@@ -13,10 +13,11 @@ import { providers } from "../onnx/lower/providers.ts";
 import { describeUnknown, findUnknown, readKnownWords } from "../plan/known-words.ts";
 import { makePlan } from "../plan/make-plan.ts";
 import type { Model } from "../plan/model.ts";
+import { imageCount, negativePromptsOf, promptsOf } from "../plan/prompts.ts";
 import type { ProviderChoice, TextEncoderChoice, UnetChoice } from "../plan/plan.ts";
 import { gpuStagesOf } from "../plan/provider.ts";
 import { type Checkpoints, readCheckpoints } from "../plan/read-checkpoints.ts";
-import type { Request } from "../plan/request.ts";
+import { type Request, stageMask } from "../plan/request.ts";
 import type { Size } from "../plan/stage-size.ts";
 import { applyLoras } from "./apply-loras.ts";
 import { checkCaches } from "./check-cache.ts";
@@ -101,10 +102,11 @@ async function attempt(
   }
 }
 
-const textsOf = ({ prompt, negativePrompt, positivePrompt = "", stages }: Request): string[] => [
-  prompt,
-  negativePrompt,
+const textsOf = ({ positivePrompt = "", style = "", stages, ...request }: Request): string[] => [
+  ...promptsOf(request),
+  ...negativePromptsOf(request),
   positivePrompt,
+  style,
   ...Object.values(stages).map((stage) => stage.negativePrompt ?? ""),
 ];
 
@@ -137,7 +139,10 @@ async function countTextParts(request: Request, checkpoints: Checkpoints): Promi
 async function unknownWords(requests: readonly Request[], name: string, { text }: Checkpoints): Promise<string[]> {
   const known = text === undefined ? undefined : await readKnownWords(text);
   if (known === undefined) return [];
-  const prompts = requests.flatMap(({ prompt, positivePrompt = "" }) => [prompt, positivePrompt]);
+  const prompts = requests.flatMap((request) => {
+    const { positivePrompt = "", style = "" } = request;
+    return [...promptsOf(request), positivePrompt, style];
+  });
   return describeUnknown(name, findUnknown(prompts, known), known);
 }
 
@@ -153,11 +158,12 @@ async function inspectStart(
 
 /** @throws {InputImageError} it cannot be read, or holds another number of images than are drawn. */
 async function inspectLowResolution(
-  { lowResolution: image, numImages }: Request,
+  { lowResolution: image, ...request }: Request,
   signal: AbortSignal | undefined,
 ): Promise<Pick<InspectedRequest, "lowResolution" | "notes">> {
   if (image === undefined) return { notes: [] };
   const { notes, images, ...size } = await inspectImage({ image, stages: [] }, signal);
+  const numImages = imageCount(request);
   if (images === 1 || images === numImages) return { lowResolution: size, notes };
   throw new InputImageError(`${image} holds ${images} images: give --num-images ${images}, or a file with one.`);
 }
@@ -168,10 +174,11 @@ async function inspectStartImage(
   signal: AbortSignal | undefined,
 ): Promise<Pick<InspectedRequest, "image" | "notes">> {
   if (!start) return { notes: [] };
-  const { image, mask } = start;
-  const stages = diffusion.flatMap(({ stage: { label, startStrengths }, grid }) =>
-    grid && startStrengths ? [{ label, grid }] : [],
-  );
+  const { image, mask, stageMasks } = start;
+  const stages = diffusion.flatMap(({ stage: { name, label, startStrengths }, grid }) => {
+    const own = stageMasks?.[name] === undefined ? undefined : stageMask(start, name);
+    return grid && startStrengths ? [{ label, grid, ...(own ? { mask: own } : {}) }] : [];
+  });
   const { notes, images: _, ...size } = await inspectImage({ image, ...(mask ? { mask } : {}), stages }, signal);
   return { image: size, notes };
 }

@@ -10,7 +10,10 @@ export function settingsKey(request: Request): string {
   const perJob: readonly string[] = [
     "prompt",
     "negativePrompt",
+    "morePrompts",
+    "moreNegativePrompts",
     "positivePrompt",
+    "style",
     "seed",
     "variation",
     "start",
@@ -18,7 +21,9 @@ export function settingsKey(request: Request): string {
     "promptEmbeds",
   ] satisfies (keyof Request)[];
   const shared = Object.entries(request).filter(([key]) => !perJob.includes(key));
-  const given = [request.start, request.positivePrompt, request.promptEmbeds].map((value) => value !== undefined);
+  const { morePrompts = [], moreNegativePrompts } = request;
+  const optional = [request.start, request.positivePrompt, request.promptEmbeds, moreNegativePrompts];
+  const given = [morePrompts.length, ...optional.map((value) => value !== undefined)];
   return JSON.stringify([sorted(Object.fromEntries(shared)), ...given]);
 }
 

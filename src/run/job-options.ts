@@ -23,6 +23,9 @@ import type { SchedulerName } from "../schedulers/names.ts";
 import { printable } from "../text.ts";
 import { nearestName } from "../weights/nearest-name.ts";
 import { type LoraOptions, loraShape, lorasOf } from "./lora-options.ts";
+import { checkStyle, styleShape } from "./style-options.ts";
+import { type StageMaskOptions, checkNoStageMask, stageMaskShape, stageMasksOf } from "./mask-options.ts";
+import { type ListOptions, checkLists, listShape } from "./list-options.ts";
 import { describeIssue, describeValue } from "./describe-issue.ts";
 import { noiseLevelFrom, untilOf, upscaleFrom, upscaleOptionNames, upscaleShape } from "./upscale-options.ts";
 
@@ -61,15 +64,18 @@ export type StageOptions = SharedOptions<StageKey> & { readonly [Key in StageKey
   readonly [Key in StageKey as `${Key}Timesteps`]?: string | number[];
 } & {
   readonly [Key in StageKey as `${Key}Guidance`]?: number;
+} & {
+  /** Of txt2img's stages 1 and 2: the width and the height of what they draw, in pixels. */
+  readonly [Key in StageKey as `${Key}Width` | `${Key}Height`]?: number;
 } & { readonly [Key in StageKey as `${Key}NoiseLevel`]?: number } & {
   readonly [Key in StageKey as `${Key}Strength`]?: number;
-} & {
+} & { readonly [Key in StageKey as `${Key}SupportNoiseLessQsampleSteps`]?: number } & {
   /** `organisation/name[@revision]` of the Hub or a folder, for that stage alone. */
   readonly [Key in StageKey as `${Key}Model`]?: string;
 };
 
-export interface JobOptions extends StageOptions, LoraOptions, Partial<SharedSettings> {
-  /** With `promptEmbeds` it is the upscaler's alone, and may be left out. */
+export interface JobOptions extends StageOptions, LoraOptions, ListOptions, Partial<SharedSettings> {
+  /** With `promptEmbeds` it is the upscaler's alone, and may be left out; with `style` too. */
   readonly prompt?: string;
   /** What the image should not show. @default "" */
   readonly negativePrompt?: string;
@@ -81,7 +87,7 @@ export interface JobOptions extends StageOptions, LoraOptions, Partial<SharedSet
   readonly variationSeed?: number | bigint;
   /** How far: 0 leaves the image as it is, with 1 stage 1 draws what it draws with the other seed. @default no variation */
   readonly variationStrength?: number;
-  /** Images of one prompt, drawn in one batch. @default 1 */
+  /** Images of each prompt, drawn in one batch. @default 1 */
   readonly numImages?: number;
   /** A name of models.json, or a folder with if-i, if-ii and x4-upscaler. @default "demo" */
   readonly model?: string;
@@ -124,10 +130,12 @@ export interface StartOptions {
   readonly image: string;
   /** How far stages that start from it leave the image: above 0, to 1. */
   readonly strength?: number;
+  /** By how many timesteps less noise the image gets than the first one calls for, as in the original repository. @default 0 */
+  readonly supportNoiseLessQsampleSteps?: number;
 }
 
 /** What inpaint repaints; one of `mask`, `maskRect` and `maskEllipse` has to be given. */
-export interface MaskOptions {
+export interface MaskOptions extends StageMaskOptions {
   /** Path of an image whose white is repainted. */
   readonly mask?: string;
   /** Rectangles in pixels of the image. */
@@ -146,17 +154,26 @@ export const stageKeys = Object.keys(stageRequest.shape) as (keyof StageRequest)
 export const keyOf = ({ name }: DiffusionDescription, key: string): string =>
   `${name.replace("-", "")}${key.charAt(0).toUpperCase()}${key.slice(1)}`;
 
+/** Sides of single stages: `stage1Width`. */
+export const ownSizeNames: readonly string[] = diffusionTable
+  .filter(({ pixels }) => pixels !== undefined)
+  .flatMap((stage) => [keyOf(stage, "width"), keyOf(stage, "height")]);
+
 /** Which settings a stage takes at all. */
 function takes({ maxNoiseLevel, startStrengths, pixels }: DiffusionDescription, key: keyof StageRequest): boolean {
   if (key === "noiseLevel") return maxNoiseLevel !== undefined;
-  if (key === "strength") return startStrengths !== undefined;
-  const ofPixels: readonly string[] = ["positiveMixer", "thresholdingP", "thresholdingC"];
+  if (isOfStart(key)) return startStrengths !== undefined;
+  const ofPixels: readonly string[] = ["positiveMixer", "thresholdingP", "thresholdingC", "width", "height"];
   return pixels !== undefined || !ofPixels.includes(key);
 }
 
-/** Options that are for all stages that take them; `strength` for those that start from the image. */
+/** Settings of stages that start from the image. */
+const startKeys = ["strength", "supportNoiseLessQsampleSteps"] as const satisfies readonly (keyof StageRequest)[];
+const isOfStart = (key: keyof StageRequest): boolean => startKeys.some((one) => one === key);
+
+/** Options that are for all stages that take them. */
 export const sharedKeys = [
-  "strength",
+  ...startKeys,
   "scheduler",
   "positiveMixer",
   "guidanceRescale",
@@ -232,6 +249,9 @@ export const jobOptionsSchema = z.strictObject({
   invertMask: z.boolean().optional(),
   pasteBack: z.boolean().optional(),
   ...upscaleShape,
+  ...styleShape,
+  ...listShape,
+  ...stageMaskShape,
   ...sharedShape,
   ...stageShape,
   ...loraShape,
@@ -256,15 +276,20 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
   const parsed = jobOptionsSchema.safeParse(given);
   if (!parsed.success) throw new UsageError(describeOptions(firstOf(parsed.error.issues), given));
   const options = parsed.data as z.infer<typeof jobOptionsSchema> & Readonly<Record<string, unknown>>;
+  checkStyle(command, options.style);
+  if (command !== "inpaint") checkNoStageMask(command, options);
   const start = command === "upscale" ? originalOf(options) : startOf(command, options);
   const upscale = command === "upscale" ? upscaleFrom(options) : undefined;
   const seed = options.seed ?? randomInt(MAX_SEED + 1);
   const variation = variationOf(command, seed, options);
   const { prompt, variant, safety, threads, deviceId, textEncoderBits, textEncoderActivations, unetBits } = options;
-  const { textEncoderModel, positivePrompt } = options;
+  const { textEncoderModel, positivePrompt, style } = options;
   const [aspectRatio, size] = [sidesOf(options.aspectRatio), sidesOf(options.size)];
   const chosen = {
+    morePrompts: options.morePrompts,
+    moreNegativePrompts: options.moreNegativePrompts,
     positivePrompt,
+    style,
     aspectRatio,
     size,
     longPrompt: options.longPrompt,
@@ -279,9 +304,9 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
     textEncoderActivations,
     unetBits,
   };
-  if (prompt === undefined && command !== "upscale" && options.promptEmbeds === undefined)
+  if (prompt === undefined && command !== "upscale" && (options.promptEmbeds ?? style) === undefined)
     throw new UsageError(NO_PROMPT);
-  return {
+  return checkLists({
     command,
     prompt: prompt ?? "",
     negativePrompt: options.negativePrompt ?? "",
@@ -299,7 +324,7 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
     eta: options.eta ?? 0,
     executionProvider: options.executionProvider ?? "auto",
     ...(withoutAbsent(chosen) as Partial<Request>),
-  };
+  });
 }
 
 function variationOf(
@@ -343,7 +368,7 @@ function stageOf(
 ): StageRequest | undefined {
   const isDrawn =
     upscaling?.includes(stage.name) ?? stage.side <= ((options["until"] as Side | undefined) ?? sides.at(-1)!);
-  const shared = sharedKeys.filter((key) => isDrawn && takes(stage, key) && (key !== "strength" || startsFromImage));
+  const shared = sharedKeys.filter((key) => isDrawn && takes(stage, key) && (startsFromImage || !isOfStart(key)));
   const noiseLevel = isDrawn ? noiseLevelFrom(options["augLevel"] as number | undefined) : undefined;
   const common = { ...Object.fromEntries(shared.map((key) => [key, options[key]])), noiseLevel };
   const settings = Object.fromEntries(stageKeys.map((key) => [key, options[keyOf(stage, key)]]));
@@ -363,7 +388,11 @@ function originalOf(
   const [stray] = Object.keys(withoutAbsent({ until: options.until, aspectRatio: options.aspectRatio, pasteBack }));
   if (stray !== undefined) throw new UsageError(`upscale has no ${stray}: --stages says what is drawn.`);
   if (original === undefined) {
-    const [needy] = Object.keys(withoutAbsent({ strength: options["strength"], mask: masks[0] }));
+    const { strength, supportNoiseLessQsampleSteps: less } = options as {
+      [Key in (typeof startKeys)[number]]?: number;
+    };
+    const needing = { strength, "support-noise-less-qsample-steps": less, mask: masks[0] };
+    const [needy] = Object.keys(withoutAbsent(needing));
     if (needy === undefined) return undefined;
     throw new UsageError(`--${needy} goes with --original, the image that stage 2 starts from.`);
   }
@@ -378,20 +407,20 @@ function startOf(
   const { image, pasteBack } = options;
   const [other] = upscaleOptionNames.filter((name) => options[name] !== undefined);
   if (other !== undefined) throw new UsageError(`${other} goes with upscale, not with ${command}.`);
-  const strength = options["strength"];
+  const ofStart = Object.fromEntries(startKeys.map((key) => [key, options[key]]));
   const ofMask = Object.fromEntries(maskOptionNames.map((name) => [name, options[name]]));
   if (command === "txt2img") {
-    const [stray] = Object.keys(withoutAbsent({ image, strength, ...ofMask }));
+    const [stray] = Object.keys(withoutAbsent({ image, ...ofStart, ...ofMask }));
     if (stray === undefined) return undefined;
     throw new UsageError(`txt2img starts from no image: ${stray} goes with img2img and inpaint.`);
   }
   if (image === undefined) throw new UsageError("no image is given; name one with --image, e.g. --image car.jpg.");
-  if (command === "img2img") {
+  if (command !== "inpaint") {
     const [stray] = Object.keys(withoutAbsent(ofMask));
     if (stray === undefined) return { image, pasteBack: false };
-    throw new UsageError(`img2img repaints the whole image: ${stray} goes with inpaint.`);
+    throw new UsageError(`${command} repaints the whole image: ${stray} goes with inpaint.`);
   }
-  return { image, mask: maskOf(options), pasteBack: pasteBack ?? true };
+  return { image, mask: maskOf(options), ...stageMasksOf(options), pasteBack: pasteBack ?? true };
 }
 
 function maskOf(options: z.infer<typeof jobOptionsSchema>): MaskRequest {

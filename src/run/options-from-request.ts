@@ -5,7 +5,8 @@
 
 import type { Request } from "../plan/request.ts";
 import { type DiffusionDescription, diffusionTable } from "../plan/stages.ts";
-import { keyOf, sharedKeys, stageKeys } from "./job-options.ts";
+import { keyOf, ownSizeNames, sharedKeys, stageKeys } from "./job-options.ts";
+import { optionsOfStageMasks, stageMaskNames } from "./mask-options.ts";
 import { optionsOfLoras } from "./lora-options.ts";
 
 export type FlatOptions = Readonly<Record<string, unknown>>;
@@ -32,7 +33,7 @@ export function optionsFromRequest({
   ]);
   return withoutAbsent({
     ...rest,
-    prompt: prompt === "" ? undefined : prompt, // of an upscale, or beside embeddings
+    prompt: prompt === "" ? undefined : prompt, // of an upscale, or beside embeddings or a style
     ...Object.fromEntries(ofStages),
     ...optionsOfLoras(loras),
     variationSeed: variation?.seed,
@@ -45,7 +46,10 @@ export function optionsFromRequest({
   });
 }
 
-function startOptions({ image, mask }: NonNullable<Request["start"]>, option: "image" | "original"): FlatOptions {
+function startOptions(
+  { image, mask, stageMasks = {} }: NonNullable<Request["start"]>,
+  option: "image" | "original",
+): FlatOptions {
   if (!mask) return { [option]: image };
   const { file, fromAlpha, shapes, invert } = mask;
   const boxes = (kind: string) => shapes.flatMap(({ kind: own, ...box }) => (own === kind ? [box] : []));
@@ -57,6 +61,7 @@ function startOptions({ image, mask }: NonNullable<Request["start"]>, option: "i
     maskEllipse: maskEllipse.length > 0 ? maskEllipse : undefined,
     maskFromAlpha: fromAlpha,
     invertMask: invert,
+    ...optionsOfStageMasks({ stageMasks }),
   };
 }
 
@@ -77,16 +82,22 @@ const optionsOfStage = (stage: DiffusionDescription): string[] => [
 ];
 
 /** Ways of saying the same: one stands for all of them. */
-const alternatives: readonly (readonly string[])[] = [
-  ["aspectRatio", "size"],
-  ["mask", "maskRect", "maskEllipse"],
-  ...diffusionTable.map((stage) => (["steps", "timesteps", "respacing"] as const).map((key) => keyOf(stage, key))),
-];
+const alternatives: readonly (readonly string[])[] = diffusionTable.map((stage) =>
+  (["steps", "timesteps", "respacing"] as const).map((key) => keyOf(stage, key)),
+);
+
+const shapes: readonly string[] = ["aspectRatio", "size"];
+
+/** What is repainted: another mask takes the place of all, a stage's own of its own. */
+const masks: readonly string[] = ["mask", "maskRect", "maskEllipse"];
 
 /** A setting of all stages takes the place of each one's. */
 function displacedBy(name: string): readonly string[] {
   const shared = sharedKeys.find((key) => key === name);
   if (shared) return diffusionTable.map((stage) => keyOf(stage, shared));
+  if (shapes.includes(name)) return [...shapes, ...ownSizeNames];
+  if (ownSizeNames.includes(name)) return shapes;
+  if (masks.includes(name)) return [...masks, ...stageMaskNames];
   return alternatives.find((group) => group.includes(name)) ?? [];
 }
 

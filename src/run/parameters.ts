@@ -6,6 +6,7 @@
 import { basename } from "node:path";
 import { formatParameters } from "../image/parameters.ts";
 import { type DiffusionStage, type Plan, type Stage, diffusionStages } from "../plan/plan.ts";
+import { negativePromptsOf, promptsOf, valueOfImage } from "../plan/prompts.ts";
 import { describeDiffusion } from "../plan/stages.ts";
 
 /**
@@ -16,7 +17,9 @@ import { describeDiffusion } from "../plan/stages.ts";
 export function imageParameters(plan: Plan, job: number, drawn: DiffusionStage, index: number): string {
   const stages = diffusionStages(plan);
   const [first, ...later] = stages.slice(0, stages.findIndex(({ name }) => name === drawn.name) + 1);
-  const { prompt, negativePrompt, positivePrompt, promptEmbeds, seed, variation } = plan.jobs[job]!;
+  const { positivePrompt, style, promptEmbeds, seed, variation, ...texts } = plan.jobs[job]!;
+  const prompt = valueOfImage(promptsOf(texts), index, plan.numImages);
+  const negativePrompt = valueOfImage(negativePromptsOf(texts), index, plan.numImages);
   if (!first) throw new Error(`${drawn.name} is no stage of the plan`);
   const settings = new Map<string, string>([
     ["Steps", String(first.steps)],
@@ -33,6 +36,8 @@ export function imageParameters(plan: Plan, job: number, drawn: DiffusionStage, 
   if (first.enlargesInput) addUpscale(settings, [first, ...later]);
   if (first.preset) settings.set("Timesteps", first.preset);
   if (first.strength !== undefined) settings.set("Denoising strength", String(first.strength));
+  if (first.lessNoiseSteps !== undefined) settings.set("Less noise steps", String(first.lessNoiseSteps));
+  if (style !== undefined) settings.set("Style", style);
   if (first.textParts !== undefined) settings.set("Long prompt", `concat, ${first.textParts} parts`);
   if (promptEmbeds !== undefined) settings.set("Prompt embeds", basename(promptEmbeds));
   if (positivePrompt !== undefined) settings.set("Positive prompt", positivePrompt);
@@ -71,6 +76,7 @@ function addStage(settings: Map<string, string>, stage: DiffusionStage, firstSam
   settings.set(`${name} CFG scale`, String(stage.guidanceScale));
   settings.set(`${name} noise level`, String(stage.noiseLevel));
   if (stage.strength !== undefined) settings.set(`${name} denoising strength`, String(stage.strength));
+  if (stage.lessNoiseSteps !== undefined) settings.set(`${name} less noise steps`, String(stage.lessNoiseSteps));
   addLoras(settings, stage, `${name} `);
   addSteering(settings, stage, `${name} `);
 }

@@ -16,6 +16,8 @@ import { placeOutput } from "./outputs.ts";
 
 /** @throws {UsageError} no stage of the run takes T5's embeddings. */
 export function checkSavesEmbeds(request: Request): void {
+  if (request.morePrompts)
+    throw new UsageError("--save-embeds keeps one prompt's embeddings: leave --more-prompts out.");
   if (takesText(request)) return;
   throw new UsageError("--save-embeds keeps T5's embeddings, but no stage of this run takes them: leave it out.");
 }

@@ -9,6 +9,7 @@ import { type JobImages, SAFETY_REPORT_FILE, type SafetyReport, safetyReport } f
 import { drawnStages, takesText } from "../plan/drawn-stages.ts";
 import { PARAMETERS, SETTINGS } from "../image/text-keywords.ts";
 import { type Plan, type Stage, diffusionStages, lastDiffusionStage, watermarkCheckpoint } from "../plan/plan.ts";
+import { imageCount } from "../plan/prompts.ts";
 import type { Request } from "../plan/request.ts";
 import { describeStage, stageOfKind } from "../plan/stages.ts";
 import { numbered, placeOutput } from "./outputs.ts";
@@ -54,7 +55,7 @@ export function imagesOf(stage: Stage, plan: Plan, job: number, outputs: JobOutp
 /** @returns the names of the files that saving a run's stages writes. */
 export function savedStageFiles(request: Request): string[] {
   const stages = drawnStages(request);
-  const { numImages } = request;
+  const numImages = imageCount(request);
   return [
     ...[...(takesText(request) ? [stageOfKind("text")] : []), ...stages].flatMap(({ files }) =>
       files.map((file) => `${file}.safetensors`),

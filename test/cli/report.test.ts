@@ -31,6 +31,15 @@ stage  network  weights  mapped  activations  overhead  peak RAM  GPU
   expect(planJson(inpaint, [], limits)).toEqual({ ...inpaint, memory: { limits, needs: [] } });
 });
 
+test("all prompts of a list, a style, and less noise", () => {
+  const [job] = inpaint.jobs;
+  const jobs = [{ ...job!, morePrompts: ["a bird"], moreNegativePrompts: [""], style: "in neon style" }];
+  const stages = inpaint.stages.map((stage) => (stage.kind === "diffusion" ? { ...stage, lessNoiseSteps: 5 } : stage));
+  const text = describePlan({ ...inpaint, jobs, stages }, [], limits);
+  expect(text).toContain("prompt   a cat\nprompt   a bird\nwithout  a dog\nwithout  \nstyle    in neon style\n");
+  expect(text).toContain("strength 0.5, less noise by 5 timesteps, /tiny/if-i");
+});
+
 test("a result for people", () => {
   const images = [
     { path: "a.png", width: 384, height: 256 },

@@ -40,6 +40,37 @@ test("nothing asked for: squares of the networks' own size", () => {
   expect(sizesOf({})).toEqual([64, 256, 1024].map((side) => [side, side]));
 });
 
+describe("stages' own sides", () => {
+  const stages = (first: object, second: object = {}): Partial<Request> => ({
+    stages: { "stage-1": first, "stage-2": second },
+  });
+
+  test("later stages follow, unless they are told theirs", () => {
+    expect(sizesOf(stages({ width: 96 }))).toEqual([
+      [96, 64],
+      [384, 256],
+      [1536, 1024],
+    ]);
+    expect(sizesOf(stages({ width: 96, height: 48 }, { height: 208 }), 256)).toEqual([
+      [96, 48],
+      [256, 208],
+    ]);
+  });
+
+  test("what a network cannot draw, or is said twice, is refused", () => {
+    expect(() => sizesOf(stages({ width: 70 }))).toThrow(
+      "--stage-1-width 70: the network of stage 1 takes sides that are multiples of 8",
+    );
+    expect(() => sizesOf(stages({}, { width: 264 }))).toThrow("--stage-2-width 264");
+    expect(() => sizesOf(stages({ width: 64, height: 256 }))).toThrow("a shape of 64:256 is too long");
+    expect(() => sizesOf({ ...stages({ width: 64 }), aspectRatio: sides("3:2") })).toThrow(
+      "--aspect-ratio and --stage-1-width exclude each other",
+    );
+    const start = { image: "car.png", pasteBack: false };
+    expect(() => sizesOf({ ...stages({}, { height: 256 }), start })).toThrow("leave --stage-2-height out");
+  });
+});
+
 describe("a size in pixels", () => {
   test("is that of the last stage that is drawn", () => {
     expect(sizesOf({ size: sides("1536x1024") })).toEqual([

@@ -58,6 +58,9 @@ const cases: readonly (readonly [CommandName, object])[] = [
   ["inpaint", { prompt: "a cat", seed: 1, image: "car.png", mask: "m.png", maskFromAlpha: "opaque" }],
   ["txt2img", { prompt: "a cat", seed: 1, lora: ["a.safetensors", "b:0.5:-0.25"], stage2Lora: "c" }],
   ["img2img", { prompt: "a cat", seed: 1, image: "car.png", variationSeed: 5, variationStrength: 0.25 }],
+  ["style", { seed: 1, image: "car.png", style: "neon", supportNoiseLessQsampleSteps: 5, strength: 0.9 }],
+  ["style", { prompt: "a", positivePrompt: "b", seed: 1, image: "car.png", style: "neon", stage1Steps: 9 }],
+  ["txt2img", { prompt: "a", seed: 1, stage1Width: 96, stage2Height: 256 }],
   ["txt2img", { seed: 1, promptEmbeds: "e.safetensors" }],
   [
     "upscale",
@@ -103,6 +106,9 @@ describe("options that take the place of others", () => {
     expect(stages).toEqual({ "stage-1": { strength: 0.7, steps: 5 }, "stage-2": { strength: 0.7 } });
     const { size, aspectRatio } = repeated("txt2img", { ...plain, size: "1536x1024" }, { aspectRatio: "3:2" });
     expect([size, aspectRatio]).toEqual([undefined, { width: 3, height: 2 }]);
+    const sized = { ...plain, stage1Width: 96, stage1Height: 64 };
+    expect(repeated("txt2img", sized, { stage1Height: 48 }).stages).toEqual({ "stage-1": { width: 96, height: 48 } });
+    expect(repeated("txt2img", sized, { aspectRatio: "3:2" }).stages).toEqual({});
   });
 
   test("stages that are not drawn any more say nothing", () => {

@@ -6,15 +6,16 @@
 
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { type IfGenError, UsageError } from "../../errors.ts";
+import { UsageError } from "../../errors.ts";
 import type { ImageFormat } from "../../image/formats.ts";
 import { isTaken } from "../../files/place-file.ts";
 import type { CPU } from "../../onnx/lower/provider-names.ts";
 import type { Shard } from "../../machine/cluster-shard.ts";
 import { type CommandName, type RequestedProvider, commandNames } from "../../plan/choices.ts";
+import { imageCount } from "../../plan/prompts.ts";
 import type { Request } from "../../plan/request.ts";
 import { describeValue } from "../describe-issue.ts";
-import { maskOptionNames, requestFromOptions } from "../job-options.ts";
+import { maskOptionNames, ownSizeNames, requestFromOptions } from "../job-options.ts";
 import { numbered } from "../outputs.ts";
 import type { BatchFolder } from "./batch-folder.ts";
 import { isJobError, withPicture, withoutPicture } from "./job-picture.ts";
@@ -22,6 +23,7 @@ import { expandJob } from "./expand.ts";
 import type { LowMemoryModes } from "../settings.ts";
 import { compileTemplate, ownOutput, requestKey } from "./output-names.ts";
 import type { GivenOptions, ReadJob } from "./read-jobs.ts";
+import { type BadLine, type ExpandedJob, sharingGenerators } from "./share-generator.ts";
 
 const UPSCALE: CommandName = "upscale";
 
@@ -45,10 +47,9 @@ export interface BatchJob {
 }
 
 /** A job that is no request. */
-export interface BadJob {
+export interface BadJob extends BadLine {
+  /** From 1, over all jobs of the batch. */
   readonly index: number;
-  readonly line: number;
-  readonly error: IfGenError;
 }
 
 export interface Chunk {
@@ -62,6 +63,8 @@ export interface BatchOptions {
   /** Options of jobs that do not give them themselves. */
   readonly defaults: GivenOptions;
   readonly seeds?: string | undefined;
+  /** How many jobs that differ in their prompts alone are drawn in one batch, from one generator. @default 1 */
+  readonly sharedGenerator?: number | undefined;
   /** What GPUs are tried for, before anything is drawn. */
   readonly provider: RequestedProvider;
   /** Of output names. */
@@ -104,39 +107,55 @@ export async function* chunksOf(
 }
 
 /** What concerns no upscale, as a default of all jobs. */
-const notOfUpscale: readonly string[] = ["until", "aspectRatio", "strength", ...maskOptionNames];
+const notOfUpscale: readonly string[] = [
+  "until",
+  "aspectRatio",
+  ...ownSizeNames,
+  "strength",
+  "style",
+  ...maskOptionNames,
+];
 
 const defaultsOf = ({ command }: GivenOptions, defaults: GivenOptions): GivenOptions =>
   command === UPSCALE
     ? Object.fromEntries(Object.entries(defaults).filter(([name]) => !notOfUpscale.includes(name)))
     : defaults;
 
-interface NumberedJob {
+interface NumberedJob extends ExpandedJob {
   readonly index: number;
-  readonly line: number;
-  readonly options: GivenOptions;
-  readonly lowMemory?: LowMemoryModes | undefined;
 }
 
 /** @param readLine the options that a line stands for. */
 async function* numberedJobs(
   lines: AsyncIterable<ReadJob>,
-  { defaults, seeds }: Pick<BatchOptions, "defaults" | "seeds">,
+  { sharedGenerator = 1, ...options }: CountedOptions,
   readLine = withPicture,
 ): AsyncGenerator<NumberedJob | BadJob, void> {
   let index = 0;
+  for await (const one of sharingGenerators(expandedJobs(lines, options, readLine), sharedGenerator)) {
+    yield { index: ++index, ...one };
+  }
+}
+
+type CountedOptions = Pick<BatchOptions, "defaults" | "seeds" | "sharedGenerator">;
+
+async function* expandedJobs(
+  lines: AsyncIterable<ReadJob>,
+  { defaults, seeds }: CountedOptions,
+  readLine: typeof withPicture,
+): AsyncGenerator<ExpandedJob | BadLine, void> {
   for await (const read of lines) {
     const { line } = read;
     if ("error" in read) {
-      yield { index: ++index, line, error: read.error };
+      yield { line, error: read.error };
       continue;
     }
     try {
       const { options: given, lowMemory } = await readLine(read.options, defaultsOf(read.options, defaults));
-      for (const options of expandJob(given, seeds)) yield { index: ++index, line, options, lowMemory };
+      for (const options of expandJob(given, seeds)) yield { line, options, lowMemory };
     } catch (error) {
       if (!isJobError(error)) throw error;
-      yield { index: ++index, line, error };
+      yield { line, error };
     }
   }
 }
@@ -146,10 +165,7 @@ const COUNTED_AT_ONCE = 2000;
 const PAUSE_MS = 20;
 
 /** @returns how many jobs the lines stand for; takes its time. */
-export async function countJobs(
-  lines: AsyncIterable<ReadJob>,
-  options: Pick<BatchOptions, "defaults" | "seeds">,
-): Promise<number> {
+export async function countJobs(lines: AsyncIterable<ReadJob>, options: CountedOptions): Promise<number> {
   let count = 0;
   for await (const { index } of numberedJobs(lines, options, withoutPicture)) {
     count = index;
@@ -198,7 +214,7 @@ function createJobMaker(folder: BatchFolder, { template, format }: BatchOptions)
       const twin = recent.get(name.toLowerCase());
       if (twin !== undefined) throw sameName(name, `job ${twin} writes it too`);
       remember(recent, name.toLowerCase(), index);
-      return { request, key: requestKey(request), files: numbered(name, request.numImages) };
+      return { request, key: requestKey(request), files: numbered(name, imageCount(request)) };
     });
     if ("error" in made) return made;
     const isThere = await Promise.all(made.files.map((file) => isTaken(join(folder.path, file))));
@@ -228,5 +244,6 @@ function commandOf(named: unknown, options: GivenOptions): CommandName {
 /** What a job starts from tells which command it is. */
 function impliedCommand(options: GivenOptions): CommandName {
   const has = (name: string): boolean => options[name] !== undefined;
+  if (has("style")) return "style";
   return maskOptionNames.some(has) ? "inpaint" : has("image") ? "img2img" : "txt2img";
 }

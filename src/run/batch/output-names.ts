@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { extname } from "node:path";
 import { UsageError } from "../../errors.ts";
 import { type ImageFormat, extensionOf, formatOfName, imageExtensions } from "../../image/formats.ts";
+import { promptOf } from "../../plan/prompts.ts";
 import type { Request } from "../../plan/request.ts";
 import { nearestName } from "../../weights/nearest-name.ts";
 
@@ -26,7 +27,7 @@ const fields: Readonly<Record<string, (job: NamedJob) => string>> = {
   index: ({ index }) => String(index).padStart(6, "0"),
   line: ({ line }) => String(line).padStart(6, "0"),
   seed: ({ request }) => String(request.seed),
-  prompt: ({ request }) => request.prompt,
+  prompt: ({ request }) => promptOf(request),
   hash: ({ request }) => requestKey(request).slice(0, 12),
   date: ({ date }) => date,
   model: ({ request }) => request.model,

@@ -4,8 +4,9 @@
  */
 
 import type { Request } from "../../plan/request.ts";
+import { optionsOfStageMasks, stageMaskNames } from "../mask-options.ts";
 
-export const inputOptions = ["image", "original", "mask", "promptEmbeds", "lora"] as const;
+export const inputOptions = ["image", "original", "mask", ...stageMaskNames, "promptEmbeds", "lora"] as const;
 export type InputOption = (typeof inputOptions)[number];
 
 export interface NamedInput {
@@ -20,10 +21,12 @@ export function inputFiles({
   promptEmbeds,
   loras = [],
 }: Request): readonly NamedInput[] {
+  const masks = optionsOfStageMasks(start ?? {});
   const files: readonly (readonly [InputOption, string | undefined])[] = [
     ["image", command === "upscale" ? lowResolution : start?.image],
     ["original", command === "upscale" ? start?.image : undefined],
     ["mask", start?.mask?.file],
+    ...stageMaskNames.map((name) => [name, masks[name]] as const),
     ["promptEmbeds", promptEmbeds],
     ...loras.map(({ file }) => ["lora", file] as const),
   ];

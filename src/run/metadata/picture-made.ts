@@ -7,6 +7,7 @@ import { InputImageError } from "../../errors.ts";
 import { pictureTexts } from "../../executor/picture-texts.ts";
 import { parseParameters } from "../../image/parameters.ts";
 import { PARAMETERS, SETTINGS } from "../../image/text-keywords.ts";
+import { promptOf } from "../../plan/prompts.ts";
 import { describeComfyPrompt } from "./comfyui.ts";
 import { describeInvokeMetadata } from "./invokeai.ts";
 import { type PictureSettings, parseSettings } from "./settings-text.ts";
@@ -49,15 +50,15 @@ export function describeTexts(texts: ReadonlyMap<string, string>, path: string):
   const described = parameters === undefined ? undefined : describeParameters(parameters);
   if (settings !== undefined) {
     const parsed = parseSettings(settings, path);
-    const { prompt, negativePrompt, seed, model } = parsed.request;
+    const { seed, model, morePrompts } = parsed.request;
     const { version } = parsed;
+    const texts = { prompt: promptOf(parsed.request), negativePrompt: parsed.request.negativePrompt };
     return {
       more: {},
       ...described,
       program: "if-gen",
       version,
-      prompt,
-      negativePrompt,
+      ...(morePrompts && described ? {} : texts), // which of them it is, its parameters say
       seed,
       model,
       settings: parsed,

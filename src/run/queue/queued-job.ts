@@ -9,6 +9,7 @@ import { isAbsolute, resolve } from "node:path";
 import { existsSync } from "node:fs";
 import { z } from "zod";
 import { type ErrorCode, IfGenError, exitCodes } from "../../errors.ts";
+import { absoluteStart } from "../../plan/absolute-start.ts";
 import { lowMemorySchema } from "../../plan/plan.ts";
 import { type Request, requestSchema } from "../../plan/request.ts";
 import { stageNames } from "../../plan/stages.ts";
@@ -66,25 +67,17 @@ export function toBatchJob({ index, line, files, request, lowMemory }: QueuedJob
 
 /** Workers run in other folders, and find shared ones under the same names. */
 function withWholePaths(request: Request, isModelName: QueuedBatch["isModelName"]): Request {
-  const { start, model, textEncoderModel, stageModels, loras } = request;
+  const { start, lowResolution, promptEmbeds, model, textEncoderModel, stageModels, loras } = request;
   const models = Object.entries(stageModels).map(([stage, name]) => [stage, wholePath(name)] as const);
   return {
     ...request,
     model: isModelName(model) ? model : wholePath(model),
     stageModels: Object.fromEntries(models),
     ...(textEncoderModel === undefined ? {} : { textEncoderModel: wholePath(textEncoderModel) }),
-    ...(start ? { start: wholeStart(start) } : {}),
+    ...(start ? { start: absoluteStart(start) } : {}),
+    ...(lowResolution === undefined ? {} : { lowResolution: resolve(lowResolution) }),
+    ...(promptEmbeds === undefined ? {} : { promptEmbeds: resolve(promptEmbeds) }),
     ...(loras ? { loras: loras.map((lora) => ({ ...lora, file: wholePath(lora.file) })) } : {}),
-  };
-}
-
-function wholeStart(start: NonNullable<Request["start"]>): NonNullable<Request["start"]> {
-  const { image, mask } = start;
-  const file = mask?.file;
-  return {
-    ...start,
-    image: resolve(image),
-    ...(mask ? { mask: { ...mask, ...(file === undefined ? {} : { file: resolve(file) }) } } : {}),
   };
 }
 

@@ -28,14 +28,15 @@ test("what a job starts from tells its command, unless it names one", async () =
       { prompt: "a" },
       { prompt: "a", image },
       { prompt: "a", image, mask: image },
+      { image, style: "neon" },
       { image, command: "upscale" },
     ),
-  ).toEqual(["txt2img", "img2img", "inpaint", "upscale"]);
+  ).toEqual(["txt2img", "img2img", "inpaint", "style", "upscale"]);
 });
 
 test("a command that there is not, or that does not take the options", async () => {
   expect(await check({ prompt: "a", command: "draw" }, { prompt: "a", command: "upscale" })).toEqual([
-    'command is "draw"; it must be one of txt2img, img2img, inpaint, upscale.',
+    'command is "draw"; it must be one of txt2img, img2img, inpaint, style, upscale.',
     "no image is given; name the one to enlarge: if-gen upscale small.png.",
   ]);
 });

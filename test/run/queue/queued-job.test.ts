@@ -28,6 +28,27 @@ test("a job comes out as it went in, with paths that hold in every folder", () =
   expect(back).toMatchObject({ index: 3, line: 2, files: ["a/b.png"], key: requestKey(back.request) });
 });
 
+test("paths of all that a job starts from hold in every folder", () => {
+  const request = {
+    ...plainRequest,
+    start: {
+      image: "car.png",
+      mask: { file: "m.png", shapes: [], invert: false },
+      stageMasks: { "stage-1": "one.png" },
+      pasteBack: true,
+    },
+    lowResolution: "small.png",
+    promptEmbeds: "e.safetensors",
+  };
+  const whole = toQueuedJob({ ...batchJob, request }, { folder: "/out", overwrite: false, isModelName: () => true });
+  const here = (name: string): string => `${process.cwd()}/${name}`;
+  expect(whole.request).toMatchObject({
+    start: { image: here("car.png"), mask: { file: here("m.png") }, stageMasks: { "stage-1": here("one.png") } },
+    lowResolution: here("small.png"),
+    promptEmbeds: here("e.safetensors"),
+  });
+});
+
 test("its number is the same for the same image in the same place, and for nothing else", () => {
   expect(jobId({ ...queued, index: 9, line: 9, overwrite: true })).toBe(jobId(queued));
   const others = [
