@@ -14,6 +14,7 @@ const guide = [
   ["Colab", "colab"],
   ["Editing pictures", "editing"],
   ["Upscaling", "upscale"],
+  ["ESRGAN", "esrgan"],
   ["Sampling", "sampling"],
   ["Embeddings", "embeddings"],
   ["What a picture says", "metadata"],

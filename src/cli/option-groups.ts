@@ -83,7 +83,11 @@ export const optionGroups: readonly OptionGroup[] = [
     isCommon: false,
     options: [/^variation/, /^(scheduler$|guidance|positive-|thresholding-|eta$)/, /^stage-\d-/],
   },
-  { heading: "Checkpoints:", isCommon: false, options: ["lora", "variant", "text-encoder-model", "models-file"] },
+  {
+    heading: "Checkpoints:",
+    isCommon: false,
+    options: [/^upscaler/, "lora", "variant", "text-encoder-model", "models-file"],
+  },
   {
     heading: "Memory and speed:",
     isCommon: false,

@@ -12,6 +12,7 @@ import { type MemoryOptions, addMemoryOptions } from "./memory-options.ts";
 import { type ProviderOptions, addProviderOptions } from "./provider-options.ts";
 import { addSharedSamplingOptions, addStageSamplingOptions } from "./sampling-options.ts";
 import { type PreviewOptions, addPreviewOptions } from "./preview-options.ts";
+import { addUpscalerOptions } from "./upscaler-options.ts";
 import type { VariationOptions } from "./variation-options.ts";
 import { aspectRatio, decimal, integer, once, seeds, side, size, strength, timesteps } from "./values.ts";
 import { type SafetyAction, longPromptWays, safetyActions, variants } from "../plan/choices.ts";
@@ -62,7 +63,7 @@ export function addCommonOptions(command: Command, { startsFromImage }: { starts
       strength,
     );
   }
-  addLoraOptions(addSharedSamplingOptions(command));
+  addUpscalerOptions(addLoraOptions(addSharedSamplingOptions(command)));
   for (const stage of diffusionTable) addStageOptions(command, stage, startsFromImage);
   return addEmbedsOptions(addPreviewOptions(addMemoryOptions(addProviderOptions(command))))
     .option(

@@ -81,7 +81,7 @@ export async function runPlan(plan: Plan, options: RunOptions): Promise<StageTim
 
 /** Removes what processes that are gone have left where weights with fewer bits, or with LoRAs, are kept. */
 async function sweepCaches({ textEncoder, unet, stages }: Plan): Promise<void> {
-  const ofLoras = stages.map((stage) => (stage.kind === "safety" ? undefined : stage.lora?.cache));
+  const ofLoras = stages.map((stage) => ("lora" in stage ? stage.lora?.cache : undefined));
   const caches = [textEncoder?.cache, unet?.cache, ...ofLoras].filter((cache) => cache !== undefined);
   for (const cache of new Set(caches)) await sweepDrafts(cache);
 }

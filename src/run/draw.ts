@@ -12,7 +12,7 @@ import { RunFolder, jobFolder } from "../executor/run-folder.ts";
 import { draftFolderIn, sweepDrafts } from "../files/draft.ts";
 import { temporaryFolder } from "../machine/folders.ts";
 import { checkBudget } from "../memory/budget.ts";
-import { type Plan, type Stage, lastDiffusionStage } from "../plan/plan.ts";
+import { type Plan, type Stage, lastImageStage } from "../plan/plan.ts";
 import type { Request } from "../plan/request.ts";
 import type { StageName } from "../plan/stages.ts";
 import { type CompletePlan, completePlans } from "./complete-plans.ts";
@@ -208,7 +208,7 @@ async function readImages(
   paths: readonly string[] | undefined,
   pixels: boolean,
 ): Promise<DrawnImage[]> {
-  const { width, height } = lastDiffusionStage(plan);
+  const { width, height } = lastImageStage(plan);
   const images: DrawnImage[] = [];
   for (let index = 0; index < plan.numImages; index++) {
     const path = paths?.[index];

@@ -59,6 +59,14 @@ const cases: readonly (readonly [CommandName, object])[] = [
   ["txt2img", { prompt: "a cat", seed: 1, lora: ["a.safetensors", "b:0.5:-0.25"], stage2Lora: "c" }],
   ["img2img", { prompt: "a cat", seed: 1, image: "car.png", variationSeed: 5, variationStrength: 0.25 }],
   ["txt2img", { seed: 1, promptEmbeds: "e.safetensors" }],
+  ["txt2img", { prompt: "a cat", seed: 1, upscaler: "esrgan", upscalerModel: "up.safetensors" }],
+  [
+    "img2img",
+    { prompt: "a cat", seed: 1, image: "a.png", until: 64, upscaler: "esrgan", upscalerModel: "up.safetensors" },
+  ],
+  ["txt2img", { prompt: "a cat", seed: 1, upscaler: "x4,esrgan", upscalerModel: "up.safetensors" }],
+  ["upscale", { seed: 1, image: "small.png", upscaler: "esrgan", upscalerModel: "up.safetensors", tile: 0 }],
+  ["upscale", { seed: 1, image: "s.png", stages: ["stage-2"], upscaler: "esrgan", upscalerModel: "up.safetensors" }],
   [
     "upscale",
     { prompt: "a cat", seed: 1, image: "small.png", stages: ["stage-2", "stage-3"], tile: 64, tileOverlap: 8 },

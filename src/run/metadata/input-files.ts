@@ -5,7 +5,7 @@
 
 import type { Request } from "../../plan/request.ts";
 
-export const inputOptions = ["image", "original", "mask", "promptEmbeds", "lora"] as const;
+export const inputOptions = ["image", "original", "mask", "promptEmbeds", "lora", "upscalerModel"] as const;
 export type InputOption = (typeof inputOptions)[number];
 
 export interface NamedInput {
@@ -18,6 +18,7 @@ export function inputFiles({
   lowResolution,
   start,
   promptEmbeds,
+  upscalerModel,
   loras = [],
 }: Request): readonly NamedInput[] {
   const files: readonly (readonly [InputOption, string | undefined])[] = [
@@ -25,6 +26,7 @@ export function inputFiles({
     ["original", command === "upscale" ? start?.image : undefined],
     ["mask", start?.mask?.file],
     ["promptEmbeds", promptEmbeds],
+    ["upscalerModel", upscalerModel],
     ...loras.map(({ file }) => ["lora", file] as const),
   ];
   return files.flatMap(([option, path]) => (path === undefined ? [] : [{ option, path }]));
