@@ -15,6 +15,7 @@ const guide = [
   ["Editing pictures", "editing"],
   ["Upscaling", "upscale"],
   ["ESRGAN", "esrgan"],
+  ["Sheets", "grid"],
   ["Sampling", "sampling"],
   ["Embeddings", "embeddings"],
   ["What a picture says", "metadata"],

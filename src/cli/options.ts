@@ -104,7 +104,7 @@ function addOutputOptions(command: Command): void {
         imageFormats,
       ),
     )
-    .option("--grid <file>", "write the images of --num-images as one sheet too", once)
+    .option("--grid <file>", "write all images as one sheet too; of several seeds or variations each is labelled", once)
     .option("--output-folder <folder>", "where to write if --output is not given (default: here)", once)
     .option("--overwrite", "replace an output file that exists")
     .option("-s, --seed <list>", "of the random numbers: 7, or several: 1,5,10-14 (default: random, reported)", seeds)
