@@ -17,6 +17,7 @@ const guide = [
   ["ESRGAN", "esrgan"],
   ["Sheets", "grid"],
   ["Sampling", "sampling"],
+  ["Steps and stages", "steps"],
   ["Embeddings", "embeddings"],
   ["What a picture says", "metadata"],
   ["Batches", "batch"],

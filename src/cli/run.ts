@@ -81,7 +81,7 @@ async function draw(
   options: CommonOptions,
   isResumed: boolean,
 ): Promise<void> {
-  const { quiet, saveStages, saveEmbeds, runDir, resume, overwrite = false } = options;
+  const { quiet, saveStages, saveEmbeds, saveLatents, runDir, resume, overwrite = false } = options;
   const { paths, sheet, written } = outputsOf(requests, options);
   if (saveStages !== undefined) await makeFolder(saveStages);
   const report = createReport(options.report, overwrite);
@@ -106,6 +106,7 @@ async function draw(
       resume,
       saveStages,
       saveEmbeds,
+      saveLatents,
       previewEvery: steps ? 1 : preview?.every,
       signal: interrupt.signal,
       onEvent: (event) => {

@@ -25,6 +25,7 @@ import { type PipelineName, describeStage } from "../plan/stages.ts";
 import { finishJob } from "./finish-job.ts";
 import { noteTruncation } from "./note-truncation.ts";
 import type { StageMessage, StageTask, TaskJob } from "./protocol.ts";
+import { keepingLatents } from "./keep-latents.ts";
 import { readTensorFile } from "./stage-files.ts";
 import { stepReport } from "./step-report.ts";
 import { CPU } from "../onnx/lower/provider-names.ts";
@@ -158,7 +159,7 @@ async function ifJob(
     imagesPerPrompt: 1,
     start: await readStart(stage, job.start),
     generator: generatorOf(job),
-    ...(job.isCopy ? {} : stepReport(task, stage, job.index, placesOf(group), report)),
+    ...(job.isCopy ? {} : keepingLatents(stage, job, stepReport(task, stage, job.index, placesOf(group), report))),
   };
 }
 
@@ -202,7 +203,7 @@ const upscaleJob = (
 ): Omit<UpscaleJob, "image"> => ({
   imagesPerPrompt: 1,
   generator: generatorOf(job),
-  ...stepReport(task, stage, job.index, placesOf(group), report),
+  ...keepingLatents(stage, job, stepReport(task, stage, job.index, placesOf(group), report)),
   onDecoded: (step, steps) => report({ type: "progress", job: job.index, step, steps, what: "decoding" }),
 });
 
