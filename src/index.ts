@@ -79,6 +79,8 @@ export interface Settings {
   readonly resume?: boolean;
   /** Write T5's embeddings of the first drawing there, as `promptEmbeds` takes them; the file must not exist. */
   readonly saveEmbeds?: string;
+  /** A folder for the sample after each step of each stage, as safetensors. @default they are not kept */
+  readonly saveLatents?: string;
 }
 
 export interface Image {
@@ -261,7 +263,7 @@ async function drawAll(
 ): Promise<Drawing | Drawing[]> {
   checkSettings(settings);
   const requests = listOf(options).map((one) => requestFromOptions(command, one));
-  const { runDir, resume, previewEvery, saveEmbeds } = settings;
+  const { runDir, resume, previewEvery, saveEmbeds, saveLatents } = settings;
   const jobs = await drawRequests(requests, {
     ...runSettings(settings),
     onEvent: (event) => onEvent(eventOfLibrary(event)),
@@ -269,6 +271,7 @@ async function drawAll(
     resume,
     previewEvery,
     saveEmbeds,
+    saveLatents,
     pixels: true,
   });
   const drawings = jobs.map(drawingOf);

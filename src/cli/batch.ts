@@ -40,6 +40,7 @@ const singleRunOptions: readonly string[] = [
   "preview",
   "previewEvery",
   "saveSteps",
+  "saveLatents",
 ];
 
 export function defineBatch(command: ProgramCommand): void {

@@ -5,7 +5,7 @@
  */
 
 import type { IfGenError } from "../errors.ts";
-import { lastDiffusionStage } from "../plan/plan.ts";
+import { lastImageStage } from "../plan/plan.ts";
 import { promptOf, promptsOf } from "../plan/prompts.ts";
 import type { DrawnJob } from "../run/draw.ts";
 import type { RunEvent } from "../run/events.ts";
@@ -84,7 +84,7 @@ export function resultEventOf(
   place: { readonly job: number; readonly line?: number },
   { seconds, stages }: Times,
 ): OutputEvent {
-  const { width, height } = lastDiffusionStage(plan);
+  const { width, height } = lastImageStage(plan);
   return {
     type: "result",
     ...place,

@@ -91,7 +91,11 @@ export const optionGroups: readonly OptionGroup[] = [
       /^stage-\d-/,
     ],
   },
-  { heading: "Checkpoints:", isCommon: false, options: ["lora", "variant", "text-encoder-model", "models-file"] },
+  {
+    heading: "Checkpoints:",
+    isCommon: false,
+    options: [/^upscaler/, "lora", "variant", "text-encoder-model", "models-file"],
+  },
   {
     heading: "Memory and speed:",
     isCommon: false,

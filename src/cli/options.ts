@@ -14,6 +14,7 @@ import { type ProviderOptions, addProviderOptions } from "./provider-options.ts"
 import { addSharedSamplingOptions, addStageSamplingOptions } from "./sampling-options.ts";
 import { type PreviewOptions, addPreviewOptions } from "./preview-options.ts";
 import { addStageStartOptions, addStartOptions } from "./start-options.ts";
+import { addUpscalerOptions } from "./upscaler-options.ts";
 import type { VariationOptions } from "./variation-options.ts";
 import { addSizeOptions, addStageSizeOptions } from "./size-options.ts";
 import { decimal, integer, once, seeds, side, timesteps } from "./values.ts";
@@ -60,7 +61,7 @@ export interface CommonOptions extends MemoryOptions, ProviderOptions, PreviewOp
 export function addCommonOptions(command: Command, { startsFromImage }: { startsFromImage: boolean }): Command {
   addOutputOptions(command);
   if (startsFromImage) addStartOptions(command);
-  addListOptions(addLoraOptions(addSharedSamplingOptions(command)));
+  addListOptions(addUpscalerOptions(addLoraOptions(addSharedSamplingOptions(command))));
   for (const stage of diffusionTable) addStageOptions(command, stage, startsFromImage);
   return addEmbedsOptions(addPreviewOptions(addMemoryOptions(addProviderOptions(addSizeOptions(command)))))
     .addOption(
@@ -95,7 +96,7 @@ function addOutputOptions(command: Command): void {
         imageFormats,
       ),
     )
-    .option("--grid <file>", "write the images of --num-images as one sheet too", once)
+    .option("--grid <file>", "write all images as one sheet too; of several seeds or variations each is labelled", once)
     .option("--output-folder <folder>", "where to write if --output is not given (default: here)", once)
     .option("--overwrite", "replace an output file that exists")
     .option("-s, --seed <list>", "of the random numbers: 7, or several: 1,5,10-14 (default: random, reported)", seeds)

@@ -11,6 +11,7 @@ export interface PreviewOptions {
   preview?: GraphicsProtocol | "auto";
   previewEvery: number;
   saveSteps?: string;
+  saveLatents?: string;
 }
 
 export function addPreviewOptions(command: Command): Command {
@@ -24,7 +25,8 @@ export function addPreviewOptions(command: Command): Command {
         .preset("auto"),
     )
     .option("--preview-every <steps>", "show it after every so many steps", integer(1, 1000), 5)
-    .option("--save-steps <folder>", "write what each step of stages 1 and 2 predicts the image to be, as PNG", once);
+    .option("--save-steps <folder>", "write what each step of stages 1 and 2 predicts the image to be, as PNG", once)
+    .option("--save-latents <folder>", "write the sample after each step of each stage, as safetensors", once);
 }
 
 /** How previews are shown; undefined: not at all, as in a pipe. */

@@ -63,6 +63,11 @@ const groups: Readonly<Record<string, readonly CommandEntry[]>> = {
       load: async () => (await import("./show.ts")).defineShow,
     },
     {
+      name: "grid",
+      description: "put the images of a batch on one sheet, labelled with what differs",
+      load: async () => (await import("./grid.ts")).defineGrid,
+    },
+    {
       name: "plan",
       description: "say what txt2img would do and how much memory each stage would take",
       load: async () => (await import("./plan.ts")).definePlan,

@@ -82,7 +82,7 @@ function plainLine([position, label, job, , what, count, rate]: readonly string[
 
 function labelOf(stage: Stage): string {
   const { label } = describeStage(stage.name);
-  return stage.kind === "diffusion" ? `${label}, ${describeSize(stage)}` : label;
+  return "width" in stage ? `${label}, ${describeSize(stage)}` : label;
 }
 
 /** `64 px`, or, where the sides differ, `96x64 px`. */

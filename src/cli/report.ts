@@ -8,12 +8,13 @@ import { budgetTable } from "../memory/budget-table.ts";
 import { countTiles, tileGrid } from "../math/blended-tiles.ts";
 import {
   type DiffusionStage,
+  type ImageStage,
   type Job,
   type Plan,
   type Stage,
   type StageTiles,
   type TextStage,
-  lastDiffusionStage,
+  lastImageStage,
 } from "../plan/plan.ts";
 import { negativePromptsOf, promptsOf } from "../plan/prompts.ts";
 import { describeProvider } from "../plan/provider.ts";
@@ -62,6 +63,10 @@ function describeStage(stage: Stage): string {
     return parts.join(", ");
   }
   if (stage.kind === "safety") return `flagged images: ${stage.action}, ${stage.checkpoint}`;
+  if (stage.kind === "single-pass") {
+    const parts = [describeSize(stage), ...(stage.tiles ? [describeTiles(stage, stage.tiles)] : []), stage.checkpoint];
+    return parts.join(", ");
+  }
   const preset = stage.preset ? ` (${stage.preset})` : "";
   const parts = [
     describeSize(stage),
@@ -81,7 +86,7 @@ function describeStage(stage: Stage): string {
 const loraWords = ({ lora }: TextStage | DiffusionStage): string[] =>
   (lora?.loras ?? []).map(({ file, weight }) => `LoRA ${file} at ${weight}`);
 
-const describeTiles = (image: DiffusionStage, tiles: StageTiles): string =>
+const describeTiles = (image: ImageStage, tiles: StageTiles): string =>
   `in ${countTiles(tileGrid(image, tiles))} tiles of ${tiles.width}x${tiles.height} (overlap ${tiles.overlap})`;
 
 function describeGuidance({
@@ -106,7 +111,7 @@ export function planJson(plan: Plan, needs: readonly StageNeed[], limits: Limits
 
 /** @returns the line that says what was written. */
 export function describeResult({ request, plan, images }: DrawnJob, seconds: number): string {
-  const { width, height } = lastDiffusionStage(plan);
+  const { width, height } = lastImageStage(plan);
   const what = images.map(({ path }) => path ?? "standard output").join(", ");
   return `wrote ${what} (${width}x${height}, seed ${request.seed}) in ${seconds.toFixed(1)} s\n`;
 }

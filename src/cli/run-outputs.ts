@@ -71,10 +71,10 @@ export async function checkPlaces(
   options: CommonOptions,
   isResumed: boolean,
 ): Promise<void> {
-  const { saveStages, runDir, output, overwrite = false } = options;
+  const { saveStages, saveLatents, runDir, output, overwrite = false } = options;
   const { paths = [], written } = outputsOf(requests, options);
   await checkDistinct(written);
-  for (const folder of [saveStages, runDir]) if (folder !== undefined) await checkNewFolder(folder);
+  for (const folder of [saveStages, saveLatents, runDir]) if (folder !== undefined) await checkNewFolder(folder);
   const isNew = (path: string): boolean =>
     saveStages !== undefined && dirname(path) === join(saveStages) && !existsSync(saveStages);
   const named = written.filter((path) => !isNew(path) && (output !== undefined || !paths.flat().includes(path)));

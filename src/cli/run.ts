@@ -13,6 +13,7 @@ import type { RunEvent } from "../run/events.ts";
 import { checkOutputs, makeFolder } from "../run/outputs.ts";
 import { convertBytes, placeSheet } from "../run/place-image.ts";
 import type { RunSettings } from "../run/settings.ts";
+import { captionedLayout } from "../run/grid/captions.ts";
 import { repeatFrom } from "./from-image-option.ts";
 import { listenForInterrupt } from "./interrupt.ts";
 import { budgetsFrom, checkResume, resumeCommand } from "./memory-options.ts";
@@ -80,7 +81,7 @@ async function draw(
   options: CommonOptions,
   isResumed: boolean,
 ): Promise<void> {
-  const { quiet, saveStages, saveEmbeds, runDir, resume, overwrite = false } = options;
+  const { quiet, saveStages, saveEmbeds, saveLatents, runDir, resume, overwrite = false } = options;
   const { paths, sheet, written } = outputsOf(requests, options);
   if (saveStages !== undefined) await makeFolder(saveStages);
   const report = createReport(options.report, overwrite);
@@ -105,6 +106,7 @@ async function draw(
       resume,
       saveStages,
       saveEmbeds,
+      saveLatents,
       previewEvery: steps ? 1 : preview?.every,
       signal: interrupt.signal,
       onEvent: (event) => {
@@ -115,7 +117,8 @@ async function draw(
       },
     });
     view.close();
-    if (sheet !== undefined && paths) await placeSheet(paths.flat(), sheet, overwrite || isResumed);
+    if (sheet !== undefined && paths)
+      await placeSheet(paths.flat(), sheet, overwrite || isResumed, captionedLayout(requests));
     steps?.check();
     await present(jobs, (performance.now() - start) / 1000, options);
   } finally {

@@ -8,8 +8,18 @@ import { imageFormats } from "../image/formats.ts";
 import { failureMessage } from "./messages.ts";
 
 export const conversionJob = z.strictObject({
-  /** PNG files; several become one sheet. */
+  /** PNG files; several become one sheet. On one with a layout, "" is an empty cell. */
   sources: z.array(z.string()).min(1),
+  /** With labels; absent: in rows, as square as their number allows. */
+  layout: z
+    .strictObject({
+      columns: z.int().positive(),
+      cell: z.int().positive(),
+      rowLabels: z.array(z.string()),
+      columnLabels: z.array(z.string()),
+      captions: z.array(z.string()),
+    })
+    .exactOptional(),
   /** Written whole or not at all; replaced if it is there. */
   target: z.string(),
   format: z.enum(imageFormats),

@@ -12,16 +12,23 @@ import { applyWatermark, watermarkFromTensor } from "../image/watermark.ts";
 import { writePng } from "../image/write-png.ts";
 import type { Tensor } from "../math/tensor.ts";
 import { findWatermark } from "../networks/watermark.ts";
-import type { DiffusionStage } from "../plan/plan.ts";
-import { type DiffusionName, describeDiffusion, diffusionTable } from "../plan/stages.ts";
+import type { ImageStage } from "../plan/plan.ts";
+import {
+  type DiffusionName,
+  type ImageName,
+  describeStage,
+  diffusionTable,
+  imageNames,
+  rangeOf,
+} from "../plan/stages.ts";
 import { readTensorAsFloat32 } from "../weights/safetensors.ts";
 import { readJson } from "../weights/file.ts";
 import type { JobImages, TaskJob } from "./protocol.ts";
 import { writeBytes } from "./stage-files.ts";
 import { readStartFiles, startOf } from "./start-image.ts";
 
-/** Whose images: a diffusion stage, or what the safety stage knows of it. */
-type Origin = Pick<DiffusionStage, "name" | "checkpoint">;
+/** Whose images: a stage that draws, or what the safety stage knows of it. */
+type Origin = Pick<ImageStage, "name" | "checkpoint">;
 
 /** @returns the images of a stage's file as bytes, the original's untouched pixels put back where that is asked for. */
 export async function developImages(
@@ -29,17 +36,18 @@ export async function developImages(
   { name }: Origin,
   { images: files, start }: Pick<TaskJob, "images" | "start">,
 ): Promise<RgbImage[]> {
-  const drawn = describeDiffusion(name).range === "unit" ? imagesFromUnit(images) : imagesFromSample(images);
+  const drawn = rangeOf(name) === "unit" ? imagesFromUnit(images) : imagesFromSample(images);
   if (!files?.pasteBack || !start) return drawn;
   const { image, mask } = await readStartFiles(startOf(start, lastStarting(name)));
   return mask ? drawn.map((one) => pasteBack(one, image, mask)) : drawn;
 }
 
 /** @returns the last stage up to this one that starts from the image: outside its mask it left the original. */
-const lastStarting = (drawn: DiffusionName): DiffusionName => {
-  const { side } = describeDiffusion(drawn);
-  return diffusionTable.filter((stage) => stage.startStrengths && stage.side <= side).at(-1)?.name ?? drawn;
-};
+function lastStarting(drawn: ImageName): DiffusionName {
+  const before = imageNames.slice(0, imageNames.indexOf(drawn) + 1);
+  const starting = diffusionTable.filter(({ name, startStrengths }) => startStrengths && before.includes(name));
+  return (starting.at(-1) ?? diffusionTable[0]!).name;
+}
 
 /** Signs the images and writes them. @throws {OutputError} a file cannot be written. */
 export async function drawImages(
@@ -59,7 +67,8 @@ export async function drawImages(
 }
 
 /** @returns the side the mark is sized for, the UNet's `sample_size`; undefined: the image's own. */
-async function readSampleSize({ checkpoint }: Origin): Promise<number | undefined> {
+async function readSampleSize({ name, checkpoint }: Origin): Promise<number | undefined> {
+  if (describeStage(name).kind !== "diffusion") return undefined; // a file alone
   const config = await readJson(join(checkpoint, "unet", "config.json"));
   return z.object({ sample_size: z.number() }).safeParse(config).data?.sample_size;
 }

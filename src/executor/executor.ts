@@ -34,6 +34,8 @@ export interface RunOptions extends Omit<StageProcessOptions, "onFinished"> {
   readonly readAhead?: ReadAhead;
   /** Brings a stage's own weights there, for a GPU. */
   readonly readOwn?: ReadOwn;
+  /** How the paths begin that a job's samples are kept at, step by step; absent: they are not. */
+  readonly latentsOf?: ((job: number) => string) | undefined;
   /** Send a preview after every so many steps; absent: none. */
   readonly previewEvery?: number | undefined;
 }
@@ -81,7 +83,7 @@ export async function runPlan(plan: Plan, options: RunOptions): Promise<StageTim
 
 /** Removes what processes that are gone have left where weights with fewer bits, or with LoRAs, are kept. */
 async function sweepCaches({ textEncoder, unet, stages }: Plan): Promise<void> {
-  const ofLoras = stages.map((stage) => (stage.kind === "safety" ? undefined : stage.lora?.cache));
+  const ofLoras = stages.map((stage) => ("lora" in stage ? stage.lora?.cache : undefined));
   const caches = [textEncoder?.cache, unet?.cache, ...ofLoras].filter((cache) => cache !== undefined);
   for (const cache of new Set(caches)) await sweepDrafts(cache);
 }
@@ -188,7 +190,7 @@ function startAhead(run: RunState, index: number): void {
 }
 
 function taskOf(
-  { plan, generatorStates, options: { folder, imagesOf, previewEvery } }: RunState,
+  { plan, generatorStates, options: { folder, imagesOf, latentsOf, previewEvery } }: RunState,
   stage: Stage,
   pending: readonly number[],
   isAhead: boolean,
@@ -204,6 +206,7 @@ function taskOf(
       index,
       folder: jobFolder(folder, index),
       ...(generatorState ? { generatorState } : {}),
+      ...(latentsOf && stage.kind === "diffusion" ? { latents: latentsOf(index) } : {}),
       ...(images ? { images } : {}),
     };
   });

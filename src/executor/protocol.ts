@@ -35,6 +35,8 @@ const taskJob = z.strictObject({
   folder: z.string(),
   /** The job's generator as the stage before left it, base64; absent before the first draw. */
   generatorState: z.string().exactOptional(),
+  /** Where each step's sample goes: how the files' paths begin. Absent: they are not kept. */
+  latents: z.string().exactOptional(),
   /** Absent: this stage draws no image files. */
   images: jobImages.exactOptional(),
 });

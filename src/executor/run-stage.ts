@@ -14,12 +14,20 @@ import { guidanceOf } from "../pipelines/guidance.ts";
 import type { IfJob, IfStageOptions } from "../pipelines/if-stage.ts";
 import { filledUp, groupJobs, groupSize, joinIfJobs, splitBatch } from "../pipelines/join-jobs.ts";
 import type { UpscaleJob } from "../pipelines/upscale.ts";
-import { type DiffusionStage, type SafetyStage, type TextStage, schedulerOptionsOf } from "../plan/plan.ts";
+import {
+  type DiffusionStage,
+  type SafetyStage,
+  type SinglePassStage,
+  type TextStage,
+  schedulerOptionsOf,
+} from "../plan/plan.ts";
 import { negativePromptsOf, promptTexts, promptsOf, valueOfImage } from "../plan/prompts.ts";
 import { type PipelineName, describeStage } from "../plan/stages.ts";
+import { finishJob } from "./finish-job.ts";
 import { noteTruncation } from "./note-truncation.ts";
 import type { StageMessage, StageTask, TaskJob } from "./protocol.ts";
-import { readTensorFile, writeTensorFile } from "./stage-files.ts";
+import { keepingLatents } from "./keep-latents.ts";
+import { readTensorFile } from "./stage-files.ts";
 import { stepReport } from "./step-report.ts";
 import { CPU } from "../onnx/lower/provider-names.ts";
 
@@ -44,6 +52,10 @@ const runs: Readonly<Record<PipelineName, RunStage>> = {
   if: drawFromText,
   "if-super-resolution": drawLarger,
   upscale,
+  esrgan: async (task, context) => {
+    const { enlarge } = await import("./enlarge.ts");
+    await enlarge(task, stageOf(task, "single-pass"), settingsOf(task, context.report), context);
+  },
   "safety-checker": async (task, context) => {
     const { runSafety } = await import("./run-safety.ts");
     await runSafety(stageOf(task, "safety"), settingsOf(task, context.report), context);
@@ -100,7 +112,8 @@ async function finishAll(
 ): Promise<void> {
   const shares = splitBatch(drawn, group.length);
   for (const [index, job] of group.entries()) {
-    if (!job.isCopy) await finish(stage, job, drawing[index]!.generator, shares[index]!, report);
+    if (job.isCopy) continue;
+    await finishJob(stage, job, drawing[index]!.generator.saveState(), shares[index]!, report);
   }
 }
 
@@ -154,7 +167,7 @@ async function ifJob(
     imagesPerPrompt: 1,
     start: await readStart(stage, job.start),
     generator: generatorOf(job),
-    ...(job.isCopy ? {} : stepReport(task, stage, job.index, placesOf(group), report)),
+    ...(job.isCopy ? {} : keepingLatents(stage, job, stepReport(task, stage, job.index, placesOf(group), report))),
   };
 }
 
@@ -187,7 +200,7 @@ async function upscale(task: StageTask, { jobs, report }: StageContext): Promise
     const job = (await jobs())[index]!;
     const truncated = { prompt: tokens.prompts, "negative prompt": tokens.negativePrompts };
     noteTruncation("the upscaler's", truncated, job.index, report);
-    await finish(stage, job, generator, denormalize(images), report);
+    await finishJob(stage, job, generator.saveState(), denormalize(images), report);
   });
 }
 
@@ -200,26 +213,9 @@ const upscaleJob = (
 ): Omit<UpscaleJob, "image"> => ({
   imagesPerPrompt: 1,
   generator: generatorOf(job),
-  ...stepReport(task, stage, job.index, placesOf(group), report),
+  ...keepingLatents(stage, job, stepReport(task, stage, job.index, placesOf(group), report)),
   onDecoded: (step, steps) => report({ type: "progress", job: job.index, step, steps, what: "decoding" }),
 });
-
-/** Writes a job's tensor, and its images where they are wanted. */
-async function finish(
-  stage: DiffusionStage,
-  job: TaskJob,
-  generator: Generator,
-  images: Tensor,
-  report: Report,
-): Promise<void> {
-  await writeTensorFile(job.folder, stage.name, images);
-  if (job.images) {
-    const { developImages, drawImages } = await import("./draw-images.ts");
-    await drawImages(await developImages(images, stage, job), stage, job.images);
-  }
-  const generatorState = Buffer.from(generator.saveState()).toString("base64");
-  report({ type: "finished", job: job.index, generatorState });
-}
 
 /** A variation is of the first stage, which is the one that draws before there is a state: its noise decides what there is to see. */
 function generatorOf({ generatorState, seed, variation }: TaskJob): Generator {
@@ -234,6 +230,7 @@ const placesOf = (group: readonly Place[]): number[] => group.filter(({ isCopy }
 interface StageKinds {
   readonly text: TextStage;
   readonly diffusion: DiffusionStage;
+  readonly "single-pass": SinglePassStage;
   readonly safety: SafetyStage;
 }
 

@@ -60,6 +60,11 @@ export async function joinPngs(pngs: readonly Buffer[]): Promise<Buffer> {
     .removeAlpha()
     .png()
     .toBuffer();
-  const text = parsePngText(first).get(PARAMETERS);
+  return withSettingsOf(first, sheet);
+}
+
+/** @returns the sheet with the settings of its first image, if that is a PNG and has any. */
+export function withSettingsOf(first: Buffer, sheet: Buffer): Buffer {
+  const text = first.subarray(1, 4).toString("latin1") === "PNG" ? parsePngText(first).get(PARAMETERS) : undefined;
   return insertPngText(sheet, text === undefined ? new Map() : new Map([[PARAMETERS, text]]));
 }

@@ -26,31 +26,47 @@ export interface TileShape {
   readonly height: number;
   /** How far neighbours reach into each other at least; less than half a tile. */
   readonly overlap: number;
+  /**
+   * How much of a tile's edges is left out where another tile lies there: what was computed too near to an edge. Less than
+   * half of the overlap. @default 0
+   */
+  readonly margin?: number;
 }
 
 /** @param scale the grid of an image so many times as large, cut at the same places. */
 export const tileGrid = (
   image: { readonly width: number; readonly height: number },
-  { width, height, overlap }: TileShape,
+  { width, height, ...overlaps }: TileShape,
   scale = 1,
 ): TileGrid => ({
-  rows: spansOf(image.height, height, overlap, scale),
-  columns: spansOf(image.width, width, overlap, scale),
+  rows: spansOf(image.height, height, overlaps, scale),
+  columns: spansOf(image.width, width, overlaps, scale),
 });
 
 /** As few tiles as cover the axis with that overlap, evenly spread. */
-function spansOf(length: number, tile: number, overlap: number, scale: number): Span[] {
+function spansOf(
+  length: number,
+  tile: number,
+  { overlap, margin = 0 }: Pick<TileShape, "overlap" | "margin">,
+  scale: number,
+): Span[] {
   const side = Math.min(tile, length);
   const count = length <= tile ? 1 : Math.ceil((length - overlap) / (side - overlap));
   const step = count === 1 ? 0 : (length - side) / (count - 1);
   const starts = Array.from({ length: count }, (_, index) => scale * Math.round(index * step));
-  const slope = 1 / (scale * (side - step) + 1); // over all of the overlap that there is
-  const weight = (place: number): number => Math.min(1, slope * (place + 1), slope * (scale * side - place));
+  const slope = 1 / (scale * (side - step - 2 * margin) + 1); // over all of the overlap that there is
+  const rise = (place: number): number => Math.max(0, Math.min(1, slope * (place - scale * margin)));
+  const weight = (start: number, place: number): number =>
+    Math.min(
+      margin > 0 && start === 0 ? 1 : rise(place + 1), // the image's own edges are no tile's
+      margin > 0 && start === starts.at(-1) ? 1 : rise(scale * side - place),
+    );
   const sums = new Float64Array(scale * length);
-  for (const start of starts) for (let place = 0; place < scale * side; place++) sums[start + place]! += weight(place);
+  for (const start of starts)
+    for (let place = 0; place < scale * side; place++) sums[start + place]! += weight(start, place);
   return starts.map((start) => ({
     start,
-    shares: Float64Array.from({ length: scale * side }, (_, place) => weight(place) / sums[start + place]!),
+    shares: Float64Array.from({ length: scale * side }, (_, place) => weight(start, place) / sums[start + place]!),
   }));
 }
 

@@ -94,6 +94,8 @@ export function checkBudget(needs: readonly StageNeed[], limits: Limits, plan: A
 const LARGE_BYTES = 1e9;
 
 function smallerBits({ stage, networks }: StageNeed, { stages, textEncoder, unet }: Advised): string[] {
+  const isSinglePass = stages.some(({ name, kind }) => name === stage && kind === "single-pass");
+  if (isSinglePass) return ["enlarge it with if-gen upscale and a smaller --tile"];
   if (networks.every(({ weightBytes }) => weightBytes < LARGE_BYTES)) return [];
   const kind = stages.find(({ name }) => name === stage)?.kind;
   if (kind === "text" && textEncoder?.bits !== 4) return [`add --text-encoder-bits ${textEncoder ? 4 : 8}`];

@@ -75,7 +75,8 @@ const judgeNetwork = (need: NetworkNeed, limits: Limits): StageNeed["verdict"] =
   judge(need.privateBytes, need.peakBytes, limits, need.gpuBytes);
 
 /** From none to the most: smaller micro-batches, then tiles. */
-function modesOf({ batch, canTile, build }: StageNetwork, provider: ExecutionProvider): LowMemory[] {
+function modesOf({ batch, canTile, tileBytes, build }: StageNetwork, provider: ExecutionProvider): LowMemory[] {
+  if (tileBytes !== undefined) return [{}, { tileBytes }];
   const graph = build(1);
   const isSmall = canTile && providers[provider].isCpu && weightModeFor(graph) === "expanded";
   if (isSmall && inTiles(graph, SMALL_TILE_BYTES) !== graph) return [{ tileBytes: SMALL_TILE_BYTES }];

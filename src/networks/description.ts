@@ -6,6 +6,7 @@
 
 import { CheckpointError } from "../errors.ts";
 import type { Graph } from "../onnx/graph.ts";
+import type { WeightTable } from "../weights/checkpoint.ts";
 import type { LoraMerge } from "../weights/lora/merge-lora.ts";
 import type { Variant } from "../weights/variants.ts";
 
@@ -21,6 +22,8 @@ export interface NetworkDescription {
   readonly published: readonly Variant[];
   /** Which choice of smaller weights it follows; `stored`: its weights are always used as they lie. */
   readonly weights: "stored" | "text-encoder" | "unet";
+  /** Finds its weights where they are no component's folder; absent: they lie in `folder`. */
+  readonly open?: () => Promise<WeightTable>;
   /** What is merged into its weights; absent: nothing. */
   readonly lora?: LoraMerge | undefined;
   /** How many samples one call takes. */
@@ -31,6 +34,8 @@ export interface NetworkDescription {
   readonly fitsFloat16: boolean;
   /** May its feature maps be computed in tiles? */
   readonly canTile: boolean;
+  /** How large its tiles are then; absent: as memory asks for. */
+  readonly tileBytes?: number;
   /** Of an image that is drawn in tiles: how many times a tile's area it has. Absent: the network takes all of it. */
   readonly areas?: number;
   /** The inputs that differ from step to step; what does not depend on them is computed once. Absent: all differ. */

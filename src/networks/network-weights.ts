@@ -24,7 +24,7 @@ export interface WeightSettings {
   readonly unet?: UnetChoice;
 }
 
-type Described = Pick<NetworkDescription, "folder" | "published" | "weights" | "lora">;
+type Described = Pick<NetworkDescription, "folder" | "published" | "weights" | "open" | "lora">;
 
 /** What is called before work that takes a while at full size. */
 export interface WeightProgress {
@@ -108,9 +108,10 @@ async function expectedSource(
 
 /** The checkpoint's weights, and what is to be made of them. */
 async function chosenWeights(
-  { folder, published, weights }: Described,
+  { folder, published, weights, open }: Described,
   { variant, textEncoder, unet }: WeightSettings,
 ): Promise<{ table: WeightTable; quantized?: { kind: QuantizedKind; cache: string } }> {
+  if (open) return { table: await open() };
   if (weights === "text-encoder" && textEncoder) {
     const { bits, cache } = textEncoder;
     const source = await quantizationSource(folder, bits, variant);

@@ -7,6 +7,7 @@ import { type DiffusionStage, type PlacedRun, type Stage, textsAtOnce } from "..
 import { type PipelineName, describeStage } from "../plan/stages.ts";
 import type { NetworkDescription } from "./description.ts";
 import { type DrawnShape, describeIfUnet } from "./if-unet.ts";
+import { describeEsrgan } from "./esrgan.ts";
 import { describeSafetyChecker } from "./safety-checker.ts";
 import { describeT5Encoder } from "./text-encoder.ts";
 import { describeUpscaler } from "./upscaler.ts";
@@ -46,6 +47,11 @@ const descriptions: Readonly<Record<PipelineName, Describe>> = {
       { ...unet, runsOnce: steps * jobs.length === 1 },
       { ...decoder, runsOnce: numImages * jobs.length === 1 },
     ];
+  },
+  esrgan: async (stage, { jobs, numImages }) => {
+    if (stage.kind !== "single-pass") throw new Error(`${stage.name} enlarges nothing in one pass`);
+    const { network } = await describeEsrgan(stage.checkpoint, stage);
+    return [{ ...network, runsOnce: numImages * jobs.length === 1 && !stage.tiles }];
   },
   "safety-checker": async ({ checkpoint }, { jobs, numImages }) => [
     { ...(await describeSafetyChecker(checkpoint)), runsOnce: numImages * jobs.length === 1 },

@@ -35,6 +35,10 @@ export const scale = (g: GraphBuilder, x: Value, factor: number): Value =>
 /** x · σ(x). Larger. */
 export const silu = (g: GraphBuilder, x: Value): Value => g.op("Silu", [x]);
 
+/** x where it is positive, else slope · x. */
+export const leakyRelu = (g: GraphBuilder, x: Value, slope: number): Value =>
+  g.op("LeakyRelu", [x], { alpha: float(slope) });
+
 /** GELU: `none` by erf, `tanh` T5's gelu_new, `quick` x · σ(1.702 x). Larger. */
 export const gelu = (g: GraphBuilder, x: Value, approximate: "none" | "tanh" | "quick" = "none"): Value =>
   g.op("Gelu", [x], { approximate: text(approximate) });

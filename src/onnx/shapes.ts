@@ -394,6 +394,7 @@ const rules: Readonly<Record<string, Rule>> = {
   Sigmoid: same,
   Silu: same,
   Gelu: same,
+  LeakyRelu: same,
   Softmax: same,
   ReduceMean: reduce,
   Abs: same,

@@ -83,7 +83,9 @@ const rules: Readonly<Record<string, Rule>> = {
   UpsampleNearest: upsample,
   Silu: tileByTile,
   Gelu: tileByTile,
+  LeakyRelu: tileByTile,
   Add: tileByTile,
+  Mul: tileByTile,
   Div: tileByTile,
 };
 

@@ -6,7 +6,7 @@
  * Source: Jiménez 2023, "Mixture of Diffusers" (arXiv 2302.02412), with linear instead of Gaussian weights.
  */
 
-import { addTile, countTiles, cropTile, tileGrid, tilesOf } from "../math/blended-tiles.ts";
+import { type TileShape, addTile, countTiles, cropTile, tileGrid, tilesOf } from "../math/blended-tiles.ts";
 import type { Tensor } from "../math/tensor.ts";
 import type { StageTiles } from "../plan/plan.ts";
 
@@ -35,13 +35,13 @@ export function predictInTiles(predict: Predict, tiles: StageTiles | undefined, 
 /** Runs a network over each tile of `x`, (B, C, H, W). @returns (B, D, scale · H, scale · W). */
 export async function runInTiles(
   x: Tensor,
-  tiles: StageTiles,
+  tiles: TileShape,
   scale: number,
   run: (tile: Tensor) => Promise<Tensor>,
   onTile?: OnTile,
 ): Promise<Tensor> {
   const [batch = 0, , height = 0, width = 0] = x.shape;
-  const places = tilesOf(tileGrid({ width, height }, tiles));
+  const places = tilesOf(tileGrid({ width, height }, tiles)); // margins change shares, not places
   const targets = tilesOf(tileGrid({ width, height }, tiles, scale));
   let sum: Tensor | undefined;
   for (const [index, place] of places.entries()) {

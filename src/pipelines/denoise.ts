@@ -21,6 +21,9 @@ export interface StepEvent {
   readonly predOriginalSample: Tensor;
 }
 
+/** What it returns is awaited before the next step. */
+export type OnStep = (event: StepEvent) => unknown;
+
 export interface DenoiseOptions extends Guidance {
   readonly scheduler: Scheduler;
   /** Those of the scheduler's that are left to run: all of them, or from where an image is the start. */
@@ -36,7 +39,7 @@ export interface DenoiseOptions extends Guidance {
   readonly generator: Generator | readonly Generator[];
   /** The network: (M·B, C + D, H, W) at a timestep -> (M·B, C or 2C, H, W), for M texts per image. */
   readonly predict: (modelInput: Tensor, timestep: number) => Promise<Tensor>;
-  readonly onStep?: (event: StepEvent) => void;
+  readonly onStep?: OnStep;
 }
 
 /** @returns x_0, (B, C, H, W), not clamped. */
@@ -55,7 +58,7 @@ export async function denoise(options: DenoiseOptions): Promise<Tensor> {
     const modelOutput = scheduler.takesLearnedVariance ? guided : dropVariance(guided, channels);
     const { prevSample, predOriginalSample } = scheduler.step(modelOutput, timestep, sample, { generator, eta });
     sample = mask ? blend(mask, sample, prevSample) : prevSample;
-    options.onStep?.({ step: step + 1, steps, timestep, sample, predOriginalSample });
+    await options.onStep?.({ step: step + 1, steps, timestep, sample, predOriginalSample });
   }
   return sample;
 }

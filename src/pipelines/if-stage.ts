@@ -21,7 +21,7 @@ import type { CreateSchedulerOptions } from "../schedulers/create-scheduler.ts";
 import type { TimestepSelection } from "../schedulers/scheduler.ts";
 import type { LoraMerge } from "../weights/lora/merge-lora.ts";
 import { type OnTile, predictInTiles } from "./blended-tiles.ts";
-import { type StepEvent, denoise } from "./denoise.ts";
+import { type OnStep, denoise } from "./denoise.ts";
 import { type Guidance, guidanceOf } from "./guidance.ts";
 import { type Start, startSample } from "./start.ts";
 
@@ -61,7 +61,7 @@ export interface IfJob {
   readonly start: Start;
   /** Read in the reference's order: the first noise, then a draw per step. */
   readonly generator: Generator | readonly Generator[];
-  readonly onStep?: (event: StepEvent) => void;
+  readonly onStep?: OnStep;
   /** After each tile of a step. */
   readonly onTile?: OnTile;
 }

@@ -7,7 +7,7 @@
 import { concatBatch, sliceBatch } from "../math/layout.ts";
 import type { Generator } from "../math/random.ts";
 import type { Tensor } from "../math/tensor.ts";
-import type { StepEvent } from "./denoise.ts";
+import type { OnStep, StepEvent } from "./denoise.ts";
 import type { IfJob } from "./if-stage.ts";
 import type { Start } from "./start.ts";
 
@@ -66,11 +66,11 @@ function joinStarts(starts: readonly Start[]): Start {
 }
 
 /** Tells each job of a step with its own share of the batch. */
-export function tellEach(jobs: readonly { readonly onStep?: (event: StepEvent) => void }[], event: StepEvent): void {
+export async function tellEach(jobs: readonly { readonly onStep?: OnStep }[], event: StepEvent): Promise<void> {
   const samples = splitBatch(event.sample, jobs.length);
   const originals = splitBatch(event.predOriginalSample, jobs.length);
   for (const [index, { onStep }] of jobs.entries()) {
-    onStep?.({ ...event, sample: samples[index]!, predOriginalSample: originals[index]! });
+    await onStep?.({ ...event, sample: samples[index]!, predOriginalSample: originals[index]! });
   }
 }
 

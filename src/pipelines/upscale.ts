@@ -25,7 +25,7 @@ import type { TimestepSelection } from "../schedulers/scheduler.ts";
 import type { Tokenized } from "../tokenizers/text-tokenizer.ts";
 import type { LoraMerge } from "../weights/lora/merge-lora.ts";
 import { type OnTile, dividedTiles, predictInTiles, runInTiles } from "./blended-tiles.ts";
-import { type StepEvent, denoise } from "./denoise.ts";
+import { type OnStep, denoise } from "./denoise.ts";
 import { type Guidance, guidanceOf } from "./guidance.ts";
 import { filledUp, groupJobs, groupSize, splitBatch, tellEach } from "./join-jobs.ts";
 import { openScheduler } from "../networks/open-scheduler.ts";
@@ -66,7 +66,7 @@ export interface UpscaleJob {
   readonly image: () => Promise<Tensor>;
   /** Read in the reference's order: the noise on the image, then the latents, then, with η > 0, a draw per step. */
   readonly generator: Generator;
-  readonly onStep?: (event: StepEvent) => void;
+  readonly onStep?: OnStep;
   /** After each tile of a step. */
   readonly onTile?: OnTile;
   /** After each decoded image or, in tiles, after each tile of one. */

@@ -19,6 +19,10 @@ export type SafetyAction = (typeof safetyActions)[number];
 export const longPromptWays = ["truncate", "concat"] as const;
 export type LongPromptWay = (typeof longPromptWays)[number];
 
+/** What enlarges last: the x4 upscaler, an ESRGAN in its place, or one after the other. */
+export const upscalerChoices = ["x4", "esrgan", "x4,esrgan"] as const;
+export type UpscalerChoice = (typeof upscalerChoices)[number];
+
 export const requestedProviders = ["auto", ...providerNames] as const;
 export type RequestedProvider = (typeof requestedProviders)[number];
 

@@ -9,11 +9,12 @@ import { absoluteStart } from "./absolute-start.ts";
 import { guidanceOf } from "./guidance-settings.ts";
 import { type Model, defaultsOf } from "./model.ts";
 import { planNotes } from "./notes.ts";
-import type { DiffusionStage, Job, PlannedRun, SafetyStage } from "./plan.ts";
+import type { DiffusionStage, ImageStage, Job, PlannedRun, SafetyStage } from "./plan.ts";
 import type { Checkpoints, DiffusionCheckpoint } from "./read-checkpoints.ts";
 import { imageCount, negativePromptsOf, positivePromptOf, promptOf } from "./prompts.ts";
 import { type Request, startKind } from "./request.ts";
 import { requestedSizes } from "./requested-size.ts";
+import { singlePassStage } from "./single-pass.ts";
 import { type Size, checkAspectRatio, stageSize } from "./stage-size.ts";
 import { lessNoiseOf, withStyleRespacing } from "./style-settings.ts";
 import { upscaledSizes } from "./upscaled-size.ts";
@@ -60,7 +61,10 @@ export function makePlan(
   const stageNegativePrompts = diffusion.flatMap(({ negativePrompt, negativeRow }) =>
     negativePrompt === undefined || negativeRow === undefined ? [] : [negativePrompt],
   );
-  const safety = safetyStage(checkpoints, diffusion.at(-1), request.safety ?? "black");
+  const before = diffusion.at(-1) ?? lowResolution;
+  const enlarging =
+    checkpoints.upscaler && before ? singlePassStage(checkpoints.upscaler, before, request.upscale) : undefined;
+  const safety = safetyStage(checkpoints, enlarging ?? diffusion.at(-1), request.safety ?? "black");
   return {
     version: programVersion(),
     command,
@@ -86,6 +90,7 @@ export function makePlan(
             },
           ]),
       ...diffusion,
+      ...(enlarging ? [enlarging] : []),
       ...(safety ? [safety] : []),
     ],
     notes: planNotes(request, model, checkpoints, diffusion, image),
@@ -161,7 +166,7 @@ function diffusionStage(
 
 function safetyStage(
   { checker }: Checkpoints,
-  of: DiffusionStage | undefined,
+  of: ImageStage | undefined,
   action: NonNullable<Request["safety"]>,
 ): SafetyStage | undefined {
   if (checker === undefined || action === "off" || !of) return undefined;

@@ -8,6 +8,7 @@ import { type DiffusionStage, isGuided } from "./plan.ts";
 import type { Checkpoints } from "./read-checkpoints.ts";
 import type { Request } from "./request.ts";
 import { describeRequestedSize } from "./requested-size.ts";
+import { diffusionNames } from "./stages.ts";
 import { type Size, describeSizeChange } from "./stage-size.ts";
 
 /** DeepFloyd IF License Agreement, 2c. */
@@ -51,19 +52,36 @@ function withoutChecker({ safety }: Request, name: string, isOwn: boolean): stri
 
 /** What was asked for and changes nothing: said, lest somebody waits for it. */
 function withoutEffect(
-  { negativePrompt, positivePrompt, until, upscale, stages: requested, stageModels, eta }: Request,
+  {
+    prompt,
+    negativePrompt,
+    positivePrompt,
+    until,
+    upscale,
+    upscalerModel,
+    stages: requested,
+    stageModels,
+    eta,
+  }: Request,
   stages: readonly DiffusionStage[],
 ): string[] {
   const drawn = stages.map((stage) => stage.name);
   const notDrawn = [...Object.keys(requested), ...Object.keys(stageModels)].filter(
     (name) => !drawn.some((stage) => stage === name),
   );
-  const limit = upscale ? `--stages ${upscale.stages.join(",")}` : `--until ${until}`;
+  const isReplaced = upscalerModel !== undefined && !drawn.includes(diffusionNames.at(-1)!);
+  const named = upscale ? `--stages ${upscale.stages.join(",")}` : `--until ${until}`;
+  const limit = isReplaced ? "--upscaler esrgan" : named;
   const isUnguided = stages.every(({ guidanceScale }) => !isGuided(guidanceScale));
   const mixes = stages.some(({ positiveMixer }) => positiveMixer !== undefined);
   const below = stages.filter(({ guidanceScale }) => guidanceScale < 1).map(({ name }) => name);
+  const hasTexts = prompt !== "" || negativePrompt !== "";
+  const unused = [...new Set(notDrawn)].map((name) => `Settings of ${name} have no effect with ${limit}.`);
+  if (drawn.length === 0) {
+    return [...unused, ...(hasTexts ? ["The prompt has no effect: ESRGAN takes no text."] : [])];
+  }
   return [
-    ...[...new Set(notDrawn)].map((name) => `Settings of ${name} have no effect with ${limit}.`),
+    ...unused,
     ...(negativePrompt !== "" && isUnguided
       ? ["The negative prompt has no effect: no stage is guided (guidance is 1 or less)."]
       : []),

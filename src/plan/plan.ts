@@ -7,7 +7,7 @@
 import { z } from "zod";
 import { type JobTexts, negativePromptsOf, promptTexts } from "./prompts.ts";
 import { startImage, variationRequest } from "./request.ts";
-import { diffusionNames, stageNames } from "./stages.ts";
+import { diffusionNames, imageNames, singlePassNames, stageNames } from "./stages.ts";
 import { providerNames } from "../onnx/lower/provider-names.ts";
 import { commandNames, requestedProviders, variants } from "./choices.ts";
 import { schedulerClassNames } from "../schedulers/config.ts";
@@ -119,6 +119,26 @@ const diffusionStage = z.strictObject({
 });
 export type DiffusionStage = z.infer<typeof diffusionStage>;
 
+/** Enlarges images in one pass: no scheduler, no steps, no guidance. */
+const singlePassStage = z.strictObject({
+  kind: z.literal("single-pass"),
+  name: z.enum(singlePassNames),
+  /** The network's file, by its absolute path, and the file's hash. */
+  checkpoint: z.string(),
+  sha256: z.string(),
+  /** Of the images it makes, in pixels. */
+  width: pixels,
+  height: pixels,
+  /** Absent: drawn whole. */
+  tiles: stageTiles.exactOptional(),
+  /** Whose images it enlarges; absent: the job's own low-resolution image. */
+  of: diffusionName.exactOptional(),
+});
+export type SinglePassStage = z.infer<typeof singlePassStage>;
+
+/** A stage that draws images. */
+export type ImageStage = DiffusionStage | SinglePassStage;
+
 /** Looks at the finished images and draws them. */
 const safetyStage = z.strictObject({
   kind: z.literal("safety"),
@@ -127,11 +147,11 @@ const safetyStage = z.strictObject({
   checkpoint: z.string(),
   action: z.enum(["black", "blur"]),
   /** Whose images. */
-  of: z.strictObject({ name: diffusionName, checkpoint: z.string() }),
+  of: z.strictObject({ name: z.enum(imageNames), checkpoint: z.string() }),
 });
 export type SafetyStage = z.infer<typeof safetyStage>;
 
-export const stageSchema = z.discriminatedUnion("kind", [textStage, diffusionStage, safetyStage]);
+export const stageSchema = z.discriminatedUnion("kind", [textStage, diffusionStage, singlePassStage, safetyStage]);
 export type Stage = z.infer<typeof stageSchema>;
 
 /** One prompt, or several that share a generator, and their images. */
@@ -260,9 +280,14 @@ export const schedulerOptionsOf = ({
   overrides: schedulerKeys,
 });
 
-/** @returns the stages that draw, in the order of the run. */
+/** @returns the stages that denoise, in the order of the run. */
 export function diffusionStages({ stages }: Pick<Plan, "stages">): DiffusionStage[] {
   return stages.filter((stage) => stage.kind === "diffusion");
+}
+
+/** @returns the stages that draw, in the order of the run. */
+export function imageStages({ stages }: Pick<Plan, "stages">): ImageStage[] {
+  return stages.filter((stage) => stage.kind === "diffusion" || stage.kind === "single-pass");
 }
 
 type EncodedTexts = JobTexts & Pick<Job, "negativePrompt" | "moreNegativePrompts">;
@@ -284,8 +309,8 @@ export const textsAtOnce = (
 ): number => (textEncoder?.activations === "int8" ? textsPerJob(stage, jobs) : TEXTS_AT_ONCE);
 
 /** @returns the stage whose images are the result. */
-export function lastDiffusionStage(plan: Pick<Plan, "stages">): DiffusionStage {
-  const last = diffusionStages(plan).at(-1);
+export function lastImageStage(plan: Pick<Plan, "stages">): ImageStage {
+  const last = imageStages(plan).at(-1);
   if (!last) throw new Error("a plan draws something");
   return last;
 }

@@ -12,6 +12,7 @@ import { readJson } from "../weights/file.ts";
 import { drawnStages, takesText } from "./drawn-stages.ts";
 import type { Model } from "./model.ts";
 import type { Request } from "./request.ts";
+import { type UpscalerFile, readUpscalerFile } from "./single-pass.ts";
 import { type StageGrid, readStageGrid } from "./stage-size.ts";
 import type { DiffusionDescription } from "./stages.ts";
 
@@ -31,6 +32,8 @@ export interface Checkpoints {
   readonly hasWatermark: boolean;
   /** The first checkpoint that holds a safety checker: IF-I and IF-II carry the same one. */
   readonly checker?: string;
+  /** What enlarges in one pass, after all others; absent: nothing does. */
+  readonly upscaler?: UpscalerFile;
   /** Sentences about what it lacks. */
   readonly notes: readonly string[];
 }
@@ -38,7 +41,7 @@ export interface Checkpoints {
 /** @throws {CheckpointError} a checkpoint is missing, or a config of it is missing or not understood. */
 export async function readCheckpoints(
   { checkpoints, text: textFolder }: Model,
-  request: Pick<Request, "until" | "upscale">,
+  request: Pick<Request, "until" | "upscale" | "upscalerModel">,
 ): Promise<Checkpoints> {
   const stages = drawnStages(request);
   const text = takesText(request) ? { text: textFolder } : {};
@@ -57,6 +60,7 @@ export async function readCheckpoints(
     ...text,
     hasWatermark: text.text !== undefined && existsSync(join(text.text, "watermarker")),
     ...(checker === undefined ? {} : { checker }),
+    ...(request.upscalerModel === undefined ? {} : { upscaler: await readUpscalerFile(request.upscalerModel) }),
     notes,
   };
 }

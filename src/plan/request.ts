@@ -85,8 +85,8 @@ export type MaskRequest = z.infer<typeof maskRequest>;
 
 /** How `upscale` enlarges. */
 export const upscaleRequest = z.strictObject({
-  /** In the order of the run. */
-  stages: z.array(z.enum(diffusionNames)).min(1),
+  /** In the order of the run; none: ESRGAN alone. */
+  stages: z.array(z.enum(diffusionNames)),
   /** Side of the tiles of large images, in pixels of what a stage is given; 0: none. Absent: the stage's own size. */
   tile: z.int().nonnegative().max(16_384).exactOptional(),
   /** How far tiles reach into each other; absent: a quarter of a tile. */
@@ -151,6 +151,8 @@ export const requestSchema = z.strictObject({
   /** upscale: path of the image, or of a tensor in a safetensors file, that is enlarged. */
   lowResolution: z.string().min(1).exactOptional(),
   upscale: upscaleRequest.exactOptional(),
+  /** Path of an ESRGAN's weights: it enlarges what the last stage has drawn. */
+  upscalerModel: z.string().min(1).exactOptional(),
   /** Path of T5's embeddings of the prompt and the negative prompt, in place of T5. */
   promptEmbeds: z.string().min(1).exactOptional(),
   /** txt2img: the shape of what is drawn, as W:H; absent: square. */

@@ -18,7 +18,7 @@ export const repositoryFolders: Readonly<Record<RepositoryKey, string>> = {
 };
 
 /** What computes a stage, in pipelines/ and networks/; named after diffusers' pipelines. */
-export type PipelineName = "text-encoder" | "if" | "if-super-resolution" | "upscale" | "safety-checker";
+export type PipelineName = "text-encoder" | "if" | "if-super-resolution" | "upscale" | "esrgan" | "safety-checker";
 
 /** A folder of a checkpoint. */
 export interface Component {
@@ -36,10 +36,10 @@ interface StageRow {
   readonly name: string;
   /** As people read it: in tables, on progress bars, in an image's metadata. */
   readonly label: string;
-  readonly kind: "text" | "diffusion" | "safety";
+  readonly kind: "text" | "diffusion" | "single-pass" | "safety";
   readonly pipeline: PipelineName;
-  /** Whose checkpoint it reads. */
-  readonly repository: RepositoryKey;
+  /** Whose checkpoint it reads; absent: a file of the user's. */
+  readonly repository?: RepositoryKey;
   /** Folders of that checkpoint which the stage reads. */
   readonly components: Readonly<Record<string, Component>>;
   /** The tensor files it leaves for later stages, without `.safetensors`; each holds one tensor of that name. */
@@ -51,8 +51,18 @@ interface StageRow {
   readonly onGpu: boolean;
 }
 
+/** The range of the tensors that a stage leaves: IF's about [-1, 1], upscalers' [0, 1]. */
+type Range = "signed" | "unit";
+
+/** One network that enlarges images, without scheduler, steps or guidance. */
+interface SinglePassRow extends StageRow {
+  readonly kind: "single-pass";
+  readonly range: Range;
+}
+
 interface DiffusionRow extends StageRow {
   readonly kind: "diffusion";
+  readonly repository: RepositoryKey;
   /** `--until` and the size of what it draws with the published checkpoints, in pixels. */
   readonly side: number;
   /** How a size follows: the UNet's own `sample_size`, or this many times the size of the stage before. */
@@ -71,8 +81,7 @@ interface DiffusionRow extends StageRow {
    * original repository. Their predicted images can be thresholded. Absent: the stage draws latents.
    */
   readonly pixels?: { readonly positiveMixer: number };
-  /** The range of the tensors it leaves: IF's about [-1, 1], the upscaler's [0, 1]. */
-  readonly range: "signed" | "unit";
+  readonly range: Range;
 }
 
 const table = [
@@ -140,6 +149,16 @@ const table = [
     range: "unit",
   },
   {
+    name: "esrgan",
+    label: "ESRGAN",
+    kind: "single-pass",
+    pipeline: "esrgan",
+    components: {},
+    files: ["esrgan"],
+    onGpu: true,
+    range: "unit",
+  },
+  {
     name: "safety",
     label: "safety",
     kind: "safety",
@@ -149,11 +168,14 @@ const table = [
     files: [],
     onGpu: false,
   },
-] as const satisfies readonly (StageRow | DiffusionRow)[];
+] as const satisfies readonly (StageRow | DiffusionRow | SinglePassRow)[];
 
 type Row = (typeof table)[number];
 export type StageName = Row["name"];
 export type DiffusionName = Extract<Row, { kind: "diffusion" }>["name"];
+export type SinglePassName = Extract<Row, { kind: "single-pass" }>["name"];
+/** Stages that draw images. */
+export type ImageName = DiffusionName | SinglePassName;
 /** Stages that enlarge an image. */
 export type EnlargingName = Extract<Row, { maxNoiseLevel: number }>["name"];
 /** `--until`: the side, in pixels, of the last stage that is run. */
@@ -176,9 +198,17 @@ export const stageTable: readonly StageDescription[] = table;
 /** The stages that draw, from the smallest image to the largest. */
 export const diffusionTable: readonly DiffusionDescription[] = table.filter((row) => row.kind === "diffusion");
 
+/** The stages that enlarge in one pass; a run has one of them at most, after all that it draws. */
+const singlePassTable = table.filter((row) => row.kind === "single-pass");
+
 /** The names as zod wants them. */
+export const imageNames = [...diffusionTable, ...singlePassTable].map(({ name }) => name) as [
+  ImageName,
+  ...ImageName[],
+];
 export const stageNames = table.map(({ name }) => name) as [StageName, ...StageName[]];
 export const diffusionNames = diffusionTable.map(({ name }) => name) as [DiffusionName, ...DiffusionName[]];
+export const singlePassNames = singlePassTable.map(({ name }) => name) as [SinglePassName, ...SinglePassName[]];
 export const sides: readonly Side[] = diffusionTable.map(({ side }) => side);
 
 export function describeStage(name: StageName): StageDescription {
@@ -188,6 +218,9 @@ export function describeStage(name: StageName): StageDescription {
 export function describeDiffusion(name: DiffusionName): DiffusionDescription {
   return find(diffusionTable, name);
 }
+
+/** @returns the range of the images that a stage leaves. */
+export const rangeOf = (name: ImageName): Range => find([...diffusionTable, ...singlePassTable], name).range;
 
 /** @returns the stages that draw, up to the one of that side. */
 export function diffusionUntil(until: Side): readonly DiffusionDescription[] {
@@ -207,10 +240,10 @@ export function enlargementOf({ name, side }: DiffusionDescription): number {
 }
 
 /** @returns the row of the one stage of its kind that draws nothing. */
-export function stageOfKind(kind: "text" | "safety"): StageDescription {
+export function stageOfKind(kind: "text" | "safety"): StageDescription & { readonly repository: RepositoryKey } {
   const row = stageTable.find((one) => one.kind === kind);
-  if (!row) throw new Error(`no stage is ${kind}`);
-  return row;
+  if (!row?.repository) throw new Error(`no stage is ${kind}`);
+  return { ...row, repository: row.repository };
 }
 
 /** The folders of a repository that its stages read. */

@@ -36,7 +36,7 @@ export async function applyLoras(planned: PlannedRun, loras: readonly LoraReques
   }
   const merged = planned.stages.map((stage): Stage => {
     const own = applied.get(stage.name);
-    if (!own || stage.kind === "safety") return stage;
+    if (!own || (stage.kind !== "text" && stage.kind !== "diffusion")) return stage;
     const network: LoraNetwork = stage.kind === "text" ? "text_encoder" : "unet";
     return { ...stage, lora: { network, loras: own, cache: loraCache() } };
   });

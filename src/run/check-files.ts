@@ -42,6 +42,7 @@ const checks: Readonly<Record<PipelineName, Check>> = {
     const { cross_attention_dim: taken } = await readSdUnetConfig(join(checkpoint, "unet"));
     checkSameWidth(`${checkpoint}'s CLIP embedding`, width, "its UNet", taken);
   },
+  esrgan: async () => {}, // its file was read to plan it
   "safety-checker": ({ checkpoint }) => readClipFeatures(checkpoint),
 };
 

@@ -12,12 +12,13 @@ import { RunFolder, jobFolder } from "../executor/run-folder.ts";
 import { draftFolderIn, sweepDrafts } from "../files/draft.ts";
 import { temporaryFolder } from "../machine/folders.ts";
 import { checkBudget } from "../memory/budget.ts";
-import { type Plan, type Stage, lastDiffusionStage } from "../plan/plan.ts";
+import { type Plan, type Stage, lastImageStage } from "../plan/plan.ts";
 import type { Request } from "../plan/request.ts";
 import type { StageName } from "../plan/stages.ts";
 import { type CompletePlan, completePlans } from "./complete-plans.ts";
 import type { RunEvent } from "./events.ts";
 import type { RunSettings } from "./settings.ts";
+import { latentsIn, makeLatentsFolder } from "./save-latents.ts";
 import { checkSavesEmbeds, saveEmbeds } from "./save-embeds.ts";
 import { settingsTexts } from "./metadata/settings-text.ts";
 import { placeImage } from "./place-image.ts";
@@ -40,6 +41,8 @@ export interface PlacedSettings extends RunSettings {
   readonly saveStages?: string | undefined;
   /** Write the embeddings of the first request there. */
   readonly saveEmbeds?: string | undefined;
+  /** A folder: each step's sample of each stage is kept there as a safetensors file. */
+  readonly saveLatents?: string | undefined;
   /** Send a preview after every so many steps. @default none */
   readonly previewEvery?: number | undefined;
   /** Return pixels beside the PNG's bytes? */
@@ -95,7 +98,8 @@ export async function drawRequests(requests: readonly Request[], settings: DrawS
     );
   }
   for (const { plan, needs, limits } of plans) checkBudget(needs, limits, plan);
-  const { runDir, resume = false } = settings;
+  const { runDir, resume = false, saveLatents, overwrite = false } = settings;
+  if (saveLatents !== undefined) await makeLatentsFolder(saveLatents, overwrite || resume);
   const drawn: DrawnJob[] = [];
   for (const complete of plans) {
     const kept = runDir === undefined ? undefined : { path: runDir, resume };
@@ -163,6 +167,7 @@ async function drawIn(
     gpuBudgetBytes: limits.vramBytes,
     readAhead: createReadAhead(plan, needs, limits),
     readOwn: createReadOwn(plan, needs, limits),
+    latentsOf: latentsIn(settings.saveLatents, placeOf, complete.plan.jobs.length),
     previewEvery: settings.previewEvery,
     onNote: (text, job) => notes.add(text, job),
     onProgress: ({ jobs: together, ...progress }) =>
@@ -208,7 +213,7 @@ async function readImages(
   paths: readonly string[] | undefined,
   pixels: boolean,
 ): Promise<DrawnImage[]> {
-  const { width, height } = lastDiffusionStage(plan);
+  const { width, height } = lastImageStage(plan);
   const images: DrawnImage[] = [];
   for (let index = 0; index < plan.numImages; index++) {
     const path = paths?.[index];

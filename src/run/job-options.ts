@@ -27,6 +27,7 @@ import { checkStyle, styleShape } from "./style-options.ts";
 import { type StageMaskOptions, checkNoStageMask, stageMaskShape, stageMasksOf } from "./mask-options.ts";
 import { type ListOptions, checkLists, listShape } from "./list-options.ts";
 import { describeIssue, describeValue } from "./describe-issue.ts";
+import { type UpscalerOptions, untilWith, upscalerModelOf, upscalerShape } from "./upscaler-options.ts";
 import { noiseLevelFrom, untilOf, upscaleFrom, upscaleOptionNames, upscaleShape } from "./upscale-options.ts";
 
 type Flat<Name extends string> = Name extends `${infer Before}-${infer After}` ? `${Before}${After}` : Name;
@@ -74,7 +75,7 @@ export type StageOptions = SharedOptions<StageKey> & { readonly [Key in StageKey
   readonly [Key in StageKey as `${Key}Model`]?: string;
 };
 
-export interface JobOptions extends StageOptions, LoraOptions, ListOptions, Partial<SharedSettings> {
+export interface JobOptions extends StageOptions, LoraOptions, ListOptions, UpscalerOptions, Partial<SharedSettings> {
   /** With `promptEmbeds` it is the upscaler's alone, and may be left out; with `style` too. */
   readonly prompt?: string;
   /** What the image should not show. @default "" */
@@ -255,6 +256,7 @@ export const jobOptionsSchema = z.strictObject({
   ...sharedShape,
   ...stageShape,
   ...loraShape,
+  ...upscalerShape,
 });
 
 /** Options that only inpaint takes. */
@@ -280,6 +282,7 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
   if (command !== "inpaint") checkNoStageMask(command, options);
   const start = command === "upscale" ? originalOf(options) : startOf(command, options);
   const upscale = command === "upscale" ? upscaleFrom(options) : undefined;
+  const until = untilWith(options, options.until);
   const seed = options.seed ?? randomInt(MAX_SEED + 1);
   const variation = variationOf(command, seed, options);
   const { prompt, variant, safety, threads, deviceId, textEncoderBits, textEncoderActivations, unetBits } = options;
@@ -295,6 +298,7 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
     longPrompt: options.longPrompt,
     loras: lorasOf(options),
     promptEmbeds: options.promptEmbeds,
+    upscalerModel: upscalerModelOf(options),
     textEncoderModel,
     variant,
     safety,
@@ -315,10 +319,10 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
     numImages: options.numImages ?? 1,
     model: options.model ?? "demo",
     stageModels: perStage((stage) => options[keyOf(stage, "model")] as string | undefined),
-    until: upscale ? untilOf(upscale) : (options.until ?? sides.at(-1)!),
+    until: upscale ? untilOf(upscale) : until,
     ...(start ? { start } : {}),
     ...(upscale ? { upscale, lowResolution: options.image! } : {}),
-    stages: perStage((stage) => stageOf(stage, start !== undefined, upscale?.stages, options)),
+    stages: perStage((stage) => stageOf(stage, start !== undefined, until, upscale?.stages, options)),
     cleanCaption: options.cleanCaption ?? true,
     watermark: options.watermark ?? true,
     eta: options.eta ?? 0,
@@ -363,11 +367,11 @@ function perStage<T>(valueOf: (stage: DiffusionDescription) => T | undefined): P
 function stageOf(
   stage: DiffusionDescription,
   startsFromImage: boolean,
+  until: Side,
   upscaling: readonly DiffusionName[] | undefined,
   options: Readonly<Record<string, unknown>>,
 ): StageRequest | undefined {
-  const isDrawn =
-    upscaling?.includes(stage.name) ?? stage.side <= ((options["until"] as Side | undefined) ?? sides.at(-1)!);
+  const isDrawn = upscaling?.includes(stage.name) ?? stage.side <= until;
   const shared = sharedKeys.filter((key) => isDrawn && takes(stage, key) && (startsFromImage || !isOfStart(key)));
   const noiseLevel = isDrawn ? noiseLevelFrom(options["augLevel"] as number | undefined) : undefined;
   const common = { ...Object.fromEntries(shared.map((key) => [key, options[key]])), noiseLevel };

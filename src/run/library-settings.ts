@@ -24,6 +24,7 @@ const schema = z.strictObject({
   runDir: z.string().min(1).optional(),
   resume: z.boolean().optional(),
   saveEmbeds: z.string().min(1).optional(),
+  saveLatents: z.string().min(1).optional(),
 });
 
 export const librarySettingNames: readonly string[] = Object.keys(schema.shape);

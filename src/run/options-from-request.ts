@@ -8,25 +8,15 @@ import { type DiffusionDescription, diffusionTable } from "../plan/stages.ts";
 import { keyOf, ownSizeNames, sharedKeys, stageKeys } from "./job-options.ts";
 import { optionsOfStageMasks, stageMaskNames } from "./mask-options.ts";
 import { optionsOfLoras } from "./lora-options.ts";
+import { optionsOfUpscaler, untilWith } from "./upscaler-options.ts";
 
 export type FlatOptions = Readonly<Record<string, unknown>>;
 
 /** @returns options that are absent in the request are not in it. */
-export function optionsFromRequest({
-  command,
-  stages,
-  stageModels,
-  start,
-  aspectRatio,
-  size,
-  upscale,
-  lowResolution,
-  until,
-  prompt,
-  loras,
-  variation,
-  ...rest
-}: Request): FlatOptions {
+export function optionsFromRequest(request: Request): FlatOptions {
+  const { until: _, upscalerModel: __, ...given } = request; // which two options say together
+  const { command, stages, stageModels, start, aspectRatio, size, upscale, lowResolution, prompt, ...others } = given;
+  const { loras, variation, ...rest } = others;
   const ofStages = diffusionTable.flatMap((stage) => [
     [keyOf(stage, "model"), stageModels[stage.name]] as const,
     ...stageKeys.map((key) => [keyOf(stage, key), stages[stage.name]?.[key]] as const),
@@ -40,11 +30,21 @@ export function optionsFromRequest({
     variationStrength: variation?.strength,
     aspectRatio: aspectRatio && `${aspectRatio.width}:${aspectRatio.height}`,
     size: size && `${size.width}x${size.height}`,
-    ...(upscale ? { ...upscale, image: lowResolution } : { until }),
+    ...optionsOfUpscaler(request),
+    ...(upscale ? { ...upscale, ...stagesOf(request), image: lowResolution } : { until: untilOf(request) }),
     ...(start ? startOptions(start, upscale ? "original" : "image") : {}),
     ...(command === "inpaint" && start ? { pasteBack: start.pasteBack } : {}),
   });
 }
+
+/** What follows from an ESRGAN is not said twice: it can be left out then. */
+const untilOf = ({ until, upscalerModel }: Request): Request["until"] | undefined =>
+  upscalerModel !== undefined && until === untilWith(optionsOfUpscaler({ until, upscalerModel }), undefined)
+    ? undefined
+    : until;
+
+/** @returns no stages where ESRGAN alone enlarges. */
+const stagesOf = ({ upscale }: Request): FlatOptions => (upscale?.stages.length === 0 ? { stages: undefined } : {});
 
 function startOptions(
   { image, mask, stageMasks = {} }: NonNullable<Request["start"]>,
@@ -71,6 +71,7 @@ export function replaceOptions(options: FlatOptions, given: FlatOptions): FlatOp
   const dropped = new Set(names.flatMap(displacedBy));
   const side = given["until"];
   const undrawn = typeof side === "number" ? diffusionTable.filter((stage) => stage.side > side) : [];
+  if (given["upscaler"] === "x4") dropped.add("upscalerModel");
   for (const name of undrawn.flatMap(optionsOfStage)) dropped.add(name);
   const kept = Object.entries(options).filter(([name]) => !dropped.has(name));
   return { ...Object.fromEntries(kept), ...withoutAbsent(given) };

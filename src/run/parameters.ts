@@ -5,35 +5,60 @@
 
 import { basename } from "node:path";
 import { formatParameters } from "../image/parameters.ts";
-import { type DiffusionStage, type Plan, type Stage, diffusionStages } from "../plan/plan.ts";
+import {
+  type DiffusionStage,
+  type ImageStage,
+  type Plan,
+  type SinglePassStage,
+  type Stage,
+  imageStages,
+} from "../plan/plan.ts";
 import { negativePromptsOf, promptsOf, valueOfImage } from "../plan/prompts.ts";
-import { describeDiffusion } from "../plan/stages.ts";
+import { describeDiffusion, describeStage } from "../plan/stages.ts";
 
 /**
  * @param job   its place in the plan.
  * @param drawn the stage whose image it is.
  * @param index which image of the job, from 0.
  */
-export function imageParameters(plan: Plan, job: number, drawn: DiffusionStage, index: number): string {
-  const stages = diffusionStages(plan);
-  const [first, ...later] = stages.slice(0, stages.findIndex(({ name }) => name === drawn.name) + 1);
-  const { positivePrompt, style, promptEmbeds, seed, variation, ...texts } = plan.jobs[job]!;
+export function imageParameters(plan: Plan, job: number, drawn: ImageStage, index: number): string {
+  const drawing = imageStages(plan);
+  const stages = drawing.slice(0, drawing.findIndex(({ name }) => name === drawn.name) + 1);
+  const [first, ...later] = stages.filter((stage) => stage.kind === "diffusion");
+  const enlarging = stages.find((stage) => stage.kind === "single-pass");
+  const { seed, lowResolution, ...texts } = plan.jobs[job]!;
   const prompt = valueOfImage(promptsOf(texts), index, plan.numImages);
   const negativePrompt = valueOfImage(negativePromptsOf(texts), index, plan.numImages);
-  if (!first) throw new Error(`${drawn.name} is no stage of the plan`);
   const settings = new Map<string, string>([
-    ["Steps", String(first.steps)],
-    ["Sampler", first.sampler],
-    ["CFG scale", String(first.guidanceScale)],
-    ["Seed", String(seed)],
+    ...(first ? sampling(first, seed) : []),
     ["Size", `${drawn.width}x${drawn.height}`],
-    ["Model", plan.model],
+    ["Model", first ? plan.model : basename(drawn.checkpoint)],
   ]);
+  if (lowResolution !== undefined) addUpscale(settings, stages);
+  if (first) addFirst(settings, plan, job, first);
+  for (const stage of later) addStage(settings, stage, first?.sampler ?? "");
+  if (enlarging) addUpscaler(settings, enlarging, lowResolution === undefined);
+  if (plan.numImages > 1) {
+    settings.set("Batch size", String(plan.numImages));
+    settings.set("Batch pos", String(index));
+  }
+  settings.set("Version", `if-gen ${plan.version}`);
+  return formatParameters({ prompt, negativePrompt, settings });
+}
+
+const sampling = ({ steps, sampler, guidanceScale }: DiffusionStage, seed: number): [string, string][] => [
+  ["Steps", String(steps)],
+  ["Sampler", sampler],
+  ["CFG scale", String(guidanceScale)],
+  ["Seed", String(seed)],
+];
+
+function addFirst(settings: Map<string, string>, plan: Plan, job: number, first: DiffusionStage): void {
+  const { positivePrompt, style, promptEmbeds, variation } = plan.jobs[job]!;
   if (variation) {
     settings.set("Variation seed", String(variation.seed));
     settings.set("Variation seed strength", String(variation.strength));
   }
-  if (first.enlargesInput) addUpscale(settings, [first, ...later]);
   if (first.preset) settings.set("Timesteps", first.preset);
   if (first.strength !== undefined) settings.set("Denoising strength", String(first.strength));
   if (first.lessNoiseSteps !== undefined) settings.set("Less noise steps", String(first.lessNoiseSteps));
@@ -48,23 +73,26 @@ export function imageParameters(plan: Plan, job: number, drawn: DiffusionStage, 
   );
   addLoras(settings, first, "");
   addSteering(settings, first, "");
-  for (const stage of later) addStage(settings, stage, first.sampler);
-  if (plan.numImages > 1) {
-    settings.set("Batch size", String(plan.numImages));
-    settings.set("Batch pos", String(index));
-  }
-  settings.set("Version", `if-gen ${plan.version}`);
-  return formatParameters({ prompt, negativePrompt, settings });
 }
 
-function addUpscale(settings: Map<string, string>, stages: readonly DiffusionStage[]): void {
-  settings.set("Upscaled by", stages.map(({ name }) => describeDiffusion(name).label).join(" and "));
+function addUpscale(settings: Map<string, string>, stages: readonly ImageStage[]): void {
+  settings.set("Upscaled by", stages.map(({ name }) => describeStage(name).label).join(" and "));
   const [first] = stages;
-  if (first?.noiseLevel !== undefined) settings.set("Noise level", String(first.noiseLevel));
-  for (const { name, tiles } of stages) {
-    const label = describeDiffusion(name).label;
-    if (tiles) settings.set(`Tiles of ${label}`, `${tiles.width}x${tiles.height} overlap ${tiles.overlap}`);
-  }
+  if (first?.kind === "diffusion" && first.noiseLevel !== undefined)
+    settings.set("Noise level", String(first.noiseLevel));
+  for (const stage of stages) addTiles(settings, stage);
+}
+
+function addTiles(settings: Map<string, string>, { name, tiles }: ImageStage): void {
+  if (!tiles) return;
+  settings.set(`Tiles of ${describeStage(name).label}`, `${tiles.width}x${tiles.height} overlap ${tiles.overlap}`);
+}
+
+/** Of an ESRGAN: its file, enough of its hash to tell it, and its tiles where nothing has said them. */
+function addUpscaler(settings: Map<string, string>, stage: SinglePassStage, withTiles: boolean): void {
+  settings.set("Upscaler", basename(stage.checkpoint));
+  settings.set("Upscaler hash", stage.sha256.slice(0, 12));
+  if (withTiles) addTiles(settings, stage);
 }
 
 function addStage(settings: Map<string, string>, stage: DiffusionStage, firstSampler: string): void {
@@ -83,7 +111,7 @@ function addStage(settings: Map<string, string>, stage: DiffusionStage, firstSam
 
 /** The files' names, weights, and enough of their hashes to tell them. @param prefix of the key: `Stage 2 `. */
 function addLoras(settings: Map<string, string>, stage: Stage | undefined, prefix: string): void {
-  if (!stage || stage.kind === "safety" || !stage.lora) return;
+  if (!stage || !("lora" in stage) || !stage.lora) return;
   const words = stage.lora.loras.map(
     ({ file, weight, sha256 }) => `${basename(file)}:${weight} ${sha256.slice(0, 12)}`,
   );

@@ -10,7 +10,10 @@ import { convertImages } from "../executor/convert-images.ts";
 import { draftBeside, draftFolderIn } from "../files/draft.ts";
 import { type ImageFormat, extensionOf, formatOfName } from "../image/formats.ts";
 import { temporaryFolder } from "../machine/folders.ts";
+import type { ConversionJob } from "../executor/conversion.ts";
 import { placeOutput } from "./outputs.ts";
+
+type SheetLayout = NonNullable<ConversionJob["layout"]>;
 
 /** @throws {OutputError} as placeOutput. */
 export async function placeImage(png: string, path: string, overwrite: boolean): Promise<void> {
@@ -37,14 +40,27 @@ export async function convertBytes(png: Uint8Array, format: ImageFormat): Promis
   }
 }
 
-/** @param pngs two or more. @throws {OutputError} as placeOutput. */
-export const placeSheet = (pngs: readonly string[], path: string, overwrite: boolean): Promise<void> =>
-  placeConverted(pngs, path, overwrite);
+/**
+ * @param pngs two or more; with a layout, "" is an empty cell. @param layout absent: without labels, in rows.
+ * @throws {OutputError} as placeOutput. @throws {InputImageError} an image cannot be read.
+ */
+export const placeSheet = (
+  pngs: readonly string[],
+  path: string,
+  overwrite: boolean,
+  layout?: SheetLayout,
+): Promise<void> => placeConverted(pngs, path, overwrite, layout);
 
-async function placeConverted(sources: readonly string[], path: string, overwrite: boolean): Promise<void> {
+async function placeConverted(
+  sources: readonly string[],
+  path: string,
+  overwrite: boolean,
+  layout?: SheetLayout,
+): Promise<void> {
   const draft = draftBeside(path);
   try {
-    await convertImages({ sources: [...sources], target: draft, format: formatOfName(path) ?? "png" });
+    const format = formatOfName(path) ?? "png";
+    await convertImages({ sources: [...sources], ...(layout ? { layout } : {}), target: draft, format });
     await placeOutput(draft, path, overwrite);
   } finally {
     await rm(draft, { force: true });

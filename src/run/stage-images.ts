@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { type JobImages, SAFETY_REPORT_FILE, type SafetyReport, safetyReport } from "../executor/protocol.ts";
 import { drawnStages, takesText } from "../plan/drawn-stages.ts";
 import { PARAMETERS, SETTINGS } from "../image/text-keywords.ts";
-import { type Plan, type Stage, diffusionStages, lastDiffusionStage, watermarkCheckpoint } from "../plan/plan.ts";
+import { type Plan, type Stage, imageStages, lastImageStage, watermarkCheckpoint } from "../plan/plan.ts";
 import { imageCount } from "../plan/prompts.ts";
 import type { Request } from "../plan/request.ts";
 import { describeStage, stageOfKind } from "../plan/stages.ts";
@@ -36,8 +36,8 @@ const indices = (count: number): number[] => Array.from({ length: count }, (_, i
 export function imagesOf(stage: Stage, plan: Plan, job: number, outputs: JobOutputs): JobImages | undefined {
   const { folder, pixels, allStages, settings } = outputs;
   const isLast = plan.stages.at(-1) === stage;
-  const last = lastDiffusionStage(plan);
-  const drawn = isLast ? last : diffusionStages(plan).find(({ name }) => name === stage.name);
+  const last = lastImageStage(plan);
+  const drawn = isLast ? last : imageStages(plan).find(({ name }) => name === stage.name);
   if (!drawn || (!isLast && (!allStages || drawn === last))) return undefined; // a safety stage draws for the last one
   const stageFiles = numbered(join(folder, `${drawn.name}.png`), plan.numImages);
   const watermarker = watermarkCheckpoint(plan);
@@ -54,7 +54,7 @@ export function imagesOf(stage: Stage, plan: Plan, job: number, outputs: JobOutp
 
 /** @returns the names of the files that saving a run's stages writes. */
 export function savedStageFiles(request: Request): string[] {
-  const stages = drawnStages(request);
+  const stages = [...drawnStages(request), ...(request.upscalerModel === undefined ? [] : [describeStage("esrgan")])];
   const numImages = imageCount(request);
   return [
     ...[...(takesText(request) ? [stageOfKind("text")] : []), ...stages].flatMap(({ files }) =>
@@ -66,11 +66,11 @@ export function savedStageFiles(request: Request): string[] {
 
 /** Copies a job's tensors and images, its result as the image of the stage that drew it. */
 export async function saveStages(folder: string, target: string, plan: Plan, overwrite: boolean): Promise<void> {
-  const last = lastDiffusionStage(plan);
+  const last = lastImageStage(plan);
   for (const name of plan.stages.flatMap((stage) => describeStage(stage.name).files)) {
     await placeOutput(join(folder, `${name}.safetensors`), join(target, `${name}.safetensors`), overwrite);
   }
-  for (const stage of diffusionStages(plan)) {
+  for (const stage of imageStages(plan)) {
     for (const [index, name] of numbered(`${stage.name}.png`, plan.numImages).entries()) {
       const source = stage === last ? imageFile(folder, index) : join(folder, name);
       await placeOutput(source, join(target, name), overwrite);

@@ -6,6 +6,7 @@
 
 import { z } from "zod";
 import { UsageError } from "../errors.ts";
+import type { UpscalerChoice } from "../plan/choices.ts";
 import { type Request, upscaleRequest } from "../plan/request.ts";
 import {
   type DiffusionDescription,
@@ -13,7 +14,9 @@ import {
   describeDiffusion,
   diffusionNames,
   enlargingTable,
+  sides,
 } from "../plan/stages.ts";
+import { stagesWith } from "./upscaler-options.ts";
 
 export interface UpscaleOptions {
   /** Path of the image that is enlarged; a name that ends in .safetensors: one tensor, (3, H, W) or (N, 3, H, W). */
@@ -58,10 +61,13 @@ const NOISE_TIMESTEPS = 1000;
 export const noiseLevelFrom = (augLevel: number | undefined): number | undefined =>
   augLevel === undefined ? undefined : Math.min(NOISE_TIMESTEPS - 1, Math.round(NOISE_TIMESTEPS * augLevel));
 
-type Given = { readonly [Name in keyof typeof upscaleShape]?: z.infer<(typeof upscaleShape)[Name]> };
+type Given = { readonly [Name in keyof typeof upscaleShape]?: z.infer<(typeof upscaleShape)[Name]> } & {
+  readonly upscaler?: UpscalerChoice | undefined;
+};
 
 /** @returns the stages in the order of the run, and their tiles. @throws {UsageError} no stage starts from the original. */
-export function upscaleFrom({ stages, tile, tileOverlap, original }: Given): NonNullable<Request["upscale"]> {
+export function upscaleFrom({ tile, tileOverlap, original, ...given }: Given): NonNullable<Request["upscale"]> {
+  const stages = stagesWith(given, given.stages);
   const chosen = stages ? enlargingTable.filter(({ name }) => stages.includes(name)) : [defaultStage(original)];
   const [starting] = enlargingTable.filter(({ startStrengths }) => startStrengths);
   if (original !== undefined && starting && !chosen.includes(starting)) {
@@ -78,6 +84,8 @@ const defaultStage = (original: string | undefined): DiffusionDescription =>
   (original === undefined ? undefined : enlargingTable.find(({ startStrengths }) => startStrengths)) ??
   enlargingTable.at(-1)!;
 
-/** @returns the side of the last of the stages. */
-export const untilOf = ({ stages }: NonNullable<Request["upscale"]>): Request["until"] =>
-  describeDiffusion(stages.at(-1)!).side;
+/** @returns the side of the last of the stages; of none, the smallest: nothing is drawn. */
+export const untilOf = ({ stages }: NonNullable<Request["upscale"]>): Request["until"] => {
+  const last = stages.at(-1);
+  return last === undefined ? sides[0]! : describeDiffusion(last).side;
+};

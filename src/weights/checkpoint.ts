@@ -57,6 +57,24 @@ export async function openWeights(folder: string, variant?: Variant): Promise<We
   return { folder, variant: source.variant, files: paths, tensors, totalBytes };
 }
 
+/**
+ * One file as a table, whatever it is called. Its variant is `fp16` where all its tensors are, else `fp32`.
+ * @throws {CheckpointError} it is missing, or no safetensors file.
+ */
+export async function openWeightFile(path: string): Promise<WeightTable> {
+  const { tensors: entries } = await readSafetensorsHeader(path);
+  const file = await realFile(path);
+  const tensors = new Map([...entries].map(([name, entry]): [string, WeightEntry] => [name, { ...entry, file }]));
+  const all = [...entries.values()];
+  return {
+    folder: path,
+    variant: all.every(({ dtype }) => dtype === "F16") ? "fp16" : "fp32",
+    files: [path],
+    tensors,
+    totalBytes: all.reduce((sum, { byteLength }) => sum + byteLength, 0),
+  };
+}
+
 async function realFile(path: string): Promise<string> {
   try {
     return await realpath(path);

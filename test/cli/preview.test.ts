@@ -113,10 +113,13 @@ describe("--save-steps", () => {
 
   test("keeps what each step predicts", { timeout: 180_000 }, async () => {
     const folder = temporaryFolder();
-    const args = [...drawing, "-o", "cat.png", "--save-steps", "steps"];
+    const args = [...drawing, "-o", "cat.png", "--save-steps", "steps", "--save-latents", "latents"];
     expect(await runCli(args, { cwd: folder })).toMatchObject({ code: 0, stderr: "" });
     const names = readdirSync(join(folder, "steps")).sort();
     expect(names).toEqual([1, 2, 3].map((step) => `stage-1-step-00${step}.png`));
+    expect(readdirSync(join(folder, "latents")).sort()).toEqual(
+      names.map((name) => name.replace(".png", ".safetensors")),
+    );
     const drawn = (name: string): Promise<Buffer> => sharp(join(folder, name)).removeAlpha().raw().toBuffer();
     expect((await drawn("steps/stage-1-step-003.png")).length).toBe((await drawn("cat.png")).length);
   });

@@ -42,3 +42,24 @@ test("tiles that are cut out and laid back make the image", () => {
   for (const place of places) addTile(sum, cropTile(image, place), place);
   sum.data.forEach((value, at) => expect(Math.abs(value - image.data[at]!)).toBeLessThan(1e-6));
 });
+
+test("a margin is left out of each tile's edges, but not of the image's", () => {
+  const tile = { width: 32, height: 32, overlap: 12, margin: 3 };
+  for (const [width, scale] of [
+    [92, 1],
+    [100, 4],
+    [40, 2],
+  ] as const) {
+    const { columns } = tileGrid({ width, height: 32 }, tile, scale);
+    const sums = new Float64Array(scale * width);
+    for (const { start, shares } of columns) shares.forEach((share, place) => (sums[start + place]! += share));
+    sums.forEach((sum) => expect(sum).toBeCloseTo(1, 12));
+    columns.forEach(({ shares }, index) => {
+      const edges = [shares.slice(0, 3 * scale), shares.slice(-3 * scale)];
+      const isEdge = [index > 0, index < columns.length - 1];
+      edges.forEach((edge, at) => {
+        expect([...new Set(edge)], `${width} ${index} ${at}`).toEqual([isEdge[at] ? 0 : 1]);
+      });
+    });
+  }
+});

@@ -3,6 +3,7 @@ import { UsageError } from "../../src/errors.ts";
 import { type NetworkNeed, type StageNeed, checkBudget, chooseLimits, judge } from "../../src/memory/budget.ts";
 import { budgetTable } from "../../src/memory/budget-table.ts";
 import { parseBytes } from "../../src/memory/bytes.ts";
+import type { SinglePassStage } from "../../src/plan/plan.ts";
 
 const limits = { ramBytes: 4e9, ramSource: "--ram-budget", vramBytes: 15e9 };
 
@@ -50,6 +51,19 @@ test("stages that fit one after the other are accepted whatever their sum; one t
       ) as string,
     }),
   );
+});
+
+test("of an ESRGAN that does not fit, smaller tiles are advised", () => {
+  const enlarging: SinglePassStage = {
+    kind: "single-pass",
+    name: "esrgan",
+    checkpoint: "/up.safetensors",
+    sha256: "0",
+    width: 4096,
+    height: 4096,
+  };
+  const failing = [need("esrgan", 5e9, 0)];
+  expect(() => checkBudget(failing, limits, { ...plan, stages: [enlarging] })).toThrow("a smaller --tile");
 });
 
 test("the table says what is done to fit", () => {

@@ -17,6 +17,7 @@ test("files: two of the text, one of each stage that draws, none of the safety c
     "stage-1",
     "stage-2",
     "stage-3",
+    "esrgan",
   ]);
 });
 

@@ -29,7 +29,7 @@ describe("which stage a LoRA changes", () => {
     ];
     const { stages } = await plan(withLoras(tinyUntil(256), ...loras));
     const applied = stages.map((stage) =>
-      stage.kind === "safety" ? [] : (stage.lora?.loras ?? []).map(({ file, weight }) => [file, weight]),
+      "lora" in stage ? (stage.lora?.loras ?? []).map(({ file, weight }) => [file, weight]) : [],
     );
     expect(applied).toEqual([[[goldenLora("text"), 2]], loras.map(({ file, weight }) => [file, weight]), []]);
   });

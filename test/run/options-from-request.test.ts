@@ -62,6 +62,14 @@ const cases: readonly (readonly [CommandName, object])[] = [
   ["style", { prompt: "a", positivePrompt: "b", seed: 1, image: "car.png", style: "neon", stage1Steps: 9 }],
   ["txt2img", { prompt: "a", seed: 1, stage1Width: 96, stage2Height: 256 }],
   ["txt2img", { seed: 1, promptEmbeds: "e.safetensors" }],
+  ["txt2img", { prompt: "a cat", seed: 1, upscaler: "esrgan", upscalerModel: "up.safetensors" }],
+  [
+    "img2img",
+    { prompt: "a cat", seed: 1, image: "a.png", until: 64, upscaler: "esrgan", upscalerModel: "up.safetensors" },
+  ],
+  ["txt2img", { prompt: "a cat", seed: 1, upscaler: "x4,esrgan", upscalerModel: "up.safetensors" }],
+  ["upscale", { seed: 1, image: "small.png", upscaler: "esrgan", upscalerModel: "up.safetensors", tile: 0 }],
+  ["upscale", { seed: 1, image: "s.png", stages: ["stage-2"], upscaler: "esrgan", upscalerModel: "up.safetensors" }],
   [
     "upscale",
     { prompt: "a cat", seed: 1, image: "small.png", stages: ["stage-2", "stage-3"], tile: 64, tileOverlap: 8 },

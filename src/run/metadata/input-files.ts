@@ -6,7 +6,15 @@
 import type { Request } from "../../plan/request.ts";
 import { optionsOfStageMasks, stageMaskNames } from "../mask-options.ts";
 
-export const inputOptions = ["image", "original", "mask", ...stageMaskNames, "promptEmbeds", "lora"] as const;
+export const inputOptions = [
+  "image",
+  "original",
+  "mask",
+  ...stageMaskNames,
+  "promptEmbeds",
+  "lora",
+  "upscalerModel",
+] as const;
 export type InputOption = (typeof inputOptions)[number];
 
 export interface NamedInput {
@@ -19,6 +27,7 @@ export function inputFiles({
   lowResolution,
   start,
   promptEmbeds,
+  upscalerModel,
   loras = [],
 }: Request): readonly NamedInput[] {
   const masks = optionsOfStageMasks(start ?? {});
@@ -28,6 +37,7 @@ export function inputFiles({
     ["mask", start?.mask?.file],
     ...stageMaskNames.map((name) => [name, masks[name]] as const),
     ["promptEmbeds", promptEmbeds],
+    ["upscalerModel", upscalerModel],
     ...loras.map(({ file }) => ["lora", file] as const),
   ];
   return files.flatMap(([option, path]) => (path === undefined ? [] : [{ option, path }]));

@@ -11,6 +11,7 @@ import {
 import { readIfUnetConfig } from "../../../src/models/if-unet-config.ts";
 import { buildIfUnet } from "../../../src/models/if-unet.ts";
 import { readSdUnetConfig } from "../../../src/models/sd-unet-config.ts";
+import { buildRrdbNet } from "../../../src/models/rrdbnet.ts";
 import { buildSdUnet } from "../../../src/models/sd-unet.ts";
 import { buildT5Encoder, readT5EncoderConfig } from "../../../src/models/t5-encoder.ts";
 import { buildVaeDecoder, buildVaeEncoder, readVaeConfig } from "../../../src/models/vae.ts";
@@ -36,6 +37,8 @@ const vitL14 = safetyCheckerConfigSchema.parse({
   },
 });
 
+const x4plus = { blocks: 23, features: 64, growth: 32, inChannels: 3, doublings: 2 };
+
 const pair = { batch: 2, textLength: 77 };
 
 /** At the sizes of a run to 1024 pixels with guidance. */
@@ -60,6 +63,7 @@ export async function publishedNetworks(): Promise<{ name: string; graph: Graph 
     { name: "CLIP text", graph: buildClipText(await published("x4-upscaler.text_encoder", readClipTextConfig), pair) },
     { name: "VAE decoder", graph: buildVaeDecoder(vae, { batch: 1, ...latents }) },
     { name: "VAE encoder", graph: buildVaeEncoder(vae, { batch: 1, height: 1024, width: 1024 }) },
+    { name: "RealESRGAN_x4plus", graph: buildRrdbNet(x4plus, { batch: 1, height: 256, width: 256 }) },
     { name: "safety checker", graph: buildSafetyChecker(vitL14, { batch: 1 }) },
   ];
 }

@@ -23,7 +23,7 @@ export const channelsLastLayout: Pass = {
 };
 
 /** Operations that work on each number by itself. */
-const UNARY: ReadonlySet<string> = new Set(["Silu", "Gelu", "Sqrt", "Tanh", "Sigmoid", "Cast"]);
+const UNARY: ReadonlySet<string> = new Set(["Silu", "Gelu", "LeakyRelu", "Sqrt", "Tanh", "Sigmoid", "Cast"]);
 const BINARY: ReadonlySet<string> = new Set(["Add", "Sub", "Mul", "Div"]);
 /** Operations on feature maps, by the name that they have channels-last. */
 const ON_MAPS: Readonly<Record<string, string>> = {

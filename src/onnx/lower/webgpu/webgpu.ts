@@ -89,7 +89,7 @@ function inRows(
       const inOne = shiftedConvolution(context, node) ?? summedForNorm(context, node);
       return inOne ?? layout.pairwise(otherwise("Add"))(context, node);
     }),
-    ...each(["Silu", "Gelu"], layout.rowwise),
+    ...each(["Silu", "Gelu", "LeakyRelu"], layout.rowwise),
     LayerNorm: inType(
       type,
       (context, node) => normOfSum(context, node) ?? layout.rowwise(otherwise("LayerNorm"))(context, node),
