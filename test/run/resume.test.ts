@@ -1,7 +1,7 @@
 /** Runs of several jobs that were ended go on job by job; on the tiny checkpoints with the built program. */
 
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { IfGenError } from "../../src/errors.ts";
@@ -68,6 +68,29 @@ describe("a run that was ended", () => {
     const resumed = await draw(short, { runDir, resume: true, onEvent: second.onEvent });
     expect(workOf(second.events)).toEqual(all("stage-1", [1, 2]));
     expect(hashesOf(resumed)).toEqual(hashesOf(await draw(short)));
+  });
+
+  test("goes on too where its model was removed meanwhile, once that is there again", async () => {
+    const [folder, runDir] = [temporaryFolder(), join(temporaryFolder(), "run")];
+    const model = join(folder, "model");
+    cpSync(tinyRequest.model, model, { recursive: true });
+    const one: Request = { ...tinyUntil(256), model, stages: { "stage-1": { steps: 2 }, "stage-2": { steps: 2 } } };
+    const ended = draw([one], {
+      runDir,
+      onEvent(event) {
+        if (event.type === "step" && event.stage === "stage-1")
+          rmSync(join(model, "if-ii"), { recursive: true, force: true });
+      },
+    });
+    await expect(ended).rejects.toMatchObject({
+      code: "CHECKPOINT",
+      message: expect.stringMatching(/if-ii.* cannot be read .*missing/),
+    });
+    cpSync(join(tinyRequest.model, "if-ii"), join(model, "if-ii"), { recursive: true });
+    const { events, onEvent } = record();
+    const resumed = await draw([one], { runDir, resume: true, onEvent });
+    expect(workOf(events)).toEqual(["stage-2 of 0"]);
+    expect(hashesOf(resumed)).toEqual(hashesOf(await draw([one])));
   });
 
   test("is not gone on with for other requests, nor begun anew in its folder", async () => {
