@@ -16,7 +16,7 @@ import type { WorkerOptions } from "./worker.ts";
 export async function runWorker(options: WorkerOptions): Promise<void> {
   const { outputDir, chunk, rate, lostAfter, untilEmpty = false, quiet = false, json = false } = options;
   const url = queueAddress(options.queue);
-  const interrupt = listenForInterrupt("its jobs were handed back");
+  const interrupt = listenForInterrupt("its jobs go back to the queue");
   const view = createBatchView(process.stderr, { isQuiet: quiet, isJson: json, workers: 1 });
   try {
     if (!quiet) say(`worker of ${shownAddress(url)}\n`);

@@ -80,7 +80,7 @@ describe.skipIf(!hasRedis)("with a Redis", () => {
       expect.stringContaining("job 9 (line 9) failed: there is no option sede. [USAGE]"),
     ]);
     other.kill("SIGTERM");
-    expect(await worker).toMatchObject({ code: 143, stderr: expect.stringContaining("its jobs were handed back") });
+    expect(await worker).toMatchObject({ code: 143, stderr: expect.stringContaining("its jobs go back to the queue") });
     const drawn = entriesOf(out).filter(({ status }) => status === "drawn");
     expect(drawn.map(({ index }) => index).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
     const images = readdirSync(out).filter((name) => name.endsWith(".png"));
