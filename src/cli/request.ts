@@ -37,7 +37,7 @@ export const seedOf = (given: bigint): number => Number(BigInt.asUintN(32, given
 
 function requestFrom(command: CommandName, options: CommonOptions, seed: number | undefined): Request {
   const { prompt } = options;
-  if (command === "upscale" || (options.promptEmbeds ?? options.style) !== undefined)
+  if (command === "upscale" || command === "style" || options.promptEmbeds !== undefined)
     return requestFromOptions(command, { ...jobOptionsFrom(withPrompt(options)), seed });
   if (prompt === undefined) throw new UsageError('no prompt is given; write it in quotes, e.g. "a red circle".');
   if (prompt.trim() === "") throw new UsageError("the prompt is empty; say what the image should show.");

@@ -3,6 +3,7 @@
  * Images as one sheet with labels. They are read one after the other, so that memory is that of the sheet and one image.
  */
 
+import { existsSync } from "node:fs";
 import sharp from "sharp";
 import { InputImageError, OutputError } from "../errors.ts";
 import { LINE_PX, canDrawLabels, drawLabel } from "./label.ts";
@@ -121,7 +122,8 @@ async function reading<T>(path: string, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (cause) {
-    throw new InputImageError(`${path} cannot be put on the sheet: ${(cause as Error).message}.`, { cause });
+    const why = existsSync(path) ? (cause as Error).message : "it is missing";
+    throw new InputImageError(`${path} cannot be put on the sheet: ${why}.`, { cause });
   }
 }
 

@@ -47,6 +47,7 @@ const usage: readonly Refusal[] = [
   [["models", "show"], /<name> is missing; see if-gen models show --help/],
   [["completion"], /<shell> is missing: bash, zsh, fish or powershell/],
   [["txt2img"], /no prompt is given/],
+  [["style", "--image", photo], /no style is given; .*--style "in neon style"/],
   [["txt2img", " "], /the prompt is empty/],
   [["txt2img", "a cat", "--prompt", "a dog"], /given twice/],
   [["txt2img", "a cat", "two", "three"], /in 3 parts; use quotes: if-gen txt2img "a cat two three"/],

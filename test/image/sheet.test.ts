@@ -88,7 +88,9 @@ describe("a sheet", () => {
   });
 
   test("names an image that cannot be read", async () => {
-    await expect(drawSheet(["/nowhere/a.png"], { ...none, columns: 1, cell: 10 })).rejects.toThrow("/nowhere/a.png");
+    await expect(drawSheet(["/nowhere/a.png"], { ...none, columns: 1, cell: 10 })).rejects.toThrow(
+      "/nowhere/a.png cannot be put on the sheet: it is missing.",
+    );
   });
 });
 
