@@ -3,9 +3,8 @@
  * Requests that share all but their jobs -> what is run, before it is known where and how it fits.
  */
 
-import { resolve } from "node:path";
 import { programVersion } from "../machine/version.ts";
-import { absoluteStart } from "./absolute-start.ts";
+import { absoluteFilesOf } from "./absolute-files.ts";
 import { guidanceOf } from "./guidance-settings.ts";
 import { type Model, defaultsOf } from "./model.ts";
 import { planNotes } from "./notes.ts";
@@ -110,17 +109,8 @@ function negativeRows(
 }
 
 function jobOf(request: Request): Job {
-  const {
-    negativePrompt,
-    morePrompts,
-    moreNegativePrompts,
-    style,
-    seed,
-    variation,
-    start,
-    lowResolution,
-    promptEmbeds,
-  } = request;
+  const { negativePrompt, morePrompts, moreNegativePrompts, style, seed, variation } = request;
+  const { start, lowResolution, promptEmbeds } = absoluteFilesOf(request);
   const positivePrompt = positivePromptOf(request);
   return {
     prompt: promptOf(request),
@@ -131,9 +121,9 @@ function jobOf(request: Request): Job {
     ...(style === undefined ? {} : { style }),
     seed,
     ...(variation ? { variation } : {}),
-    ...(start ? { start: { ...absoluteStart(start), pasteBack: start.pasteBack && start.mask !== undefined } } : {}),
-    ...(lowResolution === undefined ? {} : { lowResolution: resolve(lowResolution) }),
-    ...(promptEmbeds === undefined ? {} : { promptEmbeds: resolve(promptEmbeds) }),
+    ...(start ? { start: { ...start, pasteBack: start.pasteBack && start.mask !== undefined } } : {}),
+    ...(lowResolution === undefined ? {} : { lowResolution }),
+    ...(promptEmbeds === undefined ? {} : { promptEmbeds }),
   };
 }
 

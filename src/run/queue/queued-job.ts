@@ -9,7 +9,7 @@ import { isAbsolute, resolve } from "node:path";
 import { existsSync } from "node:fs";
 import { z } from "zod";
 import { type ErrorCode, IfGenError, exitCodes } from "../../errors.ts";
-import { absoluteStart } from "../../plan/absolute-start.ts";
+import { absoluteFilesOf } from "../../plan/absolute-files.ts";
 import { lowMemorySchema } from "../../plan/plan.ts";
 import { type Request, requestSchema } from "../../plan/request.ts";
 import { stageNames } from "../../plan/stages.ts";
@@ -67,16 +67,14 @@ export function toBatchJob({ index, line, files, request, lowMemory }: QueuedJob
 
 /** Workers run in other folders, and find shared ones under the same names. */
 function withWholePaths(request: Request, isModelName: QueuedBatch["isModelName"]): Request {
-  const { start, lowResolution, promptEmbeds, model, textEncoderModel, stageModels, loras } = request;
+  const { model, textEncoderModel, stageModels, loras } = request;
   const models = Object.entries(stageModels).map(([stage, name]) => [stage, wholePath(name)] as const);
   return {
     ...request,
     model: isModelName(model) ? model : wholePath(model),
     stageModels: Object.fromEntries(models),
     ...(textEncoderModel === undefined ? {} : { textEncoderModel: wholePath(textEncoderModel) }),
-    ...(start ? { start: absoluteStart(start) } : {}),
-    ...(lowResolution === undefined ? {} : { lowResolution: resolve(lowResolution) }),
-    ...(promptEmbeds === undefined ? {} : { promptEmbeds: resolve(promptEmbeds) }),
+    ...absoluteFilesOf(request),
     ...(loras ? { loras: loras.map((lora) => ({ ...lora, file: wholePath(lora.file) })) } : {}),
   };
 }

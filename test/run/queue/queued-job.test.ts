@@ -1,3 +1,4 @@
+import { isAbsolute } from "node:path";
 import { describe, expect, test } from "vitest";
 import { IfGenError } from "../../../src/errors.ts";
 import { requestKey } from "../../../src/run/batch/output-names.ts";
@@ -9,6 +10,7 @@ import {
   toBatchJob,
   toQueuedJob,
 } from "../../../src/run/queue/queued-job.ts";
+import { inputFiles, inputOptions } from "../../../src/run/metadata/input-files.ts";
 import { plainRequest } from "../../plan/plain-request.ts";
 
 const batchJob = {
@@ -34,11 +36,13 @@ test("paths of all that a job starts from hold in every folder", () => {
     start: {
       image: "car.png",
       mask: { file: "m.png", shapes: [], invert: false },
-      stageMasks: { "stage-1": "one.png" },
+      stageMasks: { "stage-1": "one.png", "stage-2": "two.png" },
       pasteBack: true,
     },
     lowResolution: "small.png",
     promptEmbeds: "e.safetensors",
+    upscalerModel: "u.safetensors",
+    loras: [{ file: "package.json", weight: 1 }],
   };
   const whole = toQueuedJob({ ...batchJob, request }, { folder: "/out", overwrite: false, isModelName: () => true });
   const here = (name: string): string => `${process.cwd()}/${name}`;
@@ -46,7 +50,11 @@ test("paths of all that a job starts from hold in every folder", () => {
     start: { image: here("car.png"), mask: { file: here("m.png") }, stageMasks: { "stage-1": here("one.png") } },
     lowResolution: here("small.png"),
     promptEmbeds: here("e.safetensors"),
+    upscalerModel: here("u.safetensors"),
   });
+  const inputs = inputFiles({ ...whole.request, command: "upscale" });
+  expect(new Set(inputs.map(({ option }) => option))).toEqual(new Set(inputOptions)); // none is forgotten here
+  expect(inputs.filter(({ path }) => !isAbsolute(path))).toEqual([]);
 });
 
 test("its number is the same for the same image in the same place, and for nothing else", () => {
