@@ -5,8 +5,8 @@
 
 import type { ConversionJob } from "../../executor/conversion.ts";
 import type { Request } from "../../plan/request.ts";
-import { optionsFromRequest } from "../options-from-request.ts";
 import { differingNames, labelOf } from "./axes.ts";
+import { IMAGE, imageOptions } from "./image-options.ts";
 
 type SheetLayout = NonNullable<ConversionJob["layout"]>;
 
@@ -21,13 +21,14 @@ export function captionedLayout(requests: readonly Request[]): SheetLayout | und
   return { columns, cell: CELL_PX, rowLabels: [], columnLabels: [], captions };
 }
 
-/** @returns one per image; none if the requests do not differ: images of one batch differ in nothing that has a name. */
+/** @returns one per image; none if they differ in nothing that has a name, as images of one prompt do. */
 export function captionsOf(requests: readonly Request[]): string[] {
-  const all = requests.map(optionsFromRequest);
-  const names = differingNames(all);
+  const all = requests.flatMap(imageOptions);
+  const names = differingNames(all).filter((name) => name !== IMAGE);
   if (names.length === 0) return [];
-  return requests.flatMap(({ numImages }, index) => {
-    const label = labelOf(names, all[index]!);
-    return Array.from({ length: numImages }, (_, image) => (numImages > 1 ? `${label}, image ${image + 1}` : label));
+  return all.map((options) => {
+    const label = labelOf(names, options);
+    const number = options[IMAGE];
+    return typeof number === "number" ? `${label}, image ${number}` : label;
   });
 }

@@ -7,10 +7,10 @@ import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { UsageError } from "../../errors.ts";
 import { type ManifestEntry, readManifest } from "../batch/manifest.ts";
-import { optionsFromRequest } from "../options-from-request.ts";
 import { checkOutputs } from "../outputs.ts";
 import { placeSheet } from "../place-image.ts";
-import { type GridImage, IMAGE, gridTable } from "./table.ts";
+import { imageOptions } from "./image-options.ts";
+import { type GridImage, gridTable } from "./table.ts";
 
 /** More would be specks. */
 const MAX_IMAGES = 10_000;
@@ -62,10 +62,8 @@ async function readImages(path: string): Promise<GridImage[]> {
   const folder = dirname(path);
   return [...drawn.values()]
     .toSorted((a, b) => a.index - b.index)
-    .flatMap(({ files, request }) =>
-      files.map((file, index) => ({
-        path: join(folder, file.path),
-        options: { ...optionsFromRequest(request!), ...(files.length > 1 ? { [IMAGE]: index + 1 } : {}) },
-      })),
-    );
+    .flatMap(({ files, request }) => {
+      const options = imageOptions(request!);
+      return files.map((file, index) => ({ path: join(folder, file.path), options: options[index] ?? {} }));
+    });
 }

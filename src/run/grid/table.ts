@@ -8,8 +8,9 @@ import { nearestName } from "../../weights/nearest-name.ts";
 import { jobOptionNames } from "../job-options.ts";
 import type { FlatOptions } from "../options-from-request.ts";
 import { differingNames, keyOf, labelOf, nameOf } from "./axes.ts";
+import { IMAGE } from "./image-options.ts";
 
-/** An image, and the options that made it; `imageNumber` tells images of one drawing. */
+/** An image, and the options that made it; `image number` tells images of one prompt. */
 export interface GridImage {
   readonly path: string;
   readonly options: FlatOptions;
@@ -28,9 +29,6 @@ interface Axes {
   /** Absent: the seed, or what differs last. */
   readonly columns?: readonly string[] | undefined;
 }
-
-/** Which image of a drawing: `--num-images`. */
-export const IMAGE = "image number";
 
 /** @throws {UsageError} an option is unknown, or images that differ would fall into one cell. */
 export function gridTable(images: readonly GridImage[], axes: Axes): GridTable {

@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { captionsOf } from "../../../src/run/grid/captions.ts";
 import { requestFromOptions } from "../../../src/run/job-options.ts";
 import { optionsFromRequest } from "../../../src/run/options-from-request.ts";
-import { type GridImage, IMAGE, gridTable } from "../../../src/run/grid/table.ts";
+import { IMAGE } from "../../../src/run/grid/image-options.ts";
+import { type GridImage, gridTable } from "../../../src/run/grid/table.ts";
 
 const image = (path: string, given: object, number?: number): GridImage => {
   const request = requestFromOptions("txt2img", { prompt: "a cat", seed: 1, ...given });
@@ -92,4 +93,10 @@ test("captions name what a command's images differ in, and nothing where they do
     "seed 9, image 1",
     "seed 9, image 2",
   ]);
+});
+
+test("of prompts that share a generator, each image's caption has its own prompt and its number", () => {
+  const list = requestFromOptions("txt2img", { prompt: "a", morePrompts: ["b"], seed: 1, numImages: 2 });
+  expect(captionsOf([list])).toEqual(["a, image 1", "a, image 2", "b, image 1", "b, image 2"]);
+  expect(captionsOf([{ ...list, numImages: 1 }])).toEqual(["a", "b"]);
 });
