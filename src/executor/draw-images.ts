@@ -13,14 +13,7 @@ import { writePng } from "../image/write-png.ts";
 import type { Tensor } from "../math/tensor.ts";
 import { findWatermark } from "../networks/watermark.ts";
 import type { ImageStage } from "../plan/plan.ts";
-import {
-  type DiffusionName,
-  type ImageName,
-  describeStage,
-  diffusionTable,
-  imageNames,
-  rangeOf,
-} from "../plan/stages.ts";
+import { describeStage, rangeOf } from "../plan/stages.ts";
 import { readTensorAsFloat32 } from "../weights/safetensors.ts";
 import { readJson } from "../weights/file.ts";
 import type { JobImages, TaskJob } from "./protocol.ts";
@@ -37,16 +30,9 @@ export async function developImages(
   { images: files, start }: Pick<TaskJob, "images" | "start">,
 ): Promise<RgbImage[]> {
   const drawn = rangeOf(name) === "unit" ? imagesFromUnit(images) : imagesFromSample(images);
-  if (!files?.pasteBack || !start) return drawn;
-  const { image, mask } = await readStartFiles(startOf(start, lastStarting(name)));
+  if (files?.pasteBack === undefined || !start) return drawn;
+  const { image, mask } = await readStartFiles(startOf(start, files.pasteBack));
   return mask ? drawn.map((one) => pasteBack(one, image, mask)) : drawn;
-}
-
-/** @returns the last stage up to this one that starts from the image: outside its mask it left the original. */
-function lastStarting(drawn: ImageName): DiffusionName {
-  const before = imageNames.slice(0, imageNames.indexOf(drawn) + 1);
-  const starting = diffusionTable.filter(({ name, startStrengths }) => startStrengths && before.includes(name));
-  return (starting.at(-1) ?? diffusionTable[0]!).name;
 }
 
 /** Signs the images and writes them. @throws {OutputError} a file cannot be written. */

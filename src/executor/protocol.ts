@@ -8,6 +8,7 @@ import { z } from "zod";
 import { jobSchema, lowMemorySchema, sharedSettings, stageSchema } from "../plan/plan.ts";
 import { failureMessage } from "./messages.ts";
 import { providerNames } from "../onnx/lower/provider-names.ts";
+import { diffusionNames } from "../plan/stages.ts";
 
 /** The images that a stage draws of a job. */
 const jobImages = z.strictObject({
@@ -22,8 +23,8 @@ const jobImages = z.strictObject({
   ),
   /** The checkpoint whose `watermarker/` signs them. */
   watermarker: z.string().exactOptional(),
-  /** Put the start image's pixels outside the mask back over them? */
-  pasteBack: z.boolean(),
+  /** The start image's pixels outside this stage's mask are put back over them; absent: nothing is. */
+  pasteBack: z.enum(diffusionNames).exactOptional(),
 });
 export type JobImages = z.infer<typeof jobImages>;
 

@@ -8,10 +8,17 @@ import { join } from "node:path";
 import { type JobImages, SAFETY_REPORT_FILE, type SafetyReport, safetyReport } from "../executor/protocol.ts";
 import { drawnStages, takesText } from "../plan/drawn-stages.ts";
 import { PARAMETERS, SETTINGS } from "../image/text-keywords.ts";
-import { type Plan, type Stage, imageStages, lastImageStage, watermarkCheckpoint } from "../plan/plan.ts";
+import {
+  type Plan,
+  type Stage,
+  diffusionStages,
+  imageStages,
+  lastImageStage,
+  watermarkCheckpoint,
+} from "../plan/plan.ts";
 import { imageCount } from "../plan/prompts.ts";
 import type { Request } from "../plan/request.ts";
-import { describeStage, stageOfKind } from "../plan/stages.ts";
+import { type DiffusionName, describeStage, stageOfKind } from "../plan/stages.ts";
 import { numbered, placeOutput } from "./outputs.ts";
 import { imageParameters } from "./parameters.ts";
 
@@ -48,8 +55,15 @@ export function imagesOf(stage: Stage, plan: Plan, job: number, outputs: JobOutp
       ...(isLast && pixels ? { pixels: pixelFile(folder, index) } : {}),
     })),
     ...(watermarker === undefined ? {} : { watermarker }),
-    pasteBack: isLast && plan.jobs[job]?.start?.pasteBack === true,
+    ...(isLast && plan.jobs[job]?.start?.pasteBack ? { pasteBack: lastStarting(plan) } : {}),
   };
+}
+
+/** @returns the last stage that starts from the image: outside its mask it left the original. */
+function lastStarting(plan: Plan): DiffusionName {
+  const stage = diffusionStages(plan).findLast(({ strength }) => strength !== undefined);
+  if (!stage) throw new Error("no stage starts from the image");
+  return stage.name;
 }
 
 /** @returns the names of the files that saving a run's stages writes. */

@@ -68,9 +68,7 @@ test("stage after stage, each with the jobs' words and the generator as the one 
       onNote: (text, job) => seen.push(`${text} ${job}`),
       onJobEnd: async (job) => void ended.push(job),
       imagesOf: (stage, job) =>
-        stage.name === "safety"
-          ? { files: [{ path: `p${job}`, texts: { parameters: "q" } }], pasteBack: false }
-          : undefined,
+        stage.name === "safety" ? { files: [{ path: `p${job}`, texts: { parameters: "q" } }] } : undefined,
     }),
   );
   const names = ["text-encoding", "stage-1", "stage-2", "safety"];

@@ -46,7 +46,6 @@ const safetyTask = (
           texts: { parameters: "text" },
         })),
         ...(watermarker ? { watermarker } : {}),
-        pasteBack: false,
       },
     },
   ],

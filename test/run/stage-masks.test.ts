@@ -8,6 +8,7 @@ import { requestFromOptions } from "../../src/run/job-options.ts";
 import { inputFiles } from "../../src/run/metadata/input-files.ts";
 import { optionsFromRequest, replaceOptions } from "../../src/run/options-from-request.ts";
 import { temporaryFolder } from "../cli/run-cli.ts";
+import { writeEsrgan } from "../models/tiny-esrgan.ts";
 import { goldenPath } from "../golden.ts";
 import { draw } from "./draw-tiny.ts";
 import { importBuilt, tinySettings, tinyUntil } from "./tiny-cascade.ts";
@@ -34,6 +35,21 @@ async function columns(from: number, to: number): Promise<string> {
     .toFile(path);
   return path;
 }
+
+test("before an ESRGAN too: the mask of a stage that does not draw changes nothing", async () => {
+  const upscalerModel = join(temporaryFolder(), "up.safetensors");
+  await writeEsrgan(upscalerModel);
+  const half = await columns(0, 32);
+  const enlarged = (stageMasks: NonNullable<StartImage["stageMasks"]>): Request => {
+    const { start, ...request } = painted({ stageMasks });
+    return { ...request, until: 64, stages: { "stage-1": { steps: 2 } }, start: start!, upscalerModel };
+  };
+  const [one, both] = await draw(
+    [enlarged({ "stage-1": half }), enlarged({ "stage-1": half, "stage-2": await columns(32, 64) })],
+    { pixels: true },
+  );
+  expect(both!.images[0]!.pixels).toEqual(one!.images[0]!.pixels);
+});
 
 test("what is put back is what the last stage's own mask keeps", async () => {
   const [half, right] = [await columns(0, 32), await columns(32, 64)];
