@@ -26,17 +26,9 @@ vi.mock("../../src/pipelines/text-encoding.ts", async (original) => {
 
 const names = ["prompt_embeds", "negative_prompt_embeds"] as const;
 
-test("each text once, two at a time; every job has its files, and is told what was cut off of its own", async () => {
+/** @returns jobs of these prompts and negative prompts in folders of their own, and the text stage over them. */
+async function stageOf(texts: readonly (readonly [string, string])[]) {
   const folder = temporaryFolder();
-  const long = "a cat ".repeat(100);
-  const texts: [string, string][] = [
-    ["a cat", ""],
-    ["a dog", ""],
-    ["a cat", ""],
-    ["a cat", "a dog"],
-    [long, ""],
-    [long, ""],
-  ];
   const jobs = texts.map(([prompt, negativePrompt], index) => ({
     index,
     prompt,
@@ -56,17 +48,29 @@ test("each text once, two at a time; every job has its files, and is told what w
     jobs,
   };
   const said: StageMessage[] = [];
+  encoded.length = 0;
   await runStageTask(task, { jobs: () => Promise.resolve(jobs), report: (message) => said.push(message) });
-  expect(encoded).toEqual([
-    [["a cat"], [""]],
-    [["a dog"], [long]],
-  ]);
+  const read = (job: number, name: (typeof names)[number]): string =>
+    readFileSync(join(folder, String(job), `${name}.safetensors`)).toString("latin1");
+  return { jobs, said, read };
+}
+
+test("each text once, all in one call where they are few; every job has its files, and is told what was cut off of its own", async () => {
+  const long = "a cat ".repeat(100);
+  const texts: [string, string][] = [
+    ["a cat", ""],
+    ["a dog", ""],
+    ["a cat", ""],
+    ["a cat", "a dog"],
+    [long, ""],
+    [long, ""],
+  ];
+  const { jobs, said, read } = await stageOf(texts);
+  expect(encoded).toEqual([[["a cat"], ["", "a dog", long]]]);
   expect(said.flatMap((message) => (message.type === "finished" ? [message] : []))).toEqual(
     jobs.map(({ index: job }) => ({ type: "finished", job })),
   );
   expect(said.flatMap((message) => (message.type === "note" ? [message.job] : []))).toEqual([4, 5]);
-  const read = (job: number, name: (typeof names)[number]): string =>
-    readFileSync(join(folder, String(job), `${name}.safetensors`)).toString("latin1");
   for (const name of names) {
     expect(read(2, name)).toBe(read(0, name));
     expect(read(5, name)).toBe(read(4, name));
@@ -74,4 +78,13 @@ test("each text once, two at a time; every job has its files, and is told what w
   expect(read(3, "prompt_embeds")).toBe(read(0, "prompt_embeds"));
   expect(read(3, "negative_prompt_embeds")).not.toBe(read(0, "negative_prompt_embeds"));
   expect(read(1, "prompt_embeds")).not.toBe(read(0, "prompt_embeds"));
+});
+
+test("of many texts eight a call; an embedding is the same whatever is encoded with it", async () => {
+  const many = Array.from({ length: 9 }, (_, index): [string, string] => [`a cat number ${index}`, ""]);
+  const together = await stageOf(many);
+  expect(encoded.map(([prompts, others]) => prompts.length + others.length)).toEqual([8, 8]); // 10 texts, filled up
+  const alone = await stageOf([["a cat number 7", ""]]);
+  expect(encoded).toEqual([[["a cat number 7"], [""]]]);
+  expect(alone.read(0, "prompt_embeds")).toBe(together.read(7, "prompt_embeds"));
 });
