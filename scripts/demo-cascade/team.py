@@ -28,6 +28,10 @@ class Team:
         dist.broadcast(told, 0)
         return float(told)
 
+    def leave(self):
+        if self.size > 1:
+            dist.destroy_process_group()
+
     def average(self, tensor):
         if self.size > 1:
             dist.all_reduce(tensor)

@@ -190,6 +190,7 @@ def main():
                 os.remove(asked)
     if team.leads:
         keep(log.step)
+    team.leave()
 
 
 if __name__ == "__main__":
