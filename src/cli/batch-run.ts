@@ -92,6 +92,7 @@ async function drawBatch(
   outputDir: string,
 ): Promise<void> {
   const { resume = false, overwrite = false, failFast = false, devices = [undefined], quiet = false } = options;
+  const { keepAlive = false } = options;
   const source = await openSource(file, options);
   const folder = await BatchFolder.open(outputDir, settings.shard, { resume });
   const view = createBatchView(process.stderr, {
@@ -110,6 +111,7 @@ async function drawBatch(
       overwrite,
       failFast,
       devices,
+      keepAlive,
       modelsFile: options.modelsFile,
       download: true,
       budgets: budgetsFrom(options),

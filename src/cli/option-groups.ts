@@ -23,6 +23,7 @@ export const optionGroups: readonly OptionGroup[] = [
       "shared-generator",
       "jobs-format",
       "chunk",
+      "keep-alive",
       "fail-fast",
       "devices",
       "shard",

@@ -14,7 +14,16 @@ import { say } from "./terminal.ts";
 import type { WorkerOptions } from "./worker.ts";
 
 export async function runWorker(options: WorkerOptions): Promise<void> {
-  const { outputDir, chunk, rate, lostAfter, untilEmpty = false, quiet = false, json = false } = options;
+  const {
+    outputDir,
+    chunk,
+    rate,
+    lostAfter,
+    untilEmpty = false,
+    keepAlive = false,
+    quiet = false,
+    json = false,
+  } = options;
   const url = queueAddress(options.queue);
   const interrupt = listenForInterrupt("its jobs go back to the queue");
   const view = createBatchView(process.stderr, { isQuiet: quiet, isJson: json, workers: 1 });
@@ -25,6 +34,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       chunkSize: chunk,
       outputDir,
       untilEmpty,
+      keepAlive,
       lostAfterMs: 1000 * lostAfter,
       ratePerMinute: rate,
       modelsFile: options.modelsFile,

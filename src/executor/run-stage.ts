@@ -9,6 +9,7 @@ import { concatBatch, repeatInterleave, sliceBatch } from "../math/layout.ts";
 import { type Generator, createGenerator, restoreGenerator } from "../math/random.ts";
 import { variedGenerator } from "../math/variation.ts";
 import type { Tensor } from "../math/tensor.ts";
+import type { KeptNetworks } from "../networks/kept-networks.ts";
 import type { NetworkSettings } from "../networks/open-network.ts";
 import { guidanceOf } from "../pipelines/guidance.ts";
 import type { IfJob, IfStageOptions } from "../pipelines/if-stage.ts";
@@ -38,6 +39,8 @@ export interface StageContext {
   /** The jobs, once it is their turn. */
   readonly jobs: () => Promise<readonly TaskJob[]>;
   readonly report: Report;
+  /** Where networks stay open for the next task; absent: they do not. */
+  readonly kept?: KeptNetworks;
 }
 
 type RunStage = (task: StageTask, context: StageContext) => Promise<void>;
@@ -47,28 +50,29 @@ const runs: Readonly<Record<PipelineName, RunStage>> = {
     const stage = stageOf(task, "text");
     if (stage.readsEmbeds) return (await import("./read-embeds.ts")).readEmbeds(context);
     const { encodeTexts } = await import("./encode-texts.ts");
-    await encodeTexts(task, stage, settingsOf(task, context.report), context);
+    await encodeTexts(task, stage, settingsOf(task, context), context);
   },
   if: drawFromText,
   "if-super-resolution": drawLarger,
   upscale,
   esrgan: async (task, context) => {
     const { enlarge } = await import("./enlarge.ts");
-    await enlarge(task, stageOf(task, "single-pass"), settingsOf(task, context.report), context);
+    await enlarge(task, stageOf(task, "single-pass"), settingsOf(task, context), context);
   },
   "safety-checker": async (task, context) => {
     const { runSafety } = await import("./run-safety.ts");
-    await runSafety(stageOf(task, "safety"), settingsOf(task, context.report), context);
+    await runSafety(stageOf(task, "safety"), settingsOf(task, context), context);
   },
 };
 
 /** Each job is reported as finished when its files are there. */
 export const runStageTask: RunStage = (task, context) => runs[describeStage(task.stage.name).pipeline](task, context);
 
-async function drawFromText(task: StageTask, { jobs, report }: StageContext): Promise<void> {
+async function drawFromText(task: StageTask, context: StageContext): Promise<void> {
+  const { jobs, report } = context;
   const stage = stageOf(task, "diffusion");
   const { withStage1 } = await import("../pipelines/stage-1.ts");
-  await withStage1(drawOptions(task, stage, report), async (draw) => {
+  await withStage1(drawOptions(task, stage, context), async (draw) => {
     for (const group of groupsOf(task, await jobs())) {
       const drawing = await Promise.all(group.map((job) => ifJob(task, stage, job, group, report)));
       await finishAll(stage, group, drawing, await draw(joinIfJobs(asGroup(drawing))), report);
@@ -76,11 +80,12 @@ async function drawFromText(task: StageTask, { jobs, report }: StageContext): Pr
   });
 }
 
-async function drawLarger(task: StageTask, { jobs, report }: StageContext): Promise<void> {
+async function drawLarger(task: StageTask, context: StageContext): Promise<void> {
+  const { jobs, report } = context;
   const stage = stageOf(task, "diffusion");
   const { withStage2 } = await import("../pipelines/stage-2.ts");
   const { readLowResolution } = await import("./low-resolution.ts");
-  const options = { ...drawOptions(task, stage, report), noiseLevel: stage.noiseLevel ?? 0 };
+  const options = { ...drawOptions(task, stage, context), noiseLevel: stage.noiseLevel ?? 0 };
   await withStage2(options, async (draw) => {
     for (const group of groupsOf(task, await jobs())) {
       const drawing = await Promise.all(group.map((job) => ifJob(task, stage, job, group, report)));
@@ -117,11 +122,11 @@ async function finishAll(
   }
 }
 
-function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): IfStageOptions {
+function drawOptions(task: StageTask, stage: DiffusionStage, context: StageContext): IfStageOptions {
   const { checkpoint, width, height, tiles, selection, textParts, styled, lora } = stage;
   const { numImages, eta } = task;
   const images = numImages * groupSize(task.jobs.length, task.jobsAtOnce);
-  const settings = settingsOf(task, report);
+  const settings = settingsOf(task, context);
   const scheduler = schedulerOptionsOf(stage);
   return {
     checkpoint,
@@ -172,13 +177,14 @@ async function ifJob(
 }
 
 /** The images are in [0, 1], as the reference's pipeline returns them. */
-async function upscale(task: StageTask, { jobs, report }: StageContext): Promise<void> {
+async function upscale(task: StageTask, context: StageContext): Promise<void> {
+  const { jobs, report } = context;
   const stage = stageOf(task, "diffusion");
   const { runUpscale } = await import("../pipelines/upscale.ts");
   const { readLowResolution } = await import("./low-resolution.ts");
   const { jobsAtOnce } = task;
   const options = {
-    ...drawOptions(task, stage, report),
+    ...drawOptions(task, stage, context),
     images: task.numImages,
     noiseLevel: stage.noiseLevel ?? 0,
     jobsAtOnce,
@@ -239,7 +245,7 @@ function stageOf<Kind extends keyof StageKinds>({ stage }: StageTask, kind: Kind
   return stage as unknown as StageKinds[Kind];
 }
 
-function settingsOf(task: StageTask, report: Report): NetworkSettings {
+function settingsOf(task: StageTask, { report, kept }: StageContext): NetworkSettings {
   const { executionProvider = CPU, deviceId, threads, variant, textEncoder, unet, lowMemory, stage } = task;
   return {
     executionProvider,
@@ -249,6 +255,7 @@ function settingsOf(task: StageTask, report: Report): NetworkSettings {
     ...(textEncoder ? { textEncoder } : {}),
     ...(unet ? { unet } : {}),
     ...lowMemory,
+    ...(kept ? { kept } : {}),
     onQuantize: () => {
       const isText = stage.kind === "text";
       const weights = isText ? "The text encoder's weights" : `The weights of ${stage.name}'s UNet`;

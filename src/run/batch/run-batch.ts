@@ -5,11 +5,12 @@
  */
 
 import type { IfGenError } from "../../errors.ts";
+import { type Held, KeptStages, sumOfHeld } from "../../executor/kept-stages.ts";
 import { readHardware } from "../../machine/hardware.ts";
 import { CPU } from "../../onnx/lower/provider-names.ts";
 import type { Request } from "../../plan/request.ts";
-import { chooseProvider } from "../choose-provider.ts";
 import type { DrawnJob } from "../draw.ts";
+import { rememberProviders } from "../remember-providers.ts";
 import type { RunSettings } from "../settings.ts";
 import type { BatchEvent, BatchSummary } from "./batch-events.ts";
 import type { BatchFolder } from "./batch-folder.ts";
@@ -28,7 +29,7 @@ import type { ReadJob } from "./read-jobs.ts";
 import { type FailedAttempt, HandOver } from "./hand-over.ts";
 import { createShares } from "./shares.ts";
 
-export interface BatchSettings extends Omit<RunSettings, "onEvent" | "onFailed" | "chooseProvider"> {
+export interface BatchSettings extends Omit<RunSettings, "onEvent" | "onFailed" | "chooseProvider" | "keptStages"> {
   readonly options: BatchOptions;
   readonly folder: BatchFolder;
   readonly overwrite: boolean;
@@ -36,6 +37,8 @@ export interface BatchSettings extends Omit<RunSettings, "onEvent" | "onFailed" 
   readonly failFast: boolean;
   /** One worker for each; they take chunks in turn. */
   readonly devices: readonly WorkerDevice[];
+  /** Keep networks open from chunk to chunk, as memory allows? */
+  readonly keepAlive: boolean;
   readonly onEvent: (event: BatchEvent) => void;
 }
 
@@ -73,19 +76,24 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
   });
   const stop = new AbortController();
   const signal = settings.signal ? AbortSignal.any([settings.signal, stop.signal]) : stop.signal;
-  const shared = { ...settings, signal, handOver, chooseProvider: choose };
+  const kept = settings.keepAlive ? devices.map(() => new KeptStages()) : [];
+  const held = (): Held => sumOfHeld(kept.map((stages) => stages.held()));
+  const budgets = { ...settings.budgets, held };
+  const shared = { ...settings, budgets, signal, handOver, chooseProvider: choose };
   const nextChunk = createHandedChunks(handOver, chunks, options.chunkSize);
   const workers = devices.map(async (device, worker) => {
     try {
       while (!handOver.isRetired(worker)) {
         signal.throwIfAborted();
         const chunk = await nextChunk(worker);
-        if (chunk) await runChunk(chunk, worker, device, shared, { drawn, failed });
+        const own = { ...shared, keptStages: kept[worker] };
+        if (chunk) await runChunk(chunk, worker, device, own, { drawn, failed });
         handOver.end(worker);
         if (!chunk && !(await handOver.mayGetMore(worker, signal))) return;
       }
     } finally {
       handOver.leave(worker);
+      await kept[worker]?.close();
     }
   });
   try {
@@ -129,7 +137,7 @@ async function runChunk(
   { number, jobs, bad }: Chunk,
   worker: number,
   device: WorkerDevice,
-  settings: BatchSettings & Pick<RunSettings, "chooseProvider"> & { readonly handOver: HandOver },
+  settings: BatchSettings & Pick<RunSettings, "chooseProvider" | "keptStages"> & { readonly handOver: HandOver },
   { drawn, failed }: Results,
 ): Promise<void> {
   const { folder, overwrite, onEvent, devices, handOver } = settings;
@@ -178,15 +186,4 @@ function onDevice(device: WorkerDevice, devices: readonly WorkerDevice[]): (requ
     ...(typeof device === "number" ? { deviceId: device } : {}),
     ...(devices.length > 1 && request.threads === undefined ? { threads } : {}),
   });
-}
-
-/** Whether a provider works is tried once a batch. */
-function rememberProviders(): typeof chooseProvider {
-  const known = new Map<string, ReturnType<typeof chooseProvider>>();
-  return (requested, deviceId) => {
-    const key = `${requested} ${deviceId}`;
-    const chosen = known.get(key) ?? chooseProvider(requested, deviceId);
-    known.set(key, chosen);
-    return chosen;
-  };
 }
