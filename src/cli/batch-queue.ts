@@ -35,6 +35,7 @@ export async function queueBatch(
       url,
       options: settings,
       folder,
+      uploadTo: options.uploadTo,
       overwrite,
       attempts,
       modelsFile: options.modelsFile,

@@ -11,10 +11,11 @@ import { DEFAULT_TEMPLATE } from "../run/batch/output-names.ts";
 import { type KeepAliveOption, addKeepAliveOption } from "./keep-alive-option.ts";
 import { type CommonOptions, addCommonOptions } from "./options.ts";
 import { type BatchQueueOptions, addBatchQueueOptions } from "./queue-options.ts";
+import { type UploadOption, addUploadOption } from "./upload-option.ts";
 import { integer, once } from "./values.ts";
 import { withoutOptions } from "./without-options.ts";
 
-export interface BatchCommandOptions extends CommonOptions, BatchQueueOptions, KeepAliveOption {
+export interface BatchCommandOptions extends CommonOptions, BatchQueueOptions, KeepAliveOption, UploadOption {
   outputDir?: string;
   outputName: string;
   seeds?: string;
@@ -51,6 +52,7 @@ export function defineBatch(command: ProgramCommand): void {
   );
   addBatchOptions(command);
   addBatchQueueOptions(addKeepAliveOption(command, "chunks"));
+  addUploadOption(command, "where images go, while the manifest goes to --output-dir");
   addCommonOptions(command, { startsFromImage: true });
   withoutOptions(command, (name) => singleRunOptions.includes(name));
   withDescriptions(command);

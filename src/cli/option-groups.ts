@@ -24,6 +24,7 @@ export const optionGroups: readonly OptionGroup[] = [
       "jobs-format",
       "chunk",
       "keep-alive",
+      "upload-to",
       "fail-fast",
       "devices",
       "shard",

@@ -4,6 +4,8 @@
  * brake. Prints nothing.
  */
 
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import type { IfGenError } from "../../errors.ts";
 import { type Held, KeptStages, sumOfHeld } from "../../executor/kept-stages.ts";
 import { readHardware } from "../../machine/hardware.ts";
@@ -12,6 +14,7 @@ import type { Request } from "../../plan/request.ts";
 import type { DrawnJob } from "../draw.ts";
 import { rememberProviders } from "../remember-providers.ts";
 import type { RunSettings } from "../settings.ts";
+import type { Store } from "../store/s3-store.ts";
 import type { BatchEvent, BatchSummary } from "./batch-events.ts";
 import type { BatchFolder } from "./batch-folder.ts";
 import {
@@ -32,6 +35,8 @@ import { createShares } from "./shares.ts";
 export interface BatchSettings extends Omit<RunSettings, "onEvent" | "onFailed" | "chooseProvider" | "keptStages"> {
   readonly options: BatchOptions;
   readonly folder: BatchFolder;
+  /** Where images go that the folder holds only until they are there. */
+  readonly store?: Store | undefined;
   readonly overwrite: boolean;
   /** End at the first job that fails. */
   readonly failFast: boolean;
@@ -65,7 +70,12 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
   const drawn: Results["drawn"] = async (job, one, seconds, worker) => {
     const notes = [...one.notes, ...handOver.attemptsOf(job).map((attempt) => describeAttempt(attempt, devices))];
     const noted = { ...one, notes };
-    await folder.manifest.add(await drawnEntry(job, noted, seconds, folder.path));
+    const entry = await drawnEntry(job, noted, seconds, folder.path);
+    for (const name of settings.store ? job.files : []) {
+      await settings.store?.put(name, join(folder.path, name));
+      await rm(join(folder.path, name));
+    }
+    await folder.manifest.add(entry);
     count.drawn++;
     onEvent({ type: "drawn", index: job.index, line: job.line, files: job.files, seconds, drawn: noted });
     for (const retired of handOver.drew(worker, job)) onEvent({ type: "retired", worker: retired });
@@ -147,10 +157,11 @@ async function runChunk(
     jobs.map(({ key }) => key),
   );
   const known = isResumed ? jobs : jobs.filter(({ isDrawn }) => !isDrawn); // nothing is kept of the others
-  const isFree = ({ isTaken, isDrawn }: BatchJob): boolean => isResumed || isDrawn || overwrite || !isTaken;
-  for (const job of known.filter((one) => !isFree(one)))
-    await failed(job, sameName(job.files[0] ?? "", "it exists", ", or add --overwrite"));
-  const free = known.filter(isFree);
+  const free: BatchJob[] = [];
+  for (const job of known) {
+    if (isResumed || job.isDrawn || overwrite || !(await isTaken(job, settings.store))) free.push(job);
+    else await failed(job, sameName(job.files[0] ?? "", "it exists", ", or add --overwrite"));
+  }
   if (free.length === 0) return folder.dropChunk(number);
   onEvent({ type: "chunk", worker, jobs: free.map(({ index }) => index) });
   const share = createShares();
@@ -168,9 +179,15 @@ async function runChunk(
       if (handOver.offer(worker, job, error)) onEvent({ type: "handed-over", worker, index: job.index, error });
       else await failed(job, error);
     },
-    overwrite,
+    overwrite: overwrite || settings.store !== undefined, // in the folder an image only waits to be sent
   });
   await folder.dropChunk(number);
+}
+
+async function isTaken(job: BatchJob, store: Store | undefined): Promise<boolean> {
+  if (!store) return job.isTaken;
+  for (const name of job.files) if (await store.has(name)) return true;
+  return false;
 }
 
 function sharesOf(device: WorkerDevice, devices: readonly WorkerDevice[]): { ram: number; vram: number } {

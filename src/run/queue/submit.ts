@@ -20,6 +20,8 @@ export interface SubmitSettings {
   readonly url: string;
   readonly options: BatchOptions;
   readonly folder: BatchFolder;
+  /** The address of a store that images go to. @default the folder */
+  readonly uploadTo?: string | undefined;
   readonly overwrite: boolean;
   /** How often a job is tried in all; after each failure it waits twice as long. */
   readonly attempts: number;
@@ -93,9 +95,9 @@ class QueuedBatch {
   }
 
   async add(jobs: readonly BatchJob[]): Promise<void> {
-    const { folder, overwrite, wait, onEvent } = this.#settings;
+    const { folder, uploadTo = folder.path, overwrite, wait, onEvent } = this.#settings;
     const entries = jobs.map((job) => {
-      const data = toQueuedJob(job, { folder: folder.path, overwrite, isModelName: this.#isModelName });
+      const data = toQueuedJob(job, { folder: uploadTo, overwrite, isModelName: this.#isModelName });
       return { job, data, id: jobId(data) };
     });
     await this.#queue.addBulk(entries.map(({ data, id }) => ({ name: "draw", data, opts: this.#optionsOf(id) })));
