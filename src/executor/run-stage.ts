@@ -101,9 +101,11 @@ type Place = TaskJob & { readonly isCopy?: true };
 
 /** The jobs that are drawn at once. */
 function groupsOf(task: StageTask, jobs: readonly TaskJob[]): readonly (readonly Place[])[] {
-  const { size, groups } = groupJobs<Place>(jobs, task.jobsAtOnce);
-  return groups.map((group) => filledUp(group, size, (job): Place => ({ ...job, isCopy: true })));
+  const size = groupSizeOf(task);
+  return groupJobs<Place>(jobs, size).map((group) => filledUp(group, size, (job) => ({ ...job, isCopy: true })));
 }
+
+const groupSizeOf = ({ jobs, jobsAtOnce }: StageTask): number => groupSize(jobs.length, jobsAtOnce);
 
 const asGroup = <T>(jobs: readonly T[]): readonly [T, ...T[]] => jobs as readonly [T, ...T[]];
 
@@ -125,7 +127,7 @@ async function finishAll(
 function drawOptions(task: StageTask, stage: DiffusionStage, context: StageContext): IfStageOptions {
   const { checkpoint, width, height, tiles, selection, textParts, styled, lora } = stage;
   const { numImages, eta } = task;
-  const images = numImages * groupSize(task.jobs.length, task.jobsAtOnce);
+  const images = numImages * groupSizeOf(task);
   const settings = settingsOf(task, context);
   const scheduler = schedulerOptionsOf(stage);
   return {
@@ -182,12 +184,12 @@ async function upscale(task: StageTask, context: StageContext): Promise<void> {
   const stage = stageOf(task, "diffusion");
   const { runUpscale } = await import("../pipelines/upscale.ts");
   const { readLowResolution } = await import("./low-resolution.ts");
-  const { jobsAtOnce } = task;
+  const size = groupSizeOf(task);
   const options = {
     ...drawOptions(task, stage, context),
     images: task.numImages,
     noiseLevel: stage.noiseLevel ?? 0,
-    jobsAtOnce,
+    groupSize: size,
   };
   const ofImages = (texts: readonly string[]): string[] =>
     Array.from({ length: task.numImages }, (_, image) => valueOfImage(texts, image, task.numImages));
@@ -195,12 +197,14 @@ async function upscale(task: StageTask, context: StageContext): Promise<void> {
     prompts: ofImages(promptsOf(job)),
     negativePrompts: ofImages(stage.negativePrompt === undefined ? negativePromptsOf(job) : [stage.negativePrompt]),
   }));
-  const given = async (): Promise<readonly UpscaleJob[]> =>
-    groupJobs(await jobs(), jobsAtOnce).groups.flatMap((group) =>
-      group.map((job) => ({
-        ...upscaleJob(task, stage, job, group, report),
-        image: () => readLowResolution(stage, job, task.numImages),
-      })),
+  const given = async () =>
+    groupJobs(await jobs(), size).map((group) =>
+      asGroup(
+        group.map((job) => ({
+          ...upscaleJob(task, stage, job, group, report),
+          image: () => readLowResolution(stage, job, task.numImages),
+        })),
+      ),
     );
   await runUpscale(options, texts, given, async (index, { images, tokens }, { generator }) => {
     const job = (await jobs())[index]!;
