@@ -7,6 +7,8 @@
 import { randomUUID } from "node:crypto";
 import type { IfGenError } from "../../errors.ts";
 import { KeptStages } from "../../executor/kept-stages.ts";
+import { sweepDrafts } from "../../files/draft.ts";
+import { temporaryFolder } from "../../machine/folders.ts";
 import type { Request } from "../../plan/request.ts";
 import type { BatchEvent } from "../batch/batch-events.ts";
 import type { RunEvent } from "../events.ts";
@@ -45,6 +47,7 @@ const POLL_MS = 500;
 /** @throws {IfGenError} the queue cannot be used; what ends the worker: a signal, a full disk. */
 export async function work(settings: WorkSettings): Promise<WorkSummary> {
   const { url, signal, untilEmpty } = settings;
+  await sweepDrafts(temporaryFolder()); // what workers that were killed have left there
   const open = await openWorker(url, settings, signal);
   const worker = { ...open, token: randomUUID(), lostAfterMs: settings.lostAfterMs };
   const count = { drawn: 0, failed: 0 };

@@ -31,7 +31,7 @@ export function storeError(cause: unknown, address: string, endpoint: string | u
   if (name === "NoSuchBucket" || status === 404) return say(`there is no bucket ${bucket}${at}; create it first`);
   if (status === 301) return say(`the bucket ${bucket} is in another region; set AWS_REGION to it`);
   if (status === 401 || status === 403)
-    return say(`these credentials may not use ${address}${at}${reason(name)}; ${SET_CREDENTIALS} of somebody who may`);
+    return say(`these credentials may not use ${address}${at}${reason(name)}; ${SET_CREDENTIALS}, to others`);
   if (status === undefined) return say(`${address} cannot be reached${at}: ${printable(code ?? message)}`);
   return say(`${address}${at} has failed with HTTP ${status}${reason(name)}`);
 }

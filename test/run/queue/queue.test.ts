@@ -5,6 +5,7 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { isDraft } from "../../../src/files/draft.ts";
 import { openQueue } from "../../../src/run/queue/open-queue.ts";
 import { drainQueue, readQueueStatus, retryFailed } from "../../../src/run/queue/queue-state.ts";
 import type { ManifestEntry } from "../../../src/run/batch/manifest.ts";
@@ -69,7 +70,8 @@ describe.skipIf(!hasRedis)("with a Redis", () => {
     const work = [...queue, "--keep-alive", "--ram-budget", "4GB"];
     const waiting = startCli(["batch", jobs, "--output-dir", out, ...drawing, "--queue", redis.url, "--wait"]);
     const batch = finish(waiting);
-    const lost = startCli([...work, "--json"]);
+    const env = { TMPDIR: folder };
+    const lost = startCli([...work, "--json"], { env });
     onTestFinished(() => void lost.kill("SIGKILL"));
     await new Promise<void>((resolve) =>
       lost.stdout?.on("data", (text: Buffer) => text.includes('"type":"stage"') && resolve()),
@@ -78,7 +80,7 @@ describe.skipIf(!hasRedis)("with a Redis", () => {
     lost.kill("SIGKILL");
     await redis.kill();
     await redis.start();
-    const other = startCli(work);
+    const other = startCli(work, { env });
     onTestFinished(() => void other.kill("SIGKILL"));
     const worker = finish(other);
     const { code, stderr } = await batch;
@@ -91,6 +93,7 @@ describe.skipIf(!hasRedis)("with a Redis", () => {
     other.kill("SIGTERM");
     expect(await worker).toMatchObject({ code: 143, stderr: expect.stringContaining("its jobs go back to the queue") });
     await expect.poll(() => [...stages, ...kept].filter(isAlive)).toEqual([]);
+    expect(readdirSync(folder).filter(isDraft)).toEqual([]);
     const drawn = entriesOf(out).filter(({ status }) => status === "drawn");
     expect(drawn.map(({ index }) => index).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
     const images = readdirSync(out).filter((name) => name.endsWith(".png"));
