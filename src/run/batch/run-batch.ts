@@ -8,6 +8,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { IfGenError } from "../../errors.ts";
 import { type Held, KeptStages, sumOfHeld } from "../../executor/kept-stages.ts";
+import { createSweeper } from "../../files/draft.ts";
 import { readHardware } from "../../machine/hardware.ts";
 import { CPU } from "../../onnx/lower/provider-names.ts";
 import type { Request } from "../../plan/request.ts";
@@ -26,7 +27,7 @@ import {
   sameName,
   chunksOf,
 } from "./batch-jobs.ts";
-import { drawChunk } from "./draw-chunk.ts";
+import { type ChunkSettings, drawChunk } from "./draw-chunk.ts";
 import { drawnEntry, failedEntry } from "./manifest-entries.ts";
 import type { ReadJob } from "./read-jobs.ts";
 import { type FailedAttempt, HandOver } from "./hand-over.ts";
@@ -89,7 +90,7 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
   const kept = settings.keepAlive ? devices.map(() => new KeptStages()) : [];
   const held = (): Held => sumOfHeld(kept.map((stages) => stages.held()));
   const budgets = { ...settings.budgets, held };
-  const shared = { ...settings, budgets, signal, handOver, chooseProvider: choose };
+  const shared = { ...settings, budgets, signal, handOver, sweep: createSweeper(), chooseProvider: choose };
   const nextChunk = createHandedChunks(handOver, chunks, options.chunkSize);
   const workers = devices.map(async (device, worker) => {
     try {
@@ -147,7 +148,9 @@ async function runChunk(
   { number, jobs, bad }: Chunk,
   worker: number,
   device: WorkerDevice,
-  settings: BatchSettings & Pick<RunSettings, "chooseProvider" | "keptStages"> & { readonly handOver: HandOver },
+  settings: BatchSettings &
+    Pick<RunSettings, "chooseProvider" | "keptStages"> &
+    Pick<ChunkSettings, "sweep"> & { readonly handOver: HandOver },
   { drawn, failed }: Results,
 ): Promise<void> {
   const { folder, overwrite, onEvent, devices, handOver } = settings;

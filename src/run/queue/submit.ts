@@ -6,6 +6,7 @@
 
 import { readHubContext } from "../../catalog/hub-context.ts";
 import { type IfGenError, StageError } from "../../errors.ts";
+import { sweepDrafts } from "../../files/draft.ts";
 import type { BatchEvent, BatchSummary } from "../batch/batch-events.ts";
 import type { BatchFolder } from "../batch/batch-folder.ts";
 import { type BadJob, type BatchJob, type BatchOptions, chunksOf } from "../batch/batch-jobs.ts";
@@ -59,6 +60,7 @@ export async function submitBatch(lines: AsyncIterable<ReadJob>, settings: Submi
       while (batch.size > MAX_OUTSTANDING) await batch.sweep();
     }
     while (batch.size > 0) await batch.sweep();
+    if (settings.wait) await sweepDrafts(settings.folder.path); // of workers that were killed, and none came after
   };
   try {
     await Promise.race([submitAll(), givenUp]);

@@ -7,7 +7,7 @@
 import { randomUUID } from "node:crypto";
 import type { IfGenError } from "../../errors.ts";
 import { KeptStages } from "../../executor/kept-stages.ts";
-import { sweepDrafts } from "../../files/draft.ts";
+import { createSweeper, sweepDrafts } from "../../files/draft.ts";
 import { temporaryFolder } from "../../machine/folders.ts";
 import type { Request } from "../../plan/request.ts";
 import type { BatchEvent } from "../batch/batch-events.ts";
@@ -33,7 +33,7 @@ export interface WorkSettings
   readonly onEvent: (event: BatchEvent) => void;
 }
 
-type DrawSettings = WorkSettings & Pick<RunSettings, "keptStages">;
+type DrawSettings = WorkSettings & Pick<RunSettings, "keptStages"> & Pick<GroupSettings, "sweep">;
 
 export interface WorkSummary {
   readonly drawn: number;
@@ -52,7 +52,8 @@ export async function work(settings: WorkSettings): Promise<WorkSummary> {
   const worker = { ...open, token: randomUUID(), lostAfterMs: settings.lostAfterMs };
   const count = { drawn: 0, failed: 0 };
   const kept = settings.keepAlive ? new KeptStages() : undefined;
-  const drawing = kept ? keepingStages(settings, kept) : settings;
+  const sweep = createSweeper();
+  const drawing = { ...(kept ? keepingStages(settings, kept) : settings), sweep };
   const drawAll = async (): Promise<WorkSummary> => {
     for (;;) {
       signal?.throwIfAborted();
@@ -73,7 +74,10 @@ export async function work(settings: WorkSettings): Promise<WorkSummary> {
   }
 }
 
-const keepingStages = (settings: WorkSettings, keptStages: KeptStages): DrawSettings => ({
+const keepingStages = (
+  settings: WorkSettings,
+  keptStages: KeptStages,
+): WorkSettings & Pick<RunSettings, "keptStages"> => ({
   ...settings,
   keptStages,
   chooseProvider: rememberProviders(),

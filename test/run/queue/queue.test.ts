@@ -1,11 +1,12 @@
 /** Jobs over a real Redis, with workers of the built program, on the tiny checkpoints. */
 
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { isDraft } from "../../../src/files/draft.ts";
+import { isDraft, machineMark } from "../../../src/files/draft.ts";
 import { openQueue } from "../../../src/run/queue/open-queue.ts";
 import { drainQueue, readQueueStatus, retryFailed } from "../../../src/run/queue/queue-state.ts";
 import type { ManifestEntry } from "../../../src/run/batch/manifest.ts";
@@ -66,6 +67,9 @@ describe.skipIf(!hasRedis)("with a Redis", () => {
     const redis = await startRedis(folder);
     const out = join(folder, "out");
     const jobs = writeJobs(folder, 8, '{"prompt": "x", "sede": 1}');
+    const { pid: gone } = spawnSync(process.execPath, ["-e", ""]);
+    mkdirSync(out);
+    writeFileSync(join(out, `.if-gen-${machineMark()}-${gone}-0123abcd.tmp`), "half an image");
     const queue = ["worker", "--queue", redis.url, "--chunk", "4", "--lost-after", "3"];
     const work = [...queue, "--keep-alive", "--ram-budget", "4GB"];
     const waiting = startCli(["batch", jobs, "--output-dir", out, ...drawing, "--queue", redis.url, "--wait"]);
@@ -93,7 +97,7 @@ describe.skipIf(!hasRedis)("with a Redis", () => {
     other.kill("SIGTERM");
     expect(await worker).toMatchObject({ code: 143, stderr: expect.stringContaining("its jobs go back to the queue") });
     await expect.poll(() => [...stages, ...kept].filter(isAlive)).toEqual([]);
-    expect(readdirSync(folder).filter(isDraft)).toEqual([]);
+    expect([folder, out].flatMap((path) => readdirSync(path).filter(isDraft))).toEqual([]);
     const drawn = entriesOf(out).filter(({ status }) => status === "drawn");
     expect(drawn.map(({ index }) => index).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
     const images = readdirSync(out).filter((name) => name.endsWith(".png"));
