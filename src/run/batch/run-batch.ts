@@ -4,8 +4,6 @@
  * brake. Prints nothing.
  */
 
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import type { IfGenError } from "../../errors.ts";
 import { type Held, KeptStages, sumOfHeld } from "../../executor/kept-stages.ts";
 import { createSweeper } from "../../files/draft.ts";
@@ -16,6 +14,7 @@ import type { DrawnJob } from "../draw.ts";
 import { rememberProviders } from "../remember-providers.ts";
 import type { RunSettings } from "../settings.ts";
 import type { Store } from "../store/s3-store.ts";
+import { sendImages } from "../store/send-images.ts";
 import type { BatchEvent, BatchSummary } from "./batch-events.ts";
 import type { BatchFolder } from "./batch-folder.ts";
 import {
@@ -72,10 +71,7 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
     const notes = [...one.notes, ...handOver.attemptsOf(job).map((attempt) => describeAttempt(attempt, devices))];
     const noted = { ...one, notes };
     const entry = await drawnEntry(job, noted, seconds, folder.path);
-    for (const name of settings.store ? job.files : []) {
-      await settings.store?.put(name, join(folder.path, name));
-      await rm(join(folder.path, name));
-    }
+    if (settings.store) await sendImages(settings.store, job.files, folder.path);
     await folder.manifest.add(entry);
     count.drawn++;
     onEvent({ type: "drawn", index: job.index, line: job.line, files: job.files, seconds, drawn: noted });

@@ -17,6 +17,7 @@ import { createShares } from "../batch/shares.ts";
 import type { RunEvent } from "../events.ts";
 import { groupBy } from "../group-requests.ts";
 import { type Store, openStore } from "../store/s3-store.ts";
+import { sendImages } from "../store/send-images.ts";
 import { isStoreAddress } from "../store/store-address.ts";
 import { lookForResult } from "./own-result.ts";
 import { type QueuedJob, toBatchJob } from "./queued-job.ts";
@@ -49,19 +50,11 @@ export async function drawGroup(jobs: readonly TakenJob[], settings: GroupSettin
 /** In a folder of its own, out of which new images go to the store. Jobs fail if the store cannot be used. */
 async function drawIntoStore(address: string, jobs: readonly TakenJob[], settings: GroupSettings): Promise<void> {
   const folder = draftFolderIn(temporaryFolder());
-  let store: Store | undefined;
   try {
-    const opened = await openFilled(address, jobs, folder, settings);
-    store = opened;
-    if (!opened) return;
-    await drawIn(folder, jobs, settings, async ({ files }) => {
-      for (const name of files) {
-        await opened.put(name, join(folder, name));
-        await rm(join(folder, name));
-      }
-    });
+    const store = await openFilled(address, jobs, folder, settings);
+    if (!store) return;
+    await drawIn(folder, jobs, settings, ({ files }) => sendImages(store, files, folder)).finally(store.close);
   } finally {
-    store?.close();
     await rm(folder, { recursive: true, force: true });
   }
 }
