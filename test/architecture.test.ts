@@ -37,6 +37,7 @@ const packageDoors: Readonly<Record<string, readonly string[]>> = {
   commander: ["cli/"],
   "csv-parse": ["run/batch/"],
   bullmq: ["run/queue/open-queue.ts"],
+  "@aws-sdk/client-s3": ["run/store/s3-store.ts"],
   ioredis: ["run/queue/open-queue.ts", "run/queue/connections.ts"],
   "string-width": ["cli/"],
   "cli-truncate": ["cli/"],

@@ -4,7 +4,7 @@
  *
  *     node scripts/load/queue.mjs --jobs 2000 --workers 4
  *
- * Options: --jobs, --workers, --chunk, --kill-every SECONDS (a worker), --kill-redis-every SECONDS, --folder.
+ * Options: --jobs, --workers, --chunk, --kill-every SECONDS (a worker), --kill-redis-every SECONDS, --keep-alive, --folder.
  */
 
 import { spawn } from "node:child_process";
@@ -24,6 +24,7 @@ const { values } = parseArgs({
     chunk: { type: "string", default: "16" },
     "kill-every": { type: "string", default: "20" },
     "kill-redis-every": { type: "string", default: "90" },
+    "keep-alive": { type: "boolean", default: false },
     folder: { type: "string" },
   },
 });
@@ -113,6 +114,7 @@ const words = [
   "--ram-budget",
   "4GB",
   "--quiet",
+  ...(values["keep-alive"] ? ["--keep-alive"] : []),
 ];
 const workers = Array.from({ length: Number(values.workers) }, () => keep(() => start(words)));
 

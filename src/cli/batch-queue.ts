@@ -23,9 +23,8 @@ export async function queueBatch(
   outputDir: string,
 ): Promise<BatchSummary> {
   const { resume = false, overwrite = false, quiet = false, json = false, wait = false, attempts } = options;
-  const stray = (["failFast", "devices"] as const).find((name) => options[name] !== undefined);
-  if (stray !== undefined)
-    throw new UsageError(`${stray === "devices" ? "--devices" : "--fail-fast"} does not go with --queue.`);
+  const stray = (["failFast", "devices", "keepAlive"] as const).find((name) => options[name] !== undefined);
+  if (stray !== undefined) throw new UsageError(`${strayNames[stray]} does not go with --queue.`);
   const url = queueAddress(options.queue);
   const folder = await BatchFolder.open(outputDir, settings.shard, { resume });
   const view = createBatchView(process.stderr, { isQuiet: quiet, isJson: json, workers: 1 });
@@ -36,6 +35,7 @@ export async function queueBatch(
       url,
       options: settings,
       folder,
+      uploadTo: options.uploadTo,
       overwrite,
       attempts,
       modelsFile: options.modelsFile,
@@ -56,3 +56,6 @@ export async function queueBatch(
     await folder.close();
   }
 }
+
+/** Options of drawing that a worker has itself, or has no use for. */
+const strayNames = { failFast: "--fail-fast", devices: "--devices", keepAlive: "--keep-alive" };

@@ -15,6 +15,7 @@ import { compileTemplate } from "../run/batch/output-names.ts";
 import { parseSeeds } from "../run/batch/expand.ts";
 import { type JobSource, readJobs } from "../run/batch/read-jobs.ts";
 import { runBatch } from "../run/batch/run-batch.ts";
+import { type Store, openStore } from "../run/store/s3-store.ts";
 import { showBatchPlan } from "./batch-plan.ts";
 import { type BatchView, createBatchView } from "./batch-view.ts";
 import type { BatchCommandOptions } from "./batch.ts";
@@ -66,6 +67,7 @@ function batchOptionsFrom(options: BatchCommandOptions): BatchOptions {
     sharedGenerator: options.sharedGenerator,
     template: options.outputName,
     format: options.format,
+    uploads: options.uploadTo !== undefined,
     provider: options.executionProvider,
     shard: chooseShard(options.shard),
     chunkSize: options.chunk,
@@ -92,6 +94,7 @@ async function drawBatch(
   outputDir: string,
 ): Promise<void> {
   const { resume = false, overwrite = false, failFast = false, devices = [undefined], quiet = false } = options;
+  const { keepAlive = false, uploadTo } = options;
   const source = await openSource(file, options);
   const folder = await BatchFolder.open(outputDir, settings.shard, { resume });
   const view = createBatchView(process.stderr, {
@@ -100,16 +103,20 @@ async function drawBatch(
     workers: devices.length,
   });
   const interrupt = listenForInterrupt(`what is drawn is in ${outputDir}; go on with --resume`);
+  let store: Store | undefined;
   try {
+    store = uploadTo === undefined ? undefined : await openStore(uploadTo, interrupt.signal);
     const onFirstStage = once(async () => {
       if (file !== STDIN) countInTheBackground(await openSource(file, options), settings, view);
     });
     const summary = await runBatch(readJobs(source), {
       options: settings,
       folder,
+      store,
       overwrite,
       failFast,
       devices,
+      keepAlive,
       modelsFile: options.modelsFile,
       download: true,
       budgets: budgetsFrom(options),
@@ -122,6 +129,7 @@ async function drawBatch(
     view.close(summary, folder.manifest.path);
     checkSummary(summary);
   } finally {
+    store?.close();
     view.close();
     interrupt.release();
     await folder.close();

@@ -8,12 +8,14 @@ import type { ProgramCommand } from "./command.ts";
 import { CPU } from "../onnx/lower/provider-names.ts";
 import type { WorkerDevice } from "../run/batch/batch-jobs.ts";
 import { DEFAULT_TEMPLATE } from "../run/batch/output-names.ts";
+import { type KeepAliveOption, addKeepAliveOption } from "./keep-alive-option.ts";
 import { type CommonOptions, addCommonOptions } from "./options.ts";
 import { type BatchQueueOptions, addBatchQueueOptions } from "./queue-options.ts";
+import { type UploadOption, addUploadOption } from "./upload-option.ts";
 import { integer, once } from "./values.ts";
 import { withoutOptions } from "./without-options.ts";
 
-export interface BatchCommandOptions extends CommonOptions, BatchQueueOptions {
+export interface BatchCommandOptions extends CommonOptions, BatchQueueOptions, KeepAliveOption, UploadOption {
   outputDir?: string;
   outputName: string;
   seeds?: string;
@@ -49,7 +51,8 @@ export function defineBatch(command: ProgramCommand): void {
     "a file of jobs: JSON, one object a line; CSV; or prompts, one a line; - is standard input",
   );
   addBatchOptions(command);
-  addBatchQueueOptions(command);
+  addBatchQueueOptions(addKeepAliveOption(command, "chunks"));
+  addUploadOption(command, "where images go, while the manifest goes to --output-dir");
   addCommonOptions(command, { startsFromImage: true });
   withoutOptions(command, (name) => singleRunOptions.includes(name));
   withDescriptions(command);

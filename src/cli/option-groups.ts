@@ -23,6 +23,8 @@ export const optionGroups: readonly OptionGroup[] = [
       "shared-generator",
       "jobs-format",
       "chunk",
+      "keep-alive",
+      "upload-to",
       "fail-fast",
       "devices",
       "shard",

@@ -18,7 +18,7 @@ export class Ahead {
   start(task: StageTask, options: StageProcessOptions): void {
     const process = startStageProcess(task, { ...options, onProgress: () => undefined });
     this.#waiting = { task, process };
-    process.ended.catch(() => {
+    process.done.catch(() => {
       if (this.#waiting?.process === process) this.#waiting = undefined; // its turn will tell what is wrong
     });
   }
@@ -41,7 +41,7 @@ export class Ahead {
     const process = this.#waiting?.process;
     this.#waiting = undefined;
     process?.stop();
-    await process?.ended.catch(() => undefined);
+    await process?.ended;
   }
 }
 

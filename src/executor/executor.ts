@@ -12,40 +12,14 @@ import type { Plan, Stage } from "../plan/plan.ts";
 import { type StageName, describeStage } from "../plan/stages.ts";
 import { Ahead } from "./ahead.ts";
 import { runOrFallBack } from "./fall-back.ts";
-import { type JobImages, SAFETY_REPORT_FILE, type StageTask, type TaskJob } from "./protocol.ts";
-import type { ReadAhead, ReadOwn } from "./read-ahead.ts";
-import { type RunFolder, jobFolder } from "./run-folder.ts";
-import { type StagePeaks, type StageProcessOptions, type StageProgress, startStageProcess } from "./stage-process.ts";
+import { SAFETY_REPORT_FILE } from "./protocol.ts";
+import { jobFolder } from "./run-folder.ts";
+import type { RunOptions } from "./run-options.ts";
+import { type RunState, runTask, taskOf } from "./run-task.ts";
+import type { StagePeaks, StageProcessOptions } from "./stage-process.ts";
 
+export type { RunOptions, StageEnd } from "./run-options.ts";
 export type { StageProgress } from "./stage-process.ts";
-
-export interface RunOptions extends Omit<StageProcessOptions, "onFinished"> {
-  /** Where the jobs' folders go; exists. */
-  readonly folder: string;
-  /** The images that a stage shall draw of a job. */
-  readonly imagesOf: (stage: Stage, job: number) => JobImages | undefined;
-  /** Keeps what is finished; stages it has are not run again. Its path is `folder`. */
-  readonly runFolder?: RunFolder | undefined;
-  readonly onStageStart?: (stage: StageName) => void;
-  readonly onStageEnd?: (end: StageEnd) => void;
-  /** A job's last stage is done, its images are written; at once for a job that an earlier run has finished. Awaited. */
-  readonly onJobEnd?: (job: number) => Promise<void>;
-  /** Brings the next stage's weights into the page cache; ended with the stage beside which it reads. */
-  readonly readAhead?: ReadAhead;
-  /** Brings a stage's own weights there, for a GPU. */
-  readonly readOwn?: ReadOwn;
-  /** How the paths begin that a job's samples are kept at, step by step; absent: they are not. */
-  readonly latentsOf?: ((job: number) => string) | undefined;
-  /** Send a preview after every so many steps; absent: none. */
-  readonly previewEvery?: number | undefined;
-}
-
-export interface StageEnd {
-  readonly stage: StageName;
-  readonly milliseconds: number;
-  /** Absent when the stage was finished in an earlier run. */
-  readonly peaks?: StagePeaks;
-}
 
 /** How long each stage took, loading included. */
 export type StageTimes = ReadonlyMap<StageName, number>;
@@ -86,14 +60,6 @@ async function sweepCaches({ textEncoder, unet, stages }: Plan): Promise<void> {
   const ofLoras = stages.map((stage) => ("lora" in stage ? stage.lora?.cache : undefined));
   const caches = [textEncoder?.cache, unet?.cache, ...ofLoras].filter((cache) => cache !== undefined);
   for (const cache of new Set(caches)) await sweepDrafts(cache);
-}
-
-interface RunState {
-  readonly plan: Plan;
-  readonly options: RunOptions;
-  /** Each job's generator as the last stage left it, base64. */
-  readonly generatorStates: Map<number, string>;
-  readonly ahead: Ahead;
 }
 
 function stageAt({ stages }: Plan, index: number): Stage {
@@ -146,86 +112,10 @@ async function runStage(run: RunState, index: number, pending: readonly number[]
   return runOrFallBack(
     taskOf(run, stage, pending, false),
     plan.provider.requested === "auto",
-    (task) => runTask(run, index, task, { ...options, onFinished }),
+    (task) => runTask(run, index, task, { ...options, onFinished }, (job) => finished.has(job)),
     (job) => finished.has(job),
     options.onNote,
   );
-}
-
-/** While the stage runs, the next one's weights are read ahead and, where both fit, its process is started. */
-async function runTask(
-  run: RunState,
-  index: number,
-  task: StageTask,
-  options: StageProcessOptions,
-): Promise<StagePeaks> {
-  const { readOwn, readAhead } = run.options;
-  const next = run.plan.stages[index + 1];
-  const ended = new AbortController();
-  const readingOwn = readOwn?.(task.stage, ended.signal);
-  let reading: Promise<void> | undefined;
-  const onProgress = (progress: StageProgress): void => {
-    options.onProgress?.(progress);
-    const hasItsWeights = progress.step > 0 || progress.steps === 1;
-    if (!next || !hasItsWeights || reading) return;
-    startAhead(run, index + 1);
-    if (!run.ahead.isWaiting) reading = readAhead?.(task.stage, next, ended.signal);
-  };
-  const current = { ...options, onProgress };
-  try {
-    const process = run.ahead.take(task, current) ?? startStageProcess(task, current);
-    if (task.stage.kind === "text") startAhead(run, index + 1); // on the CPU, beside a network on a GPU
-    return await process.ended;
-  } finally {
-    ended.abort();
-    await Promise.all([readingOwn, reading]);
-  }
-}
-
-/** Starts the stage's process if the plan says that it fits beside the one that runs. */
-function startAhead(run: RunState, index: number): void {
-  const stage = run.plan.stages[index];
-  if (run.ahead.isWaiting || !stage || !run.plan.ahead.includes(stage.name)) return;
-  run.ahead.start(taskOf(run, stage, [...run.plan.jobs.keys()], true), run.options);
-}
-
-function taskOf(
-  { plan, generatorStates, options: { folder, imagesOf, latentsOf, previewEvery } }: RunState,
-  stage: Stage,
-  pending: readonly number[],
-  isAhead: boolean,
-): StageTask {
-  const { numImages, eta, variant, threads, textEncoder, unet } = plan;
-  const executionProvider = plan.gpuStages[stage.name];
-  const { deviceId } = plan.provider;
-  const jobs = pending.map((index): TaskJob => {
-    const generatorState = generatorStates.get(index);
-    const images = imagesOf(stage, index);
-    return {
-      ...plan.jobs[index]!,
-      index,
-      folder: jobFolder(folder, index),
-      ...(generatorState ? { generatorState } : {}),
-      ...(latentsOf && stage.kind === "diffusion" ? { latents: latentsOf(index) } : {}),
-      ...(images ? { images } : {}),
-    };
-  });
-  return {
-    stage,
-    numImages,
-    eta,
-    ...(variant ? { variant } : {}),
-    ...(threads ? { threads } : {}),
-    ...(textEncoder ? { textEncoder } : {}),
-    ...(unet ? { unet } : {}),
-    ...(executionProvider ? { executionProvider } : {}),
-    ...(executionProvider && deviceId !== undefined ? { deviceId } : {}),
-    lowMemory: plan.lowMemory[stage.name] ?? {},
-    jobsAtOnce: plan.jobsAtOnce[stage.name] ?? 1,
-    ...(previewEvery ? { previewEvery } : {}),
-    isAhead,
-    jobs,
-  };
 }
 
 function filesWritten(stage: Stage, job: number, { folder, imagesOf }: RunOptions): string[] {

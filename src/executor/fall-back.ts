@@ -23,9 +23,12 @@ export async function runOrFallBack<T>(
   try {
     return await run(task);
   } catch (error) {
-    const isFailure = error instanceof GpuMemoryError || (error instanceof IfGenError && error.code === "STAGE");
-    if (!executionProvider || !mayFallBack || !isFailure) throw error;
+    if (!executionProvider || !mayFallBack || !isStageFailure(error)) throw error;
     onNote(`${task.stage.name} failed on ${executionProvider} and is run again on the CPU: ${error.message}`);
     return run({ ...onCpu, jobs: task.jobs.filter(({ index }) => !isFinished(index)) });
   }
 }
+
+/** Did the stage's process fail, rather than find something wrong with what it was given? */
+export const isStageFailure = (error: unknown): error is IfGenError =>
+  error instanceof GpuMemoryError || (error instanceof IfGenError && error.code === "STAGE");

@@ -61,6 +61,9 @@ export function guardMemory(pid: number, options: GuardOptions = {}): MemoryGuar
   };
 }
 
+/** @returns the private memory that a process holds now, in bytes; 0 where the system has no /proc. */
+export const privateBytesOf = (pid: number): number => field(readProcStatus(pid), "RssAnon");
+
 function field(status: string, name: string): number {
   const [, kibibytes = "0"] = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status) ?? [];
   return Number(kibibytes) * 1024;

@@ -60,6 +60,8 @@ export const stageTask = z.strictObject({
    * before, come in a {@link goMessage}.
    */
   isAhead: z.boolean(),
+  /** Its networks stay open when it is done, and the process waits for another task. Absent: it ends. */
+  keepsNetworks: z.literal(true).exactOptional(),
   jobs: z.array(taskJob).min(1),
 });
 export type StageTask = z.infer<typeof stageTask>;

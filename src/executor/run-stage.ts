@@ -9,6 +9,7 @@ import { concatBatch, repeatInterleave, sliceBatch } from "../math/layout.ts";
 import { type Generator, createGenerator, restoreGenerator } from "../math/random.ts";
 import { variedGenerator } from "../math/variation.ts";
 import type { Tensor } from "../math/tensor.ts";
+import type { KeptNetworks } from "../networks/kept-networks.ts";
 import type { NetworkSettings } from "../networks/open-network.ts";
 import { guidanceOf } from "../pipelines/guidance.ts";
 import type { IfJob, IfStageOptions } from "../pipelines/if-stage.ts";
@@ -40,6 +41,8 @@ export interface StageContext {
   /** The jobs, once it is their turn. */
   readonly jobs: () => Promise<readonly TaskJob[]>;
   readonly report: Report;
+  /** Where networks stay open for the next task; absent: they do not. */
+  readonly kept?: KeptNetworks;
 }
 
 type RunStage = (task: StageTask, context: StageContext) => Promise<void>;
@@ -49,28 +52,29 @@ const runs: Readonly<Record<PipelineName, RunStage>> = {
     const stage = stageOf(task, "text");
     if (stage.readsEmbeds) return (await import("./read-embeds.ts")).readEmbeds(context);
     const { encodeTexts } = await import("./encode-texts.ts");
-    await encodeTexts(task, stage, settingsOf(task, context.report), context);
+    await encodeTexts(task, stage, settingsOf(task, context), context);
   },
   if: drawFromText,
   "if-super-resolution": drawLarger,
   upscale,
   esrgan: async (task, context) => {
     const { enlarge } = await import("./enlarge.ts");
-    await enlarge(task, stageOf(task, "single-pass"), settingsOf(task, context.report), context);
+    await enlarge(task, stageOf(task, "single-pass"), settingsOf(task, context), context);
   },
   "safety-checker": async (task, context) => {
     const { runSafety } = await import("./run-safety.ts");
-    await runSafety(stageOf(task, "safety"), settingsOf(task, context.report), context);
+    await runSafety(stageOf(task, "safety"), settingsOf(task, context), context);
   },
 };
 
 /** Each job is reported as finished when its files are there. */
 export const runStageTask: RunStage = (task, context) => runs[describeStage(task.stage.name).pipeline](task, context);
 
-async function drawFromText(task: StageTask, { jobs, report }: StageContext): Promise<void> {
+async function drawFromText(task: StageTask, context: StageContext): Promise<void> {
+  const { jobs, report } = context;
   const stage = stageOf(task, "diffusion");
   const { withStage1 } = await import("../pipelines/stage-1.ts");
-  await withStage1(drawOptions(task, stage, report), async (draw) => {
+  await withStage1(drawOptions(task, stage, context), async (draw) => {
     await inLanes(groupsOf(task, await jobs()), lanesOf(task), async (group) => {
       const drawing = await Promise.all(group.map((job) => ifJob(task, stage, job, group, report)));
       await finishAll(stage, group, drawing, await draw(joinIfJobs(asGroup(drawing))), report);
@@ -78,11 +82,12 @@ async function drawFromText(task: StageTask, { jobs, report }: StageContext): Pr
   });
 }
 
-async function drawLarger(task: StageTask, { jobs, report }: StageContext): Promise<void> {
+async function drawLarger(task: StageTask, context: StageContext): Promise<void> {
+  const { jobs, report } = context;
   const stage = stageOf(task, "diffusion");
   const { withStage2 } = await import("../pipelines/stage-2.ts");
   const { readLowResolution } = await import("./low-resolution.ts");
-  const options = { ...drawOptions(task, stage, report), noiseLevel: stage.noiseLevel ?? 0 };
+  const options = { ...drawOptions(task, stage, context), noiseLevel: stage.noiseLevel ?? 0 };
   await withStage2(options, async (draw) => {
     await inLanes(groupsOf(task, await jobs()), lanesOf(task), async (group) => {
       const drawing = await Promise.all(group.map((job) => ifJob(task, stage, job, group, report)));
@@ -98,9 +103,11 @@ type Place = TaskJob & { readonly isCopy?: true };
 
 /** The jobs that are drawn at once. */
 function groupsOf(task: StageTask, jobs: readonly TaskJob[]): readonly (readonly Place[])[] {
-  const { size, groups } = groupJobs<Place>(jobs, task.jobsAtOnce);
-  return groups.map((group) => filledUp(group, size, (job): Place => ({ ...job, isCopy: true })));
+  const size = groupSizeOf(task);
+  return groupJobs<Place>(jobs, size).map((group) => filledUp(group, size, (job) => ({ ...job, isCopy: true })));
 }
+
+const groupSizeOf = ({ jobs, jobsAtOnce }: StageTask): number => groupSize(jobs.length, jobsAtOnce);
 
 const lanesOf = ({ executionProvider = CPU }: StageTask): number => providers[executionProvider].lanes;
 
@@ -121,11 +128,11 @@ async function finishAll(
   }
 }
 
-function drawOptions(task: StageTask, stage: DiffusionStage, report: Report): IfStageOptions {
+function drawOptions(task: StageTask, stage: DiffusionStage, context: StageContext): IfStageOptions {
   const { checkpoint, width, height, tiles, selection, textParts, styled, lora } = stage;
   const { numImages, eta } = task;
-  const images = numImages * groupSize(task.jobs.length, task.jobsAtOnce);
-  const settings = settingsOf(task, report);
+  const images = numImages * groupSizeOf(task);
+  const settings = settingsOf(task, context);
   const scheduler = schedulerOptionsOf(stage);
   return {
     checkpoint,
@@ -176,16 +183,17 @@ async function ifJob(
 }
 
 /** The images are in [0, 1], as the reference's pipeline returns them. */
-async function upscale(task: StageTask, { jobs, report }: StageContext): Promise<void> {
+async function upscale(task: StageTask, context: StageContext): Promise<void> {
+  const { jobs, report } = context;
   const stage = stageOf(task, "diffusion");
   const { runUpscale } = await import("../pipelines/upscale.ts");
   const { readLowResolution } = await import("./low-resolution.ts");
-  const { jobsAtOnce } = task;
+  const size = groupSizeOf(task);
   const options = {
-    ...drawOptions(task, stage, report),
+    ...drawOptions(task, stage, context),
     images: task.numImages,
     noiseLevel: stage.noiseLevel ?? 0,
-    jobsAtOnce,
+    groupSize: size,
     lanes: lanesOf(task),
   };
   const ofImages = (texts: readonly string[]): string[] =>
@@ -194,12 +202,14 @@ async function upscale(task: StageTask, { jobs, report }: StageContext): Promise
     prompts: ofImages(promptsOf(job)),
     negativePrompts: ofImages(stage.negativePrompt === undefined ? negativePromptsOf(job) : [stage.negativePrompt]),
   }));
-  const given = async (): Promise<readonly UpscaleJob[]> =>
-    groupJobs(await jobs(), jobsAtOnce).groups.flatMap((group) =>
-      group.map((job) => ({
-        ...upscaleJob(task, stage, job, group, report),
-        image: () => readLowResolution(stage, job, task.numImages),
-      })),
+  const given = async () =>
+    groupJobs(await jobs(), size).map((group) =>
+      asGroup(
+        group.map((job) => ({
+          ...upscaleJob(task, stage, job, group, report),
+          image: () => readLowResolution(stage, job, task.numImages),
+        })),
+      ),
     );
   await runUpscale(options, texts, given, async (index, { images, tokens }, { generator }) => {
     const job = (await jobs())[index]!;
@@ -244,7 +254,7 @@ function stageOf<Kind extends keyof StageKinds>({ stage }: StageTask, kind: Kind
   return stage as unknown as StageKinds[Kind];
 }
 
-function settingsOf(task: StageTask, report: Report): NetworkSettings {
+function settingsOf(task: StageTask, { report, kept }: StageContext): NetworkSettings {
   const { executionProvider = CPU, deviceId, threads, variant, textEncoder, unet, lowMemory, stage } = task;
   return {
     executionProvider,
@@ -254,6 +264,7 @@ function settingsOf(task: StageTask, report: Report): NetworkSettings {
     ...(textEncoder ? { textEncoder } : {}),
     ...(unet ? { unet } : {}),
     ...lowMemory,
+    ...(kept ? { kept } : {}),
     onQuantize: () => {
       const isText = stage.kind === "text";
       const weights = isText ? "The text encoder's weights" : `The weights of ${stage.name}'s UNet`;

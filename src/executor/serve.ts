@@ -1,6 +1,6 @@
 /**
  * @module executor/serve
- * The child's side of executor/child: hears one task, works, answers, ends. It ends too when its parent is gone.
+ * The child's side of executor/child: hears a task, works, answers, ends. It ends too when its parent is gone.
  */
 
 import { IfGenError, exitCodes } from "../errors.ts";
@@ -17,16 +17,27 @@ type Work<Message> = (task: unknown, parent: Parent<Message>) => Promise<void>;
 
 /** @param work what it throws is sent as a {@link FailureMessage}. */
 export function serve<Message>(work: Work<Message>): void {
-  process.once("message", (task) => void answer(task, work));
+  void answer(listen(), work);
   // these reach the whole group; the parent decides what becomes of its children
   for (const signal of ["SIGINT", "SIGHUP", "SIGQUIT"] as const) process.on(signal, () => {});
   process.once("disconnect", () => process.exit()); // the parent is gone: nobody waits for the result
 }
 
-async function answer<Message>(task: unknown, work: Work<Message>): Promise<void> {
-  const heard: Promise<unknown> = new Promise((resolve) => process.once("message", resolve)); // it may come early
+/** @returns what waits for the parent's next message; those that come early are kept. */
+function listen(): Parent<unknown>["hear"] {
+  const early: unknown[] = [];
+  let give: ((message: unknown) => void) | undefined;
+  process.on("message", (message) => {
+    if (give) give(message);
+    else early.push(message);
+    give = undefined;
+  });
+  return async () => (early.length > 0 ? early.shift() : new Promise((resolve) => (give = resolve)));
+}
+
+async function answer<Message>(hear: Parent<Message>["hear"], work: Work<Message>): Promise<void> {
   try {
-    await work(task, { send, hear: () => heard });
+    await work(await hear(), { send, hear });
   } catch (error) {
     process.exitCode = error instanceof IfGenError ? error.exitCode : exitCodes.STAGE;
     await send({ type: "error", ...describe(error) });

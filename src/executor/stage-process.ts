@@ -1,18 +1,19 @@
 /**
  * @module executor/stage-process
- * One stage's process: given its task, watched, ended when it takes more memory than it may.
+ * One stage's process: given its task, watched, ended when it takes more memory than it may. One that keeps its networks
+ * open stays when the task is done, and takes further ones.
  */
 
-import { GpuMemoryError, IfGenError, StageError } from "../errors.ts";
-import { gigabytes } from "../memory/bytes.ts";
+import { IfGenError, StageError } from "../errors.ts";
 import { stageEnvironment } from "../machine/environment.ts";
 import { providers } from "../onnx/lower/providers.ts";
 import type { StageName } from "../plan/stages.ts";
-import { type ChildEnd, startChild, wordsOf } from "./child.ts";
+import { type Child, type ChildEnd, startChild } from "./child.ts";
 import { errorOf } from "./failure.ts";
 import { guardGpu } from "./gpu-guard.ts";
+import { describeEnd, startFailure, tooMuch, tooMuchOfGpu } from "./stage-end.ts";
 import { libraryFoldersOf } from "./provider-files.ts";
-import { type MemoryPeaks, guardMemory } from "./memory-guard.ts";
+import { type MemoryPeaks, guardMemory, privateBytesOf } from "./memory-guard.ts";
 import {
   type GoMessage,
   type Preview,
@@ -68,63 +69,114 @@ export interface StageProcess {
   /** Tells a stage that was started ahead of its turn that the turn has come. */
   readonly go: (jobs: readonly TaskJob[], options: StageProcessOptions) => void;
   /**
-   * Resolves with the most that it took.
+   * Of its first task; a process that does not keep its networks has ended by then. Resolves with the most that it took.
    * @throws {StageError} the process ended badly: which stage, which signal or exit code.
    * @throws {IfGenError} what the stage itself threw; MEMORY_BUDGET when it took more than its budget; INTERRUPTED.
    */
-  readonly ended: Promise<StagePeaks>;
+  readonly done: Promise<StagePeaks>;
+  /** Gives a process that kept its networks, and is done, another task. As `done`, of that one. */
+  readonly next: (task: StageTask, options: StageProcessOptions) => Promise<StagePeaks>;
+  /** Never rejects. */
+  readonly ended: Promise<void>;
+  /** @returns the private memory that it holds now, in bytes; 0 where the system does not say. */
+  readonly heldBytes: () => number;
   /** Ends it: it is not needed. */
   readonly stop: () => void;
 }
 
 export function startStageProcess(task: StageTask, options: StageProcessOptions): StageProcess {
-  const stage = task.stage.name;
-  const heard = listenTo(stage, options, (error) => child.kill(error)); // what it draws from now on would be lost as well
   const child = startChild({
     entry: options.worker ?? new URL("./worker.js", import.meta.url),
     task,
     schema: stageMessage,
-    onMessage: (message) => {
-      heard.onMessage(message);
-      if (message.type === "done") guard.sample();
-    },
+    onMessage: (message) => turn.hear(message),
     env: stageEnvironment(libraryFoldersOf(task.executionProvider)),
-    signal: options.signal,
   });
-  const guard = guardMemory(child.pid, {
-    budgetBytes: options.budgetBytes,
-    onExceeded: (bytes) => child.kill(tooMuch(stage, bytes, options.budgetBytes ?? 0)), // there is no time to be polite
-  });
-  const gpu = isOnGpu(task)
-    ? guardGpu({
-        deviceId: task.deviceId,
-        pid: child.pid,
-        budgetBytes: options.gpuBudgetBytes,
-        onExceeded: (bytes) => child.kill(tooMuchOfGpu(stage, bytes, options.gpuBudgetBytes ?? 0)),
-      })
-    : undefined;
-  const untilEnd = async (): Promise<StagePeaks> => {
-    const end = await child.ended;
-    const gpuBytes = gpu?.stop();
-    const peaks = { ...guard.stop(), ...(gpuBytes === undefined ? {} : { gpuBytes }) };
-    await heard.finished();
-    const failure =
-      (child.pid === 0 ? startFailure(stage, end) : end.reason) ??
-      heard.failure() ??
-      (await failureOf(stage, end, heard.isDone(), options.signal));
-    if (failure) throw failure;
-    return peaks;
-  };
-  const ended = untilEnd();
-  ended.catch(() => undefined); // heard of when it is awaited, which may be later
+  let turn = beginTurn(child, task, options);
   return {
-    ended,
+    done: turn.done,
+    ended: child.ended.then(() => undefined),
     go(jobs, current) {
-      heard.tellTo(current);
+      turn.tellTo(current);
       const message: GoMessage = { type: "go", jobs: [...jobs] };
       child.tell(message);
     },
-    stop: () => child.stop(new Error(`${stage} is not needed any more`)),
+    next(following, current) {
+      turn = beginTurn(child, following, current);
+      child.tell(following);
+      return turn.done;
+    },
+    heldBytes: () => privateBytesOf(child.pid),
+    stop: () => child.stop(new Error(`${task.stage.name} is not needed any more`)),
+  };
+}
+
+/** One task of a process: heard, watched, ended with the process or, where that stays, when the task is done. */
+interface Turn {
+  readonly hear: (message: StageMessage) => void;
+  readonly tellTo: (options: StageProcessOptions) => void;
+  readonly done: Promise<StagePeaks>;
+}
+
+function beginTurn(child: Child, task: StageTask, options: StageProcessOptions): Turn {
+  const stage = task.stage.name;
+  const heard = listenTo(stage, options, (error) => child.kill(error)); // what it draws from now on would be lost as well
+  const guards = guardTask(child, task, options);
+  const endSignal = endOnSignal(child, options.signal);
+  let becomeIdle: () => void = () => undefined;
+  const idle = new Promise<void>((resolve) => (becomeIdle = resolve));
+  const untilDone = async (): Promise<StagePeaks> => {
+    const end = await Promise.race([child.ended, idle]);
+    endSignal();
+    const peaks = guards.stop();
+    await heard.finished();
+    const failure = end && (await failureOf(stage, child, end, heard, options.signal));
+    if (failure) throw failure;
+    return peaks;
+  };
+  const done = untilDone();
+  done.catch(() => undefined); // heard of when it is awaited, which may be later
+  return {
+    done,
+    tellTo: heard.tellTo,
+    hear(message) {
+      heard.onMessage(message);
+      if (message.type !== "done") return;
+      guards.sample();
+      if (task.keepsNetworks) becomeIdle();
+    },
+  };
+}
+
+/** Ends the process when the signal comes. @returns what stops listening. */
+function endOnSignal(child: Child, signal: AbortSignal | undefined): () => void {
+  const abort = (): void => child.stop(signal?.reason as Error);
+  if (signal?.aborted) abort(); // an event that has passed does not come again
+  signal?.addEventListener("abort", abort, { once: true });
+  return () => signal?.removeEventListener("abort", abort);
+}
+
+/** Watches what a task takes of both memories, and kills the process that takes too much: there is no time to be polite. */
+function guardTask(
+  child: Child,
+  task: StageTask,
+  { budgetBytes, gpuBudgetBytes }: StageProcessOptions,
+): { readonly sample: () => void; readonly stop: () => StagePeaks } {
+  const { deviceId, stage } = task;
+  const guard = guardMemory(child.pid, {
+    budgetBytes,
+    onExceeded: (bytes) => child.kill(tooMuch(stage.name, bytes, budgetBytes ?? 0)),
+  });
+  const onExceeded = (bytes: number): void => child.kill(tooMuchOfGpu(stage.name, bytes, gpuBudgetBytes ?? 0));
+  const gpu = isOnGpu(task)
+    ? guardGpu({ deviceId, pid: child.pid, budgetBytes: gpuBudgetBytes, onExceeded })
+    : undefined;
+  return {
+    sample: guard.sample,
+    stop() {
+      const gpuBytes = gpu?.stop();
+      return { ...guard.stop(), ...(gpuBytes === undefined ? {} : { gpuBytes }) };
+    },
   };
 }
 
@@ -170,58 +222,18 @@ function listenTo(stage: StageName, first: StageProcessOptions, onLost: (error: 
 
 async function failureOf(
   stage: StageName,
+  { pid }: Child,
   end: ChildEnd,
-  isDone: boolean,
+  heard: ReturnType<typeof listenTo>,
   signal: AbortSignal | undefined,
 ): Promise<Error | undefined> {
-  if (isDone && end.code === 0) return undefined;
+  const known = (pid === 0 ? startFailure(stage, end) : end.reason) ?? heard.failure();
+  if (known) return known;
+  if (heard.isDone() && end.code === 0) return undefined;
   if (end.signal === "SIGINT") {
     await new Promise((resolve) => setTimeout(resolve, INTERRUPT_MS));
     return signal?.aborted ? (signal.reason as Error) : new IfGenError("INTERRUPTED", `interrupted in ${stage}.`);
   }
   if (end.unsent && !end.signal) return new StageError(`${stage}: its process ended at once.`, { cause: end.unsent });
   return describeEnd(stage, end);
-}
-
-function startFailure(stage: StageName, { reason }: ChildEnd): StageError {
-  return new StageError(`${stage}: its process cannot be started: ${reason?.message}.`, { cause: reason });
-}
-
-function tooMuch(stage: StageName, bytes: number, budgetBytes: number): IfGenError {
-  return new IfGenError(
-    "MEMORY_BUDGET",
-    `${stage} was ended: it took ${gigabytes(bytes)} GB of private memory and the budget is ` +
-      `${gigabytes(budgetBytes)} GB; ask for fewer --num-images or give a larger --ram-budget.`,
-  );
-}
-
-function tooMuchOfGpu(stage: StageName, bytes: number, budgetBytes: number): GpuMemoryError {
-  return new GpuMemoryError(
-    `${stage} was ended: with it the memory in use on the GPU grew by ${gigabytes(bytes)} GB and the budget ` +
-      `is ${gigabytes(budgetBytes)} GB; ask for fewer --num-images, give a larger --vram-budget, or run it on the ` +
-      "CPU with --execution-provider cpu.",
-  );
-}
-
-const signalCauses: Readonly<Record<string, string>> = {
-  SIGKILL:
-    "most likely the machine ran out of memory and the kernel ended it; free memory or ask for fewer --num-images",
-  SIGBUS: "a file of weights became shorter while it was in use; check the disk and fetch the file again",
-  SIGSEGV: "the native library crashed; please report the command with this message",
-  SIGABRT: "the native library gave up; please report the command with this message",
-};
-
-function describeEnd(stage: StageName, end: ChildEnd): StageError {
-  const { code, signal, stderr } = end;
-  if (/heap out of memory|bad_alloc/.test(stderr)) {
-    return new StageError(`${stage} ran out of memory inside its process; ask for fewer --num-images.`);
-  }
-  if (signal) {
-    return new StageError(
-      `${stage} was ended by ${signal}: ${signalCauses[signal] ?? "somebody stopped it"}.${wordsOf(end)}`,
-    );
-  }
-  return new StageError(
-    `${stage} ended with exit code ${code} and without a result; please report the command.${wordsOf(end)}`,
-  );
 }

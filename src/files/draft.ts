@@ -32,6 +32,16 @@ export async function sweepDrafts(folder: string): Promise<void> {
   }
 }
 
+/** @returns sweepDrafts, for somebody who comes back to the same folders: of each the first time. */
+export function createSweeper(): typeof sweepDrafts {
+  const swept = new Set<string>();
+  return async (folder) => {
+    if (swept.has(folder)) return;
+    swept.add(folder);
+    await sweepDrafts(folder);
+  };
+}
+
 /**
  * A process of another machine, another container or an earlier boot cannot be asked for: nobody writes to a draft for days.
  * No stage takes so long.

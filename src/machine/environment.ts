@@ -68,3 +68,7 @@ export function cudaInstallerEnvironment(env: Environment = process.env): Enviro
   const kept = Object.entries(env).filter(([name]) => !unwanted.test(name));
   return { ...Object.fromEntries(kept), ONNXRUNTIME_NODE_INSTALL_CUDA: "v12" };
 }
+
+/** @returns the S3-compatible store that is not Amazon's; its client reads the same variables, in this order. */
+export const ownS3Endpoint = (env: Environment = process.env): string | undefined =>
+  env["AWS_ENDPOINT_URL_S3"] || env["AWS_ENDPOINT_URL"] || undefined;

@@ -7,7 +7,9 @@ import type { Tensor } from "../math/tensor.ts";
 import type { LowMemory } from "../plan/plan.ts";
 import { withHoistedSession } from "../runtime/hoisted-session.ts";
 import { type Feed, type Run, type SessionSettings, withSession } from "../runtime/session.ts";
+import { contentKey } from "./content-key.ts";
 import type { NetworkDescription } from "./description.ts";
+import type { KeptNetworks } from "./kept-networks.ts";
 import { inMicroBatches, withoutRepeats } from "./micro-batches.ts";
 import { type WeightSettings, makeWeights } from "./network-weights.ts";
 import { oneAtATime } from "./one-at-a-time.ts";
@@ -20,6 +22,8 @@ export interface NetworkSettings
   readonly onQuantize?: () => void;
   /** Called before LoRAs are merged, which may take a minute at full size. */
   readonly onMerge?: () => void;
+  /** Where networks stay open after their use. Absent: they are closed. */
+  readonly kept?: KeptNetworks;
 }
 
 /** Runs a network that has one output. */
@@ -49,7 +53,7 @@ export async function withNetworkOutputs<T>(
   settings: NetworkSettings,
   use: (run: Run) => Promise<T>,
 ): Promise<T> {
-  const { executionProvider: provider, threads, deviceId, microBatch, tileBytes } = settings;
+  const { executionProvider: provider, threads, deviceId, microBatch, tileBytes, kept } = settings;
   const weights = await makeWeights(description, settings, settings);
   const lowMemory = { ...(microBatch ? { microBatch } : {}), ...(tileBytes ? { tileBytes } : {}) };
   const { graph, parts, microBatches, tiled, keepBuffers, lowering, weightMode } = prepareNetwork(
@@ -66,7 +70,13 @@ export async function withNetworkOutputs<T>(
     ...(threads ? { threads } : {}),
     ...(deviceId === undefined ? {} : { deviceId }),
   };
-  const useAll = (run: Run): Promise<T> => use(oneAtATime(inMicroBatches(withoutRepeats(run, graph), microBatches)));
-  if (!parts) return withSession(graph, weights, session, useAll);
-  return withHoistedSession(parts, microBatches, weights, session, useAll);
+  const open = <R>(useOpened: (run: Run) => Promise<R>): Promise<R> => {
+    const useAll = (run: Run): Promise<R> =>
+      useOpened(oneAtATime(inMicroBatches(withoutRepeats(run, graph), microBatches)));
+    if (!parts) return withSession(graph, weights, session, useAll);
+    return withHoistedSession(parts, microBatches, weights, session, useAll);
+  };
+  if (!kept) return open(use);
+  const key = await contentKey({ graph, parts, microBatches, session, variant: weights.variant }, weights.files);
+  return kept.use(description.name, key, open, use);
 }

@@ -11,19 +11,18 @@ import type { OnStep, StepEvent } from "./denoise.ts";
 import type { IfJob } from "./if-stage.ts";
 import type { Start } from "./start.ts";
 
-type NonEmpty<T> = readonly [T, ...T[]];
+export type NonEmpty<T> = readonly [T, ...T[]];
 
 /** @returns how many of so many jobs make a group: groups of one size, as few as there can be with at most `most` each. */
 export const groupSize = (jobs: number, most: number): number => Math.ceil(jobs / Math.ceil(jobs / most));
 
-/** Cuts jobs into such groups; the last one may be smaller, and is to be filled up: a network is opened for one size. */
-export function groupJobs<Job>(jobs: readonly Job[], most: number): { size: number; groups: NonEmpty<Job>[] } {
-  const size = groupSize(jobs.length, most);
+/** Cuts jobs into groups of `size`; the last one may be smaller, and is to be filled up: a network is opened for one size. */
+export function groupJobs<Job>(jobs: readonly Job[], size: number): NonEmpty<Job>[] {
   const groups: NonEmpty<Job>[] = [];
   for (let start = 0; start < jobs.length; start += size) {
     groups.push(jobs.slice(start, start + size) as [Job, ...Job[]]);
   }
-  return { size, groups };
+  return groups;
 }
 
 /** @returns `group`, filled up with what `copy` makes of its last job. */

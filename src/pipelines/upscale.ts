@@ -27,7 +27,7 @@ import type { LoraMerge } from "../weights/lora/merge-lora.ts";
 import { type OnTile, dividedTiles, predictInTiles, runInTiles } from "./blended-tiles.ts";
 import { type OnStep, denoise } from "./denoise.ts";
 import { type Guidance, guidanceOf } from "./guidance.ts";
-import { filledUp, groupJobs, groupSize, splitBatch, tellEach } from "./join-jobs.ts";
+import { type NonEmpty, filledUp, splitBatch, tellEach } from "./join-jobs.ts";
 import { inLanes } from "./lanes.ts";
 import { openScheduler } from "../networks/open-scheduler.ts";
 
@@ -50,7 +50,7 @@ export interface UpscaleOptions extends Omit<Guidance, "positiveMixer"> {
   readonly lora?: LoraMerge | undefined;
   readonly settings: NetworkSettings;
   /** How many jobs the UNet takes at once. @default 1 */
-  readonly jobsAtOnce?: number;
+  readonly groupSize?: number;
   /** How many such groups of jobs are denoised side by side. @default 1 */
   readonly lanes?: number;
   /** Run the UNet once on zeros before it is a job's turn. @default false */
@@ -85,20 +85,23 @@ export interface Upscaled {
   readonly tokens: { readonly prompts: readonly Tokenized[]; readonly negativePrompts: readonly Tokenized[] };
 }
 
+/** All of `groupSize` jobs; the last one may be smaller. */
+type UpscaleGroups = () => Promise<readonly NonEmpty<UpscaleJob>[]>;
+
 type Text = Omit<Upscaled, "images">;
 
 /**
  * @param texts of each job, which are encoded at once.
- * @param jobs  asked for when the UNet is loaded.
+ * @param jobs  asked for when the UNet is loaded; in groups that it takes at once.
  * @param done  called with each job's images, in order, as they are finished.
  */
 export async function runUpscale(
   options: UpscaleOptions,
   texts: readonly UpscaleTexts[],
-  jobs: () => Promise<readonly UpscaleJob[]>,
+  jobs: UpscaleGroups,
   done: (index: number, result: Upscaled, job: UpscaleJob) => Promise<void>,
 ): Promise<void> {
-  const images = options.images * groupSize(texts.length, options.jobsAtOnce ?? 1);
+  const images = options.images * (options.groupSize ?? 1);
   const networks = await describeUpscaler(options.checkpoint, { ...options, images }, options.lora);
   const encoded = await encodeClip(options, networks.text, texts);
   const tiles = options.tiles && dividedTiles(options.tiles, await readLatentFactor(options.checkpoint));
@@ -141,7 +144,7 @@ async function encodeClip(
 async function denoiseLatents(
   options: UpscaleOptions,
   { unet: description }: UpscalerNetworks,
-  jobs: () => Promise<readonly UpscaleJob[]>,
+  jobs: UpscaleGroups,
   texts: readonly Text[],
 ): Promise<{ given: readonly UpscaleJob[]; latents: readonly Tensor[] }> {
   const { checkpoint, noiseLevel, eta } = options;
@@ -151,11 +154,15 @@ async function denoiseLatents(
   return withNetwork(description, options.settings, async (network) => {
     if (options.warmUp) await warmUp(network, description);
     const given = await jobs();
-    const { size, groups } = groupJobs([...given.entries()], options.jobsAtOnce ?? 1);
+    let index = 0;
+    const groups = given.map((group) => group.map((job) => [index++, job]) as [[number, UpscaleJob]]);
     const latents = await inLanes(groups, options.lanes ?? 1, async (group) => {
       // copies draw for nothing, and must not touch the generator of the job that they are copies of
-      const places = filledUp(group, size, ([index, job]): [number, UpscaleJob] => [index, silentCopy(job)]);
-      const embeds = networkEmbeds(places.map(([index, { imagesPerPrompt }]) => [texts[index]!, imagesPerPrompt]));
+      const places = filledUp(group, options.groupSize ?? 1, ([place, job]): [number, UpscaleJob] => [
+        place,
+        silentCopy(job),
+      ]);
+      const embeds = networkEmbeds(places.map(([place, { imagesPerPrompt }]) => [texts[place]!, imagesPerPrompt]));
       checkSameWidth(`${checkpoint}'s CLIP embedding`, embeds.shape[2] ?? 0, "its UNet", config.cross_attention_dim);
       const scheduler = await openScheduler(checkpoint, "scheduler", options.scheduler);
       scheduler.setTimesteps(options.selection);
@@ -197,7 +204,7 @@ async function denoiseLatents(
       });
       return splitBatch(denoised, places.length).slice(0, group.length);
     });
-    return { given, latents: latents.flat() };
+    return { given: given.flat(), latents: latents.flat() };
   });
 }
 

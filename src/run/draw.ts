@@ -167,6 +167,7 @@ async function drawIn(
     gpuBudgetBytes: limits.vramBytes,
     readAhead: createReadAhead(plan, needs, limits),
     readOwn: createReadOwn(plan, needs, limits),
+    keeping: settings.keptStages?.of(plan, needs, limits),
     latentsOf: latentsIn(settings.saveLatents, placeOf, complete.plan.jobs.length),
     previewEvery: settings.previewEvery,
     onNote: (text, job) => notes.add(text, job),

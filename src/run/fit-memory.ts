@@ -47,11 +47,16 @@ async function readLimits(placed: PlacedPlan, budgets: Budgets): Promise<Limits>
   return { ...limits, ramBytes: Math.floor(ramBytes / shares.ram), vramBytes: Math.floor(vramBytes / shares.vram) };
 }
 
-async function readFree({ gpuStages, provider }: PlacedPlan, { ram, vram, budget }: Budgets): Promise<Limits> {
-  const limits = chooseLimits(readAvailableMemory(), { ram, vram, budget });
+async function readFree(
+  { gpuStages, provider }: PlacedPlan,
+  { ram, vram, budget, held = () => ({ ram: 0, vram: 0 }) }: Budgets,
+): Promise<Limits> {
+  const [available, beside] = [readAvailableMemory(), held()];
+  const limits = chooseLimits({ ...available, bytes: available.bytes + beside.ram }, { ram, vram, budget });
   if (vram !== undefined || Object.keys(gpuStages).length === 0) return limits;
-  const free = (await readNvidiaGpus())?.[provider.deviceId ?? 0]?.freeBytes;
-  if (free === undefined) return limits;
+  const unused = (await readNvidiaGpus())?.[provider.deviceId ?? 0]?.freeBytes;
+  if (unused === undefined) return limits;
+  const free = unused + beside.vram;
   return { ...limits, vramBytes: budget === "machine" ? free : Math.min(free, limits.vramBytes) };
 }
 

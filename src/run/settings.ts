@@ -5,6 +5,7 @@
 
 import type { OutlineStage } from "../catalog/find-model.ts";
 import type { IfGenError } from "../errors.ts";
+import type { Held, KeptStages } from "../executor/kept-stages.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Request } from "../plan/request.ts";
 import type { chooseProvider } from "./choose-provider.ts";
@@ -22,6 +23,8 @@ export interface Budgets {
   readonly budget?: "colab" | "machine" | undefined;
   /** How many runs share the machine, and its GPU, at the same time: each may take a part of what is free. @default 1 */
   readonly shares?: { readonly ram: number; readonly vram: number } | undefined;
+  /** Memory that is not free but can be had at once: see executor/kept-stages. @default none */
+  readonly held?: (() => Held) | undefined;
 }
 
 export interface RunSettings {
@@ -40,6 +43,8 @@ export interface RunSettings {
   readonly chooseProvider?: typeof chooseProvider | undefined;
   /** Told of a request that cannot be drawn; the others go on. Absent: the first one ends the run. */
   readonly onFailed?: ((job: number, error: IfGenError) => void) | undefined;
+  /** Where stages' processes stay, with their networks, for later runs; whoever made it closes it. @default they end */
+  readonly keptStages?: KeptStages | undefined;
   /** Ends the run; its reason is what the run then throws. */
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: OnEvent | undefined;

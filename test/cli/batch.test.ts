@@ -228,7 +228,7 @@ describe("ends at any moment", () => {
   test("asked to end: 143, and --resume goes on", async () => {
     const jobs = jobsFile(...lines);
     const folder = join(temporaryFolder(), "out");
-    const child = startCli(words(jobs, folder, ...chunk));
+    const child = startCli(words(jobs, folder, ...chunk, "--keep-alive"));
     const ended = finish(child);
     while (!existsSync(join(folder, "manifest.jsonl")) || entriesOf(folder).length === 0) await delay(100);
     child.kill("SIGTERM");
@@ -270,7 +270,7 @@ describe("several processes", () => {
   test("two workers on the CPU draw what one does, also if one's process is killed; one folder is one process's", async () => {
     const jobs = jobsFile(...Array.from({ length: 4 }, (_, seed) => ({ prompt: "a cat", seed })));
     const [one, two] = [join(temporaryFolder(), "out"), join(temporaryFolder(), "out")];
-    const running = startCli(words(jobs, two, "--devices", "cpu,cpu", "--chunk", "1"));
+    const running = startCli(words(jobs, two, "--devices", "cpu,cpu", "--chunk", "1", "--keep-alive"));
     const ended = finish(running);
     process.kill(await stageOf(running.pid!), "SIGKILL");
     while (!existsSync(join(two, "manifest.jsonl"))) await delay(50);

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { draftBeside, draftFolderIn, isAlive, machineMark, sweepDrafts } from "../../src/files/draft.ts";
+import { createSweeper, draftBeside, draftFolderIn, isAlive, machineMark, sweepDrafts } from "../../src/files/draft.ts";
 
 function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "if-gen-test-"));
@@ -88,3 +88,17 @@ test.skipIf(process.platform !== "linux")(
     expect(isAlive(parent.pid!)).toBe(true);
   },
 );
+
+test("a sweeper looks into each folder once", async () => {
+  const [one, other] = [temporaryFolder(), temporaryFolder()];
+  const name = `.if-gen-${machineMark()}-${gonePid()}-0123abcd.tmp`;
+  const sweep = createSweeper();
+  for (const folder of [one, other]) {
+    writeFileSync(join(folder, name), "");
+    await sweep(folder);
+    expect(readdirSync(folder)).toEqual([]);
+  }
+  writeFileSync(join(one, name), "");
+  await sweep(one);
+  expect(readdirSync(one)).toEqual([name]);
+});

@@ -5,7 +5,7 @@ import { createGenerator } from "../../src/math/random.ts";
 import type { Tensor } from "../../src/math/tensor.ts";
 import { inLanes } from "../../src/pipelines/lanes.ts";
 import { withStage1 } from "../../src/pipelines/stage-1.ts";
-import { runUpscale } from "../../src/pipelines/upscale.ts";
+import { type UpscaleJob, runUpscale } from "../../src/pipelines/upscale.ts";
 import { goldenPath } from "../golden.ts";
 import { settingsFor } from "./reference-run.ts";
 
@@ -62,11 +62,13 @@ test("the upscaler", async () => {
       ["a", "b", "c"].map((prompt) => ({ prompts: [prompt], negativePrompts: [""] })),
       async () =>
         Promise.resolve(
-          [1, 2, 3].map((seed) => ({
-            imagesPerPrompt: 1,
-            generator: createGenerator(seed),
-            image: async () => Promise.resolve(createGenerator(seed + 10).randn([1, 3, 16, 16])),
-          })),
+          [1, 2, 3].map((seed): [UpscaleJob] => [
+            {
+              imagesPerPrompt: 1,
+              generator: createGenerator(seed),
+              image: async () => Promise.resolve(createGenerator(seed + 10).randn([1, 3, 16, 16])),
+            },
+          ]),
         ),
       async (index, result) => {
         images[index] = result.images;

@@ -179,12 +179,14 @@ async function upscale({ pipe, args, generator, previous }: RunContext): Promise
     [{ prompts, negativePrompts: prompts.map((_, index) => negative[index] ?? negative[0] ?? "") }],
     () =>
       Promise.resolve([
-        {
-          imagesPerPrompt,
-          image: () => Promise.resolve(image),
-          generator: generator as Generator,
-          onStep: (event: StepEvent) => steps.push(event),
-        },
+        [
+          {
+            imagesPerPrompt,
+            image: () => Promise.resolve(image),
+            generator: generator as Generator,
+            onStep: (event: StepEvent) => steps.push(event),
+          },
+        ],
       ]),
     (_, upscaled) => Promise.resolve(void results.push(upscaled)),
   );

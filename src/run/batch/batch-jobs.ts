@@ -71,6 +71,8 @@ export interface BatchOptions {
   readonly template: string;
   /** Of the files that the template names; absent: as it ends, or PNG. */
   readonly format?: ImageFormat | undefined;
+  /** Do images go elsewhere than to the folder? Then what its manifest says is drawn is. @default false */
+  readonly uploads?: boolean | undefined;
   readonly shard: Shard;
   /** Jobs of one chunk. */
   readonly chunkSize: number;
@@ -203,7 +205,7 @@ function requestOf(
   return { request, output: output === undefined ? undefined : ownOutput(output) };
 }
 
-function createJobMaker(folder: BatchFolder, { template, format }: BatchOptions) {
+function createJobMaker(folder: BatchFolder, { template, format, uploads = false }: BatchOptions) {
   const nameOf = compileTemplate(template, format);
   const recent = new Map<string, number>(); // names of the chunk at work, whose files are not there yet
   return async (job: NumberedJob): Promise<BatchJob | BadJob> => {
@@ -217,9 +219,17 @@ function createJobMaker(folder: BatchFolder, { template, format }: BatchOptions)
       return { request, key: requestKey(request), files: numbered(name, imageCount(request)) };
     });
     if ("error" in made) return made;
+    const isSaid = folder.drawn.has(index, made.key);
+    if (uploads) return { index, line, lowMemory, ...made, isDrawn: isSaid, isTaken: false };
     const isThere = await Promise.all(made.files.map((file) => isTaken(join(folder.path, file))));
-    const isDrawn = isThere.every(Boolean) && folder.drawn.has(index, made.key);
-    return { index, line, lowMemory, ...made, isDrawn, isTaken: isThere.some(Boolean) };
+    return {
+      index,
+      line,
+      lowMemory,
+      ...made,
+      isDrawn: isThere.every(Boolean) && isSaid,
+      isTaken: isThere.some(Boolean),
+    };
   };
 }
 

@@ -24,6 +24,8 @@ export interface ChunkSettings extends Omit<RunSettings, "onFailed" | "resumedLo
   readonly folder: Pick<BatchFolder, "path" | "workFolder">;
   readonly chunk: number;
   readonly overwrite: boolean;
+  /** Removes from an output folder what killed processes have left there. */
+  readonly sweep: (folder: string) => Promise<void>;
   /** The request as the worker's device draws it. */
   readonly onDevice: (request: Request) => Request;
   readonly onEvent: (event: RunEvent) => void;
@@ -131,14 +133,17 @@ async function drawJobs(
   jobs: readonly BatchJob[],
   complete: CompletePlan,
   path: string,
-  { folder, overwrite, onDrawn, ...settings }: ChunkSettings,
+  { folder, overwrite, sweep, onDrawn, ...settings }: ChunkSettings,
   { fail, ended }: { fail: (job: BatchJob, error: IfGenError) => void; ended: Set<BatchJob> },
 ): Promise<void> {
   const placeOf = new Map(complete.jobs.map((job, index) => [job, jobs[index]!]));
   const outputs: string[][] = [];
   for (const [job, { files, isDrawn }] of placeOf) {
     outputs[job] = isDrawn ? [] : files.map((file) => join(folder.path, file)); // what is there stays as it is
-    for (const folder of new Set(outputs[job]!.map((path) => dirname(path)))) await makeFolder(folder);
+    for (const folder of new Set(outputs[job]!.map((path) => dirname(path)))) {
+      await makeFolder(folder);
+      await sweep(folder);
+    }
   }
   await drawPlan(
     complete,

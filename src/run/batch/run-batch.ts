@@ -5,12 +5,16 @@
  */
 
 import type { IfGenError } from "../../errors.ts";
+import { type Held, KeptStages, sumOfHeld } from "../../executor/kept-stages.ts";
+import { createSweeper } from "../../files/draft.ts";
 import { readHardware } from "../../machine/hardware.ts";
 import { CPU } from "../../onnx/lower/provider-names.ts";
 import type { Request } from "../../plan/request.ts";
-import { chooseProvider } from "../choose-provider.ts";
 import type { DrawnJob } from "../draw.ts";
+import { rememberProviders } from "../remember-providers.ts";
 import type { RunSettings } from "../settings.ts";
+import type { Store } from "../store/s3-store.ts";
+import { sendImages } from "../store/send-images.ts";
 import type { BatchEvent, BatchSummary } from "./batch-events.ts";
 import type { BatchFolder } from "./batch-folder.ts";
 import {
@@ -22,20 +26,24 @@ import {
   sameName,
   chunksOf,
 } from "./batch-jobs.ts";
-import { drawChunk } from "./draw-chunk.ts";
+import { type ChunkSettings, drawChunk } from "./draw-chunk.ts";
 import { drawnEntry, failedEntry } from "./manifest-entries.ts";
 import type { ReadJob } from "./read-jobs.ts";
 import { type FailedAttempt, HandOver } from "./hand-over.ts";
 import { createShares } from "./shares.ts";
 
-export interface BatchSettings extends Omit<RunSettings, "onEvent" | "onFailed" | "chooseProvider"> {
+export interface BatchSettings extends Omit<RunSettings, "onEvent" | "onFailed" | "chooseProvider" | "keptStages"> {
   readonly options: BatchOptions;
   readonly folder: BatchFolder;
+  /** Where images go that the folder holds only until they are there. */
+  readonly store?: Store | undefined;
   readonly overwrite: boolean;
   /** End at the first job that fails. */
   readonly failFast: boolean;
   /** One worker for each; they take chunks in turn. */
   readonly devices: readonly WorkerDevice[];
+  /** Keep networks open from chunk to chunk, as memory allows? */
+  readonly keepAlive: boolean;
   readonly onEvent: (event: BatchEvent) => void;
 }
 
@@ -62,7 +70,9 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
   const drawn: Results["drawn"] = async (job, one, seconds, worker) => {
     const notes = [...one.notes, ...handOver.attemptsOf(job).map((attempt) => describeAttempt(attempt, devices))];
     const noted = { ...one, notes };
-    await folder.manifest.add(await drawnEntry(job, noted, seconds, folder.path));
+    const entry = await drawnEntry(job, noted, seconds, folder.path);
+    if (settings.store) await sendImages(settings.store, job.files, folder.path);
+    await folder.manifest.add(entry);
     count.drawn++;
     onEvent({ type: "drawn", index: job.index, line: job.line, files: job.files, seconds, drawn: noted });
     for (const retired of handOver.drew(worker, job)) onEvent({ type: "retired", worker: retired });
@@ -73,19 +83,24 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
   });
   const stop = new AbortController();
   const signal = settings.signal ? AbortSignal.any([settings.signal, stop.signal]) : stop.signal;
-  const shared = { ...settings, signal, handOver, chooseProvider: choose };
+  const kept = settings.keepAlive ? devices.map(() => new KeptStages()) : [];
+  const held = (): Held => sumOfHeld(kept.map((stages) => stages.held()));
+  const budgets = { ...settings.budgets, held };
+  const shared = { ...settings, budgets, signal, handOver, sweep: createSweeper(), chooseProvider: choose };
   const nextChunk = createHandedChunks(handOver, chunks, options.chunkSize);
   const workers = devices.map(async (device, worker) => {
     try {
       while (!handOver.isRetired(worker)) {
         signal.throwIfAborted();
         const chunk = await nextChunk(worker);
-        if (chunk) await runChunk(chunk, worker, device, shared, { drawn, failed });
+        const own = { ...shared, keptStages: kept[worker] };
+        if (chunk) await runChunk(chunk, worker, device, own, { drawn, failed });
         handOver.end(worker);
         if (!chunk && !(await handOver.mayGetMore(worker, signal))) return;
       }
     } finally {
       handOver.leave(worker);
+      await kept[worker]?.close();
     }
   });
   try {
@@ -129,7 +144,9 @@ async function runChunk(
   { number, jobs, bad }: Chunk,
   worker: number,
   device: WorkerDevice,
-  settings: BatchSettings & Pick<RunSettings, "chooseProvider"> & { readonly handOver: HandOver },
+  settings: BatchSettings &
+    Pick<RunSettings, "chooseProvider" | "keptStages"> &
+    Pick<ChunkSettings, "sweep"> & { readonly handOver: HandOver },
   { drawn, failed }: Results,
 ): Promise<void> {
   const { folder, overwrite, onEvent, devices, handOver } = settings;
@@ -139,10 +156,11 @@ async function runChunk(
     jobs.map(({ key }) => key),
   );
   const known = isResumed ? jobs : jobs.filter(({ isDrawn }) => !isDrawn); // nothing is kept of the others
-  const isFree = ({ isTaken, isDrawn }: BatchJob): boolean => isResumed || isDrawn || overwrite || !isTaken;
-  for (const job of known.filter((one) => !isFree(one)))
-    await failed(job, sameName(job.files[0] ?? "", "it exists", ", or add --overwrite"));
-  const free = known.filter(isFree);
+  const free: BatchJob[] = [];
+  for (const job of known) {
+    if (isResumed || job.isDrawn || overwrite || !(await isTaken(job, settings.store))) free.push(job);
+    else await failed(job, sameName(job.files[0] ?? "", "it exists", ", or add --overwrite"));
+  }
   if (free.length === 0) return folder.dropChunk(number);
   onEvent({ type: "chunk", worker, jobs: free.map(({ index }) => index) });
   const share = createShares();
@@ -160,9 +178,15 @@ async function runChunk(
       if (handOver.offer(worker, job, error)) onEvent({ type: "handed-over", worker, index: job.index, error });
       else await failed(job, error);
     },
-    overwrite,
+    overwrite: overwrite || settings.store !== undefined, // in the folder an image only waits to be sent
   });
   await folder.dropChunk(number);
+}
+
+async function isTaken(job: BatchJob, store: Store | undefined): Promise<boolean> {
+  if (!store) return job.isTaken;
+  for (const name of job.files) if (await store.has(name)) return true;
+  return false;
 }
 
 function sharesOf(device: WorkerDevice, devices: readonly WorkerDevice[]): { ram: number; vram: number } {
@@ -178,15 +202,4 @@ function onDevice(device: WorkerDevice, devices: readonly WorkerDevice[]): (requ
     ...(typeof device === "number" ? { deviceId: device } : {}),
     ...(devices.length > 1 && request.threads === undefined ? { threads } : {}),
   });
-}
-
-/** Whether a provider works is tried once a batch. */
-function rememberProviders(): typeof chooseProvider {
-  const known = new Map<string, ReturnType<typeof chooseProvider>>();
-  return (requested, deviceId) => {
-    const key = `${requested} ${deviceId}`;
-    const chosen = known.get(key) ?? chooseProvider(requested, deviceId);
-    known.set(key, chosen);
-    return chosen;
-  };
 }

@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type IfGenError, UsageError } from "../../errors.ts";
+import { IfGenError, UsageError } from "../../errors.ts";
 import { draftFolderIn } from "../../files/draft.ts";
 import { temporaryFolder } from "../../machine/folders.ts";
 import { type BatchJob, sameName } from "../batch/batch-jobs.ts";
@@ -16,6 +16,9 @@ import type { ManifestEntry } from "../batch/manifest.ts";
 import { createShares } from "../batch/shares.ts";
 import type { RunEvent } from "../events.ts";
 import { groupBy } from "../group-requests.ts";
+import { type Store, openStore } from "../store/s3-store.ts";
+import { sendImages } from "../store/send-images.ts";
+import { isStoreAddress } from "../store/store-address.ts";
 import { lookForResult } from "./own-result.ts";
 import { type QueuedJob, toBatchJob } from "./queued-job.ts";
 
@@ -27,7 +30,7 @@ export interface TakenJob {
 type Drawing = Omit<ChunkSettings, "folder" | "chunk" | "overwrite" | "onDrawn" | "onFailed" | "onEvent">;
 
 export interface GroupSettings extends Drawing {
-  /** In place of the folders that the jobs name. */
+  /** In place of the folders, or addresses of stores, that the jobs name. */
   readonly outputDir?: string | undefined;
   readonly onEvent: (event: RunEvent) => void;
   readonly onDrawn: (job: TakenJob, entry: ManifestEntry) => Promise<void>;
@@ -36,11 +39,53 @@ export interface GroupSettings extends Drawing {
 
 /** @throws {IfGenError} as drawChunk: jobs that were not told of are not drawn. */
 export async function drawGroup(jobs: readonly TakenJob[], settings: GroupSettings): Promise<void> {
-  const folderOf = ({ data }: TakenJob): string => settings.outputDir ?? data.folder;
-  for (const group of groupBy(jobs, folderOf)) await drawIn(folderOf(group[0]), group, settings);
+  const placeOf = ({ data }: TakenJob): string => settings.outputDir ?? data.folder;
+  for (const group of groupBy(jobs, placeOf)) {
+    const place = placeOf(group[0]);
+    if (isStoreAddress(place)) await drawIntoStore(place, group, settings);
+    else await drawIn(place, group, settings, async () => undefined);
+  }
 }
 
-async function drawIn(folder: string, jobs: readonly TakenJob[], settings: GroupSettings): Promise<void> {
+/** In a folder of its own, out of which new images go to the store. Jobs fail if the store cannot be used. */
+async function drawIntoStore(address: string, jobs: readonly TakenJob[], settings: GroupSettings): Promise<void> {
+  const folder = draftFolderIn(temporaryFolder());
+  try {
+    const store = await openFilled(address, jobs, folder, settings);
+    if (!store) return;
+    await drawIn(folder, jobs, settings, ({ files }) => sendImages(store, files, folder)).finally(store.close);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** @returns the store, what it has of the jobs already brought to the folder; undefined: it cannot be used, and the jobs were told so. */
+async function openFilled(
+  address: string,
+  jobs: readonly TakenJob[],
+  folder: string,
+  { signal, onFailed }: GroupSettings,
+): Promise<Store | undefined> {
+  let store: Store | undefined;
+  try {
+    store = await openStore(address, signal);
+    for (const name of jobs.flatMap(({ data }) => data.files)) await store.fetch(name, join(folder, name));
+    return store;
+  } catch (error) {
+    store?.close();
+    if (!(error instanceof IfGenError) || signal?.aborted) throw error;
+    for (const job of jobs) await onFailed(job, error);
+    return undefined;
+  }
+}
+
+/** @param placed is told of a job whose new images lie in the folder, before it counts as drawn. */
+async function drawIn(
+  folder: string,
+  jobs: readonly TakenJob[],
+  settings: GroupSettings,
+  placed: (job: BatchJob) => Promise<void>,
+): Promise<void> {
   const taken = new Map(jobs.map((job) => [toBatchJob(job.data), job] as const));
   const waiting: BatchJob[] = [];
   for (const [job, one] of taken) {
@@ -62,8 +107,11 @@ async function drawIn(folder: string, jobs: readonly TakenJob[], settings: Group
         share.hear(event);
         settings.onEvent(event);
       },
-      onDrawn: async (job, drawn) =>
-        settings.onDrawn(taken.get(job)!, await drawnEntry(job, drawn, share.of(drawn), folder)),
+      onDrawn: async (job, drawn) => {
+        const entry = await drawnEntry(job, drawn, share.of(drawn), folder);
+        await placed(job);
+        await settings.onDrawn(taken.get(job)!, entry);
+      },
       onFailed: (job, error) => settings.onFailed(taken.get(job)!, error),
     });
   } finally {

@@ -15,12 +15,13 @@ import { type Request, requestSchema } from "../../plan/request.ts";
 import { stageNames } from "../../plan/stages.ts";
 import type { BatchJob } from "../batch/batch-jobs.ts";
 import { isOutputPath, requestKey } from "../batch/output-names.ts";
+import { isStoreAddress } from "../store/store-address.ts";
 
 const queuedJob = z.strictObject({
   index: z.int().positive(),
   line: z.int().positive(),
-  /** The output folder, as the machine calls it that handed the job in. */
-  folder: z.string().refine(isAbsolute),
+  /** The output folder, as the machine calls it that handed the job in, or the address of a store. */
+  folder: z.string().refine((folder) => isAbsolute(folder) || isStoreAddress(folder)),
   /** Below it. */
   files: z.array(z.string().refine(isOutputPath)).min(1).max(64),
   request: requestSchema,
@@ -33,7 +34,7 @@ export type QueuedJob = z.infer<typeof queuedJob>;
 export const parseQueuedJob = (data: unknown): QueuedJob | undefined => queuedJob.safeParse(data).data;
 
 interface QueuedBatch {
-  /** The output folder, absolute. */
+  /** The output folder, absolute, or the address of a store. */
   readonly folder: string;
   readonly overwrite: boolean;
   /** Is it a name of models.json? */

@@ -6,6 +6,7 @@
 
 import { readHubContext } from "../../catalog/hub-context.ts";
 import { type IfGenError, StageError } from "../../errors.ts";
+import { sweepDrafts } from "../../files/draft.ts";
 import type { BatchEvent, BatchSummary } from "../batch/batch-events.ts";
 import type { BatchFolder } from "../batch/batch-folder.ts";
 import { type BadJob, type BatchJob, type BatchOptions, chunksOf } from "../batch/batch-jobs.ts";
@@ -20,6 +21,8 @@ export interface SubmitSettings {
   readonly url: string;
   readonly options: BatchOptions;
   readonly folder: BatchFolder;
+  /** The address of a store that images go to. @default the folder */
+  readonly uploadTo?: string | undefined;
   readonly overwrite: boolean;
   /** How often a job is tried in all; after each failure it waits twice as long. */
   readonly attempts: number;
@@ -57,6 +60,7 @@ export async function submitBatch(lines: AsyncIterable<ReadJob>, settings: Submi
       while (batch.size > MAX_OUTSTANDING) await batch.sweep();
     }
     while (batch.size > 0) await batch.sweep();
+    if (settings.wait) await sweepDrafts(settings.folder.path); // of workers that were killed, and none came after
   };
   try {
     await Promise.race([submitAll(), givenUp]);
@@ -93,9 +97,9 @@ class QueuedBatch {
   }
 
   async add(jobs: readonly BatchJob[]): Promise<void> {
-    const { folder, overwrite, wait, onEvent } = this.#settings;
+    const { folder, uploadTo = folder.path, overwrite, wait, onEvent } = this.#settings;
     const entries = jobs.map((job) => {
-      const data = toQueuedJob(job, { folder: folder.path, overwrite, isModelName: this.#isModelName });
+      const data = toQueuedJob(job, { folder: uploadTo, overwrite, isModelName: this.#isModelName });
       return { job, data, id: jobId(data) };
     });
     await this.#queue.addBulk(entries.map(({ data, id }) => ({ name: "draw", data, opts: this.#optionsOf(id) })));

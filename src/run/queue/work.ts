@@ -6,25 +6,34 @@
 
 import { randomUUID } from "node:crypto";
 import type { IfGenError } from "../../errors.ts";
+import { KeptStages } from "../../executor/kept-stages.ts";
+import { createSweeper, sweepDrafts } from "../../files/draft.ts";
+import { temporaryFolder } from "../../machine/folders.ts";
 import type { Request } from "../../plan/request.ts";
 import type { BatchEvent } from "../batch/batch-events.ts";
 import type { RunEvent } from "../events.ts";
+import { rememberProviders } from "../remember-providers.ts";
 import type { RunSettings } from "../settings.ts";
 import { type GroupSettings, type TakenJob, drawGroup } from "./draw-group.ts";
 import { pause } from "./pause.ts";
 import { type OpenWorker, type QueueJob, type WorkerTimes, openWorker } from "./open-queue.ts";
 import { failureText, parseQueuedJob } from "./queued-job.ts";
 
-export interface WorkSettings extends Omit<RunSettings, "onEvent" | "onFailed" | "resumedLowMemory">, WorkerTimes {
+export interface WorkSettings
+  extends Omit<RunSettings, "onEvent" | "onFailed" | "resumedLowMemory" | "keptStages">, WorkerTimes {
   readonly url: string;
   /** Jobs of one group, at most. */
   readonly chunkSize: number;
   readonly outputDir?: string | undefined;
   /** End when nothing waits and nobody is at work. */
   readonly untilEmpty: boolean;
+  /** Keep networks open from group to group, as memory allows? */
+  readonly keepAlive: boolean;
   readonly onDevice: (request: Request) => Request;
   readonly onEvent: (event: BatchEvent) => void;
 }
+
+type DrawSettings = WorkSettings & Pick<RunSettings, "keptStages"> & Pick<GroupSettings, "sweep">;
 
 export interface WorkSummary {
   readonly drawn: number;
@@ -38,14 +47,18 @@ const POLL_MS = 500;
 /** @throws {IfGenError} the queue cannot be used; what ends the worker: a signal, a full disk. */
 export async function work(settings: WorkSettings): Promise<WorkSummary> {
   const { url, signal, untilEmpty } = settings;
+  await sweepDrafts(temporaryFolder()); // what workers that were killed have left there
   const open = await openWorker(url, settings, signal);
   const worker = { ...open, token: randomUUID(), lostAfterMs: settings.lostAfterMs };
   const count = { drawn: 0, failed: 0 };
+  const kept = settings.keepAlive ? new KeptStages() : undefined;
+  const sweep = createSweeper();
+  const drawing = { ...(kept ? keepingStages(settings, kept) : settings), sweep };
   const drawAll = async (): Promise<WorkSummary> => {
     for (;;) {
       signal?.throwIfAborted();
       const group = await takeGroup(worker, settings.chunkSize);
-      if (group.length > 0) await runGroup(group, worker, settings, count);
+      if (group.length > 0) await runGroup(group, worker, drawing, count);
       else if (untilEmpty && (await isEmpty(worker))) return count;
       else await pause(POLL_MS, signal);
     }
@@ -56,9 +69,20 @@ export async function work(settings: WorkSettings): Promise<WorkSummary> {
     signal?.throwIfAborted(); // which is why the queue was left, whatever failed then
     throw error;
   } finally {
+    await kept?.close();
     await open.close();
   }
 }
+
+const keepingStages = (
+  settings: WorkSettings,
+  keptStages: KeptStages,
+): WorkSettings & Pick<RunSettings, "keptStages"> => ({
+  ...settings,
+  keptStages,
+  chooseProvider: rememberProviders(),
+  budgets: { ...settings.budgets, held: () => keptStages.held() },
+});
 
 interface Taking extends OpenWorker {
   /** By which the queue knows whose the jobs are. */
@@ -84,7 +108,7 @@ async function isEmpty({ queue }: Taking): Promise<boolean> {
 async function runGroup(
   jobs: readonly QueueJob[],
   worker: Taking,
-  settings: WorkSettings,
+  settings: DrawSettings,
   count: { drawn: number; failed: number },
 ): Promise<void> {
   const held = new Map(jobs.map((job) => [job.id ?? "", job]));
@@ -127,7 +151,7 @@ async function readJobs(held: Map<string, QueueJob>, { token }: Taking): Promise
 function groupSettings(
   held: Map<string, QueueJob>,
   { token }: Taking,
-  settings: WorkSettings,
+  settings: DrawSettings,
   count: { drawn: number; failed: number },
 ): GroupSettings {
   const { onEvent } = settings;

@@ -1,10 +1,12 @@
 /** Jobs over a real Redis, with workers of the built program, on the tiny checkpoints. */
 
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { isDraft, machineMark } from "../../../src/files/draft.ts";
 import { openQueue } from "../../../src/run/queue/open-queue.ts";
 import { drainQueue, readQueueStatus, retryFailed } from "../../../src/run/queue/queue-state.ts";
 import type { ManifestEntry } from "../../../src/run/batch/manifest.ts";
@@ -37,6 +39,11 @@ const entriesOf = (folder: string): ManifestEntry[] =>
     .split("\n")
     .map((line) => JSON.parse(line) as ManifestEntry);
 
+/** The processes that a worker has started. */
+const childrenOf = (pid = 0): string[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean);
+const isAlive = (pid: string): boolean => existsSync(`/proc/${pid}`);
+
 const sha256 = (file: string): string => createHash("sha256").update(readFileSync(file)).digest("hex");
 
 describe.skipIf(!hasRedis)("with a Redis", () => {
@@ -60,18 +67,24 @@ describe.skipIf(!hasRedis)("with a Redis", () => {
     const redis = await startRedis(folder);
     const out = join(folder, "out");
     const jobs = writeJobs(folder, 8, '{"prompt": "x", "sede": 1}');
-    const work = ["worker", "--queue", redis.url, "--chunk", "4", "--lost-after", "3", "--ram-budget", "4GB"];
+    const { pid: gone } = spawnSync(process.execPath, ["-e", ""]);
+    mkdirSync(out);
+    writeFileSync(join(out, `.if-gen-${machineMark()}-${gone}-0123abcd.tmp`), "half an image");
+    const queue = ["worker", "--queue", redis.url, "--chunk", "4", "--lost-after", "3"];
+    const work = [...queue, "--keep-alive", "--ram-budget", "4GB"];
     const waiting = startCli(["batch", jobs, "--output-dir", out, ...drawing, "--queue", redis.url, "--wait"]);
     const batch = finish(waiting);
-    const lost = startCli([...work, "--json"]);
+    const env = { TMPDIR: folder };
+    const lost = startCli([...work, "--json"], { env });
     onTestFinished(() => void lost.kill("SIGKILL"));
     await new Promise<void>((resolve) =>
       lost.stdout?.on("data", (text: Buffer) => text.includes('"type":"stage"') && resolve()),
     );
+    const stages = childrenOf(lost.pid);
     lost.kill("SIGKILL");
     await redis.kill();
     await redis.start();
-    const other = startCli(work);
+    const other = startCli(work, { env });
     onTestFinished(() => void other.kill("SIGKILL"));
     const worker = finish(other);
     const { code, stderr } = await batch;
@@ -79,8 +92,12 @@ describe.skipIf(!hasRedis)("with a Redis", () => {
       10,
       expect.stringContaining("job 9 (line 9) failed: there is no option sede. [USAGE]"),
     ]);
+    const kept = childrenOf(other.pid);
+    expect(kept).toHaveLength(2); // T5's and stage 1's wait for more jobs
     other.kill("SIGTERM");
     expect(await worker).toMatchObject({ code: 143, stderr: expect.stringContaining("its jobs go back to the queue") });
+    await expect.poll(() => [...stages, ...kept].filter(isAlive)).toEqual([]);
+    expect([folder, out].flatMap((path) => readdirSync(path).filter(isDraft))).toEqual([]);
     const drawn = entriesOf(out).filter(({ status }) => status === "drawn");
     expect(drawn.map(({ index }) => index).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
     const images = readdirSync(out).filter((name) => name.endsWith(".png"));

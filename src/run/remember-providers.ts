@@ -1,0 +1,17 @@
+/**
+ * @module run/remember-providers
+ * Whether a provider works is tried once, for many runs: each try is a process.
+ */
+
+import { chooseProvider } from "./choose-provider.ts";
+
+/** @returns what chooses as chooseProvider did the first time. */
+export function rememberProviders(): typeof chooseProvider {
+  const known = new Map<string, ReturnType<typeof chooseProvider>>();
+  return (requested, deviceId) => {
+    const key = `${requested} ${deviceId}`;
+    const chosen = known.get(key) ?? chooseProvider(requested, deviceId);
+    known.set(key, chosen);
+    return chosen;
+  };
+}
