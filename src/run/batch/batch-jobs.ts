@@ -74,11 +74,12 @@ export interface BatchOptions {
   /** Do images go elsewhere than to the folder? Then what its manifest says is drawn is. @default false */
   readonly uploads?: boolean | undefined;
   readonly shard: Shard;
-  /** Jobs of one chunk. */
+  /** Jobs of one chunk, at most. */
   readonly chunkSize: number;
 }
 
 /**
+ * @param workers how many take chunks.
  * @returns chunks with something to do; of others `onSkipped` is told how many jobs were drawn before.
  * @throws {UsageError} the template names no field.
  */
@@ -86,26 +87,51 @@ export async function* chunksOf(
   lines: AsyncIterable<ReadJob>,
   folder: BatchFolder,
   options: BatchOptions,
+  workers: number,
   onSkipped: (jobs: number) => void,
 ): AsyncGenerator<Chunk, void> {
-  const { shard, chunkSize } = options;
   const toJob = createJobMaker(folder, options);
   let number = 0;
-  let all: (BatchJob | BadJob)[] = [];
-  const close = (): Chunk[] => {
+  for await (const part of divided(jobsOfShard(lines, options), options.chunkSize, workers)) {
+    const all: (BatchJob | BadJob)[] = [];
+    for (const job of part) all.push("error" in job ? job : await toJob(job));
     const jobs = all.filter((one) => "request" in one);
     const bad = all.filter((one) => "error" in one);
-    all = [];
     number++;
     onSkipped(jobs.filter(({ isDrawn }) => isDrawn).length);
-    return bad.length === 0 && jobs.every(({ isDrawn }) => isDrawn) ? [] : [{ number, jobs, bad }];
-  };
-  for await (const job of numberedJobs(lines, options)) {
-    if ((job.index - 1) % shard.count !== shard.number - 1) continue;
-    all.push("error" in job ? job : await toJob(job));
-    if (all.length === chunkSize) yield* close();
+    if (bad.length > 0 || !jobs.every(({ isDrawn }) => isDrawn)) yield { number, jobs, bad };
   }
-  if (all.length > 0) yield* close();
+}
+
+async function* jobsOfShard(
+  lines: AsyncIterable<ReadJob>,
+  options: BatchOptions,
+): AsyncGenerator<NumberedJob | BadJob, void> {
+  const { count, number } = options.shard;
+  for await (const job of numberedJobs(lines, options)) {
+    if ((job.index - 1) % count === number - 1) yield job;
+  }
+}
+
+/**
+ * Parts of `size` each, a round of them for all workers at a time; the last round in equal ones, so that no worker is
+ * idle while another one draws what is left. How they are divided depends on the jobs alone, as going on asks for.
+ */
+export async function* divided<Job>(
+  jobs: AsyncIterable<Job>,
+  size: number,
+  workers: number,
+): AsyncGenerator<Job[], void> {
+  let round: Job[] = [];
+  for await (const job of jobs) {
+    round.push(job);
+    if (round.length < size * workers) continue;
+    for (let part = 0; part < workers; part++) yield round.slice(part * size, (part + 1) * size);
+    round = [];
+  }
+  const parts = Math.min(workers, round.length);
+  const cut = (part: number): number => Math.round((part * round.length) / parts);
+  for (let part = 0; part < parts; part++) yield round.slice(cut(part), cut(part + 1));
 }
 
 /** What concerns no upscale, as a default of all jobs. */

@@ -77,7 +77,7 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
     onEvent({ type: "drawn", index: job.index, line: job.line, files: job.files, seconds, drawn: noted });
     for (const retired of handOver.drew(worker, job)) onEvent({ type: "retired", worker: retired });
   };
-  const chunks = chunksOf(lines, folder, options, (jobs) => {
+  const chunks = chunksOf(lines, folder, options, devices.length, (jobs) => {
     count.skipped += jobs;
     if (jobs > 0) onEvent({ type: "skipped", jobs });
   });

@@ -49,7 +49,7 @@ export async function submitBatch(lines: AsyncIterable<ReadJob>, settings: Submi
   const batch = new QueuedBatch(queue, settings, count);
   const listener = settings.wait ? await listenToQueue(settings.url, batch.hear, signal) : undefined;
   const submitAll = async (): Promise<void> => {
-    const chunks = chunksOf(lines, settings.folder, settings.options, (jobs) => {
+    const chunks = chunksOf(lines, settings.folder, settings.options, 1, (jobs) => {
       count.skipped += jobs;
       if (jobs > 0) settings.onEvent({ type: "skipped", jobs });
     });
