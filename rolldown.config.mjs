@@ -5,6 +5,7 @@
  */
 
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 
 const {
   dependencies,
@@ -26,6 +27,23 @@ const joined = new Set([
 const packages = Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies });
 const apart = packages.filter((name) => !joined.has(name));
 
+/** @returns a module of dist/ and all that it imports when it is loaded, by path. */
+function withImports(file, found = new Set()) {
+  if (found.has(file)) return found;
+  found.add(file);
+  const imports = readFileSync(file, "utf8").matchAll(/^(?:import|export) .*?"(\.[^"]+)";$/gms);
+  for (const [, name] of imports) withImports(resolve(file, "..", name), found);
+  return found;
+}
+
+/** What any help needs: the commands with their options. One file, and one for what other programs share with it. */
+const program = resolve("dist/cli/program.js");
+const commands = [...readFileSync(program, "utf8").matchAll(/import\("(.+?)"\)/g)].map(([, name]) =>
+  resolve(program, "..", name),
+);
+const ofHelp = new Set([program, ...commands].flatMap((file) => [...withImports(file)]));
+const isOfCommandLine = (file) => file.startsWith(resolve("dist/cli"));
+
 export default {
   input: {
     main: "dist/cli/main.js",
@@ -38,5 +56,16 @@ export default {
   },
   platform: "node",
   external: (id) => apart.some((name) => id === name || id.startsWith(`${name}/`)),
-  output: { dir: "dist/program", format: "esm", entryFileNames: "[name].js", chunkFileNames: "part-[name]-[hash].js" },
+  output: {
+    dir: "dist/program",
+    format: "esm",
+    entryFileNames: "[name].js",
+    chunkFileNames: "part-[name]-[hash].js",
+    codeSplitting: {
+      groups: [
+        { name: "words", priority: 2, test: (id) => ofHelp.has(id) && !isOfCommandLine(id) },
+        { name: "commands", priority: 1, test: (id) => ofHelp.has(id) && isOfCommandLine(id) },
+      ],
+    },
+  },
 };

@@ -9,7 +9,7 @@ import type { Request } from "../plan/request.ts";
 import { jobOptionNames, requestFromOptions } from "../run/job-options.ts";
 import type { FlatOptions } from "../run/options-from-request.ts";
 import type { CommonOptions } from "./options.ts";
-import { variationsOf } from "./variation-options.ts";
+import { variationsOf } from "./variations.ts";
 
 /**
  * @param resumed the requests of the run that is gone on with: their seeds are taken where none is given.
