@@ -18,6 +18,7 @@ const guide = [
   ["ESRGAN", "esrgan"],
   ["Sheets", "grid"],
   ["Sampling", "sampling"],
+  ["LoRA", "lora"],
   ["Steps and stages", "steps"],
   ["Embeddings", "embeddings"],
   ["What a picture says", "metadata"],
