@@ -1,8 +1,8 @@
-/** Lines of a table in a narrow terminal. */
+/** Lines of tables and messages in a narrow terminal. */
 
 import stringWidth from "string-width";
 import { expect, test } from "vitest";
-import { wrapLines } from "../../src/cli/print-table.ts";
+import { wrapLines } from "../../src/cli/wrap.ts";
 
 const check = "ok       onnxruntime  works on the CPU; knows cpu, webgpu, cuda (libraries not included)";
 
@@ -11,7 +11,7 @@ test.each([
   ["below the second one, where the last has no room", 36, check, ["onnxruntime  works on the", "CPU; knows"], 9],
   ["indented a little, where neither has", 20, check, ["ok       onnxruntime", "works on the"], 4],
 ])("%s", (_, columns, line, [first = "", next = ""], indent) => {
-  const lines = wrapLines(line, columns).split("\n");
+  const lines = wrapLines(line, columns, 4).split("\n");
   expect(lines[0]!.endsWith(first)).toBe(true);
   expect(lines[1]!.startsWith(" ".repeat(indent) + next)).toBe(true);
   expect(Math.max(...lines.map((one) => stringWidth(one)))).toBeLessThanOrEqual(columns);
@@ -23,6 +23,17 @@ test("short lines, empty ones and words that are too long stay whole", () => {
   expect(wrapLines(`model    demo\n\nprompt   ${path}\n`, 40)).toBe(`model    demo\n\nprompt\n         ${path}\n`);
 });
 
+test("what to do next, below a check, goes on below itself", () => {
+  const next = `${" ".repeat(20)}-> install it: apt-get install libvulkan1`;
+  expect(wrapLines(next, 50)).toBe(`${" ".repeat(20)}-> install it: apt-get install\n${" ".repeat(20)}libvulkan1`);
+});
+
+test("a sentence goes on at the left", () => {
+  expect(wrapLines("if-gen: out.png exists; give another name. [OUTPUT]\n", 45)).toBe(
+    "if-gen: out.png exists; give another name.\n[OUTPUT]\n",
+  );
+});
+
 test("a wide sign takes two columns", () => {
-  expect(wrapLines("prompt   红色 圆圈", 13)).toBe("prompt   红色\n    圆圈");
+  expect(wrapLines("prompt 红色 圆圈", 12, 4, stringWidth)).toBe("prompt 红色\n    圆圈");
 });
