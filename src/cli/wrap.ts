@@ -28,7 +28,8 @@ function wrapLine(line: string, columns: number, indent: number, widthOf: WidthO
   const lines: string[] = [];
   let current = "";
   for (const [, gap = "", word = ""] of line.matchAll(/(\s*)(\S+)/g)) {
-    if (current === "" || widthOf(current + gap + word) <= columns) current += gap + word;
+    const isTooLong = widthOf(hang + word) > columns; // a path: it begins where it stands, and the terminal breaks it
+    if (current === "" || isTooLong || widthOf(current + gap + word) <= columns) current += gap + word;
     else {
       lines.push(current);
       current = hang + word;

@@ -20,7 +20,7 @@ test.each([
 
 test("short lines, empty ones and words that are too long stay whole", () => {
   const path = `/${"a".repeat(60)}`;
-  expect(wrapLines(`model    demo\n\nprompt   ${path}\n`, 40)).toBe(`model    demo\n\nprompt\n         ${path}\n`);
+  expect(wrapLines(`model    demo\n\nprompt   ${path}\n`, 40)).toBe(`model    demo\n\nprompt   ${path}\n`);
 });
 
 test("what to do next, below a check, goes on below itself", () => {
