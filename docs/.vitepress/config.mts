@@ -12,7 +12,7 @@ const guide = [
   ["Speed", "performance"],
   ["GPU providers", "providers"],
   ["Colab", "colab"],
-  ["Editing pictures", "editing"],
+  ["Editing images", "editing"],
   ["Style transfer", "style"],
   ["Upscaling", "upscale"],
   ["ESRGAN", "esrgan"],
@@ -21,7 +21,7 @@ const guide = [
   ["LoRA", "lora"],
   ["Steps and stages", "steps"],
   ["Embeddings", "embeddings"],
-  ["What a picture says", "metadata"],
+  ["What an image says", "metadata"],
   ["Batches", "batch"],
   ["Several machines", "scale"],
   ["Library", "library"],
@@ -50,7 +50,7 @@ export default defineConfig({
   title: "if-gen",
   description: "Text-to-image with DeepFloyd IF from a terminal",
   cleanUrls: true,
-  vite: { publicDir: fileURLToPath(new URL("../images", import.meta.url)) }, // for the front page's picture
+  vite: { publicDir: fileURLToPath(new URL("../images", import.meta.url)) }, // for the front page's image
   themeConfig: {
     outline: [2, 3],
     search: { provider: "local" },

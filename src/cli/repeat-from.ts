@@ -10,7 +10,7 @@ import type { CommonOptions } from "./options.ts";
 import { jobOptionsFrom } from "./request.ts";
 
 /**
- * @returns undefined: no picture is named.
+ * @returns undefined: no image is named.
  * @throws {InputImageError} it cannot be drawn from. @throws {UsageError} it is another command's.
  */
 export async function repeatFrom(

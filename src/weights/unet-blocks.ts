@@ -5,9 +5,9 @@
  * Linear layers (O, C): rows O, columns C. Kernels (O, C, h, w) in one of two ways, of which the columns tell which one it is:
  * - apart: rows (h, w, O'), columns C. One product gives what each place of the kernel makes of each pixel.
  * - beside: rows (h, O'), columns (C/4, w, 4). One product gives what each row of the kernel makes of each pixel and its
- *   neighbours in the picture's row, which were put beside it four channels at a time.
+ *   neighbours in the image's row, which were put beside it four channels at a time.
  * What becomes of them: onnx/lower/webgpu/convolution. O' is O filled up with rows of zeros to a multiple of 64, as a
- * card's matrix units want it. What has another number of channels than whole blocks stays float16: some kilobytes.
+ * GPU's matrix units want it. What has another number of channels than whole blocks stays float16: some kilobytes.
  */
 
 import { BLOCK } from "./quantize-blocks.ts";

@@ -130,7 +130,7 @@ describe("input pictures: exit code 5", () => {
   const rows: readonly Refusal[] = [
     [["img2img", "a cat", "--image", "nope.png", ...model], /nope\.png cannot be read: there is no such file/],
     [["img2img", "a cat", "--image", ".", ...model], /is a folder/],
-    [["img2img", "a cat", "--image", "text.png", ...model], /not a picture that can be read/],
+    [["img2img", "a cat", "--image", "text.png", ...model], /not an image that can be read/],
     [["img2img", "a cat", "--image", "narrow.png", ...model], /40x2 is too narrow: the long side may be 16 times/],
     [["inpaint", "a cat", "--image", photo, "--mask", "nope.png", ...model], /nope\.png cannot be read/],
     [["inpaint", "a cat", "--image", photo, "--mask", "black.png", ...model], /the mask marks nothing/],

@@ -82,7 +82,7 @@ test("a stage's mask is looked at beforehand, as the common one", async () => {
   const failure = (start: Partial<StartImage>): Promise<string> =>
     built.completePlans([painted(start)], tinySettings).then(() => "it succeeded", String);
   expect(await failure({ stageMasks: { "stage-2": "nope.png" } })).toContain("nope.png cannot be read");
-  expect(await failure({ stageMasks: { "stage-1": image } })).toContain("is the picture itself");
+  expect(await failure({ stageMasks: { "stage-1": image } })).toContain("is the image itself");
   const [only] = await built.completePlans([painted({ stageMasks: { "stage-1": await columns(0, 0) } })], tinySettings);
   expect(only?.plan.notes.join()).toContain("The mask marks less than a pixel of stage 1");
 });
