@@ -12,7 +12,7 @@
 
 import { BLOCK } from "./quantize-blocks.ts";
 
-/** Outputs that a card's matrix units compute at once. */
+/** Outputs that a GPU's matrix units compute at once. */
 const TILE = 64;
 /** Channels that are kept together where neighbours lie beside each other. */
 const TOGETHER = 4;
@@ -24,7 +24,7 @@ export function isBlocked(name: string, shape: readonly number[]): boolean {
   return shape.length === 2 || (shape.length === 4 && outputs % BLOCK === 0);
 }
 
-/** Of wider layers, kernels lie apart: their maps have few pixels, and a product of many rows uses more of a card. */
+/** Of wider layers, kernels lie apart: their maps have few pixels, and a product of many rows uses more of a GPU. */
 const WIDEST_BESIDE = 704;
 
 /**

@@ -52,6 +52,7 @@ const usage: readonly Refusal[] = [
   [["txt2img", "a cat", "--prompt", "a dog"], /given twice/],
   [["txt2img", "a cat", "two", "three"], /in 3 parts; use quotes: if-gen txt2img "a cat two three"/],
   [["img2img", "photo.JPG", "a cat"], /the image is an option: if-gen img2img --image photo\.JPG "a cat"\. \[USAGE\]/],
+  [["plan", "img2img", "a cat"], /plan is for txt2img; what another command would do: if-gen img2img \.\.\. --dry-run/],
   [["txt2img", "a cat", "--strength", "0.5"], /unknown option '--strength'; img2img has it/],
   [["txt2img", "a cat", "--image", photo], /unknown option '--image'; .*if-gen img2img --image FILE/],
   [["txt2img", "a cat", "--seed", "1.5"], /whole number from -2\^63 to 2\^64 - 1/],

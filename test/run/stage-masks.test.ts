@@ -49,6 +49,8 @@ test("before an ESRGAN too: the mask of a stage that does not draw changes nothi
     { pixels: true },
   );
   expect(both!.images[0]!.pixels).toEqual(one!.images[0]!.pixels);
+  expect(both!.notes).toContain("The mask of stage-2 has no effect: that stage does not draw.");
+  expect(both!.notes.filter((note) => note.includes("The mask of"))).toHaveLength(1);
 });
 
 test("what is put back is what the last stage's own mask keeps", async () => {
