@@ -98,6 +98,7 @@ export function startStageProcess(task: StageTask, options: StageProcessOptions)
   const gpu = isOnGpu(task)
     ? guardGpu({
         deviceId: task.deviceId,
+        pid: child.pid,
         budgetBytes: options.gpuBudgetBytes,
         onExceeded: (bytes) => child.kill(tooMuchOfGpu(stage, bytes, options.gpuBudgetBytes ?? 0)),
       })

@@ -10,6 +10,7 @@ import { type Feed, type Run, type SessionSettings, withSession } from "../runti
 import type { NetworkDescription } from "./description.ts";
 import { inMicroBatches, withoutRepeats } from "./micro-batches.ts";
 import { type WeightSettings, makeWeights } from "./network-weights.ts";
+import { oneAtATime } from "./one-at-a-time.ts";
 import { prepareNetwork } from "./prepare-network.ts";
 
 /** How networks are opened, the same for all of a stage. */
@@ -65,7 +66,7 @@ export async function withNetworkOutputs<T>(
     ...(threads ? { threads } : {}),
     ...(deviceId === undefined ? {} : { deviceId }),
   };
-  const useAll = (run: Run): Promise<T> => use(inMicroBatches(withoutRepeats(run, graph), microBatches));
+  const useAll = (run: Run): Promise<T> => use(oneAtATime(inMicroBatches(withoutRepeats(run, graph), microBatches)));
   if (!parts) return withSession(graph, weights, session, useAll);
   return withHoistedSession(parts, microBatches, weights, session, useAll);
 }

@@ -28,6 +28,7 @@ import { type OnTile, dividedTiles, predictInTiles, runInTiles } from "./blended
 import { type OnStep, denoise } from "./denoise.ts";
 import { type Guidance, guidanceOf } from "./guidance.ts";
 import { filledUp, groupJobs, groupSize, splitBatch, tellEach } from "./join-jobs.ts";
+import { inLanes } from "./lanes.ts";
 import { openScheduler } from "../networks/open-scheduler.ts";
 
 /** What all jobs share. */
@@ -50,6 +51,8 @@ export interface UpscaleOptions extends Omit<Guidance, "positiveMixer"> {
   readonly settings: NetworkSettings;
   /** How many jobs the UNet takes at once. @default 1 */
   readonly jobsAtOnce?: number;
+  /** How many such groups of jobs are denoised side by side. @default 1 */
+  readonly lanes?: number;
   /** Run the UNet once on zeros before it is a job's turn. @default false */
   readonly warmUp?: boolean;
 }
@@ -145,12 +148,11 @@ async function denoiseLatents(
   const config = await readSdUnetConfig(join(checkpoint, "unet"));
   const vae = await readVaeConfig(join(checkpoint, "vae"));
   const lowRes = await openScheduler(checkpoint, "low_res_scheduler");
-  const latents: Tensor[] = [];
   return withNetwork(description, options.settings, async (network) => {
     if (options.warmUp) await warmUp(network, description);
     const given = await jobs();
     const { size, groups } = groupJobs([...given.entries()], options.jobsAtOnce ?? 1);
-    for (const group of groups) {
+    const latents = await inLanes(groups, options.lanes ?? 1, async (group) => {
       // copies draw for nothing, and must not touch the generator of the job that they are copies of
       const places = filledUp(group, size, ([index, job]): [number, UpscaleJob] => [index, silentCopy(job)]);
       const embeds = networkEmbeds(places.map(([index, { imagesPerPrompt }]) => [texts[index]!, imagesPerPrompt]));
@@ -193,9 +195,9 @@ async function denoiseLatents(
             event,
           ),
       });
-      latents.push(...splitBatch(denoised, places.length).slice(0, group.length));
-    }
-    return { given, latents };
+      return splitBatch(denoised, places.length).slice(0, group.length);
+    });
+    return { given, latents: latents.flat() };
   });
 }
 
