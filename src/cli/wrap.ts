@@ -21,7 +21,7 @@ export function wrapLines(text: string, columns: number, indent = 0, widthOf: Wi
     .join("\n");
 }
 
-const signsIn: WidthOf = (text) => [...text].length;
+const signsIn: WidthOf = (text) => Array.from(text).length;
 
 function wrapLine(line: string, columns: number, indent: number, widthOf: WidthOf): string {
   const hang = " ".repeat(hangOf(line, columns, widthOf) ?? indent);
