@@ -4,7 +4,7 @@
  * `cli/main.ts` is the only place that prints them; an error of any other class is a bug and keeps its stack.
  *
  * Exit codes: 0 done, 1 internal error or a problem that doctor found, 2 usage, 3 does not fit the memory budget, 4 a checkpoint cannot be used,
- * 5 an input picture cannot be used, 6 the output cannot be written, 7 a stage failed, 8 the Hub or the network failed,
+ * 5 an input image cannot be used, 6 the output cannot be written, 7 a stage failed, 8 the Hub or the network failed,
  * 9 the execution provider that was named does not work here, 10 some jobs of a batch failed, 11 all of them did, 129 / 130 / 131 / 143 ended by SIGHUP / SIGINT / SIGQUIT / SIGTERM.
  */
 
@@ -73,7 +73,7 @@ export class CheckpointError extends IfGenError {
   }
 }
 
-/** A picture or mask given by the user cannot be read or used. Exit 5. */
+/** An image or mask given by the user cannot be read or used. Exit 5. */
 export class InputImageError extends IfGenError {
   constructor(message: string, options?: ErrorOptions) {
     super("INPUT_IMAGE", message, options);

@@ -12,15 +12,16 @@ const guide = [
   ["Speed", "performance"],
   ["GPU providers", "providers"],
   ["Colab", "colab"],
-  ["Editing pictures", "editing"],
+  ["Editing images", "editing"],
   ["Style transfer", "style"],
   ["Upscaling", "upscale"],
   ["ESRGAN", "esrgan"],
   ["Sheets", "grid"],
   ["Sampling", "sampling"],
+  ["LoRA", "lora"],
   ["Steps and stages", "steps"],
   ["Embeddings", "embeddings"],
-  ["What a picture says", "metadata"],
+  ["What an image says", "metadata"],
   ["Batches", "batch"],
   ["Several machines", "scale"],
   ["Library", "library"],
@@ -49,7 +50,7 @@ export default defineConfig({
   title: "if-gen",
   description: "Text-to-image with DeepFloyd IF from a terminal",
   cleanUrls: true,
-  vite: { publicDir: fileURLToPath(new URL("../images", import.meta.url)) }, // for the front page's picture
+  vite: { publicDir: fileURLToPath(new URL("../images", import.meta.url)) }, // for the front page's image
   themeConfig: {
     outline: [2, 3],
     search: { provider: "local" },

@@ -5,16 +5,14 @@
  * name takes the earlier one's place. Checked, since users write them. docs/models.md explains every field.
  */
 
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { CheckpointError } from "../errors.ts";
-import { configLimits, parseJson } from "../files/json.ts";
 import { quote } from "../text.ts";
 import type { CascadeDefaults } from "../plan/model.ts";
 import { type RepositoryKey, repositoryFolders, repositoryKeys } from "../plan/stages.ts";
 import { type CascadeEntry, type Repository, manifestFile, repoName } from "./manifest-schema.ts";
-import { configFolder } from "../machine/folders.ts";
+import { ownModelsFile, readManifestJson, userModelsFile } from "./manifest-files.ts";
 
 /** Where a stage's checkpoint comes from. */
 export type StageSource =
@@ -40,10 +38,6 @@ export interface Manifest {
   readonly repositories: ReadonlyMap<string, Repository>;
 }
 
-/** The package's root: from src/plan and from dist/plan alike. */
-const rootUrl = new URL("../../", import.meta.url);
-const ownFolder = resolve(fileURLToPath(rootUrl));
-
 /**
  * @param modelsFile what --models-file names.
  * @throws {CheckpointError} the file that was named is missing or not what the program expects: says where.
@@ -51,7 +45,7 @@ const ownFolder = resolve(fileURLToPath(rootUrl));
 export function readManifest(modelsFile?: string, userFile: string = userModelsFile()): Manifest {
   const problems: string[] = [];
   const files = [
-    readManifestFile(fileURLToPath(new URL("models.json", rootUrl))),
+    readManifestFile(ownModelsFile),
     ...(existsSync(userFile) ? readIfSound(userFile, problems) : []),
     ...(modelsFile === undefined ? [] : [readManifestFile(modelsFile)]),
   ];
@@ -70,11 +64,6 @@ function readIfSound(file: string, problems: string[]): ManifestFile[] {
   }
 }
 
-/** Where users keep their own entries. */
-export function userModelsFile(): string {
-  return join(configFolder(), "models.json");
-}
-
 interface ManifestFile {
   readonly repositories: readonly [string, Repository][];
   /** Revisions are known once all files are read. */
@@ -82,8 +71,7 @@ interface ManifestFile {
 }
 
 function readManifestFile(file: string): ManifestFile {
-  const json = parseJson(readRegular(file), configLimits, file, CheckpointError);
-  const parsed = manifestFile.safeParse(json);
+  const parsed = manifestFile.safeParse(readManifestJson(file));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     const place = issue?.path.length ? quote(issue.path.join(".")) : "at the top";
@@ -99,19 +87,6 @@ function readManifestFile(file: string): ManifestFile {
       (repositories) => cascadeOf(name, entry, base, repositories),
     ]),
   };
-}
-
-/** Its size is looked at first, and a device or a pipe is never opened. */
-function readRegular(file: string): Uint8Array {
-  try {
-    const { size } = statSync(file);
-    if (statSync(file).isFile() && size <= configLimits.maxBytes) return readFileSync(file);
-  } catch (cause) {
-    throw new CheckpointError(`${file} cannot be read: ${(cause as Error).message}.`, { cause });
-  }
-  throw new CheckpointError(
-    `${file} is no list of models: it is no regular file, or larger than ${configLimits.maxBytes} bytes.`,
-  );
 }
 
 function cascadeOf(
@@ -130,7 +105,7 @@ function cascadeOf(
     name,
     description,
     license,
-    isOwn: base === ownFolder && "directory" in entry,
+    isOwn: base === dirname(ownModelsFile) && "directory" in entry,
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
     stages: Object.fromEntries(stages) as Cascade["stages"],
     ...(settings === undefined ? {} : { defaults: settings }),

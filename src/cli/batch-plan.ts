@@ -13,6 +13,7 @@ import { settingsKey } from "../run/group-requests.ts";
 import type { BatchCommandOptions } from "./batch.ts";
 import { budgetsFrom } from "./memory-options.ts";
 import { describePlan } from "./report.ts";
+import { printTable } from "./print-table.ts";
 import { print, printJson, say } from "./terminal.ts";
 
 /** So many different settings are planned at most. */
@@ -46,7 +47,7 @@ export async function showBatchPlan(
     printJson({ jobs, bad, plans: planned.map(({ plan, needs, limits }) => ({ plan, needs, limits })) });
   else {
     print(`${jobs} jobs, ${bad} of them cannot be drawn; ${first.size} different settings.\n`);
-    for (const { plan, needs, limits } of planned) print(`\n${describePlan(plan, needs, limits)}`);
+    for (const { plan, needs, limits } of planned) printTable(`\n${describePlan(plan, needs, limits)}`);
   }
   for (const { plan, needs, limits } of planned) checkBudget(needs, limits, plan);
   if (bad > 0) throw new UsageError(`${bad} of ${jobs} jobs cannot be drawn; mend their lines.`);

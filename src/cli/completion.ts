@@ -25,8 +25,7 @@ export function defineCompletion(command: ProgramCommand): void {
 async function printCompletion(shell: Shell): Promise<void> {
   const { createProgram } = await import("./program.ts");
   const { describeProgram } = await import("./describe-program.ts");
-  const { readManifest } = await import("../catalog/manifest.ts");
+  const { modelNames } = await import("../catalog/manifest-files.ts");
   const scripts = await import("./completion-scripts.ts");
-  const models = [...readManifest().cascades.keys()];
-  printScript(scripts[`${shell}Script`](describeProgram(await createProgram("all"), models)));
+  printScript(scripts[`${shell}Script`](describeProgram(await createProgram("all"), modelNames())));
 }

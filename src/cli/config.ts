@@ -33,6 +33,7 @@ async function list({ json }: { json?: boolean }): Promise<void> {
   const { readProgramVariables } = await import("../machine/environment.ts");
   const { readConfig } = await import("./config-file.ts");
   const { formatTable } = await import("./format.ts");
+  const { printTable } = await import("./print-table.ts");
   const config = await readConfig();
   const variables = readProgramVariables();
   const rows = (await allOptions()).map((option) => {
@@ -45,7 +46,7 @@ async function list({ json }: { json?: boolean }): Promise<void> {
   if (json) printJson(rows);
   else {
     const cells = rows.map(({ option, variable, from, value }) => [option, variable, from, String(value ?? "")]);
-    print(formatTable([["OPTION", "VARIABLE", "FROM", "VALUE"], ...cells]));
+    printTable(formatTable([["OPTION", "VARIABLE", "FROM", "VALUE"], ...cells]));
   }
 }
 

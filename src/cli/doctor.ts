@@ -6,7 +6,7 @@
 import { IfGenError } from "../errors.ts";
 import type { ProgramCommand } from "./command.ts";
 import type { Check } from "./doctor/check.ts";
-import { print, printJson } from "./terminal.ts";
+import { printJson } from "./terminal.ts";
 
 export function defineDoctor(command: ProgramCommand): void {
   command
@@ -23,7 +23,7 @@ async function doctor({ json }: { json?: boolean }): Promise<void> {
   const checks = await runChecks();
   const problems = checks.filter(({ state }) => state === "problem");
   if (json) printJson({ ok: problems.length === 0, checks });
-  else print(describeChecks(checks));
+  else (await import("./print-table.ts")).printTable(describeChecks(checks));
   if (problems.length === 0) return;
   const names = problems.map(({ name }) => name).join(", ");
   const demo = problems.some(({ breaksDemo }) => breaksDemo !== undefined)

@@ -1,42 +1,14 @@
 /**
  * @module cli/from-image-option
- * `--from-image PICTURE`: what its metadata says is drawn again; options that are typed take its place.
+ * `--from-image IMAGE`: what its metadata says is drawn again; options that are typed take its place.
  */
 
 import type { Command } from "commander";
-import type { CommandName } from "../plan/choices.ts";
-import type { RepeatedImage } from "../run/metadata/from-image.ts";
-import type { FlatOptions } from "../run/options-from-request.ts";
-import type { CommonOptions } from "./options.ts";
-import { jobOptionsFrom } from "./request.ts";
 import { once } from "./values.ts";
 
 export const addFromImageOption = (command: Command): Command =>
-  command.option("--from-image <picture>", "draw a picture again, from its metadata", once);
+  command.option("--from-image <image>", "draw an image again, from its metadata", once);
 
 /** @returns the names of the options that were typed, as commander calls them. */
 export const typedNames = (command: Command): ReadonlySet<string> =>
   new Set(Object.keys(command.opts()).filter((name) => command.getOptionValueSource(name) === "cli"));
-
-/**
- * @returns undefined: no picture is named.
- * @throws {InputImageError} it cannot be drawn from. @throws {UsageError} it is another command's.
- */
-export async function repeatFrom(
-  name: CommandName,
-  options: CommonOptions,
-  typed: ReadonlySet<string>,
-): Promise<RepeatedImage | undefined> {
-  const { fromImage } = options;
-  if (fromImage === undefined) return undefined;
-  const { checkCommand, repeatImage } = await import("../run/metadata/from-image.ts");
-  const repeated = await repeatImage(fromImage, typedJobOptions(options, typed));
-  checkCommand(repeated, name, fromImage);
-  return repeated;
-}
-
-/** Prompt, image and mask have no defaults, and may have been typed as an argument or come from standard input. */
-function typedJobOptions(options: CommonOptions, typed: ReadonlySet<string>): FlatOptions {
-  const isTyped = (key: string): boolean => typed.has(key) || ["prompt", "image", "mask"].includes(key);
-  return Object.fromEntries(Object.entries(jobOptionsFrom(options)).filter(([key]) => isTyped(key)));
-}

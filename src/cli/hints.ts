@@ -123,6 +123,13 @@ function explainArguments(text: string, command: Command): string {
   const takesPrompt = command.registeredArguments.some((argument) => argument.name() === "prompt");
   if (!takesPrompt) return `${inSentence(text)}; ${seeHelp(command)}.`;
   const words = command.args.map((word) => printable(word, 40));
+  const [first = ""] = words;
+  if (command.name() === "plan" && command.parent?.commands.some((one) => one.name() === first)) {
+    return `plan is for txt2img; what another command would do: if-gen ${first} ... --dry-run.`;
+  }
+  if (/\.(png|jpe?g|webp|avif|tiff?|gif)$/i.test(first) && command.options.some(({ long }) => long === "--image")) {
+    return `the image is an option: ${nameOf(command)} --image ${first} "${words.slice(1).join(" ").replaceAll('"', "'")}".`;
+  }
   return `the prompt is in ${words.length} parts; use quotes: ${nameOf(command)} "${words.join(" ").replaceAll('"', "'")}".`;
 }
 

@@ -7,6 +7,7 @@
 import cliTruncate from "cli-truncate";
 import stringWidth from "string-width";
 import { printable } from "../text.ts";
+import { wrapLines } from "./wrap.ts";
 
 /** The stream's part that is used here. */
 export interface Terminal {
@@ -99,7 +100,7 @@ export function createLiveLine(terminal: Terminal): LiveLine {
     },
     print(text) {
       leave(ERASE);
-      terminal.write(`${text}\n`);
+      terminal.write(`${terminal.isTTY ? wrapLines(text, usableColumns(terminal), 0, stringWidth) : text}\n`);
     },
     end: () => leave("\n"),
     clear: () => leave(ERASE),

@@ -120,23 +120,32 @@ export const fallbackHeading = "Other options:";
 
 const fallback: OptionGroup = { heading: fallbackHeading, isCommon: false, options: [] };
 
-/** @returns its group, and its place among all options. */
-function placeOf({ long }: Option): { readonly group: OptionGroup; readonly place: number } {
-  let place = 0;
-  for (const group of optionGroups) {
-    for (const name of group.options) {
-      place++;
-      if (typeof name === "string" ? `--${name}` === long : name.test(long?.slice(2) ?? "")) return { group, place };
-    }
-  }
-  return { group: fallback, place: place + 1 };
+interface Place {
+  readonly group: OptionGroup;
+  /** Among all options. */
+  readonly place: number;
+}
+
+const places: readonly (Place & { readonly name: string | RegExp })[] = optionGroups
+  .flatMap((group) => group.options.map((name) => ({ group, name })))
+  .map((row, place) => ({ ...row, place }));
+const namedPlaces: ReadonlyMap<string | RegExp, Place> = new Map(places.map((row) => [row.name, row]));
+const patterns = places.filter(({ name }) => name instanceof RegExp);
+
+/** @returns its group, and its place: of the first pattern that fits it, where its name stands in no group. */
+function placeOf({ long }: Option): Place {
+  const name = long?.slice(2) ?? "";
+  const fitting = namedPlaces.get(name) ?? patterns.find((row) => row.name instanceof RegExp && row.name.test(name));
+  return fitting ?? { group: fallback, place: places.length };
 }
 
 /** Gives each option its heading, and brings them into the order of the groups. Call it once all options are there. */
 export function groupOptions(command: Command): void {
-  for (const option of command.options) option.helpGroup(placeOf(option).group.heading);
+  const options = command.options as Option[];
+  const placed = options.map((option) => ({ option, ...placeOf(option) }));
+  for (const { option, group } of placed) option.helpGroup(group.heading);
   // commander shows groups in the order of this list; the sort is stable
-  (command.options as Option[]).sort((a, b) => placeOf(a).place - placeOf(b).place);
+  options.splice(0, options.length, ...placed.sort((a, b) => a.place - b.place).map(({ option }) => option));
 }
 
 /** Is it for `--help`, not for `--help-all` alone? */

@@ -59,7 +59,7 @@ const groups: Readonly<Record<string, readonly CommandEntry[]>> = {
     },
     {
       name: "show",
-      description: "print what a picture's metadata says of how it was made",
+      description: "print what an image's metadata says of how it was made",
       load: async () => (await import("./show.ts")).defineShow,
     },
     {

@@ -9,11 +9,11 @@ import type { Request } from "../plan/request.ts";
 import { jobOptionNames, requestFromOptions } from "../run/job-options.ts";
 import type { FlatOptions } from "../run/options-from-request.ts";
 import type { CommonOptions } from "./options.ts";
-import { variationsOf } from "./variation-options.ts";
+import { variationsOf } from "./variations.ts";
 
 /**
  * @param resumed the requests of the run that is gone on with: their seeds are taken where none is given.
- * @param repeated all options, where a picture's are taken: seeds that are given stand beside them.
+ * @param repeated all options, where an image's are taken: seeds that are given stand beside them.
  * @returns one request per seed, or its variations.
  * @throws {UsageError} no prompt, or an empty one; options that do not go together.
  */

@@ -6,7 +6,7 @@
 import { describeProvider } from "../plan/provider.ts";
 import type { RunEvent } from "../run/events.ts";
 import { type DownloadView, createDownloadView } from "./download-view.ts";
-import type { Terminal } from "./line.ts";
+import { type Terminal, createLiveLine } from "./line.ts";
 import type { PreviewSettings } from "./preview-options.ts";
 import { type ProgressView, createProgressView } from "./progress.ts";
 import { visible } from "./terminal.ts";
@@ -24,6 +24,7 @@ export interface RunView {
  */
 export function createRunView(terminal: Terminal, isQuiet: boolean, preview?: PreviewSettings): RunView {
   if (isQuiet) return { show: () => undefined, close: () => undefined };
+  const line = createLiveLine(terminal); // nothing is drawn on it
   let downloads: DownloadView | undefined;
   let progress: ProgressView | undefined;
   return {
@@ -35,12 +36,12 @@ export function createRunView(terminal: Terminal, isQuiet: boolean, preview?: Pr
           break;
         case "plan":
           downloads?.close();
-          terminal.write(`execution provider: ${describeProvider(event.plan.provider)}\n`);
+          line.print(`execution provider: ${describeProvider(event.plan.provider)}`);
           progress = createProgressView(terminal, event.plan, undefined, preview);
           break;
         case "note":
           if (progress) progress.note(visible(event.text));
-          else terminal.write(`note: ${visible(event.text)}\n`);
+          else line.print(`note: ${visible(event.text)}`);
           break;
         case "step":
           progress?.update(event);

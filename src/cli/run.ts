@@ -14,7 +14,7 @@ import { checkOutputs, makeFolder } from "../run/outputs.ts";
 import { convertBytes, placeSheet } from "../run/place-image.ts";
 import type { RunSettings } from "../run/settings.ts";
 import { captionedLayout } from "../run/grid/captions.ts";
-import { repeatFrom } from "./from-image-option.ts";
+import { repeatFrom } from "./repeat-from.ts";
 import { listenForInterrupt } from "./interrupt.ts";
 import { budgetsFrom, checkResume, resumeCommand } from "./memory-options.ts";
 import { memoryReport, writeMemoryReport } from "./memory-report.ts";

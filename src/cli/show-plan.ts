@@ -15,6 +15,7 @@ import { listenForInterrupt } from "./interrupt.ts";
 import type { CommonOptions } from "./options.ts";
 import { describeDownload, withOutlines } from "./plan-download.ts";
 import { describePlan, planJson } from "./report.ts";
+import { printTable } from "./print-table.ts";
 import { print, printJson, say } from "./terminal.ts";
 
 /** @throws {IfGenError} MEMORY_BUDGET: a stage does not fit; all has been printed before. */
@@ -25,7 +26,7 @@ export async function showPlan(
 ): Promise<void> {
   for (const { plan, needs, limits } of await completePlans(requests, withNotes(settings, options))) {
     if (options.json) printJson(planJson(plan, needs, limits));
-    else print(describePlan(plan, needs, limits));
+    else printTable(describePlan(plan, needs, limits));
     checkBudget(needs, limits, plan);
   }
 }
@@ -53,8 +54,8 @@ export async function showPlanFirst(
           const whole = { ...planJson(plan, needs, limits), ...(fetching ? { download: fetching } : {}), ...advice };
           printJson(JSON.parse(named(JSON.stringify(whole))));
         } else {
-          print(named(describePlan(plan, needs, limits)));
-          if (fetching) print(`\n${describeDownload(fetching)}`);
+          printTable(named(describePlan(plan, needs, limits)));
+          if (fetching) printTable(`\n${describeDownload(fetching)}`);
           print(`\n${describeAdvice(advice)}\n`);
         }
         const tooLarge = needs.find(({ verdict }) => verdict === "too large");

@@ -9,6 +9,7 @@
 
 import { OutputError, whyNotWritten } from "../errors.ts";
 import { printable } from "../text.ts";
+import { wrapLines } from "./wrap.ts";
 
 /** Longer lines are no text for people. */
 const MAX_LINE = 4_000;
@@ -68,7 +69,8 @@ const escaped = (json: string): string =>
 
 /** A message on standard error. */
 export function say(text: string): void {
-  process.stderr.write(visible(text));
+  const { columns, isTTY } = process.stderr;
+  process.stderr.write(isTTY && columns > 0 ? wrapLines(visible(text), columns - 1) : visible(text));
 }
 
 /** @throws {OutputError} standard output was closed or is full before all of it was taken. */

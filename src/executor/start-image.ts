@@ -22,12 +22,12 @@ export async function readStart(
 ): Promise<Start> {
   if (!given || strength === undefined) return { kind: "noise", height, width };
   const start = startOf(given, name);
-  const { picture, mask } = isTensorFile(start.image)
+  const { pixels, mask } = isTensorFile(start.image)
     ? await readStartTensor(start, width, height)
-    : await readStartPicture(start, width, height);
+    : await readStartPixels(start, width, height);
   return {
-    kind: "picture",
-    picture,
+    kind: "image",
+    pixels,
     strength,
     ...(lessNoiseSteps ? { lessNoiseSteps } : {}),
     ...(mask ? { mask: preprocessMaskTo(mask, width, height) } : {}),
@@ -40,18 +40,18 @@ export function startOf({ image, ...start }: StartImage, stage: DiffusionName): 
   return { image, ...(mask ? { mask } : {}) };
 }
 
-interface StartPicture {
-  readonly picture: Tensor; // (1, 3, height, width)
+interface StartPixels {
+  readonly pixels: Tensor; // (1, 3, height, width)
   readonly mask?: GrayImage;
 }
 
-async function readStartPicture(
+async function readStartPixels(
   start: Pick<StartImage, "image" | "mask">,
   width: number,
   height: number,
-): Promise<StartPicture> {
+): Promise<StartPixels> {
   const { image, ...rest } = await readStartFiles(start);
-  return { picture: preprocessImageTo(image, width, height), ...rest };
+  return { pixels: preprocessImageTo(image, width, height), ...rest };
 }
 
 /** As diffusers: a tensor is not resized. */
@@ -59,16 +59,14 @@ async function readStartTensor(
   { image, mask }: Pick<StartImage, "image" | "mask">,
   width: number,
   height: number,
-): Promise<StartPicture> {
-  const picture = await readImageTensor(image);
-  const [images, , h = 0, w = 0] = picture.shape;
+): Promise<StartPixels> {
+  const pixels = await readImageTensor(image);
+  const [images, , h = 0, w = 0] = pixels.shape;
   if (images !== 1 || h !== height || w !== width) {
-    throw new InputImageError(
-      `${image} holds [${picture.shape.join(", ")}], but [1, 3, ${height}, ${width}] is drawn.`,
-    );
+    throw new InputImageError(`${image} holds [${pixels.shape.join(", ")}], but [1, 3, ${height}, ${width}] is drawn.`);
   }
-  if (!mask) return { picture };
-  return { picture, mask: composeMask(await readMaskFile(mask, image), mask, { width, height }) };
+  if (!mask) return { pixels };
+  return { pixels, mask: composeMask(await readMaskFile(mask, image), mask, { width, height }) };
 }
 
 /** @throws {InputImageError} the image or the mask cannot be read. */

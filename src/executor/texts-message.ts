@@ -1,6 +1,6 @@
 /**
  * @module executor/texts-message
- * What the child that reads a picture's texts says.
+ * What the child that reads an image's texts says.
  */
 
 import { z } from "zod";

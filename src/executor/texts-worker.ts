@@ -1,6 +1,6 @@
 /**
  * @module executor/texts-worker
- * The child of picture-texts: reads the texts of a picture, says them, ends.
+ * The child of image-texts: reads the texts of an image, says them, ends.
  */
 
 import { z } from "zod";

@@ -1,6 +1,6 @@
 /**
  * @module files/regular-file
- * The one door to files that come from elsewhere: checkpoints, pictures, lists. Only regular files are opened (a device or
+ * The one door to files that come from elsewhere: checkpoints, images, lists. Only regular files are opened (a device or
  * a pipe may never end), links are followed, and nothing is read beyond a limit that the caller gives.
  */
 

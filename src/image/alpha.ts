@@ -1,6 +1,6 @@
 /**
  * @module image/alpha
- * What a picture's alpha channel holds, and a mask made of it. Pillow's conversions drop alpha without a word; what was
+ * What an image's alpha channel holds, and a mask made of it. Pillow's conversions drop alpha without a word; what was
  * drawn there is lost, so it is said.
  */
 
@@ -51,7 +51,7 @@ export function summarizeAlpha(image: Pixels): AlphaSummary | undefined {
   };
 }
 
-/** @returns white where the picture is opaque or, asked for, where it can be seen through; grays in between. */
+/** @returns white where the image is opaque or, asked for, where it can be seen through; grays in between. */
 export function maskFromAlpha(image: Pixels, repaints: AlphaMask): GrayImage {
   const { data, width, height, channels } = image;
   const mask = new Uint8Array(width * height);

@@ -1,6 +1,6 @@
 /**
  * @module image/clip-features
- * Pictures -> what the safety checker's CLIP vision model looks at: short side resized, middle cut out, colours normalised.
+ * Images -> what the safety checker's CLIP vision model looks at: short side resized, middle cut out, colours normalised.
  *
  * Source: transformers' CLIPImageProcessor on Pillow; names as in preprocessor_config.json.
  */
@@ -83,7 +83,7 @@ export const defaultClipFeatureConfig: ClipFeatureConfig = {
 
 /**
  * @returns pixel_values (1, 3, cropHeight, cropWidth), (colour - mean) / std.
- * @throws {InputImageError} the picture is so narrow that it would become too large.
+ * @throws {InputImageError} the image is so narrow that it would become too large.
  */
 export function extractClipFeatures(image: RgbImage, config: ClipFeatureConfig): Tensor {
   const { shortestEdge, rescaleFactor, imageMean, imageStd } = config;

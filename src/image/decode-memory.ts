@@ -1,6 +1,6 @@
 /**
  * @module image/decode-memory
- * What decoding a picture will take, from its header: a file of a hundred kilobytes may unfold to gigabytes.
+ * What decoding an image will take, from its header: a file of a hundred kilobytes may unfold to gigabytes.
  */
 
 import type { Metadata } from "sharp";
@@ -12,8 +12,8 @@ const perFileByte = 100;
 const mostBytes = 1_200_000_000;
 
 /**
- * Bytes per pixel beside the picture itself, measured with sharp 0.35 on flat pictures of 16 to 64 megapixels:
- * a progressive JPEG keeps its coefficients, an interlaced PNG the whole picture, WebP, GIF and AVIF their frames.
+ * Bytes per pixel beside the image itself, measured with sharp 0.35 on flat images of 16 to 64 megapixels:
+ * a progressive JPEG keeps its coefficients, an interlaced PNG the whole image, WebP, GIF and AVIF their frames.
  */
 function decoderBytesPerPixel({ format, isProgressive, channels }: Metadata): number {
   if (format === "jpeg") return isProgressive ? 2 * channels : 0;
@@ -24,14 +24,14 @@ function decoderBytesPerPixel({ format, isProgressive, channels }: Metadata): nu
 }
 
 /**
- * @param makesRgb a gray picture becomes one of three channels.
+ * @param makesRgb a gray image becomes one of three channels.
  * @returns bytes that decoding takes at its peak, the result included.
  */
 export function decodeBytes(metadata: Metadata, makesRgb: boolean): number {
   const { width, height, channels, depth, space, orientation = 1 } = metadata;
   const isGray16 = space === "grey16" && channels === 1;
   const valueBytes = isGray16 ? 2 : channels;
-  const turned = orientation > 4 ? valueBytes : 0; // rows become columns: the picture is held twice
+  const turned = orientation > 4 ? valueBytes : 0; // rows become columns: the image is held twice
   const colours = makesRgb && channels < 3 ? 3 : 0;
   const deep = metadata.isProgressive && depth === "ushort" && metadata.format === "png" ? valueBytes : 0;
   return width * height * (valueBytes + turned + colours + deep + decoderBytesPerPixel(metadata));

@@ -1,6 +1,6 @@
 /**
  * @module image/decode
- * Picture files -> the values they store, before any conversion of ours. The only decoder is sharp (libvips).
+ * Image files -> the values they store, before any conversion of ours. The only decoder is sharp (libvips).
  *
  * Colour profiles, gamma and resolution are ignored, as Pillow ignores them. Of an animation the first frame is taken.
  */
@@ -9,8 +9,8 @@ import type { Metadata, Sharp, SharpInput, SharpOptions } from "sharp";
 import { InputImageError } from "../errors.ts";
 import { printable } from "../text.ts";
 import { allowedBytes, decodeBytes } from "./decode-memory.ts";
-import { readPictureFile } from "./picture-file.ts";
-import { unreadableKind } from "./picture-kind.ts";
+import { readImageFile } from "./image-file.ts";
+import { unreadableKind } from "./image-kind.ts";
 import { pixelLimit } from "./pixels.ts";
 import { countTiffPages } from "./tiff-pages.ts";
 
@@ -21,25 +21,25 @@ export type Decoded = (
 ) & {
   readonly width: number;
   readonly height: number;
-  /** Pictures in the file, of which this is the first. */
+  /** Images in the file, of which this is the first. */
   readonly pages: number;
 };
 
 /** Walking over more takes the decoder seconds. */
 const maxTiffPages = 1000;
 
-type OpenPicture = (input: SharpInput, options: SharpOptions) => Sharp;
+type OpenImage = (input: SharpInput, options: SharpOptions) => Sharp;
 
-let loaded: Promise<OpenPicture> | undefined;
+let loaded: Promise<OpenImage> | undefined;
 
-/** Loaded with the first picture that is read; most runs read none. */
-const loadSharp = (): Promise<OpenPicture> => (loaded ??= importSharp());
+/** Loaded with the first image that is read; most runs read none. */
+const loadSharp = (): Promise<OpenImage> => (loaded ??= importSharp());
 
 /**
- * Once: a picture that is being read while formats are blocked could not be.
+ * Once: an image that is being read while formats are blocked could not be.
  * Only formats that are wanted here: others (SVG, PDF, ...) would bring their parsers within reach of a downloaded file.
  */
-async function importSharp(): Promise<OpenPicture> {
+async function importSharp(): Promise<OpenImage> {
   const { default: sharp } = await import("sharp");
   sharp.block({ operation: ["VipsForeignLoad"] });
   sharp.unblock({
@@ -49,14 +49,14 @@ async function importSharp(): Promise<OpenPicture> {
 }
 
 /**
- * @param orient   turn and mirror the picture as its EXIF data say.
+ * @param orient   turn and mirror the image as its EXIF data say.
  * @param makesRgb it will become RGB if it is gray; that counts as memory.
- * @throws {InputImageError} no such file, not a picture, damaged, cut short, or too big to be decoded in bounded memory.
+ * @throws {InputImageError} no such file, not an image, damaged, cut short, or too big to be decoded in bounded memory.
  */
-export async function decodePicture(path: string, orient: boolean, makesRgb = true): Promise<Decoded> {
-  const file = await readPictureFile(path, unreadableKind);
+export async function decodeImage(path: string, orient: boolean, makesRgb = true): Promise<Decoded> {
+  const file = await readImageFile(path, unreadableKind);
   if (countTiffPages(file, maxTiffPages) > maxTiffPages) {
-    throw new InputImageError(`${path} has more than ${maxTiffPages} pages; save the one you mean as a picture.`);
+    throw new InputImageError(`${path} has more than ${maxTiffPages} pages; save the one you mean as an image.`);
   }
   try {
     return await decode(file, orient, makesRgb);
@@ -72,11 +72,11 @@ async function decode(file: Uint8Array, orient: boolean, makesRgb: boolean): Pro
   checkMemory(metadata, makesRgb, file.length);
   const { space, channels, pages = 1 } = metadata;
   const isGray16 = space === "grey16" && channels === 1;
-  let picture = sharp(file, options);
-  if (orient) picture = picture.autoOrient();
-  if (space === "cmyk") picture = picture.pipelineColourspace("cmyk").toColourspace("cmyk");
-  if (isGray16) picture = picture.toColourspace("grey16");
-  const { data, info } = await picture
+  let image = sharp(file, options);
+  if (orient) image = image.autoOrient();
+  if (space === "cmyk") image = image.pipelineColourspace("cmyk").toColourspace("cmyk");
+  if (isGray16) image = image.toColourspace("grey16");
+  const { data, info } = await image
     .raw({ depth: isGray16 ? "ushort" : "uchar" })
     .toBuffer({ resolveWithObject: true });
   const { width, height } = info;
@@ -93,7 +93,7 @@ async function decode(file: Uint8Array, orient: boolean, makesRgb: boolean): Pro
   return { kind: space === "cmyk" ? "cmyk" : "bytes", data: bytes, width, height, channels: info.channels, pages };
 }
 
-/** It takes more memory than a picture file of its size may. */
+/** It takes more memory than an image file of its size may. */
 class TooBig extends Error {}
 
 function checkMemory(metadata: Metadata, makesRgb: boolean, fileBytes: number): void {
@@ -113,10 +113,10 @@ function describeFailure(error: unknown): string {
   if (error instanceof TooBig) return error.message;
   const message = error instanceof Error ? error.message : String(error);
   if (/unsupported image format|buffer is empty/i.test(message)) {
-    return "is not a picture that can be read, or is cut short; use a JPEG, PNG, WebP, AVIF, TIFF or GIF file.";
+    return "is not an image that can be read, or is cut short; use a JPEG, PNG, WebP, AVIF, TIFF or GIF file.";
   }
   if (/exceeds pixel limit/i.test(message)) {
-    return `has more than ${pixelLimit} pixels; use a smaller picture.`;
+    return `has more than ${pixelLimit} pixels; use a smaller image.`;
   }
-  return `is damaged or cut short (${printable(message.split("\n", 1)[0] ?? "", 120)}); save it again or use another picture.`;
+  return `is damaged or cut short (${printable(message.split("\n", 1)[0] ?? "", 120)}); save it again or use another image.`;
 }

@@ -1,6 +1,6 @@
 /**
  * @module image/decoded-pixels
- * What the decoder gave -> RGB or gray bytes, in the same memory where they fit in: a large picture is not held twice.
+ * What the decoder gave -> RGB or gray bytes, in the same memory where they fit in: a large image is not held twice.
  */
 
 import type { Decoded } from "./decode.ts";

@@ -6,13 +6,13 @@
  * Source: EXIF 2.32, 4.6.2 (IFD), 4.6.4 (ImageDescription, Make, Model) and 4.6.5 (UserComment); TIFF 6.0, section 2.
  */
 
-/** Where they are: the first directory, and the one of the picture's own tags that it points to. */
+/** Where they are: the first directory, and the one of the image's own tags that it points to. */
 const firstTags: ReadonlyMap<number, ExifTextName> = new Map([
   [0x010e, "ImageDescription"],
   [0x010f, "Make"],
   [0x0110, "Model"],
 ]);
-const pictureTags: ReadonlyMap<number, ExifTextName> = new Map([[0x9286, "UserComment"]]);
+const imageTags: ReadonlyMap<number, ExifTextName> = new Map([[0x9286, "UserComment"]]);
 const POINTER = 0x8769;
 
 type ExifTextName = "ImageDescription" | "Make" | "Model" | "UserComment";
@@ -35,7 +35,7 @@ export function parseExifTexts(exif: Buffer): Map<ExifTextName, string> {
     if (name && type === 2) texts.set(name, withoutNull(bytes.toString("utf8")));
     if (tag !== POINTER || type !== 4) continue;
     for (const { tag: inner, bytes: comment } of entriesOf(tiff, uint32(bytes, 0, isLittle), isLittle)) {
-      const comments = pictureTags.get(inner);
+      const comments = imageTags.get(inner);
       if (comments) texts.set(comments, decodeComment(comment));
     }
   }
@@ -50,7 +50,7 @@ function* entriesOf(tiff: Buffer, offset: number, isLittle: boolean): Generator<
   const count = isLittle ? tiff.readUInt16LE(offset) : tiff.readUInt16BE(offset);
   for (let at = offset + 2; at < offset + 2 + 12 * count && at + 12 <= tiff.length; at += 12) {
     const tag = isLittle ? tiff.readUInt16LE(at) : tiff.readUInt16BE(at);
-    if (!firstTags.has(tag) && !pictureTags.has(tag) && tag !== POINTER) continue;
+    if (!firstTags.has(tag) && !imageTags.has(tag) && tag !== POINTER) continue;
     const type = isLittle ? tiff.readUInt16LE(at + 2) : tiff.readUInt16BE(at + 2);
     const length = (sizes[type] ?? 0) * uint32(tiff, at + 4, isLittle);
     const start = length <= 4 ? at + 8 : uint32(tiff, at + 8, isLittle);

@@ -1,6 +1,6 @@
 /**
  * @module image/gaussian-blur
- * Blurs a picture until nothing can be made out, as DeepFloyd's own repository does with pictures its checker flags:
+ * Blurs an image until nothing can be made out, as DeepFloyd's own repository does with images its checker flags:
  * torchvision's GaussianBlur(99, sigma 100), edges mirrored.
  */
 
@@ -9,7 +9,7 @@ import type { RgbImage } from "./pixels.ts";
 const RADIUS = 49;
 const SIGMA = 100;
 
-/** @returns a new picture. */
+/** @returns a new image. */
 export function blurBeyondRecognition(image: RgbImage): RgbImage {
   const { width, height } = image;
   const rows = blurLines(Float64Array.from(image.data), { lines: height, length: width, lineStep: 3 * width, step: 3 });
@@ -48,7 +48,7 @@ function gaussian(): Float64Array {
   return raw.map((weight) => weight / total);
 }
 
-/** ... 2 1 | 0 1 2 ... n-1 | n-2 ...: the border itself once; again and again if the picture is small. */
+/** ... 2 1 | 0 1 2 ... n-1 | n-2 ...: the border itself once; again and again if the image is small. */
 function mirror(at: number, length: number): number {
   if (length === 1) return 0;
   const period = 2 * (length - 1);

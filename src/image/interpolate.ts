@@ -36,7 +36,7 @@ function alignedAxis(inSize: number, outSize: number): Axis {
 }
 
 /**
- * Bilinear with aligned corners: the low-resolution picture -> the size of stage 2.
+ * Bilinear with aligned corners: the low-resolution image -> the size of stage 2.
  * @param x (B, C, H, W).
  * @returns (B, C, height, width).
  * @throws {ShapeError} `x` has not four axes.

@@ -1,12 +1,12 @@
 /**
  * @module image/mask
- * What inpainting repaints: a picture's white, rectangles and ellipses, together or, inverted, all the rest.
+ * What inpainting repaints: an image's white, rectangles and ellipses, together or, inverted, all the rest.
  */
 
 import type { GrayImage } from "./pixels.ts";
 import { resizePil } from "./resize-pil.ts";
 
-/** In pixels of the picture; it may reach over the edge. An ellipse touches the sides of its rectangle. */
+/** In pixels of the image; it may reach over the edge. An ellipse touches the sides of its rectangle. */
 export interface Shape {
   readonly kind: "rectangle" | "ellipse";
   readonly x: number;
@@ -21,17 +21,17 @@ interface Size {
 }
 
 /**
- * @param file    white is repainted. Of any size: it is fitted to the picture.
- * @param picture the size of the picture that is repainted.
- * @returns       white is repainted; of the picture's size, but a lone file keeps its own: as the reference does, it is
+ * @param file    white is repainted. Of any size: it is fitted to the image.
+ * @param image the size of the image that is repainted.
+ * @returns       white is repainted; of the image's size, but a lone file keeps its own: as the reference does, it is
  *                resized once, straight to each stage's size.
  */
 export function composeMask(
   file: GrayImage | undefined,
   { shapes, invert }: { readonly shapes: readonly Shape[]; readonly invert: boolean },
-  picture: Size,
+  image: Size,
 ): GrayImage {
-  const drawn = shapes.length === 0 && file ? file : drawShapes(file, shapes, picture);
+  const drawn = shapes.length === 0 && file ? file : drawShapes(file, shapes, image);
   return invert ? { ...drawn, data: drawn.data.map((value) => 255 - value) } : drawn;
 }
 

@@ -13,9 +13,9 @@ const SEAM_SHARE = 1 / 256;
 
 /**
  * @param drawn    what the last stage made.
- * @param original of any size; it is resized to the result's as the reference resizes start pictures.
+ * @param original of any size; it is resized to the result's as the reference resizes start images.
  * @param mask     white was repainted; of any size.
- * @returns        a new picture of the size of `drawn`.
+ * @returns        a new image of the size of `drawn`.
  */
 export function pasteBack(drawn: RgbImage, original: RgbImage, mask: GrayImage): RgbImage {
   const { width, height } = drawn;
@@ -31,7 +31,7 @@ export function pasteBack(drawn: RgbImage, original: RgbImage, mask: GrayImage):
 
 /**
  * @param mask 1 inside, 0 outside.
- * @returns    0 outside; inside 1 / (seam + 1) at the edge, rising by as much per pixel to 1. The picture's own border is no edge.
+ * @returns    0 outside; inside 1 / (seam + 1) at the edge, rising by as much per pixel to 1. The image's own border is no edge.
  */
 function softShare(mask: Float32Array, width: number, height: number, seam: number): Float32Array {
   const sum = Float32Array.from(mask);

@@ -1,12 +1,12 @@
 /**
  * @module image/pixels
- * Pictures of bytes, as Pillow's modes L, RGB, RGBA and CMYK hold them, and the conversions between them that Pillow's `convert` does.
+ * Images of bytes, as Pillow's modes L, RGB, RGBA and CMYK hold them, and the conversions between them that Pillow's `convert` does.
  *
  * Letters: H height, W width, C channels. The layout is (H, W, C), rows from the top, no padding.
  * Source: behaviour of Pillow 12 (ITU-R 601-2 luma in 16-bit fixed point, CMYK without a colour profile, alpha dropped).
  */
 
-/** Pixels of the largest picture that is decoded or made by resizing; sharp's own default. */
+/** Pixels of the largest image that is decoded or made by resizing; sharp's own default. */
 export const pixelLimit = 0x3fff * 0x3fff;
 
 export interface Pixels<C extends number = number> {
@@ -28,7 +28,7 @@ export function multiplyBytes(a: number, b: number): number {
 }
 
 /**
- * Where a conversion writes. `inPlace` takes the picture's own memory, which it then is no longer: a large picture is not held
+ * Where a conversion writes. `inPlace` takes the image's own memory, which it then is no longer: a large image is not held
  * twice. Only where the result has no more channels; the others take new memory.
  */
 export type Placement = "new" | "inPlace";
@@ -40,7 +40,7 @@ function placeFor(image: Pixels, channels: number, placement: Placement): Uint8A
     : new Uint8Array(length);
 }
 
-/** @returns red, green and blue of a picture of 1 (gray), 2 (gray, alpha), 3 or 4 channels; alpha is dropped, not blended. */
+/** @returns red, green and blue of an image of 1 (gray), 2 (gray, alpha), 3 or 4 channels; alpha is dropped, not blended. */
 export function rgbFromPixels(image: Pixels, placement: Placement = "new"): RgbImage {
   const { data, width, height, channels } = image;
   if (channels === 3) return { data, width, height, channels: 3 };

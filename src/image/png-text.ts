@@ -2,13 +2,13 @@
  * @module image/png-text
  * Text chunks of PNG files: keyword -> text.
  *
- * As tEXt where Latin-1 can say it, else as iTXt in UTF-8; readers of AUTOMATIC1111's metadata expect the same. No picture is decoded here.
+ * As tEXt where Latin-1 can say it, else as iTXt in UTF-8; readers of AUTOMATIC1111's metadata expect the same. No image is decoded here.
  * Source: PNG specification (third edition), 5.3 chunk layout, 11.3.3 textual information.
  */
 
 import { crc32, inflateSync } from "node:zlib";
 import { InputImageError } from "../errors.ts";
-import { readPictureFile } from "./picture-file.ts";
+import { readImageFile } from "./image-file.ts";
 
 const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 /** Bytes that all compressed texts of a file may grow to together; what is beyond is left out. */
@@ -40,7 +40,7 @@ export function insertPngText(png: Buffer, text: ReadonlyMap<string, string>): B
  * @throws {InputImageError} the file cannot be read or is not a PNG.
  */
 export async function readPngText(path: string): Promise<Map<string, string>> {
-  const file = await readPictureFile(path);
+  const file = await readImageFile(path);
   if (!isPng(file))
     throw new InputImageError(`${path} is not a PNG file; only PNG files carry the settings they were made with.`);
   return parsePngText(file);

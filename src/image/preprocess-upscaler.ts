@@ -1,6 +1,6 @@
 /**
  * @module image/preprocess-upscaler
- * Pictures or the tensors of stage 2 -> the x4 upscaler's low-resolution picture. Sides are cut down to multiples of 4.
+ * Images or the tensors of stage 2 -> the x4 upscaler's low-resolution image. Sides are cut down to multiples of 4.
  *
  * Letters: B batch, C channels, H height, W width.
  * Source: diffusers, VaeImageProcessor(vae_scale_factor=4, resample="bicubic").preprocess.
@@ -38,7 +38,7 @@ export function preprocessUpscalerTensor(x: Tensor): Tensor {
   if (channels === vaeLatentChannels) return x;
   if (Math.min(height, width) < vaeScaleFactor) {
     throw new InputImageError(
-      `A picture of ${width}x${height} is too small to be upscaled; each side needs ${vaeScaleFactor} pixels.`,
+      `An image of ${width}x${height} is too small to be upscaled; each side needs ${vaeScaleFactor} pixels.`,
     );
   }
   const resized = interpolateNearest(x, roundDown(height), roundDown(width));

@@ -1,6 +1,6 @@
 /**
  * @module image/preprocess
- * Start pictures, masks and low-resolution pictures -> tensors for the IF stages.
+ * Start images, masks and low-resolution images -> tensors for the IF stages.
  *
  * Letters: B batch, C channels, H height, W width. Division and subtraction are rounded to float32 each, as numpy does.
  * Source: diffusers, IFImg2ImgPipeline.preprocess_image, IFInpaintingPipeline.preprocess_mask_image,
@@ -29,10 +29,10 @@ function roundHalfToEven(value: number): number {
 }
 
 /**
- * A start picture for img2img or inpainting, at any stage.
+ * A start image for img2img or inpainting, at any stage.
  * @param sampleSize side of the stage's UNet: 64, 256.
  * @returns          (1, 3, H, W) in [-1, 1], sides by {@link resizedSize}.
- * @throws {InputImageError} the picture is so narrow that it would become too large.
+ * @throws {InputImageError} the image is so narrow that it would become too large.
  */
 export function preprocessImage(image: RgbImage, sampleSize: number): Tensor {
   const { width, height } = resizedSize(image.width, image.height, sampleSize);
@@ -72,13 +72,12 @@ export function binarizeMask(mask: Tensor): Tensor {
 }
 
 /**
- * A low-resolution picture for stage 2. Its size stays.
+ * A low-resolution image for stage 2. Its size stays.
  * @returns (numImagesPerPrompt, C, H, W) in [-1, 1].
- * @throws {InputImageError} a gray picture: the stage takes colours.
+ * @throws {InputImageError} a gray image: the stage takes colours.
  */
 export function preprocessLowResolution(image: Pixels, numImagesPerPrompt = 1): Tensor {
-  if (image.channels < 3)
-    throw new InputImageError("A low-resolution picture must have three colours, not gray alone.");
+  if (image.channels < 3) throw new InputImageError("A low-resolution image must have three colours, not gray alone.");
   const { data, shape } = tensorFromPixels(image, signedUnit);
   const copies = new Float32Array(data.length * numImagesPerPrompt);
   for (let i = 0; i < numImagesPerPrompt; i++) copies.set(data, i * data.length);

@@ -1,9 +1,9 @@
 /**
  * @module image/read-image
- * Picture files -> RGB or gray bytes, as `PIL.Image.open(path).convert("RGB" | "L")` gives them, and sentences about what in
+ * Image files -> RGB or gray bytes, as `PIL.Image.open(path).convert("RGB" | "L")` gives them, and sentences about what in
  * the file did not count.
  *
- * Alpha is dropped, not blended; 16-bit gray is cut off at 255 as Pillow cuts it (other 16-bit pictures keep their upper byte).
+ * Alpha is dropped, not blended; 16-bit gray is cut off at 255 as Pillow cuts it (other 16-bit images keep their upper byte).
  * Two things differ from Pillow: AVIF with halved chroma (decoders interpolate it differently) and
  * the colour under the transparent pixels of a GIF (black here).
  */
@@ -11,42 +11,42 @@
 import { stat } from "node:fs/promises";
 import { InputImageError } from "../errors.ts";
 import { type AlphaMask, type AlphaSummary, maskFromAlpha, summarizeAlpha } from "./alpha.ts";
-import { type Decoded, decodePicture } from "./decode.ts";
+import { type Decoded, decodeImage } from "./decode.ts";
 import { grayFromDecoded, rgbFromDecoded } from "./decoded-pixels.ts";
 import type { GrayImage, RgbImage } from "./pixels.ts";
 
 export interface ReadOptions {
-  /** Turn and mirror the picture as its EXIF data say, as diffusers' `load_image` does. Default true. */
+  /** Turn and mirror the image as its EXIF data say, as diffusers' `load_image` does. Default true. */
   readonly orient?: boolean;
 }
 
 export interface MaskOptions extends ReadOptions {
   /**
    * Take the mask from the alpha channel: what is transparent or what is opaque is repainted. "auto": what is opaque, if that is
-   * all white, as a brush paints it; else what is transparent, as a picture with a hole has it. Absent: from the brightness.
+   * all white, as a brush paints it; else what is transparent, as an image with a hole has it. Absent: from the brightness.
    */
   readonly fromAlpha?: AlphaMask | "auto" | undefined;
-  /** The picture that is repainted: the same file for both is refused, unless the mask is taken from its alpha. */
+  /** The image that is repainted: the same file for both is refused, unless the mask is taken from its alpha. */
   readonly imagePath?: string | undefined;
 }
 
-/** A picture, and sentences for the user about it. */
+/** An image, and sentences for the user about it. */
 export type Noted<T> = T & { readonly notes: readonly string[] };
 
 /**
- * @returns the picture in RGB.
- * @throws {InputImageError} no such file, not a picture, damaged, cut short, or too big.
+ * @returns the image in RGB.
+ * @throws {InputImageError} no such file, not an image, damaged, cut short, or too big.
  */
 export async function readImage(path: string, { orient = true }: ReadOptions = {}): Promise<Noted<RgbImage>> {
-  const decoded = await decodePicture(path, orient);
+  const decoded = await decodeImage(path, orient);
   const notes = [...fileNotes(path, decoded), ...transparencyNotes(path, summaryOf(decoded))];
   return { ...rgbFromDecoded(decoded), notes };
 }
 
 /**
  * @returns the mask in gray: white is painted anew, black is kept.
- * @throws {InputImageError} no such file, not a picture, damaged, cut short, too big; its brightness is no mask (white
- *                           everywhere beside an alpha channel that draws something; the picture itself); no alpha to take.
+ * @throws {InputImageError} no such file, not an image, damaged, cut short, too big; its brightness is no mask (white
+ *                           everywhere beside an alpha channel that draws something; the image itself); no alpha to take.
  */
 export async function readMask(
   path: string,
@@ -54,10 +54,10 @@ export async function readMask(
 ): Promise<Noted<GrayImage>> {
   if (fromAlpha === undefined && imagePath !== undefined && (await isSameFile(path, imagePath))) {
     throw new InputImageError(
-      `${path} is the picture itself, whose brightness is no mask; give a mask of its own, or ${askForAlpha}.`,
+      `${path} is the image itself, whose brightness is no mask; give a mask of its own, or ${askForAlpha}.`,
     );
   }
-  const decoded = await decodePicture(path, orient, false);
+  const decoded = await decodeImage(path, orient, false);
   const alpha = summaryOf(decoded);
   if (fromAlpha !== undefined) return readAlphaMask(path, decoded, alpha, fromAlpha);
   const notes = fileNotes(path, decoded);
@@ -96,10 +96,10 @@ function readAlphaMask(
 const summaryOf = (decoded: Decoded): AlphaSummary | undefined =>
   decoded.kind === "bytes" ? summarizeAlpha(decoded) : undefined;
 
-/** What is true of a picture's file whatever it is read for. */
+/** What is true of an image's file whatever it is read for. */
 function fileNotes(path: string, decoded: Decoded): string[] {
   const notes = [];
-  if (decoded.pages > 1) notes.push(`${path} holds ${decoded.pages} pictures; the first is used.`);
+  if (decoded.pages > 1) notes.push(`${path} holds ${decoded.pages} images; the first is used.`);
   if (decoded.kind === "gray16" && decoded.data.some((value) => value > 255 && value < 65535)) {
     notes.push(
       `${path} is gray with 16 bits: as in Pillow, all but its darkest 256 shades are white; save it with 8 bits to keep them.`,

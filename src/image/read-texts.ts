@@ -1,13 +1,13 @@
 /**
  * @module image/read-texts
- * The texts that a picture's file carries, of any kind but PNG (image/png-text): by the keywords that a PNG would have.
+ * The texts that an image's file carries, of any kind but PNG (image/png-text): by the keywords that a PNG would have.
  */
 
 import sharp from "sharp";
 import { InputImageError } from "../errors.ts";
 import { parseExifTexts } from "./exif-text.ts";
-import { readPictureFile } from "./picture-file.ts";
-import { unreadableKind } from "./picture-kind.ts";
+import { readImageFile } from "./image-file.ts";
+import { unreadableKind } from "./image-kind.ts";
 import { PARAMETERS } from "./text-keywords.ts";
 import { parseXmp } from "./xmp.ts";
 
@@ -15,16 +15,16 @@ import { parseXmp } from "./xmp.ts";
 const MAX_BLOCK_BYTES = 16 * 1024 * 1024;
 
 /**
- * XMP and EXIF hold the same of our own pictures. AUTOMATIC1111 writes `parameters` as EXIF's UserComment, ComfyUI its
+ * XMP and EXIF hold the same of our own images. AUTOMATIC1111 writes `parameters` as EXIF's UserComment, ComfyUI its
  * `prompt` and `workflow` into the tags of the camera's maker and model, each with its name in front.
- * @throws {InputImageError} the file cannot be read, or is no picture.
+ * @throws {InputImageError} the file cannot be read, or is no image.
  */
 export async function readTexts(path: string): Promise<Map<string, string>> {
-  const file = await readPictureFile(path, unreadableKind);
+  const file = await readImageFile(path, unreadableKind);
   const { xmp, exif } = await sharp(file)
     .metadata()
     .catch((cause: unknown) => {
-      throw new InputImageError(`${path} is no picture, or a damaged one.`, { cause });
+      throw new InputImageError(`${path} is no image, or a damaged one.`, { cause });
     });
   const tags = parseExifTexts(withinLimit(exif));
   const comment = tags.get("UserComment") ?? tags.get("ImageDescription");

@@ -1,6 +1,6 @@
 /**
  * @module image/resize-pil
- * Resizes bytes exactly as Pillow's `Image.resize` does, so that a start picture gives the same numbers as in diffusers.
+ * Resizes bytes exactly as Pillow's `Image.resize` does, so that a start image gives the same numbers as in diffusers.
  *
  * Two passes, along rows and then along columns, each a weighted sum of neighbours in 32-bit fixed point with 22 fractional
  * bits, rounded to a byte in between. Shrinking widens the filter by the factor; an axis that keeps its size has no pass.
@@ -19,7 +19,7 @@ const half = 1 << (fractionBits - 1);
 /**
  * @param image    1, 3 or 4 channels; the fourth is alpha, by which colours are weighted.
  * @param resample Pillow's default is bicubic.
- * @returns        a picture of `width` x `height`; `image` itself if it has that size.
+ * @returns        an image of `width` x `height`; `image` itself if it has that size.
  * @throws {InputImageError} a side would be 0, or the result larger than what may be read.
  */
 export function resizePil<C extends number>(
@@ -39,7 +39,7 @@ export function resizePil<C extends number>(
 function checkSize(image: Pixels, width: number, height: number): void {
   if (width >= 1 && height >= 1 && width * height <= pixelLimit) return;
   throw new InputImageError(
-    `A picture of ${image.width}x${image.height} pixels cannot be resized to ${width}x${height}; ` +
+    `An image of ${image.width}x${image.height} pixels cannot be resized to ${width}x${height}; ` +
       "use one that is larger or less narrow.",
   );
 }

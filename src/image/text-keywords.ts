@@ -1,9 +1,9 @@
 /**
  * @module image/text-keywords
- * Under which names a picture's file carries what it was made with.
+ * Under which names an image's file carries what it was made with.
  */
 
 /** For people and other programs, in AUTOMATIC1111's form. */
 export const PARAMETERS = "parameters";
-/** What this program draws the picture from again, as JSON. */
+/** What this program draws the image from again, as JSON. */
 export const SETTINGS = "if-gen";

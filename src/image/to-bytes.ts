@@ -1,6 +1,6 @@
 /**
  * @module image/to-bytes
- * A stage's output -> pictures of bytes. Rounding is half to even, as numpy rounds.
+ * A stage's output -> images of bytes. Rounding is half to even, as numpy rounds.
  *
  * Letters: B batch, H height, W width.
  * Source: diffusers, pt_to_pil, numpy_to_pil, VaeImageProcessor.postprocess.
@@ -20,7 +20,7 @@ export function denormalize(x: Tensor): Tensor {
 
 /**
  * @param unit (B, 3, H, W) in [0, 1]; NaN becomes black.
- * @returns    B pictures.
+ * @returns    B images.
  * @throws {ShapeError} not four axes, or not three channels.
  */
 export function imagesFromUnit(unit: Tensor): RgbImage[] {
@@ -39,7 +39,7 @@ export function imagesFromUnit(unit: Tensor): RgbImage[] {
 
 /**
  * @param sample (B, 3, H, W) in [-1, 1]; what lies outside is cut off.
- * @returns      B pictures.
+ * @returns      B images.
  * @throws {ShapeError} not four axes, or not three channels.
  */
 export function imagesFromSample(sample: Tensor): RgbImage[] {

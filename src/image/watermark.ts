@@ -21,7 +21,7 @@ export function watermarkFromTensor(data: Float32Array | Uint8Array): RgbaImage 
   return { data: Uint8Array.from(data), width: sidePx, height: sidePx, channels: 4 };
 }
 
-/** Where the mark goes; `right` and `bottom` may lie outside the picture when `sampleSize` exceeds a side, as in the reference. */
+/** Where the mark goes; `right` and `bottom` may lie outside the image when `sampleSize` exceeds a side, as in the reference. */
 function placeWatermark(image: RgbImage, sampleSize: number) {
   const shrink = Math.min(image.height / sampleSize, image.width / sampleSize, 1);
   const height = Math.trunc(image.height / shrink);
@@ -35,21 +35,21 @@ function placeWatermark(image: RgbImage, sampleSize: number) {
 }
 
 /**
- * @param sampleSize side of the UNet that made the picture; the picture's height if it is not given.
- * @returns          a new picture. It has no mark if a side is shorter than `sampleSize`: the reference places it outside.
+ * @param sampleSize side of the UNet that made the image; the image's height if it is not given.
+ * @returns          a new image. It has no mark if a side is shorter than `sampleSize`: the reference places it outside.
  * @throws {InputImageError} 16x16 pixels and less: the mark would have no pixel.
  */
 export function applyWatermark(image: RgbImage, watermark: RgbaImage, sampleSize: number = image.height): RgbImage {
   const { size, right, bottom } = placeWatermark(image, sampleSize);
   if (size < 1) {
     throw new InputImageError(
-      `A picture of ${image.width}x${image.height} is too small for the watermark; make it larger.`,
+      `An image of ${image.width}x${image.height} is too small for the watermark; make it larger.`,
     );
   }
   return pasteOver(image, resizePil(watermark, size, size, "bicubic"), right - size, bottom - size);
 }
 
-/** Blends by alpha, each channel rounded; what lies outside the picture is left out. */
+/** Blends by alpha, each channel rounded; what lies outside the image is left out. */
 function pasteOver(image: RgbImage, mark: RgbaImage, left: number, top: number): RgbImage {
   const data = Uint8Array.from(image.data);
   for (let y = Math.max(0, -top); y < Math.min(mark.height, image.height - top); y++) {

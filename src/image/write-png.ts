@@ -1,6 +1,6 @@
 /**
  * @module image/write-png
- * Pictures -> PNG files with our own text in them.
+ * Images -> PNG files with our own text in them.
  */
 
 import { OutputError, whyNotWritten } from "../errors.ts";
@@ -13,14 +13,14 @@ import { insertPngText } from "./png-text.ts";
  * @returns    the file's bytes: 8-bit RGB.
  */
 export async function encodePng(image: RgbImage, text: ReadonlyMap<string, string> = new Map()): Promise<Buffer> {
-  const { default: sharp } = await import("sharp"); // not before a picture is written: loading it takes a while
+  const { default: sharp } = await import("sharp"); // not before an image is written: loading it takes a while
   const { data, width, height, channels } = image;
   const png = await sharp(data, { raw: { width, height, channels } }).png({ adaptiveFiltering: true }).toBuffer();
   return insertPngText(png, text);
 }
 
 /**
- * Writes to a temporary file beside `path` and renames it, so that `path` is always a whole picture or untouched.
+ * Writes to a temporary file beside `path` and renames it, so that `path` is always a whole image or untouched.
  * @throws {OutputError} the folder is missing, is no folder or may not be written to, or the disk is full.
  */
 export async function writePng(

@@ -86,7 +86,7 @@ export function findCudaLibraries(provider: string, search: LibrarySearch = this
   };
 }
 
-/** @returns the first of the files that is a library of this kind of processor. */
+/** @returns the first of the files that is a library of this kind of CPU. */
 function readable(
   paths: readonly (string | undefined)[],
 ): { readonly path: string; readonly elf: ElfFile } | undefined {

@@ -1,6 +1,6 @@
 /**
  * @module machine/hardware
- * The processor and the memory.
+ * The CPU and the memory.
  */
 
 import { cpus, freemem, totalmem } from "node:os";

@@ -86,7 +86,7 @@ function fillSineAndCosine(data: Float32Array, start: number): void {
 /**
  * radius ← sqrt(-2 ln(1 - u)) of the uniforms data[start, start + 8); the logarithm is Cephes logf.
  * 1 - u = m · 2^e with m in [√½, √2), so ln(1 - u) = ln(1 + x) + e · ln 2 with x = m - 1. Eight at a time, coefficient by
- * coefficient: a single number's chain of roundings would leave the processor waiting.
+ * coefficient: a single number's chain of roundings would leave the CPU waiting.
  */
 function fillRadius(data: Float32Array, start: number): void {
   for (let k = 0; k < 8; k++) mantissa[k] = 1 - data[start + k]!;

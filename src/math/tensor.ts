@@ -7,7 +7,7 @@ import { ShapeError } from "../errors.ts";
 
 export interface Tensor {
   readonly data: Float32Array;
-  /** Pictures are (B, C, H, W), embeddings (B, L, D). */
+  /** Images are (B, C, H, W), embeddings (B, L, D). */
   readonly shape: readonly number[];
 }
 

@@ -9,14 +9,16 @@ import { gigabytes } from "./bytes.ts";
 
 /** @returns lines: one per network, the stage's peak at its largest. */
 export function budgetTable(needs: readonly StageNeed[], limits: Limits): string {
-  const head = ["stage", "network", "weights", "mapped", "activations", "overhead", "peak RAM", "GPU", ""];
+  const onGpu = needs.some(({ gpuBytes }) => gpuBytes !== undefined);
+  const gpu = onGpu ? ["GPU"] : [];
+  const head = ["stage", "network", "weights", "mapped", "activations", "other", "peak RAM", ...gpu, ""];
   const rows = needs.flatMap(({ stage, networks, lowMemory, verdict }) =>
     networks.map((need, index) => [
       index === 0 ? stage : "",
       need.network,
       ...[need.weightBytes, need.mappedBytes, need.activationBytes, need.overheadBytes].map(gigabytes),
       gigabytes(need.peakBytes),
-      need.gpuBytes === undefined ? "-" : gigabytes(need.gpuBytes),
+      ...gpu.map(() => (need.gpuBytes === undefined ? "-" : gigabytes(need.gpuBytes))),
       index === 0 ? describeVerdict(verdict, lowMemory) : "",
     ]),
   );
@@ -24,12 +26,11 @@ export function budgetTable(needs: readonly StageNeed[], limits: Limits): string
   const line = (row: readonly string[]): string =>
     row
       .map((cell, column) =>
-        column < 2 || column === 8 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+        column < 2 || column === row.length - 1 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
       )
       .join("  ")
       .trimEnd();
   const limit = `budget in GB (10^9 bytes): RAM ${gigabytes(limits.ramBytes)} (${limits.ramSource}), GPU ${gigabytes(limits.vramBytes)}`;
-  const onGpu = needs.some(({ gpuBytes }) => gpuBytes !== undefined);
   return [limit, line(head), ...rows.map(line), ...(onGpu ? [GPU_REMARK] : [])].join("\n");
 }
 

@@ -27,7 +27,7 @@ export interface NetworkNeed {
   readonly privateBytes: number;
   /** The most that is resident at one moment. */
   readonly peakBytes: number;
-  /** On a GPU, predicted as memory/predict-network says: for webgpu fitted to one card, for cuda not measured. */
+  /** On a GPU, predicted as memory/predict-network says: for webgpu fitted to one GPU, for cuda not measured. */
   readonly gpuBytes?: number;
 }
 

@@ -52,7 +52,7 @@ export function buildIfUnet(config: IfUnetConfig, shape: IfUnetShape): Graph {
     textKeyValue: (channels: number) => textKeyValue(g, config, text, channels),
     timeProjection: (channels: number) => timeProjection(g, config, time, channels),
   };
-  g.output("out_sample", pictureSide({ g, config, conditioning }, sample));
+  g.output("out_sample", imageSide({ g, config, conditioning }, sample));
   return g.finish();
 }
 
@@ -68,7 +68,7 @@ function checkSides(config: IfUnetConfig, { height, width }: IfUnetShape): void 
 }
 
 /** All that depends on the image: sample (B, C, H, W) -> (B, out_channels, H, W). */
-function pictureSide(context: Context, sample: Value): Value {
+function imageSide(context: Context, sample: Value): Value {
   const { g, config } = context;
   let x = conv2d(g, "conv_in", sample, config.block_out_channels[0]);
   const skips = [x];

@@ -28,7 +28,7 @@ export interface SdUnetShape {
    * Texts for each image, 1 if absent: first one of each, then the next of each. Up to the first attention, at the
    * largest maps, the image is computed once for all of them.
    */
-  readonly textsPerPicture?: number;
+  readonly textsPerImage?: number;
   /** Sides of the latents, any: odd ones are rounded up when halved. */
   readonly height: number;
   readonly width: number;
@@ -41,21 +41,21 @@ export interface SdUnetShape {
  */
 export const buildSdUnetForTexts = (
   config: SdUnetConfig,
-  { samples, texts, ...shape }: Omit<SdUnetShape, "batch" | "textsPerPicture"> & { samples: number; texts: number },
+  { samples, texts, ...shape }: Omit<SdUnetShape, "batch" | "textsPerImage"> & { samples: number; texts: number },
   batch: number,
 ): Graph =>
   batch === samples
-    ? buildSdUnet(config, { ...shape, batch: batch / texts, textsPerPicture: texts })
+    ? buildSdUnet(config, { ...shape, batch: batch / texts, textsPerImage: texts })
     : buildSdUnet(config, { ...shape, batch });
 
 /** @throws {ShapeError} the layers do not fit together: a mistake here, as the configuration was checked. */
 export function buildSdUnet(config: SdUnetConfig, shape: SdUnetShape): Graph {
-  const { batch, height, width, textLength, textsPerPicture = 1 } = shape;
+  const { batch, height, width, textLength, textsPerImage = 1 } = shape;
   const g = new GraphBuilder("sd-unet");
   const sample = g.input("sample", "float32", [batch, config.in_channels, height, width]);
   const timestep = g.input("timestep", "float32", [batch]);
   const encoderHiddenStates = g.input("encoder_hidden_states", "float32", [
-    batch * textsPerPicture,
+    batch * textsPerImage,
     textLength,
     config.cross_attention_dim,
   ]);

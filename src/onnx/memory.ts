@@ -212,7 +212,7 @@ function attentionScratch(node: Node): number {
   return valueBytes(q) + valueBytes(k) + valueBytes(v) + scores;
 }
 
-/** Where filters outnumber pixels the picture is unrolled whole; else in pieces of some kilobytes per thread. */
+/** Where filters outnumber pixels the image is unrolled whole; else in pieces of some kilobytes per thread. */
 function convScratch(node: Node): number {
   const [, weight] = node.inputs;
   const [filters = 0, ...kernel] = weight?.shape ?? [];

@@ -161,7 +161,7 @@ function input(node: Node, index: number): Value {
   return value;
 }
 
-/** Each tile is convolved with the rows above and below it that the kernel reaches; the picture's own edges are padded. */
+/** Each tile is convolved with the rows above and below it that the kernel reaches; the image's own edges are padded. */
 function conv(context: Rewriting, node: Node): readonly Value[] {
   const [x, weight, bias] = [input(node, 0), input(node, 1), node.inputs[2] ?? null];
   const [top = 0, left = 0, bottom = 0, right = 0] = intsOf(node.attributes, "pads");

@@ -51,13 +51,13 @@ export function joinIfJobs(jobs: NonEmpty<IfJob>): IfJob {
 }
 
 function joinStarts(starts: readonly Start[]): Start {
-  const pictures = starts.filter((start) => start.kind === "picture");
-  const [first] = pictures;
+  const images = starts.filter((start) => start.kind === "image");
+  const [first] = images;
   if (!first) return starts[0]!;
-  const masks = pictures.flatMap(({ mask }) => mask ?? []);
+  const masks = images.flatMap(({ mask }) => mask ?? []);
   return {
-    kind: "picture",
-    picture: concatBatch(pictures.map(({ picture }) => picture)),
+    kind: "image",
+    pixels: concatBatch(images.map(({ pixels }) => pixels)),
     strength: first.strength,
     ...(first.lessNoiseSteps ? { lessNoiseSteps: first.lessNoiseSteps } : {}),
     ...(masks.length > 0 ? { mask: concatBatch(masks) } : {}),

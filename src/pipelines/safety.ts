@@ -1,6 +1,6 @@
 /**
  * @module pipelines/safety
- * IFSafetyChecker: looks at finished pictures, scores them, and hides those that are flagged.
+ * IFSafetyChecker: looks at finished images, scores them, and hides those that are flagged.
  * Source: diffusers, pipelines/deepfloyd_if/safety_checker.py and `run_safety_checker`; blurring as DeepFloyd's own
  * repository does it (modules/base.py).
  */

@@ -1,6 +1,6 @@
 /**
  * @module pipelines/start
- * What txt2img, img2img and inpainting change of a stage: where it starts. From noise; from a picture with noise, part
+ * What txt2img, img2img and inpainting change of a stage: where it starts. From noise; from an image with noise, part
  * of the way down; or that only inside a mask. Source: diffusers' IFPipeline, IFImg2ImgPipeline, IFInpaintingPipeline
  * `prepare_intermediate_images` and `get_timesteps`; less noise: `support_noise_less_qsample_steps` of the original
  * deep-floyd/IF.
@@ -17,14 +17,14 @@ import { selectedSteps, startIndex } from "../schedulers/start-index.ts";
 export type Start =
   | { readonly kind: "noise"; readonly height: number; readonly width: number }
   | {
-      readonly kind: "picture";
+      readonly kind: "image";
       /** (prompts or a part of them, 3, H, W) in [-1, 1]; each is for an equal share of the prompts, in order. */
-      readonly picture: Tensor;
-      /** The share of the steps that is run, in [0, 1]: 1 keeps nothing of the picture but, inpainting, what the mask keeps. */
+      readonly pixels: Tensor;
+      /** The share of the steps that is run, in [0, 1]: 1 keeps nothing of the image but, inpainting, what the mask keeps. */
       readonly strength: number;
-      /** The picture gets the noise of the timestep so many places after the first one; all are run. @default 0 */
+      /** The image gets the noise of the timestep so many places after the first one; all are run. @default 0 */
       readonly lessNoiseSteps?: number;
-      /** As many as pictures or 1, (1, H, W) each: 1 where it is repainted. */
+      /** As many as images or 1, (1, H, W) each: 1 where it is repainted. */
       readonly mask?: Tensor;
     };
 
@@ -38,7 +38,7 @@ export interface Started {
 export interface StartOptions {
   readonly scheduler: Scheduler;
   readonly selection: TimestepSelection;
-  /** Prompts, and pictures drawn for each. */
+  /** Prompts, and images drawn for each. */
   readonly prompts: number;
   readonly imagesPerPrompt: number;
   /** Channels of the sample. */
@@ -56,19 +56,19 @@ export function startSample(start: Start, options: StartOptions): Started {
     return { timesteps: scheduler.timesteps, sample: scaleBy(noise, scheduler.initNoiseSigma) };
   }
   const timesteps = timestepsFrom(scheduler, selection, start.strength);
-  const [pictures = 0, , height = 0, width = 0] = start.picture.shape;
-  if (!Number.isInteger(prompts / pictures)) throw new ShapeError(`${pictures} pictures for ${prompts} prompts`);
+  const [images = 0, , height = 0, width = 0] = start.pixels.shape;
+  if (!Number.isInteger(prompts / images)) throw new ShapeError(`${images} images for ${prompts} prompts`);
   const noise = drawNoise([batch, channels, height, width], generator);
-  const picture = repeatInterleave(start.picture, batch / pictures);
+  const pixels = repeatInterleave(start.pixels, batch / images);
   const noisedFor = timesteps[start.lessNoiseSteps ?? 0] ?? 0;
   const noised = scheduler.addNoise(
-    picture,
+    pixels,
     noise,
     Array.from({ length: batch }, () => noisedFor),
   );
   if (!start.mask) return { timesteps, sample: noised };
   const mask = repeatInterleave(start.mask, batch / (start.mask.shape[0] ?? 1));
-  return { timesteps, sample: blend(mask, picture, noised), mask };
+  return { timesteps, sample: blend(mask, pixels, noised), mask };
 }
 
 /** Tells the scheduler where the run begins. Returns the timesteps from there: the last `strength` share of the steps. */

@@ -6,7 +6,8 @@
 import { UsageError } from "../errors.ts";
 import type { SchedulerFile } from "../schedulers/config.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
-import { samplerName, schedulerOptions, takesPresets } from "../schedulers/names.ts";
+import { samplerName, takesPresets } from "../schedulers/names.ts";
+import { schedulerOptions } from "../schedulers/scheduler-options.ts";
 import { respacedTimesteps } from "../schedulers/respacing.ts";
 import { lastHeunStart, networkCalls, selectedSteps, startIndex } from "../schedulers/start-index.ts";
 import { presetTimesteps, timestepPresets } from "../schedulers/timesteps.ts";

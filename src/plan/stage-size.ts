@@ -45,7 +45,7 @@ const MAX_ASPECT_RATIO = 16;
 export function checkAspectRatio({ width, height }: Size): void {
   if (Math.max(width / height, height / width) <= MAX_ASPECT_RATIO) return;
   throw new InputImageError(
-    `a image of ${width}x${height} is too narrow: the long side may be ${MAX_ASPECT_RATIO} times the short one; crop it.`,
+    `an image of ${width}x${height} is too narrow: the long side may be ${MAX_ASPECT_RATIO} times the short one; crop it.`,
   );
 }
 

@@ -1,7 +1,7 @@
 /**
  * @module plan/style-settings
  * What style transfer does otherwise than img2img, as `style_transfer` of the original deep-floyd/IF: its own timesteps in
- * stage 1; and with how much noise a picture starts, which img2img and inpaint may be told too.
+ * stage 1; and with how much noise an image starts, which img2img and inpaint may be told too.
  */
 
 import { UsageError } from "../errors.ts";

@@ -180,7 +180,11 @@ async function inspectStartImage(
     return grid && startStrengths ? [{ label, grid, ...(own ? { mask: own } : {}) }] : [];
   });
   const { notes, images: _, ...size } = await inspectImage({ image, ...(mask ? { mask } : {}), stages }, signal);
-  return { image: size, notes };
+  const unused = Object.keys(stageMasks ?? {}).filter((name) => !diffusion.some(({ stage }) => stage.name === name));
+  return {
+    image: size,
+    notes: [...notes, ...unused.map((name) => `The mask of ${name} has no effect: that stage does not draw.`)],
+  };
 }
 
 async function completePlan(

@@ -60,8 +60,8 @@ function cpuOptions(
 }
 
 /**
- * Weights go to the card without a copy in the process, and stay in their own type there: folded, float16 ones that are
- * computed with in float32 would take twice their size. Where a card's library is missing, making the session throws.
+ * Weights go to the GPU without a copy in the process, and stay in their own type there: folded, float16 ones that are
+ * computed with in float32 would take twice their size. Where a GPU's library is missing, making the session throws.
  */
 function gpuOptions(
   name: "cuda" | "webgpu",

@@ -1,6 +1,6 @@
 /**
  * @module runtime/int8-products
- * Whether onnxruntime sums products of 8-bit numbers exactly on this processor: on x86 only with VNNI. Asked by letting it
+ * Whether onnxruntime sums products of 8-bit numbers exactly on this CPU: on x86 only with VNNI. Asked by letting it
  * sum two, since no library of Node's tells.
  */
 

@@ -1,6 +1,6 @@
 /**
  * @module schedulers/betas
- * Noise schedules: how much noise each training timestep adds (β_t), and how much of the picture is left (ᾱ_t).
+ * Noise schedules: how much noise each training timestep adds (β_t), and how much of the image is left (ᾱ_t).
  *
  * All tables are float32, rounded where torch rounds: β is computed in double and stored, 1 - β and the stored product are
  * float32. It matters: at t = 999 of the cosine schedule an all-double product is 1e-5 away.
@@ -11,7 +11,7 @@ import type { SchedulerConfig } from "./config.ts";
 
 const fround = Math.fround;
 
-/** The largest β of the cosine schedule: without it the last one would be 1 and nothing of the picture be left. */
+/** The largest β of the cosine schedule: without it the last one would be 1 and nothing of the image be left. */
 const maxBeta = 0.999;
 
 /** @returns β_t for each training timestep. */
@@ -34,7 +34,7 @@ export function cumulateAlphas(betas: Float32Array): Float32Array {
   return betas.map((beta) => (product *= fround(1 - beta)));
 }
 
-/** @returns σ_t = sqrt((1 - ᾱ_t) / ᾱ_t): the noise's share over the picture's. */
+/** @returns σ_t = sqrt((1 - ᾱ_t) / ᾱ_t): the noise's share over the image's. */
 export function noiseSigmas(alphasCumprod: Float32Array): Float32Array {
   return alphasCumprod.map((alpha) => Math.sqrt(fround(fround(1 - alpha) / alpha)));
 }

@@ -1,13 +1,13 @@
 /**
  * @module schedulers/names
  * Short names of the schedulers, as k-diffusion's users and diffusers' documentation call them, and the samplers' names in
- * an image's metadata.
+ * an image's metadata. Without zod: the command line lists them in its help.
  */
 
-import { resolveConfig, type SchedulerClassName, type SchedulerConfig, type SchedulerFile } from "./config.ts";
+import type { SchedulerClassName, SchedulerConfig } from "./config.ts";
 import type { CreateSchedulerOptions } from "./create-scheduler.ts";
 
-interface NamedScheduler extends CreateSchedulerOptions {
+export interface NamedScheduler extends CreateSchedulerOptions {
   readonly className: SchedulerClassName;
   /** As AUTOMATIC1111's web UI writes it into a PNG. */
   readonly sampler: string;
@@ -21,7 +21,7 @@ interface NamedScheduler extends CreateSchedulerOptions {
 /** {@link SchedulerConfig.useClippedModelOutput} */
 const clipped = { useClippedModelOutput: true } as const;
 
-const named = {
+export const namedSchedulers = {
   ddpm: { className: "DDPMScheduler", sampler: "DDPM" },
   ddim: { className: "DDIMScheduler", overrides: clipped, sampler: "DDIM" },
   "dpm++2m": {
@@ -45,22 +45,9 @@ const named = {
   unipc: { className: "UniPCMultistepScheduler", keepsSpacing: true, sampler: "UniPC" },
 } as const satisfies Readonly<Record<string, NamedScheduler>>;
 
-export type SchedulerName = keyof typeof named;
+export type SchedulerName = keyof typeof namedSchedulers;
 
-export const schedulerNames = Object.keys(named) as readonly SchedulerName[];
-
-/**
- * @param file the checkpoint's.
- * @returns what `createScheduler` takes; a checkpoint's own keys (thresholding, ...) stay in force. Where diffusers' class
- *          would ignore its thresholding, or follow the noise that was predicted before it, the clipped x_0 is followed:
- *          guided images of IF fall apart otherwise.
- */
-export function schedulerOptions(name: SchedulerName, file: SchedulerFile): Required<CreateSchedulerOptions> {
-  const { className, overrides = {}, keepsSpacing }: NamedScheduler = named[name];
-  if (!keepsSpacing || file.className === className) return { className, overrides };
-  const { timestepSpacing } = resolveConfig(file, file.className, {});
-  return { className, overrides: { ...overrides, timestepSpacing } };
-}
+export const schedulerNames = Object.keys(namedSchedulers) as readonly SchedulerName[];
 
 /** @returns are the timesteps of IF's presets meant for it? They were chosen for the original's two loops. */
 export const takesPresets = (name: SchedulerName): boolean => name === "ddpm" || name === "ddim";
@@ -73,7 +60,9 @@ export function samplerName(
   className: SchedulerClassName,
   { algorithmType }: Pick<SchedulerConfig, "algorithmType">,
 ): string {
-  const ofClass: readonly NamedScheduler[] = Object.values(named).filter((row) => row.className === className);
+  const ofClass: readonly NamedScheduler[] = Object.values(namedSchedulers).filter(
+    (row) => row.className === className,
+  );
   const row = ofClass.find(({ overrides }) => overrides?.algorithmType === algorithmType) ?? ofClass[0];
   if (!row) throw new Error(`${className} has no name`);
   return row.sampler;

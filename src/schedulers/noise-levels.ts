@@ -23,7 +23,7 @@ export function levelOf(ratio: number): NoiseLevel {
 }
 
 /**
- * Evenly spaced like the other schedulers', but over one step more, whose end is the finished picture.
+ * Evenly spaced like the other schedulers', but over one step more, whose end is the finished image.
  * @param end timesteps from here on are not visited: numTrainTimesteps or fewer.
  */
 export function spacedBeforeEnd(config: SchedulerConfig, end: number, count: number): number[] {

@@ -1,6 +1,6 @@
 /**
  * @module schedulers/noise
- * Drawing noise, and mixing it with pictures.
+ * Drawing noise, and mixing it with images.
  */
 
 import { ShapeError } from "../errors.ts";
@@ -39,24 +39,24 @@ export interface MixingLevel {
  * @throws {ShapeError} there are as many of neither, or the tensors differ in shape.
  */
 export function mix(original: Tensor, noise: Tensor, levels: readonly MixingLevel[]): Tensor {
-  checkSameShape(original.shape, noise.shape, "picture and noise");
+  checkSameShape(original.shape, noise.shape, "image and noise");
   const batch = original.shape[0] ?? 1;
   if (levels.length !== 1 && levels.length !== batch) {
-    throw new ShapeError(`${levels.length} timesteps do not fit ${batch} pictures`);
+    throw new ShapeError(`${levels.length} timesteps do not fit ${batch} images`);
   }
   const data = new Float32Array(original.data.length);
-  const perPicture = data.length / batch;
+  const perImage = data.length / batch;
   for (let b = 0; b < batch; b++) {
     const level = levels[levels.length === 1 ? 0 : b]!;
     const [alpha, sigma] = [fround(level.alpha), fround(level.sigma)];
-    for (let i = b * perPicture; i < (b + 1) * perPicture; i++) {
+    for (let i = b * perImage; i < (b + 1) * perImage; i++) {
       data[i] = fround(alpha * original.data[i]!) + fround(sigma * noise.data[i]!);
     }
   }
   return { data, shape: original.shape };
 }
 
-/** x_t = sqrt(ᾱ_t) · x_0 + sqrt(1 - ᾱ_t) · noise, Ho et al. 2020 eq. 4; one timestep per picture, or one for all. */
+/** x_t = sqrt(ᾱ_t) · x_0 + sqrt(1 - ᾱ_t) · noise, Ho et al. 2020 eq. 4; one timestep per image, or one for all. */
 export function addNoiseAt(
   alphasCumprod: Float32Array,
   original: Tensor,

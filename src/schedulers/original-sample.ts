@@ -61,20 +61,20 @@ export function predictOriginalSample(
 }
 
 /**
- * Dynamic thresholding, in place: each picture is clipped to ±s and divided by s, where s is a quantile of its |x_0|
+ * Dynamic thresholding, in place: each image is clipped to ±s and divided by s, where s is a quantile of its |x_0|
  * within [1, sampleMaxValue]. Source: Saharia et al. 2022 (arXiv 2205.11487) §2.3.
  */
 export function threshold(config: SchedulerConfig, original: Tensor): void {
   const batch = original.shape[0];
-  if (batch === undefined) throw new ShapeError("thresholding needs a batch of pictures");
-  const perPicture = original.data.length / batch;
+  if (batch === undefined) throw new ShapeError("thresholding needs a batch of images");
+  const perImage = original.data.length / batch;
   for (let b = 0; b < batch; b++) {
-    const picture = original.data.subarray(b * perPicture, (b + 1) * perPicture);
-    const quantile = quantileOfMagnitudes(picture, config.dynamicThresholdingRatio);
+    const image = original.data.subarray(b * perImage, (b + 1) * perImage);
+    const quantile = quantileOfMagnitudes(image, config.dynamicThresholdingRatio);
     const s = Math.min(Math.max(quantile, 1), fround(config.sampleMaxValue));
-    for (let i = 0; i < picture.length; i++) {
-      const value = picture[i]!;
-      picture[i] = value > s ? 1 : value < -s ? -1 : value / s; // NaN stays
+    for (let i = 0; i < image.length; i++) {
+      const value = image[i]!;
+      image[i] = value > s ? 1 : value < -s ? -1 : value / s; // NaN stays
     }
   }
 }

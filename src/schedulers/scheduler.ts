@@ -2,7 +2,7 @@
  * @module schedulers/scheduler
  * What every scheduler offers: a list of timesteps, and the step from one of them to the next.
  *
- * Letters: B pictures, C channels, H height, W width; x_t the sample at timestep t, x_0 the finished picture.
+ * Letters: B images, C channels, H height, W width; x_t the sample at timestep t, x_0 the finished image.
  */
 
 import type { Generator } from "../math/random.ts";
@@ -16,7 +16,7 @@ export type TimestepSelection =
   | { readonly timesteps: readonly number[] };
 
 export interface StepOptions {
-  /** One for the whole batch, or one per picture. Schedulers that add no noise leave it alone. */
+  /** One for the whole batch, or one per image. Schedulers that add no noise leave it alone. */
   readonly generator: Generator | readonly Generator[];
   /** DDIM only: 0 (default) adds no noise, 1 as much as DDPM. */
   readonly eta?: number;
@@ -45,7 +45,7 @@ export interface Scheduler {
    * @throws {UsageError} a count or list this scheduler does not take.
    */
   setTimesteps(selection: TimestepSelection): void;
-  /** The first step will be `timesteps[index]`, as when a picture is the start. Call after `setTimesteps`. */
+  /** The first step will be `timesteps[index]`, as when an image is the start. Call after `setTimesteps`. */
   setBeginIndex(index: number): void;
   /** @returns what the model should see of `sample`: a new tensor, or `sample` itself where nothing is scaled. */
   scaleModelInput(sample: Tensor, timestep: number): Tensor;
@@ -55,13 +55,13 @@ export interface Scheduler {
    * @param timestep    an element of `timesteps`.
    * @param sample      x_t, (B, C, H, W).
    * @returns new tensors; inputs are not written to.
-   * @throws {ShapeError} the two tensors, or the pictures and the generators, do not fit each other.
+   * @throws {ShapeError} the two tensors, or the images and the generators, do not fit each other.
    */
   step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepResult;
   /**
-   * The noisy version of a clean picture, x_0 → x_t.
+   * The noisy version of a clean image, x_0 → x_t.
    * @param original  (B, C, H, W), also `noise`.
-   * @param timesteps one per picture, or one for all.
+   * @param timesteps one per image, or one for all.
    * @returns a new tensor, (B, C, H, W).
    */
   addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor;

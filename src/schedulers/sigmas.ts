@@ -22,7 +22,7 @@ export function sigmasAt(trainSigmas: Float32Array, timesteps: readonly number[]
 /** @returns what to multiply the first noise with. */
 export function initialSigma(config: SchedulerConfig, sigmas: readonly number[]): number {
   const largest = Math.max(...sigmas);
-  // With "leading" the first timestep is not the noisiest: there the sample keeps the share of picture it would have.
+  // With "leading" the first timestep is not the noisiest: there the sample keeps the share of image it would have.
   return config.timestepSpacing === "leading" ? fround(Math.sqrt(fround(fround(largest * largest) + 1))) : largest;
 }
 

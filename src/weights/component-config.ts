@@ -1,7 +1,7 @@
 /**
  * @module weights/component-config
  * A component's config file -> checked values. A key that means something to the reference and nothing here would give
- * another picture, so unknown keys are refused, not skipped.
+ * another image, so unknown keys are refused, not skipped.
  */
 
 import { join } from "node:path";

@@ -5,14 +5,14 @@
  * Linear layers (O, C): rows O, columns C. Kernels (O, C, h, w) in one of two ways, of which the columns tell which one it is:
  * - apart: rows (h, w, O'), columns C. One product gives what each place of the kernel makes of each pixel.
  * - beside: rows (h, O'), columns (C/4, w, 4). One product gives what each row of the kernel makes of each pixel and its
- *   neighbours in the picture's row, which were put beside it four channels at a time.
+ *   neighbours in the image's row, which were put beside it four channels at a time.
  * What becomes of them: onnx/lower/webgpu/convolution. O' is O filled up with rows of zeros to a multiple of 64, as a
- * card's matrix units want it. What has another number of channels than whole blocks stays float16: some kilobytes.
+ * GPU's matrix units want it. What has another number of channels than whole blocks stays float16: some kilobytes.
  */
 
 import { BLOCK } from "./quantize-blocks.ts";
 
-/** Outputs that a card's matrix units compute at once. */
+/** Outputs that a GPU's matrix units compute at once. */
 const TILE = 64;
 /** Channels that are kept together where neighbours lie beside each other. */
 const TOGETHER = 4;
@@ -24,7 +24,7 @@ export function isBlocked(name: string, shape: readonly number[]): boolean {
   return shape.length === 2 || (shape.length === 4 && outputs % BLOCK === 0);
 }
 
-/** Of wider layers, kernels lie apart: their maps have few pixels, and a product of many rows uses more of a card. */
+/** Of wider layers, kernels lie apart: their maps have few pixels, and a product of many rows uses more of a GPU. */
 const WIDEST_BESIDE = 704;
 
 /**

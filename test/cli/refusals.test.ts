@@ -51,6 +51,8 @@ const usage: readonly Refusal[] = [
   [["txt2img", " "], /the prompt is empty/],
   [["txt2img", "a cat", "--prompt", "a dog"], /given twice/],
   [["txt2img", "a cat", "two", "three"], /in 3 parts; use quotes: if-gen txt2img "a cat two three"/],
+  [["img2img", "photo.JPG", "a cat"], /the image is an option: if-gen img2img --image photo\.JPG "a cat"\. \[USAGE\]/],
+  [["plan", "img2img", "a cat"], /plan is for txt2img; what another command would do: if-gen img2img \.\.\. --dry-run/],
   [["txt2img", "a cat", "--strength", "0.5"], /unknown option '--strength'; img2img has it/],
   [["txt2img", "a cat", "--image", photo], /unknown option '--image'; .*if-gen img2img --image FILE/],
   [["txt2img", "a cat", "--seed", "1.5"], /whole number from -2\^63 to 2\^64 - 1/],
@@ -129,7 +131,7 @@ describe("input pictures: exit code 5", () => {
   const rows: readonly Refusal[] = [
     [["img2img", "a cat", "--image", "nope.png", ...model], /nope\.png cannot be read: there is no such file/],
     [["img2img", "a cat", "--image", ".", ...model], /is a folder/],
-    [["img2img", "a cat", "--image", "text.png", ...model], /not a picture that can be read/],
+    [["img2img", "a cat", "--image", "text.png", ...model], /not an image that can be read/],
     [["img2img", "a cat", "--image", "narrow.png", ...model], /40x2 is too narrow: the long side may be 16 times/],
     [["inpaint", "a cat", "--image", photo, "--mask", "nope.png", ...model], /nope\.png cannot be read/],
     [["inpaint", "a cat", "--image", photo, "--mask", "black.png", ...model], /the mask marks nothing/],

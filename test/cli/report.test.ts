@@ -26,7 +26,7 @@ the original's untouched pixels are put back
 note: this is a note
 
 budget in GB (10^9 bytes): RAM 13.00 (test), GPU 15.00
-stage  network  weights  mapped  activations  overhead  peak RAM  GPU
+stage  network  weights  mapped  activations  other  peak RAM
 `);
   expect(planJson(inpaint, [], limits)).toEqual({ ...inpaint, memory: { limits, needs: [] } });
 });

@@ -46,7 +46,8 @@ async function runExample({ heading, text }: Example): Promise<{ stdout: string;
 describe("docs/library.md", () => {
   test("shows the whole library", () => {
     const imported = examples.flatMap(({ text }) => /import \{ ([^}]+) \} from "if-gen"/.exec(text)?.[1]?.split(", "));
-    expect([...new Set(imported)].sort()).toEqual(["IfGenError", "img2img", "inpaint", "models", "plan", "txt2img"]);
+    const whole = ["IfGenError", "img2img", "inpaint", "models", "plan", "style", "txt2img"];
+    expect([...new Set(imported)].sort()).toEqual(whole);
   });
 
   test.each(examples.map((example) => [example.heading, example] as const))(

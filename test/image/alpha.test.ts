@@ -47,7 +47,7 @@ describe("a picture with a hole", () => {
 
   test("as its own mask is refused, and taken from its alpha when asked: the hole is repainted", async () => {
     const path = await hole();
-    await expect(readMask(path, { imagePath: path })).rejects.toThrow(/hole\.png is the picture itself/u);
+    await expect(readMask(path, { imagePath: path })).rejects.toThrow(/hole\.png is the image itself/u);
     const mask = await readMask(path, { imagePath: path, fromAlpha: "auto" });
     expect([...mask.data]).toEqual(columns(0, 0, 255, 255));
     expect(mask.notes.join()).toContain("what is transparent is repainted");

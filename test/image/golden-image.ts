@@ -1,7 +1,7 @@
 /** The image goldens: index, tensors, pictures (see test/golden/README or scripts/golden/select-image.py for what they are). */
 
 import { readFileSync } from "node:fs";
-import { decodePicture } from "../../src/image/decode.ts";
+import { decodeImage } from "../../src/image/decode.ts";
 import { type Pixels, rgbFromPixels, type RgbImage } from "../../src/image/pixels.ts";
 import { readImage } from "../../src/image/read-image.ts";
 import { type Tensor, tensor } from "../../src/math/tensor.ts";
@@ -105,7 +105,7 @@ export async function pictureAsIs({ picture, convert }: Row): Promise<Pixels> {
   const rgb = await pictureOf(picture!);
   if (mode === "L") return { ...rgb, data: rgb.data.filter((_, i) => i % 3 === 0), channels: 1 };
   if (mode !== "RGBA") return rgb;
-  const decoded = await decodePicture(picturePath(picture!), false);
+  const decoded = await decodeImage(picturePath(picture!), false);
   if (decoded.kind !== "bytes") throw new Error(`${picture} is not made of bytes`);
   if (Buffer.compare(rgbFromPixels(decoded).data, rgb.data) !== 0) throw new Error(`${picture} is decoded wrongly`);
   return decoded;

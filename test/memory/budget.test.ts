@@ -66,13 +66,22 @@ test("of an ESRGAN that does not fit, smaller tiles are advised", () => {
   expect(() => checkBudget(failing, limits, { ...plan, stages: [enlarging] })).toThrow("a smaller --tile");
 });
 
+test("the GPU has a column where it is used", () => {
+  const onGpu = { ...need("stage-3", 2e9, 1e9), gpuBytes: 4e9 };
+  const networks = onGpu.networks.map((network) => ({ ...network, gpuBytes: 4e9 }));
+  const table = budgetTable([{ ...onGpu, networks }, need("stage-2", 1e9, 1e9)], limits);
+  expect(table).toMatch(/peak RAM {3}GPU$/m);
+  expect(table).toMatch(/^stage-3 .* 4\.00 {2}fits$/m);
+  expect(table).toMatch(/^stage-2 .* {5}- {2}fits$/m);
+});
+
 test("the table says what is done to fit", () => {
   const table = budgetTable(
     [{ ...need("stage-3", 2e9, 1e9), lowMemory: { microBatch: 1, tileBytes: 2 ** 26 } }],
     limits,
   );
   expect(table).toMatch(
-    /stage-3 +UNet +1\.00 +1\.00 +1\.90 +0\.10 +3\.00 +- {2}fits, micro-batches of 1, tiled decoding$/m,
+    /stage-3 +UNet +1\.00 +1\.00 +1\.90 +0\.10 +3\.00 {2}fits, micro-batches of 1, tiled decoding$/m,
   );
 });
 

@@ -58,7 +58,7 @@ test.each([1, 2])("%i pictures with two texts each are what they are one by one,
       return [name, all];
     }),
   );
-  const paired = buildSdUnet(config, { ...sides, batch, textsPerPicture: 2 });
+  const paired = buildSdUnet(config, { ...sides, batch, textsPerImage: 2 });
   const apart = buildSdUnet(config, { ...sides, batch: 2 * batch });
   const result = (await runNetwork(paired, folder, feeds, { variant })).get("out_sample");
   const expected = (await runNetwork(apart, folder, { ...twice, encoder_hidden_states }, { variant })).get(

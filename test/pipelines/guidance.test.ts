@@ -8,7 +8,7 @@ import { denoise } from "../../src/pipelines/denoise.ts";
 import { applyGuidance } from "../../src/pipelines/guidance.ts";
 import { parseSchedulerConfig } from "../../src/schedulers/config.ts";
 import { createScheduler } from "../../src/schedulers/create-scheduler.ts";
-import { schedulerOptions } from "../../src/schedulers/names.ts";
+import { schedulerOptions } from "../../src/schedulers/scheduler-options.ts";
 import { respacedTimesteps } from "../../src/schedulers/respacing.ts";
 import { bundledPath } from "../golden.ts";
 import { maxDifference } from "../math/golden-tensors.ts";

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { expect } from "vitest";
 import { preprocessImage, preprocessLowResolution, preprocessMaskImage } from "../../src/image/preprocess.ts";
 import { preprocessUpscalerImage } from "../../src/image/preprocess-upscaler.ts";
-import { decodePicture } from "../../src/image/decode.ts";
+import { decodeImage } from "../../src/image/decode.ts";
 import { type RgbImage, rgbFromPixels } from "../../src/image/pixels.ts";
 import { readImage, readMask } from "../../src/image/read-image.ts";
 import { resizePil } from "../../src/image/resize-pil.ts";
@@ -162,7 +162,7 @@ export async function resizedAsStored(
 ): Promise<RgbImage> {
   const rgb = await readImage(path);
   if (!resize) return rgb;
-  const stored = await decodePicture(path, true);
+  const stored = await decodeImage(path, true);
   if (convert !== undefined || stored.kind !== "bytes" || stored.channels !== 4) return resizePil(rgb, ...resize);
   return rgbFromPixels(resizePil({ ...stored, channels: 4 }, ...resize));
 }

@@ -76,7 +76,7 @@ export async function runReferenceCall(context: RunContext): Promise<ReferenceRu
   const steps: StepEvent[] = [];
   const imagesPerPrompt = args.num_images_per_prompt ?? 1;
   const start = await startOf(context, sampleSize, usual.strength);
-  const [height = 0, width = 0] = start.kind === "noise" ? [start.height, start.width] : start.picture.shape.slice(2);
+  const [height = 0, width = 0] = start.kind === "noise" ? [start.height, start.width] : start.pixels.shape.slice(2);
   const shared = {
     checkpoint: checkpointOf(pipe),
     images: (encoded.promptEmbeds.shape[0] ?? 0) * imagesPerPrompt,
@@ -142,13 +142,13 @@ async function encode(args: CallArguments): Promise<EncodedText> {
 }
 
 async function startOf({ pipe, args, previous }: RunContext, sampleSize: number, usual: number): Promise<Start> {
-  const picture = pipe.includes("SuperResolution") ? args.original_image : args.image;
+  const pixels = pipe.includes("SuperResolution") ? args.original_image : args.image;
   if (pipe === "IFPipeline" || pipe === "IFSuperResolutionPipeline") {
     return { kind: "noise", height: args.height ?? sampleSize, width: args.width ?? sampleSize };
   }
   return {
-    kind: "picture",
-    picture: await loadPictures(picture ?? [], "start", sampleSize, previous),
+    kind: "image",
+    pixels: await loadPictures(pixels ?? [], "start", sampleSize, previous),
     strength: args.strength ?? usual,
     ...(args.mask_image ? { mask: await loadPictures(args.mask_image, "mask", sampleSize, undefined) } : {}),
   };

@@ -29,13 +29,13 @@ const stored = JSON.parse(readFileSync(availablePath("scheduler", "starts.json")
 };
 const golden = readGoldenTensors("scheduler", "starts.safetensors");
 const optionsOf = (name: string): ReturnType<typeof goldenOptions> => goldenOptions(stored.specs[name]!);
-const picture = tensor(golden.floats("image"), golden.shape("image"));
+const pixels = tensor(golden.floats("image"), golden.shape("image"));
 const [, ...shape] = golden.shape("model_outputs");
 const [batch = 0, channels = 0] = shape;
 
 /** The prediction that stands for the network's in step i. */
 function modelOutput(i: number): Tensor {
-  const length = picture.data.length;
+  const length = pixels.data.length;
   return tensor(golden.floats("model_outputs").subarray(i * length, (i + 1) * length), shape);
 }
 
@@ -56,7 +56,7 @@ describe("as the reference starts", () => {
     const selection = { numInferenceSteps: steps };
     expect(networkCalls(file, { ...options, selection, strength })).toBe(timesteps.length);
     const prepared = run(row);
-    const start = { kind: "picture", picture, strength } as const;
+    const start = { kind: "image", pixels, strength } as const;
     if (timesteps.length === 0) {
       expect(() => startSample(start, prepared)).toThrow(UsageError);
       return;
@@ -93,13 +93,13 @@ const ddpm = (overrides: Partial<SchedulerConfig> = {}): Parameters<typeof start
   generator: createGenerator(1),
 });
 
-test("inpainting keeps the picture outside the mask", () => {
+test("inpainting keeps the image outside the mask", () => {
   const mask = { data: new Float32Array(shape[2]! * shape[3]!).map((_, i) => i % 2), shape: [1, 1, ...shape.slice(2)] };
-  const inside = startSample({ kind: "picture", picture, strength: 1 }, ddpm());
-  const { sample } = startSample({ kind: "picture", picture, strength: 1, mask }, ddpm());
+  const inside = startSample({ kind: "image", pixels, strength: 1 }, ddpm());
+  const { sample } = startSample({ kind: "image", pixels, strength: 1, mask }, ddpm());
   const plane = mask.data.length;
   sample.data.forEach((x, i) => {
-    const from = mask.data[i % plane] === 1 ? inside.sample : picture;
+    const from = mask.data[i % plane] === 1 ? inside.sample : pixels;
     expect(x).toBeCloseTo(from.data[i]!, 6);
   });
 });
@@ -114,9 +114,9 @@ test("from noise all timesteps are run, and the first sample is as strong as the
   );
 });
 
-test("one picture serves several prompts, two do not serve three", () => {
-  const one = tensor(picture.data.slice(0, picture.data.length / batch), [1, ...shape.slice(1)]);
-  const { sample } = startSample({ kind: "picture", picture: one, strength: 0.5 }, { ...ddpm(), prompts: 3 });
+test("one image serves several prompts, two do not serve three", () => {
+  const one = tensor(pixels.data.slice(0, pixels.data.length / batch), [1, ...shape.slice(1)]);
+  const { sample } = startSample({ kind: "image", pixels: one, strength: 0.5 }, { ...ddpm(), prompts: 3 });
   expect(sample.shape[0]).toBe(3);
-  expect(() => startSample({ kind: "picture", picture, strength: 0.5 }, { ...ddpm(), prompts: 3 })).toThrow(ShapeError);
+  expect(() => startSample({ kind: "image", pixels, strength: 0.5 }, { ...ddpm(), prompts: 3 })).toThrow(ShapeError);
 });

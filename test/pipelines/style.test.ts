@@ -28,9 +28,9 @@ const reference = {
 const rows = createGenerator(5).randn([4, 77, 16]);
 const text = (row: number): Tensor => sliceBatch(rows, row, row + 1);
 const [negative, positive, prompt, style] = [0, 1, 2, 3].map(text) as [Tensor, Tensor, Tensor, Tensor];
-const pictures = createGenerator(6);
-const [picture, low, large] = [24, 24, 32].map((side) => {
-  const { data, shape } = pictures.randn([1, 3, side, side]);
+const images = createGenerator(6);
+const [pixels, low, large] = [24, 24, 32].map((side) => {
+  const { data, shape } = images.randn([1, 3, side, side]);
   return { data: data.map((value) => Math.min(1, Math.max(-1, value))), shape };
 }) as [Tensor, Tensor, Tensor];
 
@@ -70,7 +70,7 @@ const jobOf = (styleEmbeds: Tensor | undefined): IfJob => ({
   positivePromptEmbeds: positive,
   ...(styleEmbeds ? { styleEmbeds } : {}),
   imagesPerPrompt: 1,
-  start: { kind: "picture", picture, strength: 1, lessNoiseSteps: 3 },
+  start: { kind: "image", pixels, strength: 1, lessNoiseSteps: 3 },
   generator: createGenerator(7),
 });
 
@@ -82,7 +82,7 @@ test("stage 1: the original's support_noise, less noise, positive prompt and sty
 test("stage 2, as diffusers with the style in place of the text that its time embedding takes", async () => {
   const drawn = await withStage2(
     { ...(await optionsOf("if-ii", 32)), selection: { numInferenceSteps: 4 }, guidanceScale: 4, noiseLevel: 250 },
-    (draw) => draw({ ...jobOf(style), start: { kind: "picture", picture: large, strength: 1 }, image: low }),
+    (draw) => draw({ ...jobOf(style), start: { kind: "image", pixels: large, strength: 1 }, image: low }),
   );
   const clipped = { ...drawn, data: drawn.data.map((value) => Math.min(1, Math.max(-1, value))) };
   expectNear(clipped, reference["stage-2"]);

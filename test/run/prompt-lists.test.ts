@@ -5,7 +5,7 @@ import { describe, expect, test, vi } from "vitest";
 import { parsePngText } from "../../src/image/png-text.ts";
 import type { Request } from "../../src/plan/request.ts";
 import { requestFromOptions } from "../../src/run/job-options.ts";
-import { describeTexts } from "../../src/run/metadata/picture-made.ts";
+import { describeTexts } from "../../src/run/metadata/image-made.ts";
 import { optionsFromRequest } from "../../src/run/options-from-request.ts";
 import { temporaryFolder } from "../cli/run-cli.ts";
 import { describedImage } from "./described-image.ts";

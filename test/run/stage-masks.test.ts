@@ -49,6 +49,8 @@ test("before an ESRGAN too: the mask of a stage that does not draw changes nothi
     { pixels: true },
   );
   expect(both!.images[0]!.pixels).toEqual(one!.images[0]!.pixels);
+  expect(both!.notes).toContain("The mask of stage-2 has no effect: that stage does not draw.");
+  expect(both!.notes.filter((note) => note.includes("The mask of"))).toHaveLength(1);
 });
 
 test("what is put back is what the last stage's own mask keeps", async () => {
@@ -82,7 +84,7 @@ test("a stage's mask is looked at beforehand, as the common one", async () => {
   const failure = (start: Partial<StartImage>): Promise<string> =>
     built.completePlans([painted(start)], tinySettings).then(() => "it succeeded", String);
   expect(await failure({ stageMasks: { "stage-2": "nope.png" } })).toContain("nope.png cannot be read");
-  expect(await failure({ stageMasks: { "stage-1": image } })).toContain("is the picture itself");
+  expect(await failure({ stageMasks: { "stage-1": image } })).toContain("is the image itself");
   const [only] = await built.completePlans([painted({ stageMasks: { "stage-1": await columns(0, 0) } })], tinySettings);
   expect(only?.plan.notes.join()).toContain("The mask marks less than a pixel of stage 1");
 });

@@ -6,7 +6,7 @@ import { parsePngText } from "../../src/image/png-text.ts";
 import { type DiffusionStage, diffusionStages } from "../../src/plan/plan.ts";
 import type { Request } from "../../src/plan/request.ts";
 import { requestFromOptions } from "../../src/run/job-options.ts";
-import { describeTexts } from "../../src/run/metadata/picture-made.ts";
+import { describeTexts } from "../../src/run/metadata/image-made.ts";
 import { respacedTimesteps } from "../../src/schedulers/respacing.ts";
 import { goldenPath } from "../golden.ts";
 import { draw } from "./draw-tiny.ts";

@@ -3,7 +3,8 @@ import { createGenerator } from "../../src/math/random.ts";
 import type { Tensor } from "../../src/math/tensor.ts";
 import { parseSchedulerConfig, resolveConfig, schedulerClassNames } from "../../src/schedulers/config.ts";
 import { createScheduler } from "../../src/schedulers/create-scheduler.ts";
-import { type SchedulerName, samplerName, schedulerNames, schedulerOptions } from "../../src/schedulers/names.ts";
+import { type SchedulerName, samplerName, schedulerNames } from "../../src/schedulers/names.ts";
+import { schedulerOptions } from "../../src/schedulers/scheduler-options.ts";
 import { goldenConfig } from "./golden-schedulers.ts";
 
 const { json, file } = goldenConfig("if-i/scheduler");

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { UsageError } from "../../src/errors.ts";
 import { parseSchedulerConfig } from "../../src/schedulers/config.ts";
-import { schedulerOptions } from "../../src/schedulers/names.ts";
+import { schedulerOptions } from "../../src/schedulers/scheduler-options.ts";
 import { networkCalls, startIndex } from "../../src/schedulers/start-index.ts";
 import { goldenConfig } from "./golden-schedulers.ts";
 

@@ -22,7 +22,7 @@ export async function openUnet(folder: string, shape: StepShape): Promise<Graph>
   const config = (await readJson(`${folder}/config.json`)) as Record<string, unknown>;
   if (config["addition_embed_type"] === "text") return buildIfUnet(await readIfUnetConfig(folder), shape);
   const texts = shape.batch === 2 ? 2 : 1; // a picture with guidance
-  return buildSdUnet(await readSdUnetConfig(folder), { ...shape, batch: shape.batch / texts, textsPerPicture: texts });
+  return buildSdUnet(await readSdUnetConfig(folder), { ...shape, batch: shape.batch / texts, textsPerImage: texts });
 }
 
 /** A step's inputs and, from the reference's file, the output they should give. */

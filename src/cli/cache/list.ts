@@ -6,7 +6,8 @@
 import { listAllDerived } from "../../catalog/derived-caches.ts";
 import { formatBytes } from "../../machine/bytes.ts";
 import { formatTable } from "../format.ts";
-import { print, printJson, say } from "../terminal.ts";
+import { printTable } from "../print-table.ts";
+import { printJson, say } from "../terminal.ts";
 
 export async function listCache({ json }: { json?: boolean }): Promise<void> {
   const entries = await listAllDerived();
@@ -18,5 +19,5 @@ export async function listCache({ json }: { json?: boolean }): Promise<void> {
     made ? String(made.kind) : "not finished",
     made?.source ?? "",
   ]);
-  print(formatTable([["NAME", "SIZE", "KIND", "MADE OF"], ...rows]));
+  printTable(formatTable([["NAME", "SIZE", "KIND", "MADE OF"], ...rows]));
 }

@@ -16,7 +16,7 @@ import { readProcessLimits } from "../../machine/limits.ts";
 const leastNode = [20, 19];
 /** What onnxruntime-node's package brings libraries for. */
 const platforms = ["linux/x64", "linux/arm64", "win32/x64", "win32/arm64", "darwin/arm64"];
-/** Pictures and tensors of a run, with room. */
+/** Images and tensors of a run, with room. */
 const LEAST_TEMPORARY_BYTES = 200e6;
 
 export async function checkMachine(manifest: Manifest, cacheFolder: string): Promise<Check[]> {

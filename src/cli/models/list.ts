@@ -11,7 +11,8 @@ import { repositoryKeys } from "../../plan/stages.ts";
 import type { ModelsOptions } from "../models.ts";
 import { diskWords, memoryWords, presenceWords, sizeWords } from "./status.ts";
 import { readStatusSources, modelStatus } from "../../catalog/model-status.ts";
-import { print, printJson, say } from "../terminal.ts";
+import { printTable } from "../print-table.ts";
+import { printJson, say } from "../terminal.ts";
 
 export async function listModels({ modelsFile, json, variant }: ModelsOptions): Promise<void> {
   const context = readHubContext(modelsFile);
@@ -30,7 +31,7 @@ export async function listModels({ modelsFile, json, variant }: ModelsOptions): 
     diskWords(status, sources),
     status.cascade.description,
   ]);
-  print(formatTable([["NAME", "SIZE", "HERE", "MEMORY", "DISK", "WHAT"], ...rows]));
+  printTable(formatTable([["NAME", "SIZE", "HERE", "MEMORY", "DISK", "WHAT"], ...rows]));
   say(licenceNote(cascades, context));
 }
 

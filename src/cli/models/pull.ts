@@ -15,7 +15,8 @@ import { formatTable } from "../format.ts";
 import { listenForInterrupt } from "../interrupt.ts";
 import type { PullCommandOptions } from "../models.ts";
 import { readTokenFromStdin } from "../read-token.ts";
-import { print, printJson, say } from "../terminal.ts";
+import { printTable } from "../print-table.ts";
+import { printJson, say } from "../terminal.ts";
 
 /**
  * Lists all repositories first: what cannot be had, or has no room, is known before the first byte.
@@ -39,7 +40,7 @@ export async function pullModel(name: string, options: PullCommandOptions): Prom
     }
     if (dryRun) {
       if (json) printJson(pulls.map(pullJson));
-      else print(describePulls(pulls, await freeDiskBytes(settings.cacheFolder)));
+      else printTable(describePulls(pulls, await freeDiskBytes(settings.cacheFolder)));
       return;
     }
     const lost = lostNote(settings.cacheFolder);

@@ -16,6 +16,7 @@ import type { ModelsOptions } from "../models.ts";
 import { diskWords, memoryWords, sizeWords } from "./status.ts";
 import { formatBytes } from "../../machine/bytes.ts";
 import { readStatusSources, modelStatus } from "../../catalog/model-status.ts";
+import { printTable } from "../print-table.ts";
 import { print, printJson } from "../terminal.ts";
 
 /** @throws {CheckpointError} there is no such model; or it does not say which words it knows. */
@@ -43,7 +44,7 @@ export async function showModel(
     ["disk", diskWords(status, sources)],
   ];
   const stages = status.stages.map((stage) => describeStage(stage, manifest, settings, sources.pins));
-  print(`${formatTable(facts)}\n${stages.join("\n")}`);
+  printTable(`${formatTable(facts)}\n${stages.join("\n")}`);
 }
 
 async function printWords(name: string, folder: string | undefined, json = false): Promise<void> {

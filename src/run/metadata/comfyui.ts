@@ -8,7 +8,7 @@
 
 import { z } from "zod";
 import { parseForeign } from "./foreign-json.ts";
-import type { PictureMade } from "./picture-made.ts";
+import type { ImageMade } from "./image-made.ts";
 
 const node = z.looseObject({ class_type: z.string(), inputs: z.record(z.string(), z.unknown()) });
 type Node = z.infer<typeof node>;
@@ -18,7 +18,7 @@ type Graph = ReadonlyMap<string, Node>;
 const MAX_NODES_ON_THE_WAY = 64;
 
 /** @returns undefined: there is no graph of ComfyUI. */
-export function describeComfyPrompt(texts: ReadonlyMap<string, string>): PictureMade | undefined {
+export function describeComfyPrompt(texts: ReadonlyMap<string, string>): ImageMade | undefined {
   const [prompt, workflow] = [texts.get("prompt"), texts.get("workflow")];
   const graph = graphOf(prompt);
   if (!graph && (workflow === undefined || parseForeign(workflow) === undefined)) return undefined;

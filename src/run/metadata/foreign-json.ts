@@ -1,6 +1,6 @@
 /**
  * @module run/metadata/foreign-json
- * JSON that other programs leave in pictures, read with limits; a seed of 64 bits keeps its digits.
+ * JSON that other programs leave in images, read with limits; a seed of 64 bits keeps its digits.
  */
 
 import { InputImageError } from "../../errors.ts";

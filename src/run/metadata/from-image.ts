@@ -1,6 +1,6 @@
 /**
  * @module run/metadata/from-image
- * A picture of this program -> the options that draw it again. What it started from has to be there, and the same.
+ * An image of this program -> the options that draw it again. What it started from has to be there, and the same.
  */
 
 import { stat } from "node:fs/promises";
@@ -11,8 +11,8 @@ import type { CommandName } from "../../plan/choices.ts";
 import { printable } from "../../text.ts";
 import { type FlatOptions, optionsFromRequest, replaceOptions } from "../options-from-request.ts";
 import type { LowMemoryModes } from "../settings.ts";
-import { readPictureMade } from "./picture-made.ts";
-import type { InputFile, PictureSettings } from "./settings-text.ts";
+import { readImageMade } from "./image-made.ts";
+import type { InputFile, ImageSettings } from "./settings-text.ts";
 
 export interface RepeatedImage {
   readonly command: CommandName;
@@ -22,33 +22,33 @@ export interface RepeatedImage {
 }
 
 /**
- * @param given options that take the place of the picture's.
- * @throws {InputImageError} the picture cannot be read, is none of this program, or what it started from is missing or changed.
+ * @param given options that take the place of the image's.
+ * @throws {InputImageError} the image cannot be read, is none of this program, or what it started from is missing or changed.
  */
-export async function repeatImage(picture: string, given: FlatOptions = {}): Promise<RepeatedImage> {
-  const { program, settings } = await readPictureMade(picture);
+export async function repeatImage(image: string, given: FlatOptions = {}): Promise<RepeatedImage> {
+  const { program, settings } = await readImageMade(image);
   if (!settings) {
     const whose = program === "if-gen" ? "has no settings that can be drawn from" : `was made with ${program}`;
     throw new InputImageError(
-      `${picture} ${whose}: only what if-gen itself has drawn is repeated; if-gen show prints what it says.`,
+      `${image} ${whose}: only what if-gen itself has drawn is repeated; if-gen show prints what it says.`,
     );
   }
   const { request, lowMemory } = settings;
   const options = replaceOptions(optionsFromRequest(request), given);
-  const found = await findInputs(picture, settings, options, given);
+  const found = await findInputs(image, settings, options, given);
   return { command: request.command, lowMemory, options: { ...options, ...found } };
 }
 
-/** @throws {UsageError} the picture is another command's. */
-export function checkCommand({ command }: RepeatedImage, asked: CommandName, picture: string): void {
+/** @throws {UsageError} the image is another command's. */
+export function checkCommand({ command }: RepeatedImage, asked: CommandName, image: string): void {
   if (command === asked) return;
-  throw new UsageError(`${picture} was drawn by ${command}: repeat it with if-gen ${command} --from-image ${picture}.`);
+  throw new UsageError(`${image} was drawn by ${command}: repeat it with if-gen ${command} --from-image ${image}.`);
 }
 
-/** What is still taken from the picture is looked for. */
+/** What is still taken from the image is looked for. */
 async function findInputs(
-  picture: string,
-  { inputs }: PictureSettings,
+  image: string,
+  { inputs }: ImageSettings,
   options: FlatOptions,
   given: FlatOptions,
 ): Promise<FlatOptions> {
@@ -57,19 +57,19 @@ async function findInputs(
   for (const input of inputs) {
     const { option, path } = input;
     if (option === "lora") {
-      if (keepsLoras) await findInput(picture, input, [path]); // several may have one name
+      if (keepsLoras) await findInput(image, input, [path]); // several may have one name
     } else if (given[option] === undefined && options[option] !== undefined) {
-      found[option] = await findInput(picture, input);
+      found[option] = await findInput(image, input);
     }
   }
   return found;
 }
 
-/** Where it was, or beside the picture. */
+/** Where it was, or beside the image. */
 async function findInput(
-  picture: string,
+  image: string,
   { option, path, sha256 }: InputFile,
-  places = [path, join(dirname(picture), basename(path))],
+  places = [path, join(dirname(image), basename(path))],
 ): Promise<string> {
   let other: string | undefined;
   for (const place of places) {
@@ -80,8 +80,8 @@ async function findInput(
   }
   const wrong =
     other === undefined
-      ? `${printable(path, 200)}, the ${option} that ${picture} was drawn from, is not there`
-      : `${printable(other, 200)} is another file than the ${option} that ${picture} was drawn from`;
+      ? `${printable(path, 200)}, the ${option} that ${image} was drawn from, is not there`
+      : `${printable(other, 200)} is another file than the ${option} that ${image} was drawn from`;
   throw new InputImageError(`${wrong} (sha256 ${sha256}); give that file, or another one, with ${flagOf(option)}.`);
 }
 

@@ -7,7 +7,7 @@
 
 import { z } from "zod";
 import { parseForeign } from "./foreign-json.ts";
-import type { PictureMade } from "./picture-made.ts";
+import type { ImageMade } from "./image-made.ts";
 
 const words = z.string().optional().catch(undefined);
 const figure = z.number().optional().catch(undefined);
@@ -42,7 +42,7 @@ const older = z.looseObject({
 });
 
 /** @returns undefined: InvokeAI has left nothing that is understood. */
-export function describeInvokeMetadata(texts: ReadonlyMap<string, string>): PictureMade | undefined {
+export function describeInvokeMetadata(texts: ReadonlyMap<string, string>): ImageMade | undefined {
   const [now, before] = [texts.get("invokeai_metadata"), texts.get("sd-metadata")];
   if (now !== undefined) {
     const parsed = current.safeParse(parseForeign(now));
@@ -52,7 +52,7 @@ export function describeInvokeMetadata(texts: ReadonlyMap<string, string>): Pict
   return parsed?.success ? describeOlder(parsed.data) : undefined;
 }
 
-function describeCurrent(data: z.infer<typeof current>): PictureMade {
+function describeCurrent(data: z.infer<typeof current>): ImageMade {
   return present({
     program: "InvokeAI",
     version: data.app_version,
@@ -69,7 +69,7 @@ function describeCurrent(data: z.infer<typeof current>): PictureMade {
   });
 }
 
-function describeOlder({ image, ...data }: z.infer<typeof older>): PictureMade {
+function describeOlder({ image, ...data }: z.infer<typeof older>): ImageMade {
   const { prompt } = image;
   return present({
     program: "InvokeAI",
@@ -88,5 +88,5 @@ function describeOlder({ image, ...data }: z.infer<typeof older>): PictureMade {
 
 type Loose<T> = { readonly [Key in keyof T]: T[Key] | undefined };
 
-const present = (made: Loose<PictureMade>): PictureMade =>
-  Object.fromEntries(Object.entries(made).filter(([, value]) => value !== undefined)) as unknown as PictureMade;
+const present = (made: Loose<ImageMade>): ImageMade =>
+  Object.fromEntries(Object.entries(made).filter(([, value]) => value !== undefined)) as unknown as ImageMade;

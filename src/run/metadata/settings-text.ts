@@ -1,6 +1,6 @@
 /**
  * @module run/metadata/settings-text
- * What a picture is drawn from again, as the text that its file carries: the request, the low-memory modes (other ones give
+ * What an image is drawn from again, as the text that its file carries: the request, the low-memory modes (other ones give
  * other pixels) and what the files were that it started from.
  */
 
@@ -14,7 +14,7 @@ import { stageNames } from "../../plan/stages.ts";
 import { findLoraFile } from "../../weights/lora/read-lora.ts";
 import { type NamedInput, inputFiles, inputOptions } from "./input-files.ts";
 
-/** A file that the picture was drawn from, by the option that names it. */
+/** A file that the image was drawn from, by the option that names it. */
 const input = z.strictObject({
   option: z.enum(inputOptions),
   path: z.string().min(1),
@@ -23,32 +23,32 @@ const input = z.strictObject({
 export type InputFile = z.infer<typeof input>;
 const inputs = z.array(input).max(64);
 
-const pictureSettings = z.strictObject({
+const imageSettings = z.strictObject({
   /** Of the program. */
   version: z.string(),
   request: requestSchema,
   lowMemory: z.partialRecord(z.enum(stageNames), lowMemorySchema),
   inputs,
 });
-export type PictureSettings = z.infer<typeof pictureSettings>;
+export type ImageSettings = z.infer<typeof imageSettings>;
 
 function formatSettings(request: Request, { version, lowMemory }: Plan, files: InputFile[]): string {
-  const settings = { version, request, lowMemory, inputs: files } satisfies PictureSettings;
-  return JSON.stringify(pictureSettings.parse(settings)); // keys in one order, also of a request that was read from a file
+  const settings = { version, request, lowMemory, inputs: files } satisfies ImageSettings;
+  return JSON.stringify(imageSettings.parse(settings)); // keys in one order, also of a request that was read from a file
 }
 
 const limits = { maxBytes: 4_000_000, maxDepth: 16, maxValues: 20_000 };
 
 /**
- * @param picture its path, for the error.
+ * @param image its path, for the error.
  * @throws {InputImageError} it is no text of this program, or of a version with other options.
  */
-export function parseSettings(text: string, picture: string): PictureSettings {
-  const json = parseJson(Buffer.from(text), limits, `the metadata of ${picture}`, InputImageError);
-  const parsed = pictureSettings.safeParse(json);
+export function parseSettings(text: string, image: string): ImageSettings {
+  const json = parseJson(Buffer.from(text), limits, `the metadata of ${image}`, InputImageError);
+  const parsed = imageSettings.safeParse(json);
   if (parsed.success) return parsed.data;
   throw new InputImageError(
-    `the metadata of ${picture} is damaged, or of a version of if-gen that has other options; if-gen show prints what can be read.`,
+    `the metadata of ${image} is damaged, or of a version of if-gen that has other options; if-gen show prints what can be read.`,
     { cause: parsed.error },
   );
 }

@@ -8,7 +8,7 @@ import { IfGenError } from "../../errors.ts";
 import { isTaken } from "../../files/place-file.ts";
 import type { Request } from "../../plan/request.ts";
 import type { BatchJob } from "../batch/batch-jobs.ts";
-import { readPictureMade } from "../metadata/picture-made.ts";
+import { readImageMade } from "../metadata/image-made.ts";
 
 /** none: nothing is there; own: all of it, drawn by an attempt before; part: some of it; foreign: something else. */
 type Found = "none" | "own" | "part" | "foreign";
@@ -26,7 +26,7 @@ export async function lookForResult({ files, request }: BatchJob, folder: string
 
 async function isDrawnFrom(path: string, request: Request): Promise<boolean> {
   try {
-    const { settings } = await readPictureMade(path);
+    const { settings } = await readImageMade(path);
     return settings !== undefined && imageKey(settings.request) === imageKey(request);
   } catch (error) {
     if (error instanceof IfGenError) return false;

@@ -85,7 +85,7 @@ export async function wideNetworks(): Promise<WideNetwork[]> {
     { name: "upscaler", graph: buildSdUnet(sdConfig, pair) },
     {
       name: "upscaler, a picture with two texts",
-      graph: buildSdUnet(sdConfig, { ...pair, batch: 1, textsPerPicture: 2 }),
+      graph: buildSdUnet(sdConfig, { ...pair, batch: 1, textsPerImage: 2 }),
     },
   ];
   const folder = mkdtempSync(join(tmpdir(), "if-gen-wide-"));

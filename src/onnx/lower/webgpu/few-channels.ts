@@ -1,6 +1,6 @@
 /**
  * @module onnx/lower/webgpu/few-channels
- * The first convolution of a network, from a picture's few channels, and the last one, back to them, where the maps between
+ * The first convolution of a network, from an image's few channels, and the last one, back to them, where the maps between
  * lie in rows (onnx/lower/webgpu/channels-last): neither's weights lie in blocks.
  *
  * Letters: B batch, N pixels, C and O channels, h and w of the kernel.
@@ -15,7 +15,7 @@ import { sharedZeros } from "../shared-constants.ts";
 import type { ComputeType } from "../decompositions.ts";
 import { sumKernel } from "./kernel-taps.ts";
 
-/** At most so many: then the map has far more numbers than the picture. */
+/** At most so many: then the map has far more numbers than the image. */
 const FEW = 16;
 /** Input channels become a multiple of this; a convolution of 6 gives garbage in float16 there. */
 const INPUTS = 4;
@@ -38,8 +38,8 @@ function convolveFromFew({ g, lowered }: Rewriting, node: Node, x: Value, kernel
   const [top = 0, left = 0, bottom = 0, right = 0] = intsOf(node.attributes, "pads");
   const all = Math.ceil(channels / INPUTS) * INPUTS;
   const weight = filledUp(g, lowered(kernel), 1, all);
-  const picture = ops.transpose(g, lowered(x), [2, 3, 0, 1]); // (H, W, B, C)
-  const whole = all === channels ? picture : ops.concat(g, [picture, zeros(g, picture, 3, all)], 3);
+  const image = ops.transpose(g, lowered(x), [2, 3, 0, 1]); // (H, W, B, C)
+  const whole = all === channels ? image : ops.concat(g, [image, zeros(g, image, 3, all)], 3);
   const map = ops.reshape(g, whole, [1, height, width * batch, all]);
   const bias = node.inputs[2] ? lowered(node.inputs[2]) : null;
   const convolved = onChannelsLast(g, "Conv", [map, weight, bias], {

@@ -30,7 +30,7 @@ import { convolveBlocks, upsampleChannelsLast } from "./convolution.ts";
 import { convolveFew } from "./few-channels.ts";
 import { groupNormChannelsLast } from "./group-norm.ts";
 
-/** Of attention, at one time: the picture decoder's at 1024 pixels would be 17 GB. */
+/** Of attention, at one time: the image decoder's at 1024 pixels would be 17 GB. */
 const SCORES_BYTES = 2 ** 28;
 
 /** @param type float16 where the network stands it: T5 and the upscaler's VAE exceed its range. */
@@ -198,7 +198,7 @@ function conv(context: Rewriting, node: Node): Lowered {
   return g.op("Conv", [...padded, bias ? context.lowered(bias) : null], node.attributes);
 }
 
-/** More input channels, all zero, for a picture (B, C, H, W) or a kernel (O, C, h, w). */
+/** More input channels, all zero, for an image (B, C, H, W) or a kernel (O, C, h, w). */
 function withZeroChannels(g: GraphBuilder, value: Value, more: number): Value {
   const zero = decompose.castTo(g, g.constant(new Float32Array(1), [1, 1, 1, 1]), value.dtype as decompose.ComputeType);
   const zeros = ops.expand(

@@ -1,24 +1,24 @@
 /**
- * @module cli/show-picture
- * What a picture's metadata says, as lines or as JSON. The texts are whoever's made the file: lines show one value each,
+ * @module cli/show-image
+ * What an image's metadata says, as lines or as JSON. The texts are whoever's made the file: lines show one value each,
  * line ends in it as escapes.
  */
 
 import { printable } from "../text.ts";
-import { type PictureMade, readPictureMade } from "../run/metadata/picture-made.ts";
+import { type ImageMade, readImageMade } from "../run/metadata/image-made.ts";
 import { print, printJson } from "./terminal.ts";
 
 /** Of a value on a line. */
 const MAX_LENGTH = 2_000;
 
 /** @throws {InputImageError} the file cannot be read, or says nothing. */
-export async function showPicture(picture: string, { json = false }: { json?: boolean }): Promise<void> {
-  const made = await readPictureMade(picture);
-  if (json) printJson({ file: picture, ...made });
+export async function showImage(image: string, { json = false }: { json?: boolean }): Promise<void> {
+  const made = await readImageMade(image);
+  if (json) printJson({ file: image, ...made });
   else print(describe(made));
 }
 
-function describe({ program, version, settings, more, ...made }: PictureMade): string {
+function describe({ program, version, settings, more, ...made }: ImageMade): string {
   const { width, height } = made;
   const inputs =
     settings?.inputs.map(({ option, path, sha256 }) => [option, `${path} (sha256 ${sha256})`] as const) ?? [];

@@ -25,10 +25,10 @@ const heic = (brands: string): Buffer =>
 
 describe("refuses by its first bytes, and says what it is", () => {
   test.each([
-    ["photo.heic", heic("heic\0\0\0\0mif1heic"), /is a HEIC picture.*heif-convert.*JPEG/u],
-    ["photo.heif", heic("mif1\0\0\0\0mif1heix"), /is a HEIC picture/u],
+    ["photo.heic", heic("heic\0\0\0\0mif1heic"), /is a HEIC image.*heif-convert.*JPEG/u],
+    ["photo.heif", heic("mif1\0\0\0\0mif1heix"), /is a HEIC image/u],
     ["page.png", Buffer.from("\n<!DOCTYPE html><p>404"), /is a web page/u],
-    ["old.bmp", Buffer.from("BM\0\0\0\0"), /is a BMP picture/u],
+    ["old.bmp", Buffer.from("BM\0\0\0\0"), /is a BMP image/u],
     ["deep.png", png({ width: 11000, height: 11000, depth: 16, colour: 0 }), /has 11000x11000 pixels in 1 MB.*605 MB/u],
     ["wide.png", png({ width: 16000, height: 16000, depth: 1, colour: 0 }), /has 16000x16000 pixels/u],
     ["interlaced.png", png({ width: 6000, height: 6000, depth: 8, colour: 6, interlaced: true }), /288 MB of memory/u],

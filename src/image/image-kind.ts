@@ -1,24 +1,24 @@
 /**
- * @module image/picture-kind
- * What a picture's file is, by its first bytes: enough to say why one cannot be read, before a decoder sees it.
+ * @module image/image-kind
+ * What an image's file is, by its first bytes: enough to say why one cannot be read, before a decoder sees it.
  */
 
 const signatures: readonly (readonly [start: string, name: string])[] = [
-  ["BM", "a BMP picture"],
+  ["BM", "a BMP image"],
   ["%PDF-", "a PDF document"],
   ["8BPS", "a Photoshop document"],
-  ["\x00\x00\x00\x0cJXL \r\n\x87\n", "a JPEG XL picture"],
-  ["\xff\x0a", "a JPEG XL picture"],
-  ["\x00\x00\x00\x0cjP  \r\n\x87\n", "a JPEG 2000 picture"],
-  ["\x76\x2f\x31\x01", "an OpenEXR picture"],
+  ["\x00\x00\x00\x0cJXL \r\n\x87\n", "a JPEG XL image"],
+  ["\xff\x0a", "a JPEG XL image"],
+  ["\x00\x00\x00\x0cjP  \r\n\x87\n", "a JPEG 2000 image"],
+  ["\x76\x2f\x31\x01", "an OpenEXR image"],
   ["\x00\x00\x01\x00", "a Windows icon"],
   ["<svg", "an SVG drawing"],
   ["<?xml", "an XML document, perhaps an SVG drawing"],
-  ["<!DOCTYPE", "a web page, not the picture on it"],
-  ["<html", "a web page, not the picture on it"],
+  ["<!DOCTYPE", "a web page, not the image on it"],
+  ["<html", "a web page, not the image on it"],
 ];
 
-/** Of HEIF files: the kinds whose pictures are HEVC, which no free decoder may bring along. */
+/** Of HEIF files: the kinds whose images are HEVC, which no free decoder may bring along. */
 const heicBrands: ReadonlySet<string> = new Set(["heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs"]);
 const avifBrands: ReadonlySet<string> = new Set(["avif", "avis"]);
 
@@ -28,7 +28,7 @@ export function unreadableKind(file: Uint8Array): string | undefined {
   const isHeic = brands.some((brand) => heicBrands.has(brand)) && !brands.some((brand) => avifBrands.has(brand));
   if (isHeic) {
     return (
-      "is a HEIC picture, as iPhones take them, which if-gen does not read; convert it to JPEG " +
+      "is a HEIC image, as iPhones take them, which if-gen does not read; convert it to JPEG " +
       "(heif-convert in.heic out.jpg, or magick in.heic out.jpg) or export it as JPEG"
     );
   }

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { InputImageError } from "../../../src/errors.ts";
-import { describeTexts } from "../../../src/run/metadata/picture-made.ts";
+import { describeTexts } from "../../../src/run/metadata/image-made.ts";
 
 const describeOf = (texts: Readonly<Record<string, string>>) => describeTexts(new Map(Object.entries(texts)), "a.png");
 

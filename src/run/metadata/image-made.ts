@@ -1,19 +1,19 @@
 /**
- * @module run/metadata/picture-made
- * What the texts of a picture's file say of how it was made, whoever wrote them.
+ * @module run/metadata/image-made
+ * What the texts of an image's file say of how it was made, whoever wrote them.
  */
 
 import { InputImageError } from "../../errors.ts";
-import { pictureTexts } from "../../executor/picture-texts.ts";
+import { imageTexts } from "../../executor/image-texts.ts";
 import { parseParameters } from "../../image/parameters.ts";
 import { PARAMETERS, SETTINGS } from "../../image/text-keywords.ts";
 import { promptOf } from "../../plan/prompts.ts";
 import { describeComfyPrompt } from "./comfyui.ts";
 import { describeInvokeMetadata } from "./invokeai.ts";
-import { type PictureSettings, parseSettings } from "./settings-text.ts";
+import { type ImageSettings, parseSettings } from "./settings-text.ts";
 
 /** As far as it is said and understood. */
-export interface PictureMade {
+export interface ImageMade {
   readonly program: string;
   readonly version?: string;
   readonly prompt?: string;
@@ -28,13 +28,13 @@ export interface PictureMade {
   readonly model?: string;
   /** What else is said, as it is written. */
   readonly more: Readonly<Record<string, string>>;
-  /** Of our own pictures: what --from-image draws again. */
-  readonly settings?: PictureSettings;
+  /** Of our own images: what --from-image draws again. */
+  readonly settings?: ImageSettings;
 }
 
-/** @throws {InputImageError} the file cannot be read, is no picture, or carries nothing that is understood. */
-export async function readPictureMade(path: string): Promise<PictureMade> {
-  const made = describeTexts(await pictureTexts(path), path);
+/** @throws {InputImageError} the file cannot be read, is no image, or carries nothing that is understood. */
+export async function readImageMade(path: string): Promise<ImageMade> {
+  const made = describeTexts(await imageTexts(path), path);
   if (made) return made;
   throw new InputImageError(
     `${path} does not say how it was made: neither if-gen, AUTOMATIC1111's web UI, ComfyUI nor InvokeAI has left its settings there, or another program has taken them out.`,
@@ -45,7 +45,7 @@ export async function readPictureMade(path: string): Promise<PictureMade> {
  * @param texts by the keywords of a PNG.
  * @returns undefined: they say nothing that is understood.
  */
-export function describeTexts(texts: ReadonlyMap<string, string>, path: string): PictureMade | undefined {
+export function describeTexts(texts: ReadonlyMap<string, string>, path: string): ImageMade | undefined {
   const [parameters, settings] = [texts.get(PARAMETERS), texts.get(SETTINGS)];
   const described = parameters === undefined ? undefined : describeParameters(parameters);
   if (settings !== undefined) {
@@ -68,7 +68,7 @@ export function describeTexts(texts: ReadonlyMap<string, string>, path: string):
 }
 
 /** AUTOMATIC1111's form; who wrote it stands under "Version". @returns undefined: it holds no settings. */
-function describeParameters(text: string): PictureMade | undefined {
+function describeParameters(text: string): ImageMade | undefined {
   const { prompt, negativePrompt, settings } = parseParameters(text);
   if (settings.size === 0) return undefined;
   const rest = new Map(settings);
@@ -94,7 +94,7 @@ function describeParameters(text: string): PictureMade | undefined {
   };
 }
 
-function programOf(version: string | undefined): Pick<PictureMade, "program" | "version"> {
+function programOf(version: string | undefined): Pick<ImageMade, "program" | "version"> {
   const [, name, number] = /^(if-gen|stable-diffusion\.cpp|ComfyUI)\s*(.*)$/.exec(version ?? "") ?? [];
   if (name !== undefined) return { program: name, ...(number ? { version: number } : {}) };
   return { program: "AUTOMATIC1111's web UI", ...(version === undefined ? {} : { version }) };
