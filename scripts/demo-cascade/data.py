@@ -47,12 +47,12 @@ def _rows(job):
 class Pool:
     """Scenes and captions on a device.  `batch(n)` -> rows (n, columns), T5 ids (n, 77).
 
-    With `easy`, shares for scenes.sample, the first half of the pool is sampled with them and the second with the common ones.
+    With `easy`, shares for scenes.sample, the first half of the pool is sampled with them and the second with `common` ones.
     """
 
-    def __init__(self, tokenizers: str, things: str, count: int, device, seed=0, easy=None):
+    def __init__(self, tokenizers: str, things: str, count: int, device, seed=0, easy=None, common=None):
         workers = max(1, min(28, (os.cpu_count() or 2) - 1)) if count > 20000 else 1
-        jobs = [(tokenizers, things, seed * 1000 + i, -(-count // workers), easy if easy and i < workers // 2 else {})
+        jobs = [(tokenizers, things, seed * 1000 + i, -(-count // workers), easy if easy and i < workers // 2 else common or {})
                 for i in range(workers)]
         if workers == 1:
             results = [_rows(jobs[0])]

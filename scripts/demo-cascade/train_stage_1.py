@@ -4,6 +4,7 @@ Pictures wait in rings on the GPU, one for each shape.  It begins with easy scen
 grammar in the first half of its time; wide and tall pictures join then.
 
     python train_stage_1.py --minutes 25 --out runs/demo
+    torchrun --nproc-per-node 2 train_stage_1.py ...          # one process a GPU
 """
 import argparse
 import os
@@ -19,6 +20,7 @@ from data import Pool
 from rings import Ring, from_bytes, small_pictures
 from sampling import sample_stage_1, sheet
 from scenes import COLUMN, EASY, SIGN
+from team import Team, flat_gradients
 from training import (Average, Clock, GaussianDiffusion, Log, Recorded, half_precision, load_half, load_state, optimizer_for,
                       save_half, save_state, setup)
 
@@ -33,7 +35,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=110)
     parser.add_argument("--steps", type=int)
-    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--batch", type=int, default=256, help="of one GPU")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--muon", type=float, default=0.02)
     parser.add_argument("--pool", type=int, default=1000000)
@@ -44,6 +46,8 @@ def main():
     parser.add_argument("--decay", type=float, default=0.999)
     parser.add_argument("--keep-every", type=int, default=500, help="save weights, state and samples every so many steps")
     parser.add_argument("--easy", type=float, nargs=2, default=(0.8, 0.3), help="share of easy scenes at the start and from half of the time on")
+    parser.add_argument("--signs", type=float, nargs=2, default=(0.15, 0.22), help="share of signs in easy and in common scenes")
+    parser.add_argument("--letter-times", type=float, default=0.6, help="share of signs whose noise is as strong as where letters are decided")
     parser.add_argument("--shapes", nargs="*", default=["64x64", "96x64", "64x96"], help="widths and heights, the first is met most")
     parser.add_argument("--others", type=float, default=0.15, help="share of steps with the other shapes")
     parser.add_argument("--from-share", type=float, default=0.5, help="share of the time after which the other shapes are met")
@@ -57,12 +61,14 @@ def main():
     args = parser.parse_args()
     looks = load_sprites(args.things, args.side)
     seed = 2 + args.resume
-    pool = Pool(args.tokenizers, args.things, args.pool, "cpu", seed, easy=EASY)
-    device = setup(seed)
+    own_seed = seed + 50 * int(os.environ.get("RANK", 0))
+    pool = Pool(args.tokenizers, args.things, args.pool, "cpu", own_seed, easy={**EASY, "signs": args.signs[0]}, common={"signs": args.signs[1]})
+    device = setup(own_seed)
+    team = Team()  # after the pool's processes have been forked
     pool.to(device)
     composer = Composer(args.things, device, looks)
     until = os.path.join(args.out, "until-stage-1")
-    clock = Clock(args.minutes, args.steps, args.rate, start=args.start, warm=100, until=until)
+    clock = Clock(args.minutes, args.steps, args.rate, start=args.start, warm=100, until=until, agree=team.agree)
 
     def pick(count):
         before, after = args.easy
@@ -84,8 +90,12 @@ def main():
     if args.resume:
         load_half(unet, os.path.join(weights, "stage-1.safetensors"))
     optimizer = optimizer_for([unet], args.rate, args.muon, recorded=args.recorded)
-    if args.resume:
-        load_state(optimizer, os.path.join(args.out, "state", "stage-1.safetensors"))
+    state = os.path.join(args.out, "state", "stage-1.safetensors")
+    if args.resume and os.path.exists(state):
+        load_state(optimizer, state)
+    parameters = [p for p in unet.parameters() if p.requires_grad]
+    team.same(parameters)
+    gradients = flat_gradients(parameters)
     average = Average({"stage-1": unet}, args.decay)
     diffusion = GaussianDiffusion(networks.ddpm(networks.STAGE_1_SCHEDULER), device, heaviest=60.0)
     encoder = networks.text_encoder().to(device).requires_grad_(False)
@@ -93,11 +103,16 @@ def main():
     if args.compiled:
         net, encode = torch.compile(unet, dynamic=False), torch.compile(encoder, dynamic=False)
 
-    def forward(picture, tokens, lettering):
+    def times(lettering):
+        """Layout, colours and letters are decided while there is much noise."""
+        count = len(lettering)
+        t = torch.randint(1000, (count,), device=device)
+        t = torch.where(torch.rand(count, device=device) < 0.5, 500 + t // 2, t)
+        return torch.where(torch.rand(count, device=device) < args.letter_times * lettering, 550 + t * 2 // 5, t)
+
+    def forward(net, picture, tokens, lettering):
         with torch.no_grad():
-            t = torch.randint(1000, (len(tokens),), device=device)
-            # layout, colours and letters are decided while there is much noise
-            t = torch.where(torch.rand(len(tokens), device=device) < 0.5, 500 + t // 2, t)
+            t = times(lettering)
             noisy, noise = diffusion.drifted(picture, torch.randn_like(picture), t, args.drift)
             noisy = noisy.contiguous(memory_format=torch.channels_last)
         with half_precision(device):
@@ -109,12 +124,18 @@ def main():
         return loss, {"noise": error.mean(), "weighted": weighted.mean(), "things": things.mean(), "bound": bound.mean(),
                       "lettering": (weighted * lettering).sum() / lettering.sum().clamp(min=1)}
 
-    def step(*inputs):
-        optimizer.zero_grad()
-        loss, parts = forward(*inputs)
-        loss.backward()
+    def backward(net):
+        def run(*inputs):
+            gradients.zero_()
+            loss, parts = forward(net, *inputs)
+            loss.backward()
+            return {name: value.detach() for name, value in parts.items()}
+
+        return run
+
+    def update():
         optimizer.step()
-        return {name: value.detach() for name, value in parts.items()}
+        return {}
 
     @torch.no_grad()
     def batch(shape):
@@ -126,8 +147,7 @@ def main():
         return from_bytes(seen["picture"]), tokens, (pool.rows[index, COLUMN["object_a"]] == SIGN).float()
 
     if args.wait:  # compile meanwhile
-        forward(*batch(args.shapes[0]))[0].backward()
-        optimizer.zero_grad()
+        backward(net)(*batch(args.shapes[0]))
         print("compiled", flush=True)
         while not os.path.exists(args.wait):
             time.sleep(0.5)
@@ -139,11 +159,11 @@ def main():
         pictures = sample_stage_1(unet, encoder, args.tokenizers, device)
         sheet(pictures, os.path.join(args.out, "samples", f"stage-1-{step:06d}.png"))
         average.swap()
-        save_state(optimizer, os.path.join(args.out, "state", "stage-1.safetensors"))
+        save_state(optimizer, state)
 
     asked = os.path.join(args.out, "keep")  # whoever makes this file gets what there is now
-    log = Log(os.path.join(args.out, "logs.jsonl"), "stage-1", 50)
-    steps, chance = {}, random.Random(seed)
+    log = Log(os.path.join(args.out, "logs.jsonl") if team.leads else os.devnull, "stage-1", 50)
+    passes, chance, apply = {}, random.Random(seed), None
     while clock.tick(optimizer):
         shape = args.shapes[0]
         if len(args.shapes) > 1 and clock.share >= args.from_share and chance.random() < args.others:
@@ -152,16 +172,24 @@ def main():
         ring.met = getattr(ring, "met", 0) + 1
         if ring.met % 16 == 0:
             ring.renew(3 * args.batch)
-        if shape not in steps:
-            steps[shape] = Recorded(step, batch(shape)) if args.recorded else step
-        parts = steps[shape](*batch(shape))
+        if shape not in passes:  # compiling takes longer than a shape that is seldom met costs as it is
+            run = backward(net if shape == args.shapes[0] else unet)
+            passes[shape] = Recorded(run, batch(shape)) if args.recorded else run
+        parts = passes[shape](*batch(shape))
+        team.average(gradients)
+        if apply is None:
+            apply = Recorded(update, []) if args.recorded else update
+        apply()
+        if log.step % 500 == 0:  # equal gradients keep the networks equal; this makes it certain
+            team.same([*parameters, *(v for one in optimizer for held in one.state.values() for v in held.values() if torch.is_tensor(v) and v.ndim)])
         average.update()
-        log.add(args.batch, **parts)
-        if log.step % args.keep_every == 0 or os.path.exists(asked):
+        log.add(args.batch * team.size, **parts)
+        if team.leads and (log.step % args.keep_every == 0 or os.path.exists(asked)):
             keep(log.step)
             if os.path.exists(asked):
                 os.remove(asked)
-    keep(log.step)
+    if team.leads:
+        keep(log.step)
 
 
 if __name__ == "__main__":

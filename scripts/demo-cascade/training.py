@@ -83,10 +83,11 @@ class Clock:
 
     The learning rate follows a cosine from the first step after compilation to that end.  `until`: a file that may be written
     at any time with another end, in seconds since 1970.
+    `agree`: makes the share of the time that has passed the same in all processes (team.Team).
     """
 
-    def __init__(self, minutes: float, steps: int | None, peak: float, warm=200, floor=0.02, start=1.0, until=None):
-        self.until = until
+    def __init__(self, minutes: float, steps: int | None, peak: float, warm=200, floor=0.02, start=1.0, until=None, agree=float):
+        self.until, self.agree = until, agree
         self.end, self.steps, self.peak, self.warm, self.floor = STARTED + minutes * 60, steps, peak, warm, floor
         self.start = start  # height on the cosine at which the run begins: 1 at its top
         self.began, self.step = time.time(), 0
@@ -99,7 +100,8 @@ class Clock:
                 self.end = float(file.read().strip() or self.end)
         if self.step in (1, 2, 10):  # compilation and tuning happen in the first steps
             self.began = now
-        self.done = done = self.step / self.steps if self.steps else (now - self.began) / max(self.end - self.began, 1)
+        done = self.step / self.steps if self.steps else (now - self.began) / max(self.end - self.began, 1)
+        self.done = done = self.agree(done)
         if done >= 1:
             return False
         height = self.start * (0.5 + 0.5 * math.cos(math.pi * done))

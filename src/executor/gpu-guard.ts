@@ -1,23 +1,33 @@
 /**
  * @module executor/gpu-guard
  * Watches an NVIDIA GPU's memory while a stage runs on it, through NVIDIA's own tool: several times a second it says how
- * much of it is in use. What was in use at first is not the stage's; what other programs take or give back
- * meanwhile cannot be told apart from it.
+ * much each process has, and how much is in use in all. A process's own figure counts where the tool gives it: the next
+ * stage may be loading beside this one. Elsewhere (in a container, whose process numbers the driver does not know) it is
+ * what is in use beyond what was at first, and what others take or give back meanwhile cannot be told apart from it.
  */
 
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { smiName } from "../machine/nvidia.ts";
 
 const SAMPLE_MS = 200;
+const MIB = 2 ** 20;
+/** Of what is in use in all: one look may come before the process's own figure is there. */
+const LOOKS_BEFORE_EXCEEDED = 2;
+
+type Command = readonly [string, ...string[]];
 
 export interface GpuGuardOptions {
   readonly deviceId?: number | undefined;
+  /** Of the process that is watched; 0: it has not started. */
+  readonly pid?: number;
   /** The stage may take this much of it. */
   readonly budgetBytes?: number | undefined;
   /** Called once. */
   readonly onExceeded?: (bytes: number) => void;
-  /** A program and its arguments that print one number of MiB per line. */
-  readonly command?: readonly [string, ...string[]];
+  /** A program and its arguments that print, one a line, how many MiB are in use. */
+  readonly command?: Command;
+  /** The same for processes: `4711, 500`. */
+  readonly processCommand?: Command;
 }
 
 export interface GpuGuard {
@@ -26,34 +36,69 @@ export interface GpuGuard {
 }
 
 /** Where there is no such tool, nothing is watched. */
-export function guardGpu({ deviceId = 0, budgetBytes = Infinity, ...options }: GpuGuardOptions = {}): GpuGuard {
-  const query = ["--query-gpu=memory.used", "--format=csv,noheader,nounits", `--loop-ms=${SAMPLE_MS}`];
-  const [program, ...args] = options.command ?? ["nvidia-smi", "-i", smiName(deviceId), ...query];
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "ignore"] });
+export function guardGpu({
+  deviceId = 0,
+  pid = 0,
+  budgetBytes = Infinity,
+  ...options
+}: GpuGuardOptions = {}): GpuGuard {
   let first: number | undefined;
-  let peak = 0;
+  let peakOfAll = 0;
+  let peakOfProcess: number | undefined;
+  let above = 0;
   let exceeded = false;
-  let rest = "";
-  const look = (line: string): void => {
-    const bytes = Number(line.trim() || NaN) * 2 ** 20;
+  const check = (bytes: number, looks: number): void => {
+    above = bytes > budgetBytes ? above + 1 : 0;
+    if (above < looks || exceeded || bytes <= budgetBytes) return;
+    exceeded = true;
+    options.onExceeded?.(bytes);
+  };
+  const seeAll = (line: string): void => {
+    const bytes = Number(line.trim() || NaN) * MIB;
     if (!Number.isFinite(bytes)) return; // "[N/A]": this GPU does not say
     first ??= bytes;
-    peak = Math.max(peak, bytes - first);
-    if (peak <= budgetBytes || exceeded) return;
-    exceeded = true;
-    options.onExceeded?.(peak);
+    peakOfAll = Math.max(peakOfAll, bytes - first);
+    if (peakOfProcess === undefined) check(bytes - first, LOOKS_BEFORE_EXCEEDED);
   };
+  const seeProcess = (line: string): void => {
+    const [process, used = ""] = line.split(",").map((part) => part.trim());
+    const bytes = Number(used || NaN) * MIB;
+    if (Number(process) !== pid || !Number.isFinite(bytes)) return;
+    peakOfProcess = Math.max(peakOfProcess ?? 0, bytes);
+    check(bytes, 1);
+  };
+  const children = [watch(options.command ?? nvidiaSmi(deviceId, "--query-gpu=memory.used"), seeAll)];
+  if (pid > 0) {
+    const ofProcesses = nvidiaSmi(deviceId, "--query-compute-apps=pid,used_memory");
+    children.push(watch(options.processCommand ?? ofProcesses, seeProcess));
+  }
+  return {
+    stop() {
+      for (const child of children) child.kill();
+      return peakOfProcess ?? (first === undefined ? undefined : peakOfAll);
+    },
+  };
+}
+
+const nvidiaSmi = (deviceId: number, query: string): Command => [
+  "nvidia-smi",
+  "-i",
+  smiName(deviceId),
+  query,
+  "--format=csv,noheader,nounits",
+  `--loop-ms=${SAMPLE_MS}`,
+];
+
+/** Starts a program and shows each line that it prints. */
+function watch([program, ...args]: Command, see: (line: string) => void): ChildProcess {
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "ignore"] });
+  let rest = "";
   child.on("error", () => undefined); // most machines have no such tool
   child.stdout.on("data", (chunk: Buffer) => {
     const lines = (rest + chunk.toString()).split("\n");
     rest = lines.pop() ?? "";
-    lines.forEach(look);
+    lines.forEach(see);
   });
   child.unref();
-  return {
-    stop() {
-      child.kill();
-      return first === undefined ? undefined : peak;
-    },
-  };
+  return child;
 }

@@ -168,7 +168,9 @@ function guardTask(
     onExceeded: (bytes) => child.kill(tooMuch(stage.name, bytes, budgetBytes ?? 0)),
   });
   const onExceeded = (bytes: number): void => child.kill(tooMuchOfGpu(stage.name, bytes, gpuBudgetBytes ?? 0));
-  const gpu = isOnGpu(task) ? guardGpu({ deviceId, budgetBytes: gpuBudgetBytes, onExceeded }) : undefined;
+  const gpu = isOnGpu(task)
+    ? guardGpu({ deviceId, pid: child.pid, budgetBytes: gpuBudgetBytes, onExceeded })
+    : undefined;
   return {
     sample: guard.sample,
     stop() {

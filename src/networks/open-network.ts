@@ -12,6 +12,7 @@ import type { NetworkDescription } from "./description.ts";
 import type { KeptNetworks } from "./kept-networks.ts";
 import { inMicroBatches, withoutRepeats } from "./micro-batches.ts";
 import { type WeightSettings, makeWeights } from "./network-weights.ts";
+import { oneAtATime } from "./one-at-a-time.ts";
 import { prepareNetwork } from "./prepare-network.ts";
 
 /** How networks are opened, the same for all of a stage. */
@@ -70,7 +71,8 @@ export async function withNetworkOutputs<T>(
     ...(deviceId === undefined ? {} : { deviceId }),
   };
   const open = <R>(useOpened: (run: Run) => Promise<R>): Promise<R> => {
-    const useAll = (run: Run): Promise<R> => useOpened(inMicroBatches(withoutRepeats(run, graph), microBatches));
+    const useAll = (run: Run): Promise<R> =>
+      useOpened(oneAtATime(inMicroBatches(withoutRepeats(run, graph), microBatches)));
     if (!parts) return withSession(graph, weights, session, useAll);
     return withHoistedSession(parts, microBatches, weights, session, useAll);
   };

@@ -28,6 +28,7 @@ import { type OnTile, dividedTiles, predictInTiles, runInTiles } from "./blended
 import { type OnStep, denoise } from "./denoise.ts";
 import { type Guidance, guidanceOf } from "./guidance.ts";
 import { type NonEmpty, filledUp, splitBatch, tellEach } from "./join-jobs.ts";
+import { inLanes } from "./lanes.ts";
 import { openScheduler } from "../networks/open-scheduler.ts";
 
 /** What all jobs share. */
@@ -50,6 +51,8 @@ export interface UpscaleOptions extends Omit<Guidance, "positiveMixer"> {
   readonly settings: NetworkSettings;
   /** How many jobs the UNet takes at once. @default 1 */
   readonly groupSize?: number;
+  /** How many such groups of jobs are denoised side by side. @default 1 */
+  readonly lanes?: number;
   /** Run the UNet once on zeros before it is a job's turn. @default false */
   readonly warmUp?: boolean;
 }
@@ -84,6 +87,8 @@ export interface Upscaled {
 
 /** All of `groupSize` jobs; the last one may be smaller. */
 type UpscaleGroups = () => Promise<readonly NonEmpty<UpscaleJob>[]>;
+
+type NumberedJob = readonly [place: number, job: UpscaleJob];
 
 type Text = Omit<Upscaled, "images">;
 
@@ -148,18 +153,12 @@ async function denoiseLatents(
   const config = await readSdUnetConfig(join(checkpoint, "unet"));
   const vae = await readVaeConfig(join(checkpoint, "vae"));
   const lowRes = await openScheduler(checkpoint, "low_res_scheduler");
-  const latents: Tensor[] = [];
-  let index = 0;
   return withNetwork(description, options.settings, async (network) => {
     if (options.warmUp) await warmUp(network, description);
     const groups = await jobs();
-    for (const jobsOfGroup of groups) {
-      const group = jobsOfGroup.map((job): [number, UpscaleJob] => [index++, job]) as [[number, UpscaleJob]];
+    const latents = await inLanes(numbered(groups), options.lanes ?? 1, async (group) => {
       // copies draw for nothing, and must not touch the generator of the job that they are copies of
-      const places = filledUp(group, options.groupSize ?? 1, ([place, job]): [number, UpscaleJob] => [
-        place,
-        silentCopy(job),
-      ]);
+      const places = filledUp(group, options.groupSize ?? 1, ([place, job]): NumberedJob => [place, silentCopy(job)]);
       const embeds = networkEmbeds(places.map(([place, { imagesPerPrompt }]) => [texts[place]!, imagesPerPrompt]));
       checkSameWidth(`${checkpoint}'s CLIP embedding`, embeds.shape[2] ?? 0, "its UNet", config.cross_attention_dim);
       const scheduler = await openScheduler(checkpoint, "scheduler", options.scheduler);
@@ -200,10 +199,17 @@ async function denoiseLatents(
             event,
           ),
       });
-      latents.push(...splitBatch(denoised, places.length).slice(0, group.length));
-    }
-    return { given: groups.flat(), latents };
+      return splitBatch(denoised, places.length).slice(0, group.length);
+    });
+    return { given: groups.flat(), latents: latents.flat() };
   });
+}
+
+/** Each job with its place among all. */
+function numbered(groups: readonly NonEmpty<UpscaleJob>[]): NonEmpty<NumberedJob>[] {
+  let place = 0;
+  const withPlace = (job: UpscaleJob): NumberedJob => [place++, job];
+  return groups.map(([first, ...others]) => [withPlace(first), ...others.map(withPlace)]);
 }
 
 /** A job that fills a group up: with a generator of its own, and nobody is told of it. */

@@ -100,9 +100,15 @@ function predictNoise(
   switch (predictionType) {
     case "epsilon":
       return p;
-    case "sample":
-      return x.map((value, i) => fround(value - fround(alpha * p[i]!)) / sigma);
-    case "v_prediction":
-      return x.map((value, i) => fround(alpha * p[i]!) + fround(sigma * value));
+    case "sample": {
+      const noise = new Float32Array(x.length);
+      for (let i = 0; i < noise.length; i++) noise[i] = fround(x[i]! - fround(alpha * p[i]!)) / sigma;
+      return noise;
+    }
+    case "v_prediction": {
+      const noise = new Float32Array(x.length);
+      for (let i = 0; i < noise.length; i++) noise[i] = fround(alpha * p[i]!) + fround(sigma * x[i]!);
+      return noise;
+    }
   }
 }

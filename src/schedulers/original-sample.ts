@@ -72,7 +72,10 @@ export function threshold(config: SchedulerConfig, original: Tensor): void {
     const picture = original.data.subarray(b * perPicture, (b + 1) * perPicture);
     const quantile = quantileOfMagnitudes(picture, config.dynamicThresholdingRatio);
     const s = Math.min(Math.max(quantile, 1), fround(config.sampleMaxValue));
-    for (let i = 0; i < picture.length; i++) picture[i] = Math.min(Math.max(picture[i]!, -s), s) / s;
+    for (let i = 0; i < picture.length; i++) {
+      const value = picture[i]!;
+      picture[i] = value > s ? 1 : value < -s ? -1 : value / s; // NaN stays
+    }
   }
 }
 
@@ -80,5 +83,9 @@ export function threshold(config: SchedulerConfig, original: Tensor): void {
 export function clip(config: SchedulerConfig, original: Tensor): void {
   const limit = fround(config.clipSampleRange);
   const { data } = original;
-  for (let i = 0; i < data.length; i++) data[i] = Math.min(Math.max(data[i]!, -limit), limit);
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i]!;
+    if (value > limit) data[i] = limit;
+    else if (value < -limit) data[i] = -limit;
+  }
 }

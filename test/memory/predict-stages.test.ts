@@ -200,7 +200,9 @@ describe("on a GPU", () => {
     const needs = await predictStages(many, small);
     expect(needs.map(({ verdict }) => verdict)).toEqual(["fits", "too large", "too large", "too large"]);
     expect(() => checkBudget(needs, small, many)).toThrow(/stage-1 needs .* GB of GPU memory \(predicted\)/);
-    expect(budgetTable(needs, small)).toMatch(/GPU: predicted; webgpu as measured on NVIDIA .*, cuda .* not measured/);
+    expect(budgetTable(needs, small)).toMatch(
+      /GPU: predicted, as measured on NVIDIA H200 .*; other GPUs were not measured/,
+    );
   });
 });
 

@@ -1,0 +1,33 @@
+/**
+ * @module pipelines/lanes
+ * Groups of jobs that are drawn side by side, so that a device has one group's step to compute while this process does
+ * another's scheduling: guidance, thresholding and noise take as long as a network's call on a fast GPU.
+ */
+
+/**
+ * @param lanes how many groups are at work at a time; the network takes one call at a time whoever asks (networks/one-at-a-time).
+ * @returns what `draw` made of each group, in their order.
+ * @throws what the first one that failed threw, once the others that are at work have ended; no further one is begun.
+ */
+export async function inLanes<Group, Result>(
+  groups: readonly Group[],
+  lanes: number,
+  draw: (group: Group) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  const failures: unknown[] = [];
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < groups.length && failures.length === 0) {
+      const index = next++;
+      try {
+        results[index] = await draw(groups[index]!);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(lanes, groups.length) }, lane));
+  if (failures.length > 0) throw failures[0];
+  return results;
+}

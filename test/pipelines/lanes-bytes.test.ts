@@ -1,0 +1,83 @@
+/** Jobs that are drawn side by side are, to the byte, what they are one after the other. */
+
+import { expect, test } from "vitest";
+import { createGenerator } from "../../src/math/random.ts";
+import type { Tensor } from "../../src/math/tensor.ts";
+import { inLanes } from "../../src/pipelines/lanes.ts";
+import { withStage1 } from "../../src/pipelines/stage-1.ts";
+import { runUpscale } from "../../src/pipelines/upscale.ts";
+import { goldenPath } from "../golden.ts";
+import { settingsFor } from "./reference-run.ts";
+
+const checkpoint = (name: string): string => goldenPath("checkpoints", name);
+
+test("stage 1", async () => {
+  const settings = await settingsFor(checkpoint("if-i"));
+  const embeds = (seed: number): Tensor => createGenerator(seed).randn([1, 77, 16]);
+  const drawAll = (lanes: number): Promise<Tensor[]> =>
+    withStage1(
+      {
+        checkpoint: checkpoint("if-i"),
+        images: 1,
+        width: 16,
+        height: 16,
+        selection: { numInferenceSteps: 3 },
+        eta: 0,
+        guidanceScale: 5,
+        settings,
+      },
+      (draw) =>
+        inLanes([1, 2, 3], lanes, (seed) =>
+          draw({
+            promptEmbeds: embeds(seed),
+            negativePromptEmbeds: embeds(9),
+            imagesPerPrompt: 1,
+            start: { kind: "noise", width: 16, height: 16 },
+            generator: createGenerator(seed),
+          }),
+        ),
+    );
+  const [together, alone] = [await drawAll(2), await drawAll(1)];
+  expect(together).toEqual(alone);
+  expect(alone[0]).not.toEqual(alone[1]);
+});
+
+test("the upscaler", async () => {
+  const settings = await settingsFor(checkpoint("x4-upscaler"));
+  const drawAll = async (lanes: number): Promise<Tensor[]> => {
+    const images: Tensor[] = [];
+    await runUpscale(
+      {
+        checkpoint: checkpoint("x4-upscaler"),
+        images: 1,
+        width: 64,
+        height: 64,
+        selection: { numInferenceSteps: 2 },
+        eta: 0,
+        guidanceScale: 3,
+        noiseLevel: 20,
+        settings,
+        lanes,
+      },
+      ["a", "b", "c"].map((prompt) => ({ prompts: [prompt], negativePrompts: [""] })),
+      async () =>
+        Promise.resolve(
+          [1, 2, 3].map((seed) => [
+            {
+              imagesPerPrompt: 1,
+              generator: createGenerator(seed),
+              image: async () => Promise.resolve(createGenerator(seed + 10).randn([1, 3, 16, 16])),
+            },
+          ]),
+        ),
+      async (index, result) => {
+        images[index] = result.images;
+        return Promise.resolve();
+      },
+    );
+    return images;
+  };
+  const [together, alone] = [await drawAll(2), await drawAll(1)];
+  expect(together).toEqual(alone);
+  expect(alone[0]).not.toEqual(alone[1]);
+});
