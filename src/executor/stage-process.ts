@@ -127,9 +127,8 @@ function beginTurn(child: Child, task: StageTask, options: StageProcessOptions):
   const idle = new Promise<void>((resolve) => (becomeIdle = resolve));
   const untilDone = async (): Promise<StagePeaks> => {
     const end = await Promise.race([child.ended, idle]);
-    endSignal();
     const peaks = guards.stop();
-    await heard.finished();
+    await heard.finished().finally(endSignal); // who records may wait for a server that is gone: until then nobody else ends it
     const failure = end && (await failureOf(stage, child, end, heard, options.signal));
     if (failure) throw failure;
     return peaks;

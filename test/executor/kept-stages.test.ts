@@ -119,6 +119,17 @@ describe.skipIf(process.platform !== "linux")("processes that are kept", () => {
     await expect(run(made, kept)).rejects.toMatchObject({ code: "STAGE" });
   });
 
+  test("are ended by the signal also while what they drew is still being recorded", async () => {
+    const [made, kept, stop] = [stageWorkers(), keeping(), new AbortController()];
+    const never = new Promise<void>(() => undefined);
+    const options = { ...made, imagesOf: () => undefined, keeping: kept.keeping, signal: stop.signal };
+    void runPlan(plan, { ...options, onJobEnd: () => never });
+    await expect.poll(() => made.log().length, { timeout: 30_000 }).toBe(2 * names.length);
+    stop.abort(new Error("stopped"));
+    await kept.stages.close();
+    await expect.poll(() => processes(made.log()).filter(isAlive), { timeout: 10_000 }).toEqual([]);
+  });
+
   test("are ended where they do not fit beside the next stage: first the one that is needed last", async () => {
     const made = stageWorkers();
     const needs = needsOf({ "stage-2": limits.ramBytes - 1e6, safety: limits.ramBytes });
