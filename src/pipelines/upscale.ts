@@ -88,6 +88,8 @@ export interface Upscaled {
 /** All of `groupSize` jobs; the last one may be smaller. */
 type UpscaleGroups = () => Promise<readonly NonEmpty<UpscaleJob>[]>;
 
+type NumberedJob = readonly [place: number, job: UpscaleJob];
+
 type Text = Omit<Upscaled, "images">;
 
 /**
@@ -153,15 +155,10 @@ async function denoiseLatents(
   const lowRes = await openScheduler(checkpoint, "low_res_scheduler");
   return withNetwork(description, options.settings, async (network) => {
     if (options.warmUp) await warmUp(network, description);
-    const given = await jobs();
-    let index = 0;
-    const groups = given.map((group) => group.map((job) => [index++, job]) as [[number, UpscaleJob]]);
-    const latents = await inLanes(groups, options.lanes ?? 1, async (group) => {
+    const groups = await jobs();
+    const latents = await inLanes(numbered(groups), options.lanes ?? 1, async (group) => {
       // copies draw for nothing, and must not touch the generator of the job that they are copies of
-      const places = filledUp(group, options.groupSize ?? 1, ([place, job]): [number, UpscaleJob] => [
-        place,
-        silentCopy(job),
-      ]);
+      const places = filledUp(group, options.groupSize ?? 1, ([place, job]): NumberedJob => [place, silentCopy(job)]);
       const embeds = networkEmbeds(places.map(([place, { imagesPerPrompt }]) => [texts[place]!, imagesPerPrompt]));
       checkSameWidth(`${checkpoint}'s CLIP embedding`, embeds.shape[2] ?? 0, "its UNet", config.cross_attention_dim);
       const scheduler = await openScheduler(checkpoint, "scheduler", options.scheduler);
@@ -204,8 +201,15 @@ async function denoiseLatents(
       });
       return splitBatch(denoised, places.length).slice(0, group.length);
     });
-    return { given: given.flat(), latents: latents.flat() };
+    return { given: groups.flat(), latents: latents.flat() };
   });
+}
+
+/** Each job with its place among all. */
+function numbered(groups: readonly NonEmpty<UpscaleJob>[]): NonEmpty<NumberedJob>[] {
+  let place = 0;
+  const withPlace = (job: UpscaleJob): NumberedJob => [place++, job];
+  return groups.map(([first, ...others]) => [withPlace(first), ...others.map(withPlace)]);
 }
 
 /** A job that fills a group up: with a generator of its own, and nobody is told of it. */
