@@ -19,6 +19,7 @@ export interface BudgetOptions {
 export interface MemoryOptions extends BudgetOptions {
   textEncoderBits?: "8" | "4";
   textEncoderActivations?: "float32" | "int8";
+  textEncoderDevice?: "cpu" | "gpu";
   unetBits?: "16" | "8";
   report?: string;
   runDir?: string;
@@ -51,6 +52,12 @@ export function addMemoryOptions(command: Command): Command {
         "--text-encoder-activations <type>",
         "what T5's 8-bit weights are multiplied with: int8 is faster and coarser (default: float32)",
       ).choices(["float32", "int8"]),
+    )
+    .addOption(
+      new Option(
+        "--text-encoder-device <device>",
+        "where T5 runs; gpu: on cuda, as it is or in 8 bits, with its weights in the GPU's memory (default: cpu)",
+      ).choices(["cpu", "gpu"]),
     )
     .addOption(
       new Option(

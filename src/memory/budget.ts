@@ -80,7 +80,7 @@ export function checkBudget(needs: readonly StageNeed[], limits: Limits, plan: A
   const [amount, rest] = overruns(first, limits)
     ? [
         `${gigabytes(first.gpuBytes ?? 0)} GB of GPU memory (predicted) but the budget is ${gigabytes(limits.vramBytes)} GB`,
-        ["give a larger --vram-budget", "or run it on the CPU (--execution-provider cpu)"],
+        ["give a larger --vram-budget", `or run it on the CPU (${onCpu(first, plan)})`],
       ]
     : [
         `${gigabytes(first.privateBytes)} GB of memory but the budget is ${gigabytes(limits.ramBytes)} GB (${limits.ramSource})`,
@@ -90,15 +90,24 @@ export function checkBudget(needs: readonly StageNeed[], limits: Limits, plan: A
   throw new IfGenError("MEMORY_BUDGET", `${first.stage} needs ${amount}; ${advice}.\n${budgetTable(needs, limits)}`);
 }
 
+/** What keeps a stage off the GPU. */
+const onCpu = ({ stage }: StageNeed, { stages }: Advised): string =>
+  stages.find(({ name }) => name === stage)?.kind === "text"
+    ? "without --text-encoder-device gpu"
+    : "--execution-provider cpu";
+
 /** A network that is large enough for fewer bits to matter. */
 const LARGE_BYTES = 1e9;
 
-function smallerBits({ stage, networks }: StageNeed, { stages, textEncoder, unet }: Advised): string[] {
+function smallerBits({ stage, networks, gpuBytes }: StageNeed, { stages, textEncoder, unet }: Advised): string[] {
   const isSinglePass = stages.some(({ name, kind }) => name === stage && kind === "single-pass");
   if (isSinglePass) return ["enlarge it with if-gen upscale and a smaller --tile"];
   if (networks.every(({ weightBytes }) => weightBytes < LARGE_BYTES)) return [];
   const kind = stages.find(({ name }) => name === stage)?.kind;
-  if (kind === "text" && textEncoder?.bits !== 4) return [`add --text-encoder-bits ${textEncoder ? 4 : 8}`];
+  if (kind === "text" && textEncoder?.bits !== 4) {
+    if (!textEncoder) return ["add --text-encoder-bits 8"];
+    return gpuBytes === undefined ? ["add --text-encoder-bits 4"] : []; // 4 bits are for the CPU
+  }
   return kind === "diffusion" && !unet ? ["add --unet-bits 8"] : [];
 }
 

@@ -5,14 +5,24 @@
 
 import { providers } from "../onnx/lower/providers.ts";
 import type { Plan, ProviderChoice, Stage } from "./plan.ts";
+import type { Request } from "./request.ts";
 import { describeStage } from "./stages.ts";
 
-/** @returns the stages that do not run on the CPU, each with its provider. */
-export function gpuStagesOf(stages: readonly Stage[], { name }: Pick<ProviderChoice, "name">): Plan["gpuStages"] {
-  if (providers[name].isCpu) return {};
-  return Object.fromEntries(
-    stages.filter((stage) => describeStage(stage.name).onGpu).map((stage) => [stage.name, name]),
-  );
+/**
+ * @param textDevice where T5 is asked to run. @default "cpu"
+ * @returns the stages that do not run on the CPU, each with its provider.
+ */
+export function gpuStagesOf(
+  stages: readonly Stage[],
+  { name }: Pick<ProviderChoice, "name">,
+  textDevice: Request["textEncoderDevice"] = "cpu",
+): Plan["gpuStages"] {
+  const { isCpu, takesTextEncoder } = providers[name];
+  if (isCpu) return {};
+  const onGpu = (stage: Stage): boolean =>
+    describeStage(stage.name).onGpu ||
+    (stage.kind === "text" && !stage.readsEmbeds && textDevice === "gpu" && takesTextEncoder);
+  return Object.fromEntries(stages.filter(onGpu).map((stage) => [stage.name, name]));
 }
 
 /** @returns what was chosen and why, as `cuda (named)` or `cpu (auto; no NVIDIA GPU is here)`. */

@@ -175,6 +175,8 @@ export const requestSchema = z.strictObject({
   textEncoderBits: z.literal([8, 4]).exactOptional(),
   /** int8: faster, at a loss; goes with 8-bit weights. */
   textEncoderActivations: z.enum(["float32", "int8"]).exactOptional(),
+  /** Where T5 runs; absent: on the CPU. */
+  textEncoderDevice: z.enum(["cpu", "gpu"]).exactOptional(),
   /** UNets in 8 bits a weight; absent: as the checkpoints have them. */
   unetBits: z.literal(8).exactOptional(),
 });

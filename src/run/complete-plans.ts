@@ -214,7 +214,7 @@ async function completePlan(
     ...changed,
     ...smaller,
     provider,
-    gpuStages: gpuStagesOf(planned.stages, provider),
+    gpuStages: gpuStagesOf(planned.stages, provider, request.textEncoderDevice),
     notes,
   };
   await checkCaches(placed);
@@ -223,13 +223,16 @@ async function completePlan(
 }
 
 /** What was asked of the machine and it does not have. */
-function hardwareNotes({ threads = 0, deviceId }: Request, { name }: ProviderChoice): string[] {
+function hardwareNotes({ threads = 0, deviceId, textEncoderDevice }: Request, { name }: ProviderChoice): string[] {
   const { cores } = readHardware();
   return [
     ...(threads > cores
       ? [`--threads ${threads} is more than the ${cores} hardware threads here: it makes nothing faster.`]
       : []),
     ...(deviceId !== undefined && !providers[name].takesDeviceId ? [`--device-id has no effect on ${name}.`] : []),
+    ...(textEncoderDevice === "gpu" && (providers[name].isCpu || !providers[name].takesTextEncoder)
+      ? [`--text-encoder-device gpu has no effect on ${name}: T5 runs on the CPU.`]
+      : []),
   ];
 }
 
@@ -237,8 +240,8 @@ function hardwareNotes({ threads = 0, deviceId }: Request, { name }: ProviderCho
 const cacheNotes = ({ textEncoder, unet }: ReturnType<typeof smallerWeights>, { loras }: Request): string[] =>
   [textEncoder?.cache, unet?.cache, loras && loraCache()].flatMap((cache) => lostNote(cache ?? "") ?? []).slice(0, 1);
 
-/** @throws {UsageError} int8 activations with 4-bit weights. */
-function smallerWeights({ textEncoderBits, textEncoderActivations, unetBits }: Request): {
+/** @throws {UsageError} int8 activations with 4-bit weights; either of them on a GPU. */
+function smallerWeights({ textEncoderBits, textEncoderActivations, textEncoderDevice, unetBits }: Request): {
   textEncoder?: TextEncoderChoice;
   unet?: UnetChoice;
 } {
@@ -246,6 +249,10 @@ function smallerWeights({ textEncoderBits, textEncoderActivations, unetBits }: R
   const changesText = textEncoderBits !== undefined || activations === "int8";
   if (textEncoderBits === 4 && activations === "int8") {
     throw new UsageError("--text-encoder-activations int8 goes with --text-encoder-bits 8; leave one of them out.");
+  }
+  if (textEncoderDevice === "gpu" && (textEncoderBits === 4 || activations === "int8")) {
+    const option = textEncoderBits === 4 ? "--text-encoder-bits 4" : "--text-encoder-activations int8";
+    throw new UsageError(`${option} is for the CPU; leave it or --text-encoder-device gpu out.`);
   }
   return {
     ...(changesText ? { textEncoder: { bits: textEncoderBits ?? 8, cache: textEncoderCache(), activations } } : {}),

@@ -122,6 +122,8 @@ export interface JobOptions extends StageOptions, LoraOptions, ListOptions, Upsc
   readonly deviceId?: number;
   readonly textEncoderBits?: 8 | 4;
   readonly textEncoderActivations?: "float32" | "int8";
+  /** Where T5 runs; gpu: on cuda, where the stages' provider is cuda. @default "cpu" */
+  readonly textEncoderDevice?: "cpu" | "gpu";
   readonly unetBits?: 8;
 }
 
@@ -241,6 +243,7 @@ export const jobOptionsSchema = z.strictObject({
   deviceId: z.int().nonnegative().max(255).optional(),
   textEncoderBits: z.literal([8, 4]).optional(),
   textEncoderActivations: z.enum(["float32", "int8"]).optional(),
+  textEncoderDevice: z.enum(["cpu", "gpu"]).optional(),
   unetBits: z.literal(8).optional(),
   image: z.string().min(1).optional(),
   mask: z.string().min(1).optional(),
@@ -286,7 +289,7 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
   const seed = options.seed ?? randomInt(MAX_SEED + 1);
   const variation = variationOf(command, seed, options);
   const { prompt, variant, safety, threads, deviceId, textEncoderBits, textEncoderActivations, unetBits } = options;
-  const { textEncoderModel, positivePrompt, style } = options;
+  const { textEncoderModel, textEncoderDevice, positivePrompt, style } = options;
   const [aspectRatio, size] = [sidesOf(options.aspectRatio), sidesOf(options.size)];
   const chosen = {
     morePrompts: options.morePrompts,
@@ -306,6 +309,7 @@ export function requestFromOptions(command: CommandName, given: unknown): Reques
     deviceId,
     textEncoderBits,
     textEncoderActivations,
+    textEncoderDevice,
     unetBits,
   };
   if (prompt === undefined && command !== "upscale" && (options.promptEmbeds ?? style) === undefined)

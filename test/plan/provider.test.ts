@@ -25,3 +25,17 @@ test("T5 and the safety checker stay on the CPU", () => {
   expect(gpuStagesOf(stages, auto("webgpu"))).toEqual({ "stage-1": "webgpu", "stage-2": "webgpu" });
   expect(gpuStagesOf(stages, auto("cpu"))).toEqual({});
 });
+
+test("T5 goes to the GPU where that is asked for and its provider takes it", () => {
+  const { stages } = planOf({});
+  expect(gpuStagesOf(stages, auto("cuda"), "gpu")).toEqual({
+    "text-encoding": "cuda",
+    "stage-1": "cuda",
+    "stage-2": "cuda",
+  });
+  expect(gpuStagesOf(stages, auto("cuda"), "cpu")).not.toHaveProperty("text-encoding");
+  expect(gpuStagesOf(stages, auto("webgpu"), "gpu")).not.toHaveProperty("text-encoding");
+  expect(gpuStagesOf(stages, auto("cpu"), "gpu")).toEqual({});
+  const embedded = stages.map((stage) => (stage.kind === "text" ? { ...stage, readsEmbeds: true as const } : stage));
+  expect(gpuStagesOf(embedded, auto("cuda"), "gpu")).not.toHaveProperty("text-encoding"); // there is nothing to encode
+});

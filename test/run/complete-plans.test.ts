@@ -199,11 +199,30 @@ describe("notes", () => {
   });
 });
 
+describe("what this machine does not have", () => {
+  test("is said in a note", async () => {
+    const [plain] = await complete([tinyUntil(64)]);
+    const [made] = await complete([{ ...tinyUntil(64), threads: 1000, textEncoderDevice: "gpu" }]);
+    expect(added(plain, made)).toEqual([
+      expect.stringMatching(/^--threads 1000 is more than the \d+ hardware threads here/),
+      "--text-encoder-device gpu has no effect on cpu: T5 runs on the CPU.",
+    ]);
+    expect(made?.plan.gpuStages).toEqual({});
+  });
+});
+
 describe("refusals, before anything is run", () => {
   test("a model or an image that is not there; a combination that is not; a noise level beyond the stage's", async () => {
     expect(await failureOf({ model: "no-such-model" })).toMatchObject({ code: "CHECKPOINT" });
     expect(await failureOf({ stages: { "stage-1": { noiseLevel: 1 } } })).toMatchObject({ code: "USAGE" });
     expect(await failureOf({ textEncoderBits: 4, textEncoderActivations: "int8" })).toMatchObject({ code: "USAGE" });
+    expect(await failureOf({ textEncoderBits: 4, textEncoderDevice: "gpu" })).toMatchObject({
+      code: "USAGE",
+      message: "--text-encoder-bits 4 is for the CPU; leave it or --text-encoder-device gpu out.",
+    });
+    expect(await failureOf({ textEncoderActivations: "int8", textEncoderDevice: "gpu" })).toMatchObject({
+      code: "USAGE",
+    });
     expect(
       await failureOf({ command: "img2img", start: { image: input("gone.png"), pasteBack: false } }),
     ).toMatchObject({ code: "INPUT_IMAGE" });

@@ -65,6 +65,7 @@ describe("requests that can share networks have the same key", () => {
     ["GPU", { deviceId: 1 }],
     ["size of T5's weights", { textEncoderBits: 8 }],
     ["type of T5's activations", { textEncoderActivations: "int8" }],
+    ["place of T5", { textEncoderDevice: "gpu" }],
     ["size of the UNets' weights", { unetBits: 8 }],
   ])("another %s is another key", (_, changes) => {
     expect(settingsKey({ ...plainRequest, ...changes })).not.toBe(key);

@@ -30,6 +30,7 @@ const cases: readonly (readonly [CommandName, object])[] = [
       deviceId: 1,
       textEncoderBits: 8,
       textEncoderActivations: "int8",
+      textEncoderDevice: "cpu",
       unetBits: 8,
       stage1Timesteps: [9, 0],
       stage2Respacing: "ddim50",

@@ -60,6 +60,8 @@ export interface ProviderTraits {
    * second: so many jobs are drawn at once.
    */
   readonly busyPixels: number;
+  /** Can T5 run on it, where that is asked for? */
+  readonly takesTextEncoder: boolean;
   /** Groups of jobs that are drawn side by side, so that the device does not wait for what this process does between steps. */
   readonly lanes: number;
   /** `auto` takes the first that works, in ascending order; some are only tried where NVIDIA hardware is. */
@@ -84,6 +86,7 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
     deviceMemory: null,
     loading: { bytes: 0, largestWeights: 0 },
     busyPixels: 8 * 64 ** 2, // measured: docs/notebook/performance.md
+    takesTextEncoder: true,
     lanes: 1, // the device is this process
     auto: { rank: 2, onlyNvidia: false },
     needsNvidia: false,
@@ -99,6 +102,7 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
     hoistedForm: null, // carrying it to the GPU at each step takes longer than computing it again
     deviceMemory: cudaMemory,
     busyPixels: 4 * 256 ** 2, // measured with four images a call (docs/notebook/cuda.md)
+    takesTextEncoder: true,
     lanes: 2, // with one the GPU is idle for 20 to 70 % of the denoising time (docs/notebook/cuda.md)
     loading: { bytes: 1.55e9, largestWeights: 0 }, // 1.58 to 1.71 GB in all were measured (docs/notebook/cuda.md)
     auto: { rank: 0, onlyNvidia: true },
@@ -121,6 +125,7 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
     hoistedForm: ({ computeType, weightFormat }) => ({ dtype: computeType, tokensFirst: weightFormat === "blocks" }),
     deviceMemory: (graphs, { weightFormat }) => webgpuMemory(graphs, webgpuDefaults[weightFormat].bufferCache),
     loading: { bytes: 0.12e9, largestWeights: 2 },
+    takesTextEncoder: false, // not tried
     lanes: 1, // two were not tried
     busyPixels: 16 * 64 ** 2, // not measured
     auto: { rank: 1, onlyNvidia: true }, // measured on NVIDIA's GPUs alone: on others it has to be named
