@@ -6,6 +6,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../errors.ts";
 import { parseBytes } from "../memory/bytes.ts";
+import { type TextEncoderDevice, textEncoderDevices } from "../onnx/lower/provider-names.ts";
 import type { Budgets } from "../run/settings.ts";
 import { once } from "./values.ts";
 
@@ -19,7 +20,7 @@ export interface BudgetOptions {
 export interface MemoryOptions extends BudgetOptions {
   textEncoderBits?: "8" | "4";
   textEncoderActivations?: "float32" | "int8";
-  textEncoderDevice?: "cpu" | "gpu";
+  textEncoderDevice?: TextEncoderDevice;
   unetBits?: "16" | "8";
   report?: string;
   runDir?: string;
@@ -57,7 +58,7 @@ export function addMemoryOptions(command: Command): Command {
       new Option(
         "--text-encoder-device <device>",
         "where T5 runs; gpu: on cuda, as it is or in 8 bits, with its weights in the GPU's memory (default: cpu)",
-      ).choices(["cpu", "gpu"]),
+      ).choices(textEncoderDevices),
     )
     .addOption(
       new Option(

@@ -5,17 +5,17 @@
 
 import { providers } from "../onnx/lower/providers.ts";
 import type { Plan, ProviderChoice, Stage } from "./plan.ts";
-import type { Request } from "./request.ts";
+import type { TextEncoderDevice } from "../onnx/lower/provider-names.ts";
 import { describeStage } from "./stages.ts";
 
 /**
- * @param textDevice where T5 is asked to run. @default "cpu"
+ * @param textDevice where T5 is asked to run. @default the CPU
  * @returns the stages that do not run on the CPU, each with its provider.
  */
 export function gpuStagesOf(
   stages: readonly Stage[],
   { name }: Pick<ProviderChoice, "name">,
-  textDevice: Request["textEncoderDevice"] = "cpu",
+  textDevice?: TextEncoderDevice,
 ): Plan["gpuStages"] {
   const { isCpu, takesTextEncoder } = providers[name];
   if (isCpu) return {};

@@ -14,6 +14,7 @@ import {
   safetyActions,
   variants,
 } from "./choices.ts";
+import { textEncoderDevices } from "../onnx/lower/provider-names.ts";
 import { type SchedulerName, schedulerNames } from "../schedulers/names.ts";
 import { type DiffusionName, type Side, diffusionNames, sides } from "./stages.ts";
 
@@ -176,7 +177,7 @@ export const requestSchema = z.strictObject({
   /** int8: faster, at a loss; goes with 8-bit weights. */
   textEncoderActivations: z.enum(["float32", "int8"]).exactOptional(),
   /** Where T5 runs; absent: on the CPU. */
-  textEncoderDevice: z.enum(["cpu", "gpu"]).exactOptional(),
+  textEncoderDevice: z.enum(textEncoderDevices).exactOptional(),
   /** UNets in 8 bits a weight; absent: as the checkpoints have them. */
   unetBits: z.literal(8).exactOptional(),
 });

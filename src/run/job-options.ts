@@ -7,6 +7,7 @@
 import { randomInt } from "node:crypto";
 import { z } from "zod";
 import { UsageError } from "../errors.ts";
+import { type TextEncoderDevice, textEncoderDevices } from "../onnx/lower/provider-names.ts";
 import { type CommandName, type LongPromptWay, MAX_SEED, longPromptWays } from "../plan/choices.ts";
 import {
   type MaskRequest,
@@ -123,7 +124,7 @@ export interface JobOptions extends StageOptions, LoraOptions, ListOptions, Upsc
   readonly textEncoderBits?: 8 | 4;
   readonly textEncoderActivations?: "float32" | "int8";
   /** Where T5 runs; gpu: on cuda, where the stages' provider is cuda. @default "cpu" */
-  readonly textEncoderDevice?: "cpu" | "gpu";
+  readonly textEncoderDevice?: TextEncoderDevice;
   readonly unetBits?: 8;
 }
 
@@ -243,7 +244,7 @@ export const jobOptionsSchema = z.strictObject({
   deviceId: z.int().nonnegative().max(255).optional(),
   textEncoderBits: z.literal([8, 4]).optional(),
   textEncoderActivations: z.enum(["float32", "int8"]).optional(),
-  textEncoderDevice: z.enum(["cpu", "gpu"]).optional(),
+  textEncoderDevice: z.enum(textEncoderDevices).optional(),
   unetBits: z.literal(8).optional(),
   image: z.string().min(1).optional(),
   mask: z.string().min(1).optional(),
