@@ -230,7 +230,7 @@ function hardwareNotes({ threads = 0, deviceId, textEncoderDevice }: Request, { 
       ? [`--threads ${threads} is more than the ${cores} hardware threads here: it makes nothing faster.`]
       : []),
     ...(deviceId !== undefined && !providers[name].takesDeviceId ? [`--device-id has no effect on ${name}.`] : []),
-    ...(textEncoderDevice === "gpu" && (providers[name].isCpu || !providers[name].takesTextEncoder)
+    ...(textEncoderDevice === "gpu" && !providers[name].takesTextEncoder
       ? [`--text-encoder-device gpu has no effect on ${name}: T5 runs on the CPU.`]
       : []),
   ];

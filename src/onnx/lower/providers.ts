@@ -60,7 +60,7 @@ export interface ProviderTraits {
    * second: so many jobs are drawn at once.
    */
   readonly busyPixels: number;
-  /** Can T5 run on it, where that is asked for? */
+  /** Can T5 be moved to it: `--text-encoder-device gpu`? */
   readonly takesTextEncoder: boolean;
   /** Groups of jobs that are drawn side by side, so that the device does not wait for what this process does between steps. */
   readonly lanes: number;
@@ -86,7 +86,7 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
     deviceMemory: null,
     loading: { bytes: 0, largestWeights: 0 },
     busyPixels: 8 * 64 ** 2, // measured: docs/notebook/performance.md
-    takesTextEncoder: true,
+    takesTextEncoder: false, // it is where T5 runs anyway
     lanes: 1, // the device is this process
     auto: { rank: 2, onlyNvidia: false },
     needsNvidia: false,

@@ -5,7 +5,7 @@
  */
 
 import type { IfGenError } from "../../errors.ts";
-import { type Held, KeptStages, sumOfHeld } from "../../executor/kept-stages.ts";
+import { KeptStages } from "../../executor/kept-stages.ts";
 import { createSweeper } from "../../files/draft.ts";
 import { readHardware } from "../../machine/hardware.ts";
 import { CPU } from "../../onnx/lower/provider-names.ts";
@@ -27,6 +27,7 @@ import {
   chunksOf,
 } from "./batch-jobs.ts";
 import { type ChunkSettings, drawChunk } from "./draw-chunk.ts";
+import { heldOn } from "./held-on.ts";
 import { drawnEntry, failedEntry } from "./manifest-entries.ts";
 import type { ReadJob } from "./read-jobs.ts";
 import { type FailedAttempt, HandOver } from "./hand-over.ts";
@@ -84,16 +85,16 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
   const stop = new AbortController();
   const signal = settings.signal ? AbortSignal.any([settings.signal, stop.signal]) : stop.signal;
   const kept = settings.keepAlive ? devices.map(() => new KeptStages()) : [];
-  const held = (): Held => sumOfHeld(kept.map((stages) => stages.held()));
-  const budgets = { ...settings.budgets, held };
-  const shared = { ...settings, budgets, signal, handOver, sweep: createSweeper(), chooseProvider: choose };
+  const heldByWorkers = () => kept.map((stages, worker) => ({ device: devices[worker], held: stages.held() }));
+  const shared = { ...settings, signal, handOver, sweep: createSweeper(), chooseProvider: choose };
   const nextChunk = createHandedChunks(handOver, chunks, options.chunkSize);
   const workers = devices.map(async (device, worker) => {
     try {
       while (!handOver.isRetired(worker)) {
         signal.throwIfAborted();
         const chunk = await nextChunk(worker);
-        const own = { ...shared, keptStages: kept[worker] };
+        const budgets = { ...settings.budgets, held: () => heldOn(device, heldByWorkers()) };
+        const own = { ...shared, budgets, keptStages: kept[worker] };
         if (chunk) await runChunk(chunk, worker, device, own, { drawn, failed });
         handOver.end(worker);
         if (!chunk && !(await handOver.mayGetMore(worker, signal))) return;

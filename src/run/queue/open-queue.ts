@@ -6,9 +6,10 @@
  */
 
 import type { Job, Queue, QueueEvents, Worker } from "bullmq";
-import { IfGenError, UsageError } from "../../errors.ts";
+import { IfGenError } from "../../errors.ts";
 import { printable } from "../../text.ts";
 import { Connections } from "./connections.ts";
+import { loadOptional } from "../optional-packages.ts";
 
 /** What an end of a queue is known by in Redis. */
 const NAME = "if-gen";
@@ -117,17 +118,11 @@ export function shownAddress(url: string): string {
 
 const ignore = (): void => undefined;
 
-async function loadBullmq(): Promise<typeof import("bullmq")> {
-  try {
+function loadBullmq(): Promise<typeof import("bullmq")> {
+  return loadOptional("--queue", ["bullmq", "ioredis"], async () => {
     await import("ioredis"); // bullmq loads it late
-    return await import("bullmq");
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND") throw cause;
-    throw new UsageError(
-      "--queue needs the packages bullmq and ioredis, which if-gen does not bring along; install them beside it: npm install bullmq ioredis (with -g, if if-gen was installed so).",
-      { cause },
-    );
-  }
+    return import("bullmq");
+  });
 }
 
 /** BullMQ itself waits for ever for a server that is not there. */

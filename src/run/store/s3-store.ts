@@ -10,10 +10,11 @@ import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { GetObjectCommandOutput, S3Client } from "@aws-sdk/client-s3";
-import { OutputError, UsageError, whyNotWritten } from "../../errors.ts";
+import { OutputError, whyNotWritten } from "../../errors.ts";
 import { makeFolder } from "../../files/make-folder.ts";
 import { formatOfName } from "../../image/formats.ts";
 import { ownS3Endpoint } from "../../machine/environment.ts";
+import { loadOptional } from "../optional-packages.ts";
 import { parseStoreAddress } from "./store-address.ts";
 import { storeError } from "./store-error.ts";
 
@@ -109,17 +110,8 @@ async function writeFetched(path: string, bytes: Uint8Array): Promise<void> {
   }
 }
 
-async function loadClient(): Promise<typeof import("@aws-sdk/client-s3")> {
-  try {
-    return await import("@aws-sdk/client-s3");
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND") throw cause;
-    throw new UsageError(
-      "--upload-to needs the package @aws-sdk/client-s3, which if-gen does not bring along; install it beside it: npm install @aws-sdk/client-s3 (with -g, if if-gen was installed so).",
-      { cause },
-    );
-  }
-}
+const loadClient = (): Promise<typeof import("@aws-sdk/client-s3")> =>
+  loadOptional("--upload-to", ["@aws-sdk/client-s3"], () => import("@aws-sdk/client-s3"));
 
 /** Of other makers' stores a bucket is a path, not a host of its own: not every one of them has its names in the DNS. */
 async function createClient(

@@ -9,7 +9,7 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { isDraft, machineMark } from "../../../src/files/draft.ts";
 import { openQueue } from "../../../src/run/queue/open-queue.ts";
 import { drainQueue, readQueueStatus, retryFailed } from "../../../src/run/queue/queue-state.ts";
-import type { ManifestEntry } from "../../../src/run/batch/manifest.ts";
+import { entriesOf } from "../batch/manifest-file.ts";
 import { finish, runCli, startCli, temporaryFolder } from "../../cli/run-cli.ts";
 import { goldenPath, storedVariant } from "../../golden.ts";
 import { type RedisServer, createRedis, hasRedis } from "./redis-server.ts";
@@ -32,12 +32,6 @@ function writeJobs(folder: string, count: number, ...bad: string[]): string {
   writeFileSync(file, [...lines, ...bad].join("\n"));
   return file;
 }
-
-const entriesOf = (folder: string): ManifestEntry[] =>
-  readFileSync(join(folder, "manifest.jsonl"), "utf8")
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line) as ManifestEntry);
 
 /** The processes that a worker has started. */
 const childrenOf = (pid = 0): string[] =>

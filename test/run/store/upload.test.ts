@@ -1,12 +1,13 @@
 /** Images that go to a store: by the built program, on the tiny checkpoints, over HTTP. */
 
 import { createHash } from "node:crypto";
-import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { ManifestEntry } from "../../../src/run/batch/manifest.ts";
 import { finish, runCli, startCli, temporaryFolder } from "../../cli/run-cli.ts";
 import { goldenPath, storedVariant } from "../../golden.ts";
+import { entriesOf } from "../batch/manifest-file.ts";
 import { createRedis, hasRedis } from "../queue/redis-server.ts";
 import { type S3Server, startS3 } from "./s3-server.ts";
 
@@ -20,12 +21,6 @@ function writeJobs(folder: string): string {
   writeFileSync(file, ["a cat", "a dog"].map((prompt, seed) => JSON.stringify({ prompt, seed })).join("\n"));
   return file;
 }
-
-const entriesOf = (folder: string): ManifestEntry[] =>
-  readFileSync(join(folder, "manifest.jsonl"), "utf8")
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line) as ManifestEntry);
 
 /** What the manifest says of each image, and what the store has. */
 function bothSums(server: S3Server, entries: readonly ManifestEntry[]): [string[], string[]] {
