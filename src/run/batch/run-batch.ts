@@ -1,7 +1,6 @@
 /**
  * @module run/batch/run-batch
- * A stream of jobs -> images and a manifest: chunks of jobs go to workers, one after the other, so that a slow device is no
- * brake. Prints nothing.
+ * A stream of jobs -> images and a manifest: workers of several devices draw chunks of jobs. Prints nothing.
  */
 
 import type { IfGenError } from "../../errors.ts";
@@ -32,6 +31,7 @@ import { drawnEntry, failedEntry } from "./manifest-entries.ts";
 import type { ReadJob } from "./read-jobs.ts";
 import { type FailedAttempt, HandOver } from "./hand-over.ts";
 import { createShares } from "./shares.ts";
+import { createTurns } from "./take-turns.ts";
 
 export interface BatchSettings extends Omit<RunSettings, "onEvent" | "onFailed" | "chooseProvider" | "keptStages"> {
   readonly options: BatchOptions;
@@ -87,20 +87,13 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
   const kept = settings.keepAlive ? devices.map(() => new KeptStages()) : [];
   const heldByWorkers = () => kept.map((stages, worker) => ({ device: devices[worker], held: stages.held() }));
   const shared = { ...settings, signal, handOver, sweep: createSweeper(), chooseProvider: choose };
-  const nextChunk = createHandedChunks(handOver, chunks, options.chunkSize);
+  const takeTurns = createTurns(chunks, { handOver, chunkSize: options.chunkSize, signal });
   const workers = devices.map(async (device, worker) => {
+    const budgets = { ...settings.budgets, held: () => heldOn(device, heldByWorkers()) };
+    const own = { ...shared, budgets, keptStages: kept[worker] };
     try {
-      while (!handOver.isRetired(worker)) {
-        signal.throwIfAborted();
-        const chunk = await nextChunk(worker);
-        const budgets = { ...settings.budgets, held: () => heldOn(device, heldByWorkers()) };
-        const own = { ...shared, budgets, keptStages: kept[worker] };
-        if (chunk) await runChunk(chunk, worker, device, own, { drawn, failed });
-        handOver.end(worker);
-        if (!chunk && !(await handOver.mayGetMore(worker, signal))) return;
-      }
+      await takeTurns(worker, (chunk) => runChunk(chunk, worker, device, own, { drawn, failed }));
     } finally {
-      handOver.leave(worker);
       await kept[worker]?.close();
     }
   });
@@ -113,21 +106,6 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
     throw error;
   }
   return { ...count, ...(firstError ? { firstError } : {}) };
-}
-
-/** What others could not draw comes first. Its chunks are counted downwards from -1. @returns undefined: nothing is left now. */
-function createHandedChunks(handOver: HandOver, chunks: AsyncGenerator<Chunk, void>, chunkSize: number) {
-  let number = 0;
-  let isDone = false;
-  return async (worker: number): Promise<Chunk | undefined> => {
-    const jobs = handOver.take(worker, chunkSize);
-    if (jobs.length > 0) return { number: --number, jobs, bad: [] };
-    if (isDone) return undefined;
-    handOver.begin(worker); // what it gets may fail: who waits has to wait for that
-    const { value, done } = await chunks.next();
-    isDone ||= done === true;
-    return value ?? undefined;
-  };
 }
 
 function describeAttempt({ worker, error }: FailedAttempt, devices: readonly WorkerDevice[]): string {
