@@ -1,7 +1,7 @@
 /** The batch command as its users type it: on the tiny checkpoints, with the built program. */
 
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
@@ -223,6 +223,25 @@ describe("ends at any moment", () => {
     expect((await batch(seeded, other, ...chunk)).code).toBe(0);
     expect(imagesOf(folder)).toEqual(imagesOf(other));
     expect(existsSync(join(folder, ".if-gen", "work", "run.lock"))).toBe(false);
+  });
+
+  test("killed between placing images and saying so: they are found, also by other workers and with other chunks", async () => {
+    const jobs = jobsFile(...lines.slice(0, 3));
+    const folder = join(temporaryFolder(), "out");
+    expect((await batch(jobs, folder, "--devices", "cpu,cpu")).code).toBe(0);
+    const before = imagesOf(folder);
+    const manifest = join(folder, "manifest.jsonl");
+    writeFileSync(manifest, `${readFileSync(manifest, "utf8").split("\n")[0]}\n`);
+    mkdirSync(join(folder, ".if-gen", "work", "-1"));
+    expect(await batch(jobs, folder, "--resume")).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining("2 drawn, 1 drawn before, 0 failed") as string,
+    });
+    expect(imagesOf(folder)).toEqual(before);
+    const entries = entriesOf(folder);
+    expect(entries.map(({ index }) => index).toSorted((a, b) => a - b)).toEqual([1, 2, 3]);
+    for (const { files } of entries) for (const { path, sha256 } of files) expect(before[path]).toBe(sha256);
+    expect(readdirSync(join(folder, ".if-gen", "work"))).toEqual([]);
   });
 
   test("asked to end: 143, and --resume goes on", async () => {

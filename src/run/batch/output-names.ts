@@ -41,6 +41,9 @@ const MAX_PART_BYTES = 200;
 export const requestKey = (request: Request): string =>
   createHash("sha256").update(JSON.stringify(request)).digest("hex");
 
+/** @returns the same also for another GPU: any worker goes on with the finished stages of one that was killed. */
+export const workKey = ({ deviceId: _, ...request }: Request): string => requestKey(request);
+
 type OutputName = (job: NamedJob) => string;
 
 /**
