@@ -45,7 +45,7 @@ export class HandOver {
     const attempts = [...this.attemptsOf(job), { worker, error }];
     this.#attempts.set(job, attempts);
     if (!this.#canBeTaken(job)) {
-      this.#decided(job);
+      this.settle(job);
       return false;
     }
     this.#undecided[worker]!.add(job);
@@ -87,8 +87,15 @@ export class HandOver {
     this.#undecided[worker]!.clear();
     const before = this.#workers().filter((other) => this.isRetired(other));
     for (const attempt of this.attemptsOf(job)) this.#strikes[attempt.worker]!++;
-    this.#decided(job);
+    this.settle(job);
     return this.#workers().filter((other) => this.isRetired(other) && !before.includes(other));
+  }
+
+  /** Nobody is to draw the job any more: it is drawn, or failed. */
+  settle(job: BatchJob): void {
+    if (!this.#attempts.delete(job)) return;
+    for (const jobs of this.#undecided) jobs.delete(job);
+    this.#tell(); // who is in doubt no longer goes on
   }
 
   isRetired(worker: number): boolean {
@@ -100,7 +107,11 @@ export class HandOver {
    * full fails at a chunk in a second, and would go through all jobs before the first of them is drawn.
    */
   isInDoubt(worker: number): boolean {
-    const open = [...this.#undecided[worker]!].filter((job) => !this.#waiting.has(job) || this.#canBeTaken(job));
+    const isOtherAtWork = [...this.#atWork].some((other) => other !== worker);
+    const open = [...this.#undecided[worker]!].filter((job) => {
+      if (this.#waiting.has(job)) return this.#canBeTaken(job);
+      return this.#offered.has(job) || isOtherAtWork;
+    });
     return open.length > 0 && this.#strikes[worker]! + open.length >= MAX_STRIKES;
   }
 
@@ -150,12 +161,6 @@ export class HandOver {
 
   #isUntried(worker: number, job: BatchJob): boolean {
     return this.attemptsOf(job).every((one) => one.worker !== worker);
-  }
-
-  #decided(job: BatchJob): void {
-    if (!this.#attempts.delete(job)) return;
-    for (const jobs of this.#undecided) jobs.delete(job);
-    this.#tell(); // who is in doubt no longer goes on
   }
 
   /** Jobs of a chunk fail one after the other, and are shared when all have. */

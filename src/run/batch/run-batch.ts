@@ -66,6 +66,7 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
   const failed = async (job: BatchJob | BadJob, error: IfGenError): Promise<void> => {
     count.failed++;
     firstError ??= error;
+    if ("request" in job) handOver.settle(job);
     await folder.manifest.add(failedEntry(job, error));
     onEvent({ type: "failed", index: job.index, line: job.line, error });
     if (settings.failFast) throw error;
@@ -81,6 +82,7 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
     for (const retired of handOver.drew(worker, job)) onEvent({ type: "retired", worker: retired });
   };
   const found: Results["found"] = async (job, entry) => {
+    handOver.settle(job);
     await folder.manifest.add(entry);
     count.drawn++;
     onEvent({ type: "drawn", index: job.index, line: job.line, files: job.files, seconds: {} });

@@ -88,19 +88,33 @@ test("whose jobs others draw again and again takes no more, unless it draws one 
 
 test("who fails at so many that it may retire begins nothing new until others have tried them", async () => {
   const handOver = new HandOver(2);
-  const jobs = [jobOf(1), jobOf(2), jobOf(3)];
+  const jobs = [jobOf(1), jobOf(2), jobOf(3)] as const;
   for (const job of jobs) handOver.offer(0, job, killed);
+  expect(handOver.isInDoubt(0)).toBe(true);
   await shared();
   expect(handOver.isInDoubt(0)).toBe(true);
   expect(handOver.take(1, 9)).toEqual(jobs);
   expect(handOver.isInDoubt(0)).toBe(true);
-  handOver.offer(1, jobs[0]!, killed); // it is the job's fault
+  handOver.offer(1, jobs[0], killed); // it is the job's fault
   expect(handOver.isInDoubt(0)).toBe(false);
   handOver.offer(0, jobOf(4), killed);
   expect(handOver.isInDoubt(0)).toBe(true);
-  handOver.drew(0, jobOf(5));
+  handOver.settle(jobs[1]); // it failed for a reason of its own
   expect(handOver.isInDoubt(0)).toBe(false);
-  handOver.leave(1);
-  handOver.offer(0, jobOf(6), killed);
-  expect(handOver.isInDoubt(0)).toBe(false); // nobody will ever try it
+  handOver.offer(0, jobOf(5), killed);
+  expect(handOver.isInDoubt(0)).toBe(true);
+  handOver.drew(0, jobOf(6));
+  expect(handOver.isInDoubt(0)).toBe(false);
+});
+
+test("nor is it in doubt for jobs that nobody will try", async () => {
+  const [one, two] = [new HandOver(2), new HandOver(2)];
+  for (const index of [1, 2, 3]) for (const handOver of [one, two]) handOver.offer(0, jobOf(index), killed);
+  await shared();
+  one.leave(1);
+  expect(one.isInDoubt(0)).toBe(false);
+  two.take(1, 9);
+  two.end(1); // and said nothing of them
+  expect(two.isInDoubt(0)).toBe(false);
+  expect(await two.mayGetMore(0, signal)).toBe(false);
 });

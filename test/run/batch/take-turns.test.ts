@@ -35,11 +35,18 @@ interface Drawing {
   readonly drawn: readonly number[];
 }
 
-/** @param cannot draw any job; `msOf` a chunk is drawn in. */
+interface Behaviour {
+  /** Workers that cannot draw any job. */
+  readonly cannot?: readonly number[];
+  readonly msOf?: (worker: number, chunk: Chunk) => number;
+  /** A job that no device can draw. */
+  readonly isBad?: (job: BatchJob) => boolean;
+}
+
 async function drawAll(
   sizes: readonly number[],
   workers: number,
-  { cannot = [], msOf = () => 5 }: { cannot?: readonly number[]; msOf?: (worker: number, chunk: Chunk) => number },
+  { cannot = [], msOf = () => 5, isBad = () => false }: Behaviour,
 ): Promise<Drawing> {
   const handOver = new HandOver(workers);
   const signal = AbortSignal.timeout(10_000);
@@ -51,6 +58,7 @@ async function drawAll(
     for (const job of chunk.jobs) {
       await Promise.resolve();
       if (cannot.includes(worker)) expect(handOver.offer(worker, job, new StageError("full"))).toBe(true);
+      else if (isBad(job)) handOver.settle(job);
       else {
         drawn[job.index - 1] = (drawn[job.index - 1] ?? 0) + 1;
         retired.push(...handOver.drew(worker, job));
@@ -91,6 +99,12 @@ test("one that fails at once goes through no more of a long list than it takes t
   expect(log.filter(({ worker }) => worker === 1)).toEqual([{ worker: 1, jobs: 4 }]);
   expect([retired, left]).toEqual([[1], 0]);
   expect(drawn).toEqual(allOnce(200));
+});
+
+test("jobs that fail for reasons of their own leave nobody waiting", async () => {
+  const { log, drawn } = await drawAll([4, 4, 4], 2, { cannot: [0], isBad: ({ index }) => index <= 8 });
+  expect(log.length).toBeGreaterThan(3);
+  expect(drawn.slice(8)).toEqual(allOnce(4));
 });
 
 test("two that cannot draw leave each other's jobs to the third", async () => {
