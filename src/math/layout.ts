@@ -24,20 +24,6 @@ export function concatBatch(parts: readonly Tensor[]): Tensor {
   return { data, shape: [batch, ...first.shape.slice(1)] };
 }
 
-/** (B, C, ...) and (B, D, ...) -> (B, C + D, ...). @throws {ShapeError} the other axes differ. */
-export function concatChannels(a: Tensor, b: Tensor): Tensor {
-  const withoutChannels = ({ shape }: Tensor): number[] => [shape[0] ?? 0, ...shape.slice(2)];
-  checkSameShape(withoutChannels(a), withoutChannels(b), "joining along the channels");
-  const [batch = 0, channels = 0, ...sides] = a.shape;
-  const [rowA, rowB] = [rowLength(a), rowLength(b)];
-  const data = new Float32Array(a.data.length + b.data.length);
-  for (let row = 0; row < batch; row++) {
-    data.set(a.data.subarray(row * rowA, (row + 1) * rowA), row * (rowA + rowB));
-    data.set(b.data.subarray(row * rowB, (row + 1) * rowB), row * (rowA + rowB) + rowA);
-  }
-  return { data, shape: [batch, channels + (b.shape[1] ?? 0), ...sides] };
-}
-
 /** Entries start..end of the first axis; shares memory with `x`. */
 export function sliceBatch(x: Tensor, start: number, end: number): Tensor {
   const row = rowLength(x);

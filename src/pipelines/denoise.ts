@@ -4,12 +4,13 @@
  * with the order of operations of diffusers' IF pipelines.
  */
 
-import { blend, concatBatch, concatChannels } from "../math/layout.ts";
+import { blend } from "../math/layout.ts";
 import type { Generator } from "../math/random.ts";
 import type { Tensor } from "../math/tensor.ts";
 import type { Scheduler } from "../schedulers/scheduler.ts";
 import { textsPerImage } from "../plan/plan.ts";
 import { type Guidance, applyGuidance, dropVariance } from "./guidance.ts";
+import { modelInput } from "./model-input.ts";
 
 /** After each step. `sample` is (B, C, H, W) and must not be written to. */
 export interface StepEvent {
@@ -37,23 +38,33 @@ export interface DenoiseOptions extends Guidance {
   /** DDIM's η; other schedulers ignore it. */
   readonly eta: number;
   readonly generator: Generator | readonly Generator[];
-  /** The network: (M·B, C + D, H, W) at a timestep -> (M·B, C or 2C, H, W), for M texts per image. */
+  /** The network: (M·B, C + D, H, W), valid during the call, at a timestep -> (M·B, C or 2C, H, W), for M texts per image. */
   readonly predict: (modelInput: Tensor, timestep: number) => Promise<Tensor>;
   readonly onStep?: OnStep;
 }
 
 /** @returns x_0, (B, C, H, W), not clamped. */
 export async function denoise(options: DenoiseOptions): Promise<Tensor> {
-  const { scheduler, timesteps, conditioning, mask, generator, eta } = options;
+  const join = modelInput(options.sample, options.conditioning, textsPerImage(options));
+  return takeSteps(options, (scaled, timestep) => options.predict(join(scaled), timestep));
+}
+
+/** What the steps need besides the network. */
+export type StepOptions = Omit<DenoiseOptions, "conditioning" | "predict">;
+
+/**
+ * The loop itself.
+ * @param predict what `scaleModelInput` gave, (B, C, H, W), at a timestep -> (M·B, C or 2C, H, W).
+ * @returns x_0, (B, C, H, W), not clamped.
+ */
+export async function takeSteps(options: StepOptions, predict: DenoiseOptions["predict"]): Promise<Tensor> {
+  const { scheduler, timesteps, mask, generator, eta } = options;
   const texts = textsPerImage(options);
   const steps = timesteps.length;
   const channels = options.sample.shape[1] ?? 0;
   let sample = options.sample;
   for (const [step, timestep] of timesteps.entries()) {
-    const scaled = scheduler.scaleModelInput(sample, timestep);
-    const joined = conditioning ? concatChannels(scaled, conditioning) : scaled;
-    const modelInput = texts === 1 ? joined : concatBatch(Array.from({ length: texts }, () => joined));
-    const predicted = await options.predict(modelInput, timestep);
+    const predicted = await predict(scheduler.scaleModelInput(sample, timestep), timestep);
     const guided = texts === 1 ? predicted : applyGuidance(predicted, options, channels, { step, steps });
     const modelOutput = scheduler.takesLearnedVariance ? guided : dropVariance(guided, channels);
     const { prevSample, predOriginalSample } = scheduler.step(modelOutput, timestep, sample, { generator, eta });

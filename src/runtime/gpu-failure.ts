@@ -23,7 +23,16 @@ export async function nameGpuFailure<T>(what: string, work: Promise<T>): Promise
 /** Kernels of GPUs have been seen to give NaN where the CPU's do not. @throws {StageError} a result is not finite. */
 export function checkNumbers(what: string, results: ReadonlyMap<string, Tensor>): void {
   for (const [name, { data }] of results) {
-    const wrong = data.find((value) => !Number.isFinite(value));
+    const wrong = firstNotFinite(data);
     if (wrong !== undefined) throw new StageError(`${what} produced ${wrong} in output "${name}"; ${ADVICE}.`);
   }
+}
+
+const EXPONENT = 0x7f800000; // all of its bits: infinity or NaN
+
+/** A loop over the bits: `find` with a function takes ten times as long, at each step, for all that a network gives. */
+function firstNotFinite(data: Float32Array): number | undefined {
+  const bits = new Int32Array(data.buffer, data.byteOffset, data.length);
+  for (let at = 0; at < bits.length; at++) if ((bits[at]! & EXPONENT) === EXPONENT) return data[at];
+  return undefined;
 }

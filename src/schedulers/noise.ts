@@ -22,6 +22,7 @@ export function drawNoise(shape: readonly number[], generator: Generator | reado
   if (!Number.isInteger(share)) {
     throw new ShapeError(`${generator.length} generators cannot draw for ${batch} images`);
   }
+  if (generator.length === 1) return generator[0]!.randn(shape);
   const data = new Float32Array(elementCount(shape));
   generator.forEach((one, index) => data.set(one.randn([share, ...image]).data, index * share * elementCount(image)));
   return { data, shape };

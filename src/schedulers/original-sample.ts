@@ -14,13 +14,17 @@ const fround = Math.fround;
  * The model output's two halves: the prediction, and where the variance lies.
  * @param modelOutput (B, 2C, H, W).
  * @param shape       (B, C, H, W).
- * @returns two new tensors (B, C, H, W).
+ * @returns two tensors (B, C, H, W), of one image's the two halves of its memory, else new ones.
  * @throws {ShapeError} `modelOutput` has not twice the channels.
  */
 export function splitVariance(modelOutput: Tensor, shape: readonly number[]): { prediction: Tensor; variance: Tensor } {
   const [batch = 1, channels = 1, ...plane] = shape;
   checkSameShape(modelOutput.shape, [batch, 2 * channels, ...plane], "model output with learned variance");
   const half = modelOutput.data.length / batch / 2;
+  if (batch === 1) {
+    const { data } = modelOutput;
+    return { prediction: { data: data.subarray(0, half), shape }, variance: { data: data.subarray(half), shape } };
+  }
   const prediction = new Float32Array(batch * half);
   const variance = new Float32Array(batch * half);
   for (let b = 0; b < batch; b++) {
