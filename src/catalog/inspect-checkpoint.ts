@@ -33,12 +33,12 @@ export async function inspectCheckpoint(
   const missing: string[] = [];
   for (const [name, component] of Object.entries(layout)) {
     if (!component.essential && !indexed.has(name)) continue;
-    if (!(await isThere(join(folder, name), component, requestedVariant))) missing.push(name);
+    if (!(await hasComponent(join(folder, name), component, requestedVariant))) missing.push(name);
   }
   return { missing, usable: missing.every((name) => layout[name]?.essential === false) };
 }
 
-async function isThere(
+async function hasComponent(
   folder: string,
   { variants }: Component,
   requestedVariant: Variant | undefined,

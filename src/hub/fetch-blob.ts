@@ -35,14 +35,14 @@ export async function fetchBlob(
 ): Promise<void> {
   const { blob, incomplete } = wanted.place;
   const partial = await PartialFile.open(incomplete, wanted.file, options.signal);
-  const isThere = async (): Promise<boolean> => (await partial.finish(blob)) || isWhole(blob, wanted.file.bytes); // or another process was quicker
+  const isComplete = async (): Promise<boolean> => (await partial.finish(blob)) || isWhole(blob, wanted.file.bytes); // or another process was quicker
   try {
     await receiveRest(settings, wanted, partial, options);
-    if (await isThere()) return;
+    if (await isComplete()) return;
     if (!partial.isOnePiece) {
       await partial.startOver();
       await receiveRest(settings, wanted, partial, options); // pieces may not fit; one whole answer must
-      if (await isThere()) return;
+      if (await isComplete()) return;
     }
     await partial.remove();
     throw checksumError(wanted);

@@ -17,8 +17,8 @@ export function withStyleRespacing(
 ): StageRequest {
   const requested = stages[name] ?? {};
   const { steps, timesteps, respacing } = requested;
-  const isSaid = (steps ?? timesteps ?? respacing) !== undefined;
-  return command !== "style" || styleRespacing === undefined || isSaid
+  const hasOwnSteps = (steps ?? timesteps ?? respacing) !== undefined;
+  return command !== "style" || styleRespacing === undefined || hasOwnSteps
     ? requested
     : { ...requested, respacing: styleRespacing };
 }

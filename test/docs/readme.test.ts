@@ -117,19 +117,19 @@ describe("the pages", () => {
   });
 
   test("a link that leads nowhere is noticed", () => {
-    expect(isThere("README.md", "docs/library.md#progress")).toBe(true);
-    expect(isThere("README.md", "docs/library.md#no-such-part")).toBe(false);
-    expect(isThere("docs/library.md", "README.md")).toBe(false);
+    expect(resolves("README.md", "docs/library.md#progress")).toBe(true);
+    expect(resolves("README.md", "docs/library.md#no-such-part")).toBe(false);
+    expect(resolves("docs/library.md", "README.md")).toBe(false);
   });
 });
 
 function deadLinks(page: string): string[] {
   const text = readFileSync(join(root, page), "utf8").replaceAll(/^```[^]*?^```$/gm, "");
   const links = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = ""]) => link);
-  return links.filter((link) => !/^[a-z]+:/.test(link) && !isThere(page, link)).map((link) => `${page}: ${link}`);
+  return links.filter((link) => !/^[a-z]+:/.test(link) && !resolves(page, link)).map((link) => `${page}: ${link}`);
 }
 
-function isThere(page: string, link: string): boolean {
+function resolves(page: string, link: string): boolean {
   const [path = "", anchor] = link.split("#");
   const target = path === "" ? join(root, page) : join(root, page, "..", path);
   if (!existsSync(target)) return false;

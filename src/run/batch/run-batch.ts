@@ -94,8 +94,8 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
         signal.throwIfAborted();
         const chunk = await nextChunk(worker);
         const budgets = { ...settings.budgets, held: () => heldOn(device, heldByWorkers()) };
-        const own = { ...shared, budgets, keptStages: kept[worker] };
-        if (chunk) await runChunk(chunk, worker, device, own, { drawn, failed });
+        const workerSettings = { ...shared, budgets, keptStages: kept[worker] };
+        if (chunk) await runChunk(chunk, worker, device, workerSettings, { drawn, failed });
         handOver.end(worker);
         if (!chunk && !(await handOver.mayGetMore(worker, signal))) return;
       }
@@ -156,9 +156,9 @@ async function runChunk(
     number,
     jobs.map(({ key }) => key),
   );
-  const known = isResumed ? jobs : jobs.filter(({ isDrawn }) => !isDrawn); // nothing is kept of the others
+  const openJobs = isResumed ? jobs : jobs.filter(({ isDrawn }) => !isDrawn); // nothing is kept of the others
   const free: BatchJob[] = [];
-  for (const job of known) {
+  for (const job of openJobs) {
     if (isResumed || job.isDrawn || overwrite || !(await isTaken(job, settings.store))) free.push(job);
     else await failed(job, sameName(job.files[0] ?? "", "it exists", ", or add --overwrite"));
   }
@@ -174,7 +174,7 @@ async function runChunk(
       share.hear(event);
       onEvent({ type: "run", worker, event });
     },
-    onDrawn: (job, one) => drawn(job, one, share.of(one), worker),
+    onDrawn: (job, one) => drawn(job, one, share.secondsOf(one), worker),
     onFailed: async (job, error) => {
       if (handOver.offer(worker, job, error)) onEvent({ type: "handed-over", worker, index: job.index, error });
       else await failed(job, error);
