@@ -17,7 +17,7 @@ import { benchStart, benchWhole } from "./commands.ts";
 import { benchKernels } from "./kernels.ts";
 import { benchNetworks } from "./networks.ts";
 import type { Pair } from "./pairs.ts";
-import { type Settings, log, pictureArguments, readPlan, reference } from "./settings.ts";
+import { type Settings, log, imageArguments, readPlan, reference } from "./settings.ts";
 
 const parts: Readonly<Record<string, (settings: Settings) => Promise<Pair[]>>> = {
   kernels: benchKernels,
@@ -69,7 +69,7 @@ const versions = referenceVersions();
 const threads = Number(values.threads);
 const settings: Settings = {
   model: values.model,
-  plan: await readPlan(pictureArguments(values.model, threads)),
+  plan: await readPlan(imageArguments(values.model, threads)),
   rounds: Number(values.rounds),
   threads,
   ...(versions === undefined ? {} : { python: values.python }),

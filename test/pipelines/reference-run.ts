@@ -15,7 +15,7 @@ import type { CreateSchedulerOptions } from "../../src/schedulers/create-schedul
 import type { NetworkSettings } from "../../src/networks/open-network.ts";
 import { listVariants } from "../../src/weights/variants.ts";
 import { goldenPath } from "../golden.ts";
-import { type CallArguments, listOf, loadPictures } from "./reference-case.ts";
+import { type CallArguments, listOf, loadImages } from "./reference-case.ts";
 
 export interface ReferenceRun {
   /** Raw for the IF pipelines, the decoder's output for the upscaler. */
@@ -99,7 +99,7 @@ export async function runReferenceCall(context: RunContext): Promise<ReferenceRu
     onStep: (event: StepEvent) => steps.push(event),
   };
   const enlarge = async (): Promise<Tensor> => {
-    const image = await loadPictures(args.image ?? [], "low-resolution", sampleSize, previous);
+    const image = await loadImages(args.image ?? [], "low-resolution", sampleSize, previous);
     return withStage2({ ...shared, noiseLevel: args.noise_level ?? usual.noiseLevel }, (draw) =>
       draw({ ...job, image }),
     );
@@ -148,9 +148,9 @@ async function startOf({ pipe, args, previous }: RunContext, sampleSize: number,
   }
   return {
     kind: "image",
-    pixels: await loadPictures(pixels ?? [], "start", sampleSize, previous),
+    pixels: await loadImages(pixels ?? [], "start", sampleSize, previous),
     strength: args.strength ?? usual,
-    ...(args.mask_image ? { mask: await loadPictures(args.mask_image, "mask", sampleSize, undefined) } : {}),
+    ...(args.mask_image ? { mask: await loadImages(args.mask_image, "mask", sampleSize, undefined) } : {}),
   };
 }
 
@@ -161,7 +161,7 @@ async function upscale({ pipe, args, generator, previous }: RunContext): Promise
   const negative = listOf(args.negative_prompt);
   const steps: StepEvent[] = [];
   const imagesPerPrompt = args.num_images_per_prompt ?? 1;
-  const image = await loadPictures(args.image ?? [], "upscale", 0, previous);
+  const image = await loadImages(args.image ?? [], "upscale", 0, previous);
   const [, , height = 0, width = 0] = image.shape;
   const results: Upscaled[] = [];
   await runUpscale(

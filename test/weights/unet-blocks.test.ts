@@ -10,7 +10,7 @@ import { blockMatrix, fillRows, isBlocked, kernelParts } from "../../src/weights
 import { normals } from "../onnx/lower/wide-networks.ts";
 import { temporaryFile } from "./files.ts";
 
-test("layers and kernels of whole blocks are kept in blocks; tables, norms and the picture's few channels are not", () => {
+test("layers and kernels of whole blocks are kept in blocks; tables, norms and the image's few channels are not", () => {
   expect(isBlocked("mid_block.attentions.0.to_q.weight", [64, 96])).toBe(true);
   expect(isBlocked("mid_block.resnets.0.conv1.weight", [160, 320, 3, 3])).toBe(true);
   expect(isBlocked("conv_in.weight", [320, 6, 3, 3])).toBe(false);

@@ -54,7 +54,7 @@ describe.each(await wideNetworks())("$name, wide", ({ graph, stored, blocks, fee
     const bytes = (all: readonly { byteLength: number }[]): number => all.reduce((sum, one) => sum + one.byteLength, 0);
     expect(bytes(fileWeights.filter(({ value }) => value.dtype === "uint8"))).toBe(bytes(matrices));
     const dense = nodes.filter(({ op, attributes }) => op === "Conv" && !attributes["group"]);
-    expect(dense).toHaveLength(1); // from the picture's few channels
+    expect(dense).toHaveLength(1); // from the image's few channels
     expect(nodes.filter(({ op, name }) => op === "MatMul" && name.startsWith("conv_out/"))).toHaveLength(1); // and back
     expect(count("DequantizeLinear")).toBe(0);
   });

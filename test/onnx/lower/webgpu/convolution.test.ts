@@ -20,7 +20,7 @@ import { normals, writeCheckpoint } from "../wide-networks.ts";
 
 const choices = webgpuVariants["blocks-fused"]!;
 
-/** From a picture's 3 channels to 64, then as `build` goes on, then back to 3. */
+/** From an image's 3 channels to 64, then as `build` goes on, then back to 3. */
 async function compare(
   [batch, height, width]: readonly [number, number, number],
   build: (g: GraphBuilder, map: Value) => Value,
