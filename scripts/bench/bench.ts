@@ -12,7 +12,7 @@ import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { cpus, loadavg, totalmem } from "node:os";
 import { parseArgs } from "node:util";
-import { compare, processorKind, record } from "./check.ts";
+import { compare, cpuKind, record } from "./check.ts";
 import { benchStart, benchWhole } from "./commands.ts";
 import { benchKernels } from "./kernels.ts";
 import { benchNetworks } from "./networks.ts";
@@ -75,7 +75,7 @@ const settings: Settings = {
   ...(versions === undefined ? {} : { python: values.python }),
 };
 
-const machine = `${cpus().length} x ${cpus()[0]?.model.trim()} (${processorKind()}), ${(totalmem() / 1e9).toFixed(0)} GB, ${process.platform}`;
+const machine = `${cpus().length} x ${cpus()[0]?.model.trim()} (${cpuKind()}), ${(totalmem() / 1e9).toFixed(0)} GB, ${process.platform}`;
 process.stdout.write(`${machine}; Node ${process.versions.node}; ${versions ?? "no reference"}\n`);
 process.stdout.write(
   `${settings.threads} threads, ${settings.rounds} rounds, load ${loadavg()[0]?.toFixed(2)} before\n\n`,

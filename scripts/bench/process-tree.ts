@@ -1,5 +1,5 @@
 /**
- * Runs a command and looks at it and its children meanwhile: wall time, processor time, the most memory that all of them
+ * Runs a command and looks at it and its children meanwhile: wall time, CPU time, the most memory that all of them
  * hold at one moment, and how many bytes they read. Memory and bytes are Linux's /proc; elsewhere they are absent.
  */
 

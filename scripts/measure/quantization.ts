@@ -109,7 +109,7 @@ async function need(step: EncodeStep): Promise<NetworkNeed> {
 function report(title: string, { peakBytes, privateBytes }: NetworkNeed, run: Encoded & { peaks: MemoryPeaks }): void {
   const { residentBytes: peak, privateBytes: own } = run.peaks;
   console.log(
-    `${title}: ${run.seconds.toFixed(1)} s, ${run.processorSeconds.toFixed(1)} s of processor; ` +
+    `${title}: ${run.seconds.toFixed(1)} s, ${run.cpuSeconds.toFixed(1)} s of CPU; ` +
       `peak ${mb(peakBytes)} MB predicted, ${mb(peak)} measured (${(peakBytes / peak).toFixed(3)}), ` +
       `private ${mb(privateBytes)} predicted, ${mb(own)} measured`,
   );

@@ -110,7 +110,7 @@ function hiddenFolders(needed: readonly string[], added: readonly string[], load
   return [...new Set(system.flatMap((name) => loader(name) ?? []).map(dirname))];
 }
 
-/** @returns what to install for a library: the package's usual name. */
+/** @returns what to install for a library: the package that usually has it. */
 export function packageOf(name: string): string {
   if (name === "libcuda.so.1") return "NVIDIA's driver (in a container: run it with --gpus all)";
   if (name.startsWith("libcudnn")) return "cuDNN 9";

@@ -95,8 +95,8 @@ function tensorBytes({ graph, parts, microBatches }: PreparedNetwork): number {
 
 /** Of an image that is drawn in tiles: the whole of what a tile's inputs and outputs are parts of. */
 function imageBytes({ areas = 1 }: StageNetwork, { graph, microBatches }: PreparedNetwork): number {
-  const maps = [...graph.inputs, ...graph.outputs].filter(({ shape }) => shape.length === 4);
-  return areas > 1 ? IMAGE_COPIES * microBatches * areas * bytesOf(maps) : 0;
+  const featureMaps = [...graph.inputs, ...graph.outputs].filter(({ shape }) => shape.length === 4);
+  return areas > 1 ? IMAGE_COPIES * microBatches * areas * bytesOf(featureMaps) : 0;
 }
 
 const bytesOf = (values: readonly Parameters<typeof valueBytes>[0][]): number => sum(values.map(valueBytes));

@@ -91,7 +91,7 @@ export function webgpuBufferBytes(graph: Graph, mode: BufferCacheMode): number {
 
 /**
  * Takes a node's own copies, one dispatch for each and for the node itself.
- * @param channelsLast maps that lie so already, though ONNX has them otherwise.
+ * @param channelsLast feature maps that lie so already, though ONNX has them otherwise.
  */
 function runNode(node: Node, cache: BufferCache, channelsLast: ReadonlySet<string>): void {
   if (renaming.has(node.op)) return;

@@ -49,10 +49,10 @@ describe("a convolution", () => {
     const graph = lowered(16, (g, x) => ops.add(g, conv(g, x, 16), conv(g, x, 16)));
     expect(opsOf(graph)).toEqual(["nchwc.ReorderInput", "nchwc.Conv", "nchwc.Conv", "nchwc.ReorderOutput", "Identity"]);
     expect(graphMemory(graph).peakBytes).toBe(3 * MAP); // both convolutions and their sum
-    expect(graphMemory(inBlockedLayout(graph)).peakBytes).toBe(2 * MAP); // x in blocks and one map, or any two after it
+    expect(graphMemory(inBlockedLayout(graph)).peakBytes).toBe(2 * MAP); // x in blocks and one feature map, or any two after it
   });
 
-  test("takes up one sum only; another is one of two maps in blocks", () => {
+  test("takes up one sum only; another is one of two feature maps in blocks", () => {
     const graph = lowered(16, (g, x) => {
       const [a, b, c] = [conv(g, x, 16), conv(g, x, 16), conv(g, x, 16)];
       return ops.add(g, ops.add(g, a, b), ops.add(g, c, ops.add(g, a, b)));

@@ -29,7 +29,7 @@ export interface MeasureOptions {
   readonly runs: number;
   readonly provider: string;
   readonly type: string;
-  /** Inputs and the expected result; without it they are made up and the processor tells what is expected. */
+  /** Inputs and the expected result; without it they are made up and the CPU tells what is expected. */
   readonly case?: string;
   /** Nothing is compared. */
   readonly alone: boolean;
@@ -39,10 +39,10 @@ export interface MeasureOptions {
   readonly without?: string;
   /** Of the provider's, `name=value` separated by commas, in place of the program's own. */
   readonly settings?: string;
-  /** What does not change from step to step (the text) is computed once and stays on the card: the step is the rest. */
+  /** What does not change from step to step (the text) is computed once and stays on the GPU: the step is the rest. */
   readonly hoisted: boolean;
-  /** That on the processor, so that its weights do not come to the card. */
-  readonly sparesCard: boolean;
+  /** That on the CPU, so that its weights do not come to the GPU. */
+  readonly sparesGpu: boolean;
   /** `on` or `off`: whether onnxruntime plans its buffers as one; as the program does if absent. */
   readonly memoryPattern?: string;
   /** Where a trace is written; one more session is made for it. */
@@ -55,15 +55,15 @@ export interface Measured {
   readonly weightBytes: number;
   /** Building and lowering the graph, and making the model's bytes. */
   readonly lowerSeconds: number;
-  /** Making the session: the weights are on their way to the card. */
+  /** Making the session: the weights are on their way to the GPU. */
   readonly createSeconds: number;
   /** The same, with the process's own time and its page faults. */
   readonly loading: Usage;
-  /** The card's memory in use, all processes: when the session is there, after the first step, after the last. */
+  /** The GPU's memory in use, all processes: when the session is there, after the first step, after the last. */
   readonly memoryMiB?: readonly [loaded: number, first: number, last: number];
   /** The first step: shaders are compiled, and the weights have arrived. */
   readonly firstSeconds: number;
-  /** Median of the other steps, inputs and result carried to the card and back. */
+  /** Median of the other steps, inputs and result carried to the GPU and back. */
   readonly stepMs: number;
   readonly stepsMs: readonly number[];
   /** √(Σ(a - b)² / Σb²) against `expected`. */
@@ -95,8 +95,8 @@ export async function measureVariant(folder: string, options: MeasureOptions): P
     encodeModel(lower(part, look, lowering), lowering.opset, externalLocation);
   const first = once && {
     graph: once,
-    model: options.sparesCard ? encodeModel(lower(once, look, cpu), cpu.opset, externalLocation) : encode(once),
-    copies: options.sparesCard ? encode(copyOf(once.outputs)) : undefined,
+    model: options.sparesGpu ? encodeModel(lower(once, look, cpu), cpu.opset, externalLocation) : encode(once),
+    copies: options.sparesGpu ? encode(copyOf(once.outputs)) : undefined,
   };
   const lowerSeconds = since(start);
   const step = options.case === undefined ? plainCase(graph) : await readCase(graph, options.case);
@@ -176,16 +176,16 @@ function withProviderSettings(settings: Options, own: string | undefined): Optio
   return { ...settings, executionProviders: [{ ...named, ...Object.fromEntries(pairs) } as { name: string }] };
 }
 
-/** What stays the same from step to step, made as runtime/hoisted-session does: with `copies`, on the processor. */
+/** What stays the same from step to step, made as runtime/hoisted-session does: with `copies`, on the CPU. */
 async function withFixed<T>(
   { model, graph, copies }: { model: Uint8Array; graph: Graph; copies: Uint8Array | undefined },
   feeds: Readonly<Record<string, Feed>>,
   settings: Options,
   use: (fixed: Readonly<Record<string, ort.Tensor>>) => Promise<T>,
 ): Promise<T> {
-  const onCard = { ...settings, preferredOutputLocation: "gpu-buffer" as const };
-  const session = await ort.InferenceSession.create(model, copies ? sessionOptions.cpu("mapped") : onCard);
-  const copier = copies && (await ort.InferenceSession.create(copies, onCard));
+  const onGpu = { ...settings, preferredOutputLocation: "gpu-buffer" as const };
+  const session = await ort.InferenceSession.create(model, copies ? sessionOptions.cpu("mapped") : onGpu);
+  const copier = copies && (await ort.InferenceSession.create(copies, onGpu));
   const results = await runAll(session, graph, feeds);
   const onIt = copier ? await copier.run(results) : results;
   const name = copier ? copyName : (own: string): string => own;

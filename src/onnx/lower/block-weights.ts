@@ -1,7 +1,7 @@
 /**
  * @module onnx/lower/block-weights
- * Weights in blocks of 32 with one scale each, as weights/quantize-blocks and weights/unet-blocks lay them: multiplied by
- * MatMulNBits as they lie, or unpacked for what cannot be.
+ * Block-wise quantized weights, 32 to a block with one scale, as weights/quantize-blocks and weights/unet-blocks lay them:
+ * multiplied by MatMulNBits as they lie, or unpacked for what cannot be.
  *
  * Letters: R rows of the matrix, N blocks of a row, O, C, h, w of a kernel.
  */

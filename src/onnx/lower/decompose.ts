@@ -63,7 +63,7 @@ export function decompose(
     producer: (value) => producers.get(value.name),
     consumers: (value) => consumers.get(value.name) ?? [],
     lowered,
-    rows: (value, kind = "map") => {
+    rows: (value, kind = "featureMap") => {
       settle(value);
       return remember(madeRows, value, () => ({ rows: toChannelsLast(g, lowered(value), kind), kind })).rows;
     },

@@ -16,7 +16,7 @@ import { tinyNetworks } from "./networks.ts";
 import { relativeError, runLowered } from "./run-lowered.ts";
 import { wideNetworks } from "./wide-networks.ts";
 
-/** Every way; maps of these sizes count as large. */
+/** Every way; feature maps of these sizes count as large. */
 const inBlocks = Object.entries(webgpuVariants)
   .filter(([, { weights }]) => weights === "blocks")
   .map(([name, choices]) => [name, { ...choices, piecesFrom: Math.min(choices.piecesFrom, 2 ** 12) }] as const);
