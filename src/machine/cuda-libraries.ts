@@ -65,14 +65,14 @@ export function findCudaLibraries(provider: string, search: LibrarySearch = this
   const missing = new Set<string>();
   const visit = (name: string, besides: readonly string[], isWished: boolean): void => {
     if (found.has(name) || missing.has(name)) return;
-    const own = readable([inFolders(besides, name)]) ?? readable([search.loader(name)]);
-    const place = own ?? readable(search.folders.map((folder) => inFolders([folder], name)));
+    const reachable = readable([inFolders(besides, name)]) ?? readable([search.loader(name)]);
+    const place = reachable ?? readable(search.folders.map((folder) => inFolders([folder], name)));
     if (place === undefined) {
       if (!isWished) missing.add(name);
       return;
     }
     found.set(name, place.path);
-    if (own === undefined) added.add(dirname(place.path));
+    if (reachable === undefined) added.add(dirname(place.path));
     const next = place.elf.runpath.map((folder) => folder.replaceAll(/\$ORIGIN|\$\{ORIGIN\}/g, dirname(place.path)));
     for (const needed of place.elf.needed.filter(isNvidias)) visit(needed, next, isWished);
   };

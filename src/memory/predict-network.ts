@@ -103,7 +103,7 @@ const bytesOf = (values: readonly Parameters<typeof valueBytes>[0][]): number =>
 
 function onGpu(network: StageNetwork, prepared: PreparedNetwork, weights: WeightTable): NetworkNeed {
   const { graph, parts, lowering, provider, microBatches } = prepared;
-  const { deviceMemory, lanes, loading } = providers[provider];
+  const { deviceMemory, groupsAtOnce, loading } = providers[provider];
   const lookUp = lookUpSizes(weights, false);
   const onDevice = (part: Graph): Graph => lowerFor(provider, part, lookUp, lowering).graph;
   const memory = graphMemory(onDevice(graph));
@@ -114,7 +114,7 @@ function onGpu(network: StageNetwork, prepared: PreparedNetwork, weights: Weight
     PROCESS_MAPPED_BYTES +
     loading.bytes +
     memory.nodes * NODE_BYTES +
-    lanes * TENSOR_COPIES * microBatches * bytesOf([...graph.inputs, ...graph.outputs]) +
+    groupsAtOnce * TENSOR_COPIES * microBatches * bytesOf([...graph.inputs, ...graph.outputs]) +
     imageBytes(network, prepared) +
     Math.max(
       loading.largestWeights * memory.largestWeightBytes,

@@ -75,10 +75,12 @@ class Rewriting {
     };
   }
 
-  /** @param wanted the inputs that must be in blocks. */
-  #replace(node: Node, op: string, ...wanted: (Value | null | undefined)[]): void {
+  /** @param blockedInputs those that must be in blocks. */
+  #replace(node: Node, op: string, ...blockedInputs: (Value | null | undefined)[]): void {
     const blockedValue = this.#add(op, node.inputs, inBlocks(node.output), node);
-    blockedValue.inputs = node.inputs.map((value) => (value && wanted.includes(value) ? this.#inBlocks(value) : value));
+    blockedValue.inputs = node.inputs.map((value) =>
+      value && blockedInputs.includes(value) ? this.#inBlocks(value) : value,
+    );
     this.#replaced.add(node);
     const uses = this.#uses.get(node.output.name) ?? 0;
     this.#blocked.set(node.output.name, { original: node.output, node: blockedValue, uses, left: uses });

@@ -65,7 +65,7 @@ export function kernelParts(name: string, rows: Float32Array, shape: readonly nu
   if (liesBeside(name, shape)) {
     const fours = range(channels / TOGETHER);
     const order = fours.flatMap((four) =>
-      range(width).flatMap((x) => range(TOGETHER).map((of) => (four * TOGETHER + of) * height * width + x)),
+      range(width).flatMap((x) => range(TOGETHER).map((within) => (four * TOGETHER + within) * height * width + x)),
     );
     return range(height).map((y) => arranged(rows, order, channels * height * width, y * width));
   }

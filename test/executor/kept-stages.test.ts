@@ -62,7 +62,7 @@ const isAlive = (pid: string | undefined): boolean => existsSync(`/proc/${pid}`)
 function keeping(needs = needsOf(), of = plan) {
   const stages = new KeptStages();
   onTestFinished(() => stages.close());
-  return { stages, keeping: stages.of(of, needs, limits) };
+  return { stages, keeping: stages.forPlan(of, needs, limits) };
 }
 
 const run = (made: ReturnType<typeof stageWorkers>, kept: ReturnType<typeof keeping>, of = plan) =>
@@ -147,7 +147,7 @@ describe.skipIf(process.platform !== "linux")("processes that are kept", () => {
     await run(made, kept);
     const shorter = { stages: plan.stages.slice(0, 3) };
     const held = kept.stages.held().ram;
-    const tight = kept.stages.of(shorter, needsOf({ "stage-1": limits.ramBytes - 0.45 * held }), limits);
+    const tight = kept.stages.forPlan(shorter, needsOf({ "stage-1": limits.ramBytes - 0.45 * held }), limits);
     await tight.makeRoom("stage-1");
     expect(names.filter(tight.has)).toEqual(["text-encoding", "stage-1"]);
   });

@@ -52,23 +52,27 @@ export function multiplyBlocks(g: GraphBuilder, x: Value, { value, scales }: Blo
 export function bindRows(g: GraphBuilder, weight: StoredWeight, from: number, to: number): BoundWeight {
   const { blockScales } = weight;
   const part = rowsOf(weight, from, to);
-  const own = { ...weight, ...part, ...(blockScales ? { blockScales: rowsOf(blockScales, from, to) } : {}) };
-  return bindWeight(g, own, part.name);
+  const rows = { ...weight, ...part, ...(blockScales ? { blockScales: rowsOf(blockScales, from, to) } : {}) };
+  return bindWeight(g, rows, part.name);
 }
 
 /** Weights that lie one after the other in their file, as one of all their rows. */
 export function bindConcatenated(g: GraphBuilder, weights: readonly BlocksWeight[]): BoundWeight {
   const [first] = weights;
   if (!first) throw new Error("no weights to take together");
-  const own = { ...first, ...together(weights), blockScales: together(weights.map(({ blockScales }) => blockScales)) };
-  return bindWeight(g, own, own.name);
+  const joined = {
+    ...first,
+    ...together(weights),
+    blockScales: together(weights.map(({ blockScales }) => blockScales)),
+  };
+  return bindWeight(g, joined, joined.name);
 }
 
 function together(tensors: readonly StoredTensor[]): StoredTensor {
   const [first] = tensors;
   if (!first) throw new Error("no tensors to take together");
-  const sum = (of: (tensor: StoredTensor) => number): number =>
-    tensors.reduce((total, tensor) => total + of(tensor), 0);
+  const sum = (count: (tensor: StoredTensor) => number): number =>
+    tensors.reduce((total, tensor) => total + count(tensor), 0);
   return {
     ...first,
     name: tensors.map(({ name }) => name).join(" + "),

@@ -15,7 +15,7 @@ import { type CommandName, type RequestedProvider, commandNames } from "../../pl
 import { imageCount } from "../../plan/prompts.ts";
 import type { Request } from "../../plan/request.ts";
 import { describeValue } from "../describe-issue.ts";
-import { maskOptionNames, ownSizeNames, requestFromOptions } from "../job-options.ts";
+import { maskOptionNames, stageSizeNames, requestFromOptions } from "../job-options.ts";
 import { numbered } from "../outputs.ts";
 import type { BatchFolder } from "./batch-folder.ts";
 import { isJobError, withImageSettings, withoutImageSettings } from "./image-settings.ts";
@@ -138,7 +138,7 @@ export async function* divided<Job>(
 const notOfUpscale: readonly string[] = [
   "until",
   "aspectRatio",
-  ...ownSizeNames,
+  ...stageSizeNames,
   "strength",
   "style",
   ...maskOptionNames,

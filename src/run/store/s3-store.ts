@@ -119,11 +119,11 @@ async function createClient(
   maxAttempts: number,
 ): Promise<S3Client> {
   if (ownS3Endpoint() === undefined) return new Client({ maxAttempts });
-  const own = { maxAttempts, forcePathStyle: true };
-  const client = new Client(own);
+  const config = { maxAttempts, forcePathStyle: true };
+  const client = new Client(config);
   const isKnown = await client.config.region().then(
     () => true,
     () => false,
   );
-  return isKnown ? client : new Client({ ...own, region: ANY_REGION });
+  return isKnown ? client : new Client({ ...config, region: ANY_REGION });
 }

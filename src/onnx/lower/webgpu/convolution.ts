@@ -44,11 +44,11 @@ export function convolveBlocks(context: Rewriting, node: Node, weight: BlockWeig
     const products = multiplyBlocks(g, context.rows(x), weight, null); // (N·B, h·w·O)
     return subsampled(g, sumKernel(g, products, geometry, loweredBias), geometry);
   })();
-  const isFilled = geometry.outputs > geometry.wanted;
-  return { rows: isFilled ? ops.slice(g, rows, 1, 0, geometry.wanted) : rows, kind: "featureMap" };
+  const isFilled = geometry.outputs > geometry.kernelOutputs;
+  return { rows: isFilled ? ops.slice(g, rows, 1, 0, geometry.kernelOutputs) : rows, kind: "featureMap" };
 }
 
-/** `outputs`: rows of a place of the kernel, filled up or not; `wanted`: those of them that are the result's. */
+/** `outputs`: rows of a kernel tap, filled up or not; `kernelOutputs`: those of them that are the result's. */
 interface Geometry extends KernelTaps {
   readonly channels: number;
   readonly outHeight: number;
@@ -56,27 +56,32 @@ interface Geometry extends KernelTaps {
   readonly strideY: number;
   readonly strideX: number;
   readonly isBeside: boolean;
-  readonly wanted: number;
+  readonly kernelOutputs: number;
 }
 
 function geometryOf(node: Node, x: Value, kernel: Value, { value }: BlockWeight): Geometry {
   const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
-  const [wanted = 0, , kernelHeight = 0, kernelWidth = 0] = kernel.shape;
+  const [kernelOutputs = 0, , kernelHeight = 0, kernelWidth = 0] = kernel.shape;
   const [, , outHeight = 0, outWidth = 0] = node.output.shape;
   const [strideY = 1, strideX = 1] = intsOf(node.attributes, "strides");
   const [rows = 0, blocks = 0, perBlock = 0] = value.shape;
   const isBeside = blocks * perBlock > channels;
   const outputs = rows / (kernelHeight * (isBeside ? 1 : kernelWidth));
   const sides = { batch, channels, height, width, outHeight, outWidth, kernelHeight, kernelWidth, strideY, strideX };
-  return { ...sides, pads: intsOf(node.attributes, "pads"), isBeside, outputs, wanted };
+  return { ...sides, pads: intsOf(node.attributes, "pads"), isBeside, outputs, kernelOutputs };
 }
 
 /** (O), with zeros behind it where the weight's rows were filled up. */
-function biasOf({ g, lowered }: Rewriting, node: Node, { outputs, wanted }: Geometry, computed?: Value): Value | null {
+function biasOf(
+  { g, lowered }: Rewriting,
+  node: Node,
+  { outputs, kernelOutputs }: Geometry,
+  computed?: Value,
+): Value | null {
   const stored = node.inputs[2] ? lowered(node.inputs[2]) : null;
   const bias = computed ?? stored;
-  if (!bias || outputs === wanted) return bias;
-  const parts = [bias, sharedZeros(g, [outputs - wanted], bias.dtype as ComputeType)];
+  if (!bias || outputs === kernelOutputs) return bias;
+  const parts = [bias, sharedZeros(g, [outputs - kernelOutputs], bias.dtype as ComputeType)];
   return computed ? ops.concat(g, parts, 0) : g.weightOp("Concat", parts, { axis: ops.int(0) });
 }
 

@@ -50,19 +50,19 @@ function convolveFromFew({ g, lowered }: Rewriting, node: Node, x: Value, kernel
   return { rows: ops.reshape(g, convolved, [-1, outputs]), kind: "featureMap" };
 }
 
-/** Of each pixel, what every place of the kernel makes of it, in one product; then their sums. */
+/** Of each pixel, what every kernel tap makes of it, in one product; then their sums. */
 function convolveToFew({ g, lowered, rows }: Rewriting, node: Node, x: Value, kernel: Value): ChannelsLast {
   const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
-  const [wanted = 0, , kernelHeight = 0, kernelWidth = 0] = kernel.shape;
-  const outputs = Math.ceil(wanted / OUTPUTS) * OUTPUTS;
+  const [kernelOutputs = 0, , kernelHeight = 0, kernelWidth = 0] = kernel.shape;
+  const outputs = Math.ceil(kernelOutputs / OUTPUTS) * OUTPUTS;
   const weight = filledUp(g, lowered(kernel), 0, outputs);
-  const placesLast = g.weightOp("Transpose", [weight], { perm: ops.ints([1, 2, 3, 0]) }); // (C, h, w, O)
-  const matrix = g.weightOp("Reshape", [placesLast], { shape: ops.ints([channels, -1]) });
+  const tapsLast = g.weightOp("Transpose", [weight], { perm: ops.ints([1, 2, 3, 0]) }); // (C, h, w, O)
+  const matrix = g.weightOp("Reshape", [tapsLast], { shape: ops.ints([channels, -1]) });
   const products = ops.matMul(g, rows(x), matrix); // (N·B, h·w·O)
   const bias = node.inputs[2] ? filledUp(g, lowered(node.inputs[2]), 0, outputs) : null;
   const pads = intsOf(node.attributes, "pads");
   const sums = sumKernel(g, products, { batch, height, width, kernelHeight, kernelWidth, pads, outputs }, bias);
-  return { rows: outputs === wanted ? sums : ops.slice(g, sums, 1, 0, wanted), kind: "featureMap" };
+  return { rows: outputs === kernelOutputs ? sums : ops.slice(g, sums, 1, 0, kernelOutputs), kind: "featureMap" };
 }
 
 /** A weight with zeros behind it along an axis, so that it has `size` there. */
