@@ -28,20 +28,20 @@ const CPUINFO = "/proc/cpuinfo";
 
 /** Writes the ratios of `pairs` over the recorded ones of the same names, for this kind of CPU. */
 export function record(pairs: readonly Pair[]): void {
-  const own = ratiosOf(pairs).map(([{ name }, ratio]): [string, number] => [name, Number(ratio.toPrecision(3))]);
+  const ratios = ratiosOf(pairs).map(([{ name }, ratio]): [string, number] => [name, Number(ratio.toPrecision(3))]);
   const [before, kind] = [readRecorded(), cpuKind()];
-  const all: Recorded = { ...before, [kind]: { ...before[kind], ...Object.fromEntries(own) } };
+  const all: Recorded = { ...before, [kind]: { ...before[kind], ...Object.fromEntries(ratios) } };
   writeFileSync(recorded, `${JSON.stringify(all, null, 2)}\n`);
 }
 
 /** @returns a sentence for each row that got slower or larger, and for each that cannot be compared. */
 export function compare(pairs: readonly Pair[], before: Ratios = readRecorded()[cpuKind()] ?? {}): string[] {
   return ratiosOf(pairs).flatMap(([{ name, unit }, ratio]) => {
-    const known = before[name];
-    if (known === undefined) return [`${name}: nothing is recorded; --record would do so`];
-    if (ratio <= known * TOLERANCE[unit]) return [];
+    const recorded = before[name];
+    if (recorded === undefined) return [`${name}: nothing is recorded; --record would do so`];
+    if (ratio <= recorded * TOLERANCE[unit]) return [];
     const word = unit === "ms" ? "slower" : "larger";
-    return [`${name}: ${word}: a ratio of ${ratio.toFixed(3)}, recorded was ${known.toFixed(3)}`];
+    return [`${name}: ${word}: a ratio of ${ratio.toFixed(3)}, recorded was ${recorded.toFixed(3)}`];
   });
 }
 

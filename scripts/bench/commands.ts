@@ -52,28 +52,28 @@ async function benchRun(name: string, options: readonly string[], settings: Sett
   const { model, rounds, threads, python } = settings;
   const folder = await mkdtemp(join(tmpdir(), "if-gen-bench-"));
   try {
-    const asked = imageArguments(model, threads, options);
+    const imageWords = imageArguments(model, threads, options);
     const [ours, theirs] = [join(folder, "ours.png"), join(folder, "theirs.png")];
-    const run = [ifGen, ...asked, "--output", ours, "--overwrite"];
+    const run = [ifGen, ...imageWords, "--output", ours, "--overwrite"];
     const ways = [async () => checked(await runCommand(node, run))];
     if (python !== undefined) {
       // the plan tells the reference which checkpoints, steps, guidance and noise levels
       const plan = join(folder, "plan.json");
       ways.push(async () => checked(await runCommand(python, [reference, "draw", plan, theirs, `${threads}`])));
-      await writeFile(plan, JSON.stringify(await readPlan(asked)));
+      await writeFile(plan, JSON.stringify(await readPlan(imageWords)));
     }
-    const [own = [], other = []] = await inTurn(rounds, ways, { warmUp: false });
+    const [ourRuns = [], theirRuns = []] = await inTurn(rounds, ways, { warmUp: false });
     if (python !== undefined)
       log(`  mean difference of the images: ${(await difference(ours, theirs)).toFixed(2)} of 255`);
-    return rows(name, own, other);
+    return rows(name, ourRuns, theirRuns);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
 function rows(name: string, ours: readonly CommandRun[], theirs: readonly CommandRun[]): Pair[] {
-  const megabytes = (of: "peakBytes" | "peakPrivateBytes" | "loadedBytes", runs: readonly CommandRun[]): number[] =>
-    runs.flatMap((run) => (run[of] === undefined ? [] : [run[of] / 1e6]));
+  const megabytes = (field: "peakBytes" | "peakPrivateBytes" | "loadedBytes", runs: readonly CommandRun[]): number[] =>
+    runs.flatMap((run) => (run[field] === undefined ? [] : [run[field] / 1e6]));
   const times = (runs: readonly CommandRun[]): number[] => runs.map(({ milliseconds }) => milliseconds);
   return [
     pair(`${name}: wall time`, "ms", times(ours), times(theirs)),

@@ -46,7 +46,7 @@ export async function benchKernels({ plan, rounds }: Settings): Promise<Pair[]> 
   log(`  the yardstick, ${YARDSTICK}: ${median(yardstick).toFixed(2)} ms`);
   return [...times]
     .filter(([name]) => name !== YARDSTICK)
-    .map(([name, own]) => pair(name, "ms", own, yardstick, YARDSTICK));
+    .map(([name, ours]) => pair(name, "ms", ours, yardstick, YARDSTICK));
 }
 
 async function createKernels(plan: Plan): Promise<Record<string, () => unknown>> {

@@ -30,7 +30,7 @@ export async function listFormats(root: string, work: string): Promise<Format[]>
   mkdirSync(shards);
   for (const name of ["a", "b"]) writeFileSync(join(shards, `${name}.safetensors`), safetensors({ [name]: [1, 2] }));
   const index = { metadata: { total_size: 16 }, weight_map: { a: "a.safetensors", b: "b.safetensors" } };
-  const own = (name: string, reader: string, file: string, samples: Buffer[], folder?: string): Format => ({
+  const format = (name: string, reader: string, file: string, samples: Buffer[], folder?: string): Format => ({
     name,
     reader,
     file,
@@ -39,10 +39,10 @@ export async function listFormats(root: string, work: string): Promise<Format[]>
   });
   const json = (value: object): Buffer => Buffer.from(JSON.stringify(value));
   return [
-    own("safetensors", "weights", "model.safetensors", [safetensors({ a: [2, 3], "layer.0.weight": [1, 4], none: [0, 7] }), safetensors({})]),
-    own("index.json", "weights", "model.safetensors.index.json", [json(index)], shards),
-    own("config.json", "config", "config.json", [json({ sample_size: 64, layers: [1, 2, 3], _class_name: "UNet" }), json({ layers: [] })]),
-    own("preprocessor_config.json", "preprocessor", "preprocessor_config.json", [read(golden, "if-i/feature_extractor/preprocessor_config.json")]),
+    format("safetensors", "weights", "model.safetensors", [safetensors({ a: [2, 3], "layer.0.weight": [1, 4], none: [0, 7] }), safetensors({})]),
+    format("index.json", "weights", "model.safetensors.index.json", [json(index)], shards),
+    format("config.json", "config", "config.json", [json({ sample_size: 64, layers: [1, 2, 3], _class_name: "UNet" }), json({ layers: [] })]),
+    format("preprocessor_config.json", "preprocessor", "preprocessor_config.json", [read(golden, "if-i/feature_extractor/preprocessor_config.json")]),
     ...["spiece.model", "tokenizer_config.json", "special_tokens_map.json"].map(inTokenizer("t5", t5)),
     ...["vocab.json", "merges.txt"].map(inTokenizer("clip", clip)),
     { ...inTokenizer("t5", join(saved, "t5"))("tokenizer.json"), name: "tokenizer.json of T5" },

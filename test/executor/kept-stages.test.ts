@@ -59,14 +59,14 @@ function stageWorkers(body = ""): { readonly worker: URL; readonly folder: strin
 
 const isAlive = (pid: string | undefined): boolean => existsSync(`/proc/${pid}`);
 
-function keeping(needs = needsOf(), of = plan) {
+function keeping(needs = needsOf(), somePlan = plan) {
   const stages = new KeptStages();
   onTestFinished(() => stages.close());
-  return { stages, keeping: stages.forPlan(of, needs, limits) };
+  return { stages, keeping: stages.forPlan(somePlan, needs, limits) };
 }
 
-const run = (made: ReturnType<typeof stageWorkers>, kept: ReturnType<typeof keeping>, of = plan) =>
-  runPlan(of, { ...made, imagesOf: () => undefined, keeping: kept.keeping });
+const run = (made: ReturnType<typeof stageWorkers>, kept: ReturnType<typeof keeping>, somePlan = plan) =>
+  runPlan(somePlan, { ...made, imagesOf: () => undefined, keeping: kept.keeping });
 
 /** The processes of one run, stage by stage. */
 const processes = (lines: readonly string[][]): (string | undefined)[] => [...new Set(lines.map(([pid]) => pid))];
@@ -136,9 +136,9 @@ describe.skipIf(process.platform !== "linux")("processes that are kept", () => {
     const kept = keeping(needs);
     await run(made, kept);
     await run(made, kept);
-    const of = (name: string): number =>
+    const processesOf = (name: string): number =>
       new Set(made.log().flatMap(([pid, stage]) => (stage === name ? [pid] : []))).size;
-    expect(names.map(of)).toEqual([2, 2, 2, 2]); // nothing fits beside the last stage but itself, nor it beside the first
+    expect(names.map(processesOf)).toEqual([2, 2, 2, 2]); // nothing fits beside the last stage but itself, nor it beside the first
   });
 
   test("stages of other plans go first, then the one that was used last", async () => {

@@ -23,12 +23,20 @@ const requestOf = (options: object): Request => ({
   until: 256,
   ...pick(requestFromOptions("style", { image, style, seed: 1, ...options })),
 });
-const pick = ({ command, prompt, positivePrompt, style: own, seed, start, stages }: Request): Partial<Request> => ({
+const pick = ({
+  command,
+  prompt,
+  positivePrompt,
+  style: styleText,
+  seed,
+  start,
+  stages,
+}: Request): Partial<Request> => ({
   command,
   prompt,
   seed,
   stages,
-  ...(own === undefined ? {} : { style: own }),
+  ...(styleText === undefined ? {} : { style: styleText }),
   ...(positivePrompt === undefined ? {} : { positivePrompt }),
   ...(start ? { start } : {}),
 });

@@ -109,8 +109,8 @@ export function schedulerContract(create: () => Scheduler): void {
   });
 }
 
-function noise(seed: number, of: readonly number[] = shape): Tensor {
-  return createGenerator(seed).randn(of);
+function noise(seed: number, noiseShape: readonly number[] = shape): Tensor {
+  return createGenerator(seed).randn(noiseShape);
 }
 
 /** A made-up prediction, small enough for learned variances. */

@@ -59,7 +59,7 @@ describe("a kernel as a matrix", () => {
     const parts = kernelParts("downsamplers.0.conv.weight", numbers(shape), shape);
     const row = (output: number, y: number): number[] =>
       [0, 4].flatMap((four) =>
-        [0, 1, 2].flatMap((x) => [0, 1, 2, 3].map((of) => output * 48 + (four + of) * 6 + y * 3 + x)),
+        [0, 1, 2].flatMap((x) => [0, 1, 2, 3].map((within) => output * 48 + (four + within) * 6 + y * 3 + x)),
       );
     expect(parts.map((part) => [...part])).toEqual([
       [...row(0, 0), ...row(1, 0)],

@@ -163,16 +163,19 @@ type Options = ort.InferenceSession.SessionOptions;
 function withoutOptimizers(settings: Options, names: string | undefined): Options {
   if (names === undefined) return settings;
   const extra = settings.extra as Readonly<Record<string, Readonly<Record<string, string>>>> | undefined;
-  const own = extra?.["optimization"];
-  const disabled = [own?.["disable_specified_optimizers"], names].filter(Boolean).join(";");
-  return { ...settings, extra: { ...extra, optimization: { ...own, disable_specified_optimizers: disabled } } };
+  const optimization = extra?.["optimization"];
+  const disabled = [optimization?.["disable_specified_optimizers"], names].filter(Boolean).join(";");
+  return {
+    ...settings,
+    extra: { ...extra, optimization: { ...optimization, disable_specified_optimizers: disabled } },
+  };
 }
 
-function withProviderSettings(settings: Options, own: string | undefined): Options {
-  if (own === undefined) return settings;
+function withProviderSettings(settings: Options, assignments: string | undefined): Options {
+  if (assignments === undefined) return settings;
   const [first] = settings.executionProviders ?? [];
   const named = typeof first === "object" ? first : { name: first };
-  const pairs = own.split(",").map((pair) => pair.split("=") as [string, string]);
+  const pairs = assignments.split(",").map((pair) => pair.split("=") as [string, string]);
   return { ...settings, executionProviders: [{ ...named, ...Object.fromEntries(pairs) } as { name: string }] };
 }
 
@@ -188,7 +191,7 @@ async function withFixed<T>(
   const copier = copies && (await ort.InferenceSession.create(copies, onGpu));
   const results = await runAll(session, graph, feeds);
   const onIt = copier ? await copier.run(results) : results;
-  const name = copier ? copyName : (own: string): string => own;
+  const name = copier ? copyName : (unchanged: string): string => unchanged;
   try {
     return await use(Object.fromEntries(graph.outputs.map((output) => [output.name, onIt[name(output.name)]!])));
   } finally {
@@ -237,9 +240,9 @@ function highWaterMB(): number {
 
 /** @returns undefined: there is no NVIDIA driver. */
 function gpuMemoryMiB(): number | undefined {
-  const asked = spawnSync("nvidia-smi", ["--query-gpu=memory.used", "--format=csv,noheader,nounits"], {
+  const query = spawnSync("nvidia-smi", ["--query-gpu=memory.used", "--format=csv,noheader,nounits"], {
     encoding: "utf8",
   });
-  const [first = ""] = (asked.stdout ?? "").split("\n");
+  const [first = ""] = (query.stdout ?? "").split("\n");
   return first === "" ? undefined : Number(first);
 }

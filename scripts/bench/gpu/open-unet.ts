@@ -70,9 +70,9 @@ export function relativeError(actual: Float32Array, expected: Float32Array): num
   if (actual.length !== expected.length) return Number.NaN;
   let [difference, size] = [0, 0];
   for (let at = 0; at < expected.length; at++) {
-    const wanted = expected[at] ?? 0;
-    difference += ((actual[at] ?? Number.NaN) - wanted) ** 2;
-    size += wanted ** 2;
+    const expectedValue = expected[at] ?? 0;
+    difference += ((actual[at] ?? Number.NaN) - expectedValue) ** 2;
+    size += expectedValue ** 2;
   }
   return Math.sqrt(difference / size);
 }
