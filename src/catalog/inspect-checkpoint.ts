@@ -45,10 +45,10 @@ async function hasComponent(
 ): Promise<boolean> {
   if (variants.length === 0) return hasFile(folder);
   if (!isFile(join(folder, "config.json"))) return false;
-  const there = await listVariants(folder);
+  const presentVariants = await listVariants(folder);
   return requestedVariant !== undefined && variants.includes(requestedVariant)
-    ? there.includes(requestedVariant)
-    : there.length > 0;
+    ? presentVariants.includes(requestedVariant)
+    : presentVariants.length > 0;
 }
 
 async function hasFile(folder: string): Promise<boolean> {

@@ -44,11 +44,11 @@ export async function quantizationSource(
   bits: QuantizedBits,
   requested?: Variant,
 ): Promise<{ readonly variant: Variant; readonly inPlace: boolean }> {
-  const there = await listVariants(folder);
-  if (bits === 8 && (requested === "8bit" || there.includes("8bit"))) {
+  const variants = await listVariants(folder);
+  if (bits === 8 && (requested === "8bit" || variants.includes("8bit"))) {
     return { variant: await resolveVariant(folder, "8bit", ["8bit", "fp16", "fp32"]), inPlace: true };
   }
-  const floats = there.find((variant) => variant !== "8bit");
+  const floats = variants.find((variant) => variant !== "8bit");
   return { variant: await resolveVariant(folder, requested ?? floats, ["8bit", "fp16", "fp32"]), inPlace: false };
 }
 

@@ -64,11 +64,11 @@ export async function chooseSource(folder: string, requested?: Variant): Promise
   const source = sources.find((candidate) => candidate.variant === variant);
   if (source !== undefined) return source;
   if (sources.length === 0) throw noWeightsError(folder, await readFolder(folder));
-  const there = sources.map((other) =>
+  const variants = sources.map((other) =>
     complete.includes(other.variant) ? other.variant : `${other.variant} (incomplete)`,
   );
   throw new CheckpointError(
-    `${folder} has no ${requested} weights, only ${there.join(" and ")}; ask for one of these.`,
+    `${folder} has no ${requested} weights, only ${variants.join(" and ")}; ask for one of these.`,
   );
 }
 
