@@ -14,7 +14,7 @@ from compose import Composer, load_sprites
 from data import Pool, canonical, degrade
 from rings import Ring, from_bytes, small_pictures
 from scenes import COLUMN, FIRST_THING, LONGEST, SIGN
-from training import Average, Clock, Log, half_precision, optimizer_for, save_half, setup
+from training import Average, Clock, Log, half_precision, load_half, optimizer_for, save_half, setup
 
 
 def classes(things: int):
@@ -70,23 +70,28 @@ def main():
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--pool", type=int, default=200000)
     parser.add_argument("--ring", type=int, default=200000, help="drawn pictures that wait on the GPU, 12 kB each")
+    parser.add_argument("--resume", action="store_true", help="go on from checker.safetensors")
+    parser.add_argument("--signs", type=float, default=0.22, help="share of signs among the scenes")
+    parser.add_argument("--start", type=float, default=1.0, help="height on the cosine at which to begin")
     parser.add_argument("--side", type=int, default=384, help="of the drawings, pixels")
     parser.add_argument("--things", default="things")
     parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
     parser.add_argument("--out", default="runs/demo")
     args = parser.parse_args()
     looks, things = load_sprites(args.things, args.side), len(scenes.load_things(args.things))
-    pool = Pool(args.tokenizers, args.things, args.pool, "cpu", seed=20)
+    pool = Pool(args.tokenizers, args.things, args.pool, "cpu", seed=20 + args.resume, common={"signs": args.signs})
     device = setup(20)
     pool.to(device)
     composer = Composer(args.things, device, looks)
     model = Checker(things).to(device).to(memory_format=torch.channels_last)
+    if args.resume:
+        load_half(model, os.path.join(args.out, "weights", "checker.safetensors"))
     optimizer = optimizer_for([model], 1e-3, 0.01, plain=("first", "heads"))
     average = Average({"checker": model}, 0.995)
     log = Log(os.path.join(args.out, "logs.jsonl"), "checker", 100)
     draw = small_pictures(pool, composer)
     ring = Ring(draw, args.ring, min(2048, args.ring))
-    clock = Clock(args.minutes, args.steps, 1e-3, until=os.path.join(args.out, "until-checker"))
+    clock = Clock(args.minutes, args.steps, 1e-3, start=args.start, until=os.path.join(args.out, "until-checker"))
 
     @torch.no_grad()
     def pictures(count, spoilt):

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from safetensors.torch import load_file, save_file
 
 import networks
+import scenes
 from glyphs import font_path
 from tokenizers_build import write_json
 
@@ -64,8 +65,18 @@ def scheduler(folder, config, class_name, version):
     write_json(os.path.join(folder, "scheduler_config.json"), {"_class_name": class_name, "_diffusers_version": version, **config})
 
 
+def known_words(things):
+    """What the program may expect the cascade to draw (src/plan/known-words.ts): words that change nothing are not among them."""
+    idle = set(scenes.EPITHETS) - {"little"}
+    named = {word for thing in things for name in thing["names"] + thing["more"] for word in name.split()}
+    words = sorted(word for word in scenes.known_words(things) if word not in idle or word in named)
+    return {"words": words, "before_text": ["reading", "reads", "says", "saying", "text", "word"],
+            "text_letters": scenes.LONGEST, "text_words": 2}
+
+
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--things", default="things")
     parser.add_argument("--from", dest="source", default="runs/demo")
     parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
     parser.add_argument("--to", default="models/demo")
@@ -85,6 +96,7 @@ def main():
         "architectures": ["T5EncoderModel"], **networks.T5, "model_type": "t5", "torch_dtype": "float16",
         "transformers_version": "4.28.1"})
     put(os.path.join(sub(first, "text_encoder"), "model.fp16.safetensors"), load("t5"))
+    write_json(os.path.join(args.to, first, "text_encoder", "known_words.json"), known_words(scenes.load_things(args.things)))
     shutil.copytree(os.path.join(args.tokenizers, "t5"), os.path.join(args.to, first, "tokenizer"), dirs_exist_ok=True)
     model(sub(first, "unet"), networks.STAGE_1, "UNet2DConditionModel", IF_VERSION, load("stage-1"))
     scheduler(sub(first, "scheduler"), networks.STAGE_1_SCHEDULER, "DDPMScheduler", IF_VERSION)

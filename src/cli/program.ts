@@ -147,7 +147,7 @@ export async function createProgram(argv: readonly string[] | "all"): Promise<Pr
     .helpOption("-h, --help", "print this help and end")
     .exitOverride()
     .addExamples(
-      `if-gen txt2img "a large red circle left of a small blue star" -o out.png`,
+      `if-gen txt2img "a rocket above a house on a blue background" -o out.png`,
       "if-gen txt2img --help",
       "if-gen models list",
       "if-gen doctor",

@@ -11,7 +11,7 @@ import { addVariationOptions } from "./variation-options.ts";
 export function defineTxt2img(command: ProgramCommand): void {
   command.argument("[prompt]", "what the image shows, in quotes");
   command.addExamples(
-    `if-gen txt2img "a red circle left of a blue star" -o star.png`,
+    `if-gen txt2img "a red car left of a house" -o car.png`,
     `if-gen txt2img 'a blue sign that says "OPEN"' -s 7 --num-images 4 -o open.png`,
     `if-gen txt2img "a corgi in a scarf" -m if-xl --run-dir corgi -o corgi.png`,
   );

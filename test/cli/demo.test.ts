@@ -82,12 +82,20 @@ test("order and place are read", { timeout: 60_000 }, async () => {
 });
 
 test("a sign has as many letters as its word", { timeout: 120_000 }, async () => {
-  const picture = await draw("txt2img", 'a white sign that says "HI"', "--seed", "3", "--until", "256");
+  const picture = await draw("txt2img", 'a white sign that says "HELLO"', "--seed", "3", "--until", "256");
   const inBoard = Array.from({ length: picture.width }, (_, x) =>
-    [...Array(51).keys()].some((row) => nameOf(picture.at(x, 102 + row)) === "dark"),
+    [...Array(25).keys()].some((row) => nameOf(picture.at(x, 116 + row)) === "dark"),
   );
   const strokes = inBoard.filter((dark, x) => dark && !inBoard[x - 1]).length;
-  expect(strokes).toBe(4); // the board's left edge, H, I, its right edge
+  expect(strokes).toBe(7); // the board's left edge, H, E, L, L, O, its right edge
+});
+
+test("things are counted and keep their colours", { timeout: 60_000 }, async () => {
+  const picture = await draw("txt2img", "three apples on a white background", "--seed", "1", "--until", "64");
+  const columns = Array.from({ length: picture.width }, (_, x) =>
+    [...Array(picture.height).keys()].some((y) => nameOf(picture.at(x, y)) === "red"),
+  );
+  expect(columns.filter((red, x) => red && !columns[x - 1]).length).toBe(3);
 });
 
 /** A shaded ball and a shaded square on a light table: nothing like the flat drawings the cascade learnt from. */
