@@ -84,7 +84,7 @@ describe("README.md", () => {
   );
 
   test("shows options that the commands have", async () => {
-    const names = ["txt2img", "img2img", "inpaint", "batch", "models pull", "setup cuda"];
+    const names = ["txt2img", "img2img", "inpaint", "batch", "models pull", "models show", "setup cuda"];
     const helps = await Promise.all(
       names.map((name) => runShell(`if-gen ${name} --help-all || if-gen ${name} --help`)),
     );
