@@ -9,7 +9,7 @@ import { UsageError } from "../errors.ts";
 import { extensionOf } from "../image/formats.ts";
 import { imageCount } from "../plan/prompts.ts";
 import type { Request } from "../plan/request.ts";
-import { checkDistinct, checkNewFolder, checkOutputs, imagePaths, seedPath } from "../run/outputs.ts";
+import { checkDistinct, checkNewFolder, checkWritable, imagePaths, seedPath } from "../run/outputs.ts";
 import { checkSavesEmbeds } from "../run/save-embeds.ts";
 import { savedStageFiles } from "../run/stage-images.ts";
 import type { CommonOptions } from "./options.ts";
@@ -65,7 +65,7 @@ function outputOf(
   return hasMany ? seedPath(output, name) : output;
 }
 
-/** What is named of places is looked at as a run does, but no folder is made. @throws as {@link checkOutputs}. */
+/** What is named of places is looked at as a run does, but no folder is made. @throws as run/outputs' checkOutputs. */
 export async function checkPlaces(
   requests: readonly Request[],
   options: CommonOptions,
@@ -78,7 +78,7 @@ export async function checkPlaces(
   const isNew = (path: string): boolean =>
     saveStages !== undefined && dirname(path) === join(saveStages) && !existsSync(saveStages);
   const named = written.filter((path) => !isNew(path) && (output !== undefined || !paths.flat().includes(path)));
-  await checkOutputs(named, overwrite || isResumed);
+  await checkWritable(named, overwrite || isResumed);
 }
 
 /** @throws {UsageError} there are no files to make a sheet of. */

@@ -3,16 +3,17 @@
  * Watches an NVIDIA GPU's memory while a stage runs on it, through NVIDIA's own tool: several times a second it says how
  * much each process has, and how much is in use in all. A process's own figure counts where the tool gives it: the next
  * stage may be loading beside this one. Elsewhere (in a container, whose process numbers the driver does not know) it is
- * what is in use beyond what was at first, and what others take or give back meanwhile cannot be told apart from it.
+ * what is in use beyond what others had at first; what they take or give back meanwhile cannot be told apart from it.
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
+import { setTimeout as wait } from "node:timers/promises";
 import { smiName } from "../machine/nvidia.ts";
 
 const SAMPLE_MS = 200;
 const MIB = 2 ** 20;
 /** Of what is in use in all: one look may come before the process's own figure is there. */
-const LOOKS_BEFORE_EXCEEDED = 2;
+const LOOKS_BEFORE_OTHER_FIGURE = 2;
 
 type Command = readonly [string, ...string[]];
 
@@ -20,6 +21,8 @@ export interface GpuGuardOptions {
   readonly deviceId?: number | undefined;
   /** Of the process that is watched; 0: it has not started. */
   readonly pid?: number;
+  /** What the process has of it when the watch begins. @default 0: it has just started */
+  readonly heldBytes?: number | undefined;
   /** The stage may take this much of it. */
   readonly budgetBytes?: number | undefined;
   /** Called once. */
@@ -28,11 +31,23 @@ export interface GpuGuardOptions {
   readonly command?: Command;
   /** The same for processes: `4711, 500`. */
   readonly processCommand?: Command;
+  /** How long `settle` waits for a look. @default 3000 */
+  readonly lastLookMs?: number;
+}
+
+export interface GpuHeld {
+  readonly bytes: number;
+  /** The process's own figure? Else what is in use beyond what was at first, which may be others' as well. */
+  readonly isOwn: boolean;
 }
 
 export interface GpuGuard {
   /** Ends the watch. @returns the most that the stage took, in bytes; undefined if nothing could be measured. */
   readonly stop: () => number | undefined;
+  /** @returns the same, of a process that stays; the watch goes on until `settle` has ended it. */
+  readonly peakBytes: () => number | undefined;
+  /** Ends the watch with one more look, at a process that waits. @returns what it has then; undefined if that could not be measured. */
+  readonly settle: () => Promise<GpuHeld | undefined>;
 }
 
 /** Where there is no such tool, nothing is watched. */
@@ -40,6 +55,8 @@ export function guardGpu({
   deviceId = 0,
   pid = 0,
   budgetBytes = Infinity,
+  heldBytes = 0,
+  lastLookMs = 3_000,
   ...options
 }: GpuGuardOptions = {}): GpuGuard {
   let first: number | undefined;
@@ -47,18 +64,23 @@ export function guardGpu({
   let peakOfProcess: number | undefined;
   let above = 0;
   let exceeded = false;
-  const check = (bytes: number, looks: number): void => {
+  let looks = 0;
+  let onSettled: ((held: GpuHeld) => void) | undefined;
+  const check = (bytes: number, needed: number): void => {
     above = bytes > budgetBytes ? above + 1 : 0;
-    if (above < looks || exceeded || bytes <= budgetBytes) return;
+    if (above < needed || exceeded || bytes <= budgetBytes) return;
     exceeded = true;
     options.onExceeded?.(bytes);
   };
   const seeAll = (line: string): void => {
     const bytes = Number(line.trim() || NaN) * MIB;
     if (!Number.isFinite(bytes)) return; // "[N/A]": this GPU does not say
-    first ??= bytes;
-    peakOfAll = Math.max(peakOfAll, bytes - first);
-    if (peakOfProcess === undefined) check(bytes - first, LOOKS_BEFORE_EXCEEDED);
+    first ??= bytes - heldBytes;
+    const taken = bytes - first;
+    peakOfAll = Math.max(peakOfAll, taken);
+    if (peakOfProcess !== undefined) return;
+    check(taken, LOOKS_BEFORE_OTHER_FIGURE);
+    if (++looks >= LOOKS_BEFORE_OTHER_FIGURE) onSettled?.({ bytes: Math.max(0, taken), isOwn: false });
   };
   const seeProcess = (line: string): void => {
     const [process, used = ""] = line.split(",").map((part) => part.trim());
@@ -66,16 +88,28 @@ export function guardGpu({
     if (Number(process) !== pid || !Number.isFinite(bytes)) return;
     peakOfProcess = Math.max(peakOfProcess ?? 0, bytes);
     check(bytes, 1);
+    onSettled?.({ bytes, isOwn: true });
   };
   const children = [watch(options.command ?? nvidiaSmi(deviceId, "--query-gpu=memory.used"), seeAll)];
   if (pid > 0) {
     const ofProcesses = nvidiaSmi(deviceId, "--query-compute-apps=pid,used_memory");
     children.push(watch(options.processCommand ?? ofProcesses, seeProcess));
   }
+  const end = (): void => children.forEach((child) => child.kill());
+  const peakBytes = (): number | undefined => peakOfProcess ?? (first === undefined ? undefined : peakOfAll);
   return {
+    peakBytes,
     stop() {
-      for (const child of children) child.kill();
-      return peakOfProcess ?? (first === undefined ? undefined : peakOfAll);
+      end();
+      return peakBytes();
+    },
+    async settle() {
+      exceeded = true; // what it does next is another watch's matter
+      looks = 0;
+      const seen = new Promise<GpuHeld>((resolve) => (onSettled = resolve));
+      const held = await Promise.race([seen, wait(lastLookMs, undefined, { ref: false })]);
+      end();
+      return held;
     },
   };
 }

@@ -7,6 +7,7 @@
 import type { Limits, StageNeed } from "../memory/budget.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { StageName } from "../plan/stages.ts";
+import type { GpuHeld } from "./gpu-guard.ts";
 import type { StageTask } from "./protocol.ts";
 import type { StageProcess } from "./stage-process.ts";
 
@@ -35,7 +36,7 @@ export interface Keeping {
 interface KeptStage {
   readonly task: StageTask;
   readonly process: StageProcess;
-  /** As predicted: of a GPU nobody says whose its memory is. */
+  /** GPU memory, as predicted. */
   readonly vram: number;
 }
 
@@ -131,7 +132,19 @@ export class KeptStages {
   }
 }
 
-const heldBy = ({ process, vram }: KeptStage): Held => ({ ram: process.heldBytes(), vram });
+const heldBy = ({ process, vram }: KeptStage): Held => ({
+  ram: process.heldBytes(),
+  vram: gpuMemoryOf(vram, process.heldGpu()),
+});
+
+/**
+ * The process's own figure where the GPU's driver knows the process. In a container it does not: there what is in use since its
+ * start is the most that it can have, and what others took meanwhile is not counted.
+ */
+function gpuMemoryOf(predicted: number, measured: GpuHeld | undefined): number {
+  if (!measured) return predicted;
+  return measured.isOwn ? measured.bytes : Math.min(predicted, measured.bytes);
+}
 
 /** Of a stage whose networks all stay open. */
 function withAllNetworks({ networks, privateBytes, peakBytes, gpuBytes = 0 }: StageNeed): Held {

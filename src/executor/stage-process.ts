@@ -10,7 +10,7 @@ import { providers } from "../onnx/lower/providers.ts";
 import type { StageName } from "../plan/stages.ts";
 import { type Child, type ChildEnd, startChild } from "./child.ts";
 import { errorOf } from "./failure.ts";
-import { guardGpu } from "./gpu-guard.ts";
+import { type GpuHeld, guardGpu } from "./gpu-guard.ts";
 import { describeEnd, startFailure, tooMuch, tooMuchOfGpu } from "./stage-end.ts";
 import { libraryFoldersOf } from "./provider-files.ts";
 import { type MemoryPeaks, guardMemory, privateBytesOf } from "./memory-guard.ts";
@@ -80,6 +80,8 @@ export interface StageProcess {
   readonly ended: Promise<void>;
   /** @returns the private memory that it holds now, in bytes; 0 where the system does not say. */
   readonly heldBytes: () => number;
+  /** @returns the GPU memory that it had when its last task was done; undefined: it could not be measured, or not yet. */
+  readonly heldGpu: () => GpuHeld | undefined;
   /** Ends it: it is not needed. */
   readonly stop: () => void;
 }
@@ -92,7 +94,8 @@ export function startStageProcess(task: StageTask, options: StageProcessOptions)
     onMessage: (message) => turn.hear(message),
     env: stageEnvironment(libraryFoldersOf(task.executionProvider)),
   });
-  let turn = beginTurn(child, task, options);
+  const own: Own = { child, heldGpu: undefined };
+  let turn = beginTurn(own, task, options);
   return {
     done: turn.done,
     ended: child.ended.then(() => undefined),
@@ -102,13 +105,21 @@ export function startStageProcess(task: StageTask, options: StageProcessOptions)
       child.tell(message);
     },
     next(following, current) {
-      turn = beginTurn(child, following, current);
+      turn = beginTurn(own, following, current);
       child.tell(following);
       return turn.done;
     },
     heldBytes: () => privateBytesOf(child.pid),
+    heldGpu: () => own.heldGpu,
     stop: () => child.stop(new Error(`${task.stage.name} is not needed any more`)),
   };
+}
+
+/** What the tasks of a process have in common. */
+interface Own {
+  readonly child: Child;
+  /** Since its last task. */
+  heldGpu: GpuHeld | undefined;
 }
 
 /** One task of a process: heard, watched, ended with the process or, where that stays, when the task is done. */
@@ -118,16 +129,17 @@ interface Turn {
   readonly done: Promise<StagePeaks>;
 }
 
-function beginTurn(child: Child, task: StageTask, options: StageProcessOptions): Turn {
+function beginTurn(own: Own, task: StageTask, options: StageProcessOptions): Turn {
+  const { child } = own;
   const stage = task.stage.name;
   const heard = listenTo(stage, options, (error) => child.kill(error)); // what it draws from now on would be lost as well
-  const guards = guardTask(child, task, options);
+  const guards = guardTask(own, task, options);
   const endSignal = endOnSignal(child, options.signal);
   let becomeIdle: () => void = () => undefined;
   const idle = new Promise<void>((resolve) => (becomeIdle = resolve));
   const untilDone = async (): Promise<StagePeaks> => {
     const end = await Promise.race([child.ended, idle]);
-    const peaks = guards.stop();
+    const peaks = end ? guards.stop() : guards.settle();
     await heard.finished().finally(endSignal); // who records may wait for a server that is gone: until then nobody else ends it
     const failure = end && (await failureOf(stage, child, end, heard, options.signal));
     if (failure) throw failure;
@@ -156,11 +168,8 @@ function endOnSignal(child: Child, signal: AbortSignal | undefined): () => void 
 }
 
 /** Watches what a task takes of both memories, and kills the process that takes too much: there is no time to be polite. */
-function guardTask(
-  child: Child,
-  task: StageTask,
-  { budgetBytes, gpuBudgetBytes }: StageProcessOptions,
-): { readonly sample: () => void; readonly stop: () => StagePeaks } {
+function guardTask(own: Own, task: StageTask, { budgetBytes, gpuBudgetBytes }: StageProcessOptions): Guards {
+  const { child } = own;
   const { deviceId, stage } = task;
   const guard = guardMemory(child.pid, {
     budgetBytes,
@@ -168,15 +177,27 @@ function guardTask(
   });
   const onExceeded = (bytes: number): void => child.kill(tooMuchOfGpu(stage.name, bytes, gpuBudgetBytes ?? 0));
   const gpu = isOnGpu(task)
-    ? guardGpu({ deviceId, pid: child.pid, budgetBytes: gpuBudgetBytes, onExceeded })
+    ? guardGpu({ deviceId, pid: child.pid, heldBytes: own.heldGpu?.bytes, budgetBytes: gpuBudgetBytes, onExceeded })
     : undefined;
+  const peaks = (gpuBytes: number | undefined): StagePeaks => ({
+    ...guard.stop(),
+    ...(gpuBytes === undefined ? {} : { gpuBytes }),
+  });
   return {
     sample: guard.sample,
-    stop() {
-      const gpuBytes = gpu?.stop();
-      return { ...guard.stop(), ...(gpuBytes === undefined ? {} : { gpuBytes }) };
+    stop: () => peaks(gpu?.stop()),
+    settle() {
+      void gpu?.settle().then((held) => (own.heldGpu = held ?? own.heldGpu));
+      return peaks(gpu?.peakBytes());
     },
   };
+}
+
+interface Guards {
+  readonly sample: () => void;
+  readonly stop: () => StagePeaks;
+  /** As `stop`, of a process that waits for another task. */
+  readonly settle: () => StagePeaks;
 }
 
 const isOnGpu = ({ executionProvider }: StageTask): boolean =>

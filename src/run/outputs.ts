@@ -48,17 +48,24 @@ export function numbered(path: string, count: number): string[] {
 }
 
 /**
- * Looks at every file that a run will write, by writing beside it.
+ * Looks at every file that a run will write: {@link checkWritable} and {@link checkDistinct}.
  * @param overwrite files that exist may be replaced.
- * @throws {OutputError} a file exists, is no regular file, has too long a name, or its folder is missing or not writable.
- * @throws {UsageError} two of them are the same file.
  */
 export async function checkOutputs(paths: readonly string[], overwrite: boolean): Promise<void> {
+  await checkWritable(paths, overwrite);
+  await checkDistinct(paths);
+}
+
+/**
+ * Writes into each folder once.
+ * @throws {OutputError} a file exists, is no regular file, has too long a name, or its folder is missing or not writable.
+ */
+export async function checkWritable(paths: readonly string[], overwrite: boolean): Promise<void> {
+  const folders = new Set<string>();
   for (const path of paths) {
-    await checkFolder(path);
+    await checkFolder(path, folders);
     await checkName(path, overwrite);
   }
-  await checkDistinct(paths);
 }
 
 /** Also of files whose folder is yet to be made. @throws {UsageError} two of them are the same file. */
@@ -87,13 +94,18 @@ async function checkName(path: string, overwrite: boolean): Promise<void> {
   if (!overwrite) throw new OutputError(`${path} exists; give another name, or --overwrite to replace it.`);
 }
 
-/** Whether a folder can be written to is told by the system alone, when something is written. */
-async function checkFolder(path: string): Promise<void> {
+/**
+ * Whether a folder can be written to is told by the system alone, when something is written.
+ * @param checked those that can be, to which this one is added.
+ */
+async function checkFolder(path: string, checked = new Set<string>()): Promise<void> {
   const folder = dirname(path);
   const found = await stat(folder).catch(() => undefined);
   if (!found?.isDirectory())
     throw new OutputError(`${folder}, the folder of ${path}, does not exist; create it first.`);
   const target = dirname(await targetOf(path));
+  if (checked.has(target)) return;
+  checked.add(target);
   const draft = draftBeside(join(target, "x"));
   try {
     await writeFile(draft, "", { flag: "wx" });

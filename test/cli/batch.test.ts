@@ -1,14 +1,14 @@
 /** The batch command as its users type it: on the tiny checkpoints, with the built program. */
 
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { readImage } from "../../src/image/read-image.ts";
-import type { ManifestEntry } from "../../src/run/batch/manifest.ts";
 import { goldenPath, storedVariant } from "../golden.ts";
 import { eventSchema } from "../../src/cli/event-schema.ts";
+import { entriesOf } from "../run/batch/manifest-file.ts";
 import { eventsOf, type CliRun, finish, runCli, startCli, temporaryFolder } from "./run-cli.ts";
 
 vi.setConfig({ testTimeout: 300_000 }); // each stage is a process, and these are dozens
@@ -29,17 +29,6 @@ function jobsFile(...lines: (string | object)[]): string {
   writeFileSync(file, lines.map((line) => `${typeof line === "string" ? line : JSON.stringify(line)}\n`).join(""));
   return file;
 }
-
-const entriesOf = (folder: string, name = "manifest.jsonl"): ManifestEntry[] =>
-  readFileSync(join(folder, name), "utf8")
-    .split("\n")
-    .flatMap((line) => {
-      try {
-        return [JSON.parse(line) as ManifestEntry];
-      } catch {
-        return []; // a kill cut it off
-      }
-    });
 
 const imagesOf = (folder: string): Record<string, string> =>
   Object.fromEntries(
@@ -99,7 +88,7 @@ describe("a file of jobs", () => {
     expect(second).toBe(0);
     expect(imagesOf(alone)["x.png"]).toBe(images["three.png"]);
 
-    const entries = entriesOf(folder);
+    const entries = await entriesOf(folder);
     expect(entries.map(({ index }) => index).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5]);
     for (const { files, status, request, seconds, stages } of entries) {
       expect(status).toBe("drawn");
@@ -145,7 +134,7 @@ describe("a file of jobs", () => {
     expect(resumed.stderr).toMatch(/1 drawn, 1 drawn before, 3 failed/);
     expect(imagesOf(folder)).toMatchObject(before);
     expect(Object.keys(imagesOf(folder))).toHaveLength(2);
-    const drawn = entriesOf(folder).filter(({ status }) => status === "drawn");
+    const drawn = (await entriesOf(folder)).filter(({ status }) => status === "drawn");
     expect(drawn.map(({ index }) => index)).toEqual([1, 4]);
   });
 
@@ -211,7 +200,7 @@ describe("ends at any moment", () => {
     }
     const { code } = await batch(jobs, folder, ...chunk, "--resume");
     expect(code).toBe(0);
-    const drawn = entriesOf(folder).filter(({ status }) => status === "drawn");
+    const drawn = (await entriesOf(folder)).filter(({ status }) => status === "drawn");
     expect(drawn.map(({ index }) => index).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5]);
     // the same batch, left alone: its random seed is the other one's
     const other = join(temporaryFolder(), "out");
@@ -225,19 +214,38 @@ describe("ends at any moment", () => {
     expect(existsSync(join(folder, ".if-gen", "work", "run.lock"))).toBe(false);
   });
 
+  test("killed between placing images and saying so: they are found, also by other workers and with other chunks", async () => {
+    const jobs = jobsFile(...lines.slice(0, 3));
+    const folder = join(temporaryFolder(), "out");
+    expect((await batch(jobs, folder, "--devices", "cpu,cpu")).code).toBe(0);
+    const before = imagesOf(folder);
+    const manifest = join(folder, "manifest.jsonl");
+    writeFileSync(manifest, `${readFileSync(manifest, "utf8").split("\n")[0]}\n`);
+    mkdirSync(join(folder, ".if-gen", "work", "-1"));
+    expect(await batch(jobs, folder, "--resume")).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining("2 drawn, 1 drawn before, 0 failed") as string,
+    });
+    expect(imagesOf(folder)).toEqual(before);
+    const entries = await entriesOf(folder);
+    expect(entries.map(({ index }) => index).toSorted((a, b) => a - b)).toEqual([1, 2, 3]);
+    for (const { files } of entries) for (const { path, sha256 } of files) expect(before[path]).toBe(sha256);
+    expect(readdirSync(join(folder, ".if-gen", "work"))).toEqual([]);
+  });
+
   test("asked to end: 143, and --resume goes on", async () => {
     const jobs = jobsFile(...lines);
     const folder = join(temporaryFolder(), "out");
     const child = startCli(words(jobs, folder, ...chunk, "--keep-alive"));
     const ended = finish(child);
-    while (!existsSync(join(folder, "manifest.jsonl")) || entriesOf(folder).length === 0) await delay(100);
+    while ((await entriesOf(folder)).length === 0) await delay(100);
     child.kill("SIGTERM");
     const { code, stderr } = await ended;
     expect({ code, stderr }).toMatchObject({
       code: 143,
       stderr: expect.stringMatching(/go on with --resume/) as string,
     });
-    const before = entriesOf(folder).length;
+    const before = (await entriesOf(folder)).length;
     expect(before).toBeLessThan(5);
     expect((await batch(jobs, folder, ...chunk, "--resume")).stderr).toMatch(
       `${5 - before} drawn, ${before} drawn before`,
@@ -257,11 +265,7 @@ describe("several processes", () => {
     const slurm = { SLURM_ARRAY_TASK_ID: "11", SLURM_ARRAY_TASK_MIN: "10", SLURM_ARRAY_TASK_COUNT: "2" };
     expect((await runCli(words(jobs, folder), { env: slurm })).code).toBe(0);
     expect((await runCli(["batch", "--merge", "-d", folder])).code).toBe(0);
-    expect(
-      entriesOf(folder)
-        .map(({ index }) => index)
-        .toSorted((a, b) => a - b),
-    ).toEqual([1, 2, 3, 4, 5]);
+    expect((await entriesOf(folder)).map(({ index }) => index).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5]);
     const whole = join(temporaryFolder(), "out");
     await batch(jobs, whole);
     expect(imagesOf(folder)).toEqual(imagesOf(whole));
@@ -286,7 +290,7 @@ describe("several processes", () => {
       );
     expect(await pixels(two)).toEqual(await pixels(one));
     expect(
-      entriesOf(two).filter(({ notes = [] }) => notes.some((note) => note.includes("Another worker did"))),
+      (await entriesOf(two)).filter(({ notes = [] }) => notes.some((note) => note.includes("Another worker did"))),
     ).toEqual([expect.objectContaining({ status: "drawn" })]);
   });
 

@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { runPlan } from "../../src/executor/executor.ts";
+import type { GpuHeld } from "../../src/executor/gpu-guard.ts";
 import { KeptStages } from "../../src/executor/kept-stages.ts";
+import type { StageProcess } from "../../src/executor/stage-process.ts";
 import type { Limits, StageNeed } from "../../src/memory/budget.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import type { StageName } from "../../src/plan/stages.ts";
@@ -161,4 +163,31 @@ describe.skipIf(process.platform !== "linux")("processes that are kept", () => {
     await run(made, kept, other);
     expect(new Set(made.log().flatMap(([pid, stage]) => (stage === "stage-1" ? [pid] : []))).size).toBe(2);
   });
+});
+
+test("GPU memory is what was measured; where others' may be in it, at most what was predicted", () => {
+  const heldOf = (measured: GpuHeld | undefined): number => {
+    const kept = keeping(needsOf().map((need) => ({ ...need, gpuBytes: 2e9 })));
+    const [stage] = plan.stages;
+    const never = new Promise<never>(() => undefined);
+    const process: StageProcess = {
+      go: () => undefined,
+      done: never,
+      next: () => never,
+      ended: Promise.resolve(),
+      heldBytes: () => 0,
+      heldGpu: () => measured,
+      stop: () => undefined,
+    };
+    kept.keeping.put(
+      { stage: stage!, numImages: 1, eta: 0, lowMemory: {}, jobsAtOnce: 1, isAhead: false, jobs: [] },
+      process,
+    );
+    return kept.stages.held().vram;
+  };
+  expect(heldOf(undefined)).toBe(2e9);
+  expect(heldOf({ bytes: 3e9, isOwn: true })).toBe(3e9);
+  expect(heldOf({ bytes: 1e9, isOwn: true })).toBe(1e9);
+  expect(heldOf({ bytes: 3e9, isOwn: false })).toBe(2e9);
+  expect(heldOf({ bytes: 1e9, isOwn: false })).toBe(1e9);
 });

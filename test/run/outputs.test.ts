@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, symlinkSync, watch, writeFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -38,6 +38,23 @@ describe("before a run", () => {
     expect(readdirSync(folder)).toEqual([]);
     const longer = checkOutputs([join(folder, `${"x".repeat(252)}.png`)], false);
     await expect(longer).rejects.toThrow(/the name of x+\.\.\. is too long: 255 bytes/);
+  });
+
+  test("a folder is written into once, however many files it will have", async () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, "other"));
+    symlinkSync(".", join(folder, "same"));
+    const seen = new Set<string | null>();
+    const watcher = watch(folder, (_, name) => seen.add(name));
+    const names = ["a.png", "b.png", "same/c.png", "other/d.png"];
+    await checkOutputs(
+      names.map((name) => join(folder, name)),
+      false,
+    );
+    writeFileSync(join(folder, "end"), "");
+    await expect.poll(() => seen.has("end")).toBe(true);
+    watcher.close();
+    expect(seen.size).toBe(2);
   });
 
   test("two names of one file, also in a folder that is yet to be made", async () => {

@@ -27,6 +27,8 @@ export class BatchFolder {
   readonly date: string;
   readonly manifest: Manifest;
   readonly drawn: DrawnJobs;
+  /** May what lies there be this batch's own? */
+  readonly isResumed: boolean;
   readonly #seed: number;
   readonly #work: string;
   readonly #lock: RunLock;
@@ -37,12 +39,14 @@ export class BatchFolder {
     work: string,
     manifest: Manifest,
     drawn: DrawnJobs,
+    isResumed: boolean,
     lock: RunLock,
   ) {
     this.path = path;
     this.date = date;
     this.manifest = manifest;
     this.drawn = drawn;
+    this.isResumed = isResumed;
     this.#seed = seed;
     this.#work = work;
     this.#lock = lock;
@@ -68,7 +72,8 @@ export class BatchFolder {
       const found = await readState(join(path, ".if-gen", "batch.json"));
       const drawn = new DrawnJobs();
       for await (const entry of readEndings(manifestPath(path, shard))) drawn.set(entry);
-      return new BatchFolder(path, found, work, await Manifest.open(manifestPath(path, shard)), drawn, lock);
+      const manifest = await Manifest.open(manifestPath(path, shard));
+      return new BatchFolder(path, found, work, manifest, drawn, resume, lock);
     } catch (error) {
       await lock.release();
       throw error;
@@ -107,6 +112,11 @@ export class BatchFolder {
     return rm(this.#chunkFolder(chunk), { recursive: true, force: true });
   }
 
+  /** All jobs are done: also what earlier processes have left, with chunks of another size or of jobs that were handed over. */
+  async dropChunks(): Promise<void> {
+    for (const chunk of await chunksIn(this.#work)) await this.dropChunk(chunk);
+  }
+
   async close(): Promise<void> {
     await this.manifest.close();
     await this.#lock.release();
@@ -120,9 +130,11 @@ export class BatchFolder {
 /** A batch that ended at its file of jobs or a wrong option is no batch to go on with: nothing is in its way. */
 async function hasBegun(work: string, manifest: string): Promise<boolean> {
   const { size } = await stat(manifest).catch(() => ({ size: 0 }));
-  const chunks = (await readdir(work).catch(() => [])).filter((name) => /^\d+$/.test(name));
-  return size > 0 || chunks.length > 0;
+  return size > 0 || (await chunksIn(work)).length > 0;
 }
+
+const chunksIn = async (work: string): Promise<number[]> =>
+  (await readdir(work).catch(() => [])).filter((name) => /^-?\d+$/.test(name)).map(Number);
 
 const shardName = (name: string, { number, count }: Shard): string =>
   count === 1 ? name : `${name}-${number}-of-${count}`;

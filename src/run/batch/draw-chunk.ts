@@ -18,7 +18,7 @@ import { makeFolder } from "../outputs.ts";
 import type { RunSettings } from "../settings.ts";
 import type { BatchFolder } from "./batch-folder.ts";
 import type { BatchJob } from "./batch-jobs.ts";
-import { requestKey } from "./output-names.ts";
+import { workKey } from "./output-names.ts";
 
 export interface ChunkSettings extends Omit<RunSettings, "onFailed" | "resumedLowMemory" | "onEvent"> {
   readonly folder: Pick<BatchFolder, "path" | "workFolder">;
@@ -42,7 +42,7 @@ export async function drawChunk(jobs: readonly BatchJob[], settings: ChunkSettin
 async function drawGroup(jobs: readonly BatchJob[], settings: ChunkSettings): Promise<void> {
   const failures: Failures = [];
   const { folder, chunk } = settings;
-  const keysOf = (requests: readonly Request[]): string[] => requests.map(requestKey);
+  const keysOf = (requests: readonly Request[]): string[] => requests.map(workKey);
   const resumedLowMemory = async (requests: readonly Request[]) =>
     (await readRunRecord(folder.workFolder(chunk, keysOf(requests))))?.lowMemory ?? jobs[0]?.lowMemory;
   const tell = async (failed: Failures): Promise<void> => {

@@ -41,6 +41,12 @@ const MAX_PART_BYTES = 200;
 export const requestKey = (request: Request): string =>
   createHash("sha256").update(JSON.stringify(request)).digest("hex");
 
+/** @returns the same also for another GPU: any worker goes on with the finished stages of one that was killed. */
+export function workKey(request: Request): string {
+  const { deviceId: _, ...anywhere } = request;
+  return requestKey(anywhere);
+}
+
 type OutputName = (job: NamedJob) => string;
 
 /**

@@ -1,7 +1,6 @@
 /**
  * @module run/batch/run-batch
- * A stream of jobs -> images and a manifest: chunks of jobs go to workers, one after the other, so that a slow device is no
- * brake. Prints nothing.
+ * A stream of jobs -> images and a manifest: workers of several devices draw chunks of jobs. Prints nothing.
  */
 
 import type { IfGenError } from "../../errors.ts";
@@ -29,9 +28,12 @@ import {
 import { type ChunkSettings, drawChunk } from "./draw-chunk.ts";
 import { heldOn } from "./held-on.ts";
 import { drawnEntry, failedEntry } from "./manifest-entries.ts";
+import type { ManifestEntry } from "./manifest.ts";
 import type { ReadJob } from "./read-jobs.ts";
 import { type FailedAttempt, HandOver } from "./hand-over.ts";
 import { createShares } from "./shares.ts";
+import { sortOut } from "./sort-out.ts";
+import { createTurns } from "./take-turns.ts";
 
 export interface BatchSettings extends Omit<RunSettings, "onEvent" | "onFailed" | "chooseProvider" | "keptStages"> {
   readonly options: BatchOptions;
@@ -64,6 +66,7 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
   const failed = async (job: BatchJob | BadJob, error: IfGenError): Promise<void> => {
     count.failed++;
     firstError ??= error;
+    if ("request" in job) handOver.settle(job);
     await folder.manifest.add(failedEntry(job, error));
     onEvent({ type: "failed", index: job.index, line: job.line, error });
     if (settings.failFast) throw error;
@@ -78,6 +81,12 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
     onEvent({ type: "drawn", index: job.index, line: job.line, files: job.files, seconds, drawn: noted });
     for (const retired of handOver.drew(worker, job)) onEvent({ type: "retired", worker: retired });
   };
+  const found: Results["found"] = async (job, entry) => {
+    handOver.settle(job);
+    await folder.manifest.add(entry);
+    count.drawn++;
+    onEvent({ type: "drawn", index: job.index, line: job.line, files: job.files, seconds: {} });
+  };
   const chunks = chunksOf(lines, folder, options, devices.length, (jobs) => {
     count.skipped += jobs;
     if (jobs > 0) onEvent({ type: "skipped", jobs });
@@ -87,26 +96,20 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
   const kept = settings.keepAlive ? devices.map(() => new KeptStages()) : [];
   const heldByWorkers = () => kept.map((stages, worker) => ({ device: devices[worker], held: stages.held() }));
   const shared = { ...settings, signal, handOver, sweep: createSweeper(), chooseProvider: choose };
-  const nextChunk = createHandedChunks(handOver, chunks, options.chunkSize);
+  const takeTurns = createTurns(chunks, { handOver, chunkSize: options.chunkSize, signal });
   const workers = devices.map(async (device, worker) => {
+    const budgets = { ...settings.budgets, held: () => heldOn(device, heldByWorkers()) };
+    const workerSettings = { ...shared, budgets, keptStages: kept[worker] };
     try {
-      while (!handOver.isRetired(worker)) {
-        signal.throwIfAborted();
-        const chunk = await nextChunk(worker);
-        const budgets = { ...settings.budgets, held: () => heldOn(device, heldByWorkers()) };
-        const workerSettings = { ...shared, budgets, keptStages: kept[worker] };
-        if (chunk) await runChunk(chunk, worker, device, workerSettings, { drawn, failed });
-        handOver.end(worker);
-        if (!chunk && !(await handOver.mayGetMore(worker, signal))) return;
-      }
+      await takeTurns(worker, (chunk) => runChunk(chunk, worker, device, workerSettings, { drawn, found, failed }));
     } finally {
-      handOver.leave(worker);
       await kept[worker]?.close();
     }
   });
   try {
     await Promise.all(workers);
     for (const [job, error] of handOver.left()) await failed(job, error);
+    await folder.dropChunks();
   } catch (error) {
     stop.abort(error); // the other workers' stages end too, and are waited for
     await Promise.allSettled(workers);
@@ -115,29 +118,20 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
   return { ...count, ...(firstError ? { firstError } : {}) };
 }
 
-/** What others could not draw comes first. Its chunks are counted downwards from -1. @returns undefined: nothing is left now. */
-function createHandedChunks(handOver: HandOver, chunks: AsyncGenerator<Chunk, void>, chunkSize: number) {
-  let number = 0;
-  let isDone = false;
-  return async (worker: number): Promise<Chunk | undefined> => {
-    const jobs = handOver.take(worker, chunkSize);
-    if (jobs.length > 0) return { number: --number, jobs, bad: [] };
-    if (isDone) return undefined;
-    handOver.begin(worker); // what it gets may fail: who waits has to wait for that
-    const { value, done } = await chunks.next();
-    isDone ||= done === true;
-    return value ?? undefined;
-  };
-}
-
 function describeAttempt({ worker, error }: FailedAttempt, devices: readonly WorkerDevice[]): string {
   const device = devices[worker];
   const where = typeof device === "number" ? `GPU ${device}` : (device ?? "its device");
   return `Worker ${worker + 1}, on ${where}, could not draw it: ${error.message} Another worker did.`;
 }
 
+type WorkerSettings = BatchSettings &
+  Pick<RunSettings, "chooseProvider" | "keptStages"> &
+  Pick<ChunkSettings, "sweep"> & { readonly handOver: HandOver };
+
 interface Results {
   readonly drawn: (job: BatchJob, one: DrawnJob, seconds: Record<string, number>, worker: number) => Promise<void>;
+  /** Its images are there already. */
+  readonly found: (job: BatchJob, entry: ManifestEntry) => Promise<void>;
   readonly failed: (job: BatchJob | BadJob, error: IfGenError) => Promise<void>;
 }
 
@@ -145,30 +139,43 @@ async function runChunk(
   { number, jobs, bad }: Chunk,
   worker: number,
   device: WorkerDevice,
-  settings: BatchSettings &
-    Pick<RunSettings, "chooseProvider" | "keptStages"> &
-    Pick<ChunkSettings, "sweep"> & { readonly handOver: HandOver },
-  { drawn, failed }: Results,
+  settings: WorkerSettings,
+  results: Results,
 ): Promise<void> {
-  const { folder, overwrite, onEvent, devices, handOver } = settings;
+  const { folder, onEvent } = settings;
+  const { failed, found } = results;
   for (const job of bad) await failed(job, job.error);
   const isResumed = await folder.takeChunk(
     number,
     jobs.map(({ key }) => key),
   );
   const openJobs = isResumed ? jobs : jobs.filter(({ isDrawn }) => !isDrawn); // nothing is kept of the others
-  const free: BatchJob[] = [];
-  for (const job of openJobs) {
-    if (isResumed || job.isDrawn || overwrite || !(await isTaken(job, settings.store))) free.push(job);
-    else await failed(job, sameName(job.files[0] ?? "", "it exists", ", or add --overwrite"));
+  const { store, overwrite } = settings;
+  const sorted = await sortOut(openJobs, { folder, store, overwrite, isChunkResumed: isResumed });
+  for (const job of sorted.taken) await failed(job, sameName(job.files[0] ?? "", "it exists", ", or add --overwrite"));
+  for (const [job, entry] of sorted.found) await found(job, entry);
+  if (sorted.toDraw.length > 0) {
+    onEvent({ type: "chunk", worker, jobs: sorted.toDraw.map(({ index }) => index) });
+    const mayReplace = sorted.mayReplace || store !== undefined; // in the folder an image only waits to be sent
+    await drawSorted(sorted.toDraw, number, worker, device, { ...settings, overwrite: mayReplace }, results);
   }
-  if (free.length === 0) return folder.dropChunk(number);
-  onEvent({ type: "chunk", worker, jobs: free.map(({ index }) => index) });
+  await folder.dropChunk(number);
+}
+
+async function drawSorted(
+  jobs: readonly BatchJob[],
+  chunk: number,
+  worker: number,
+  device: WorkerDevice,
+  settings: WorkerSettings,
+  { drawn, failed }: Results,
+): Promise<void> {
+  const { onEvent, devices, handOver } = settings;
   const share = createShares();
-  await drawChunk(free, {
+  await drawChunk(jobs, {
     ...settings,
     budgets: { ...settings.budgets, shares: sharesOf(device, devices) },
-    chunk: number,
+    chunk,
     onDevice: onDevice(device, devices),
     onEvent: (event) => {
       share.hear(event);
@@ -179,15 +186,7 @@ async function runChunk(
       if (handOver.offer(worker, job, error)) onEvent({ type: "handed-over", worker, index: job.index, error });
       else await failed(job, error);
     },
-    overwrite: overwrite || settings.store !== undefined, // in the folder an image only waits to be sent
   });
-  await folder.dropChunk(number);
-}
-
-async function isTaken(job: BatchJob, store: Store | undefined): Promise<boolean> {
-  if (!store) return job.isTaken;
-  for (const name of job.files) if (await store.has(name)) return true;
-  return false;
 }
 
 function sharesOf(device: WorkerDevice, devices: readonly WorkerDevice[]): { ram: number; vram: number } {

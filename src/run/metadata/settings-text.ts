@@ -4,6 +4,7 @@
  * other pixels) and what the files were that it started from.
  */
 
+import { resolve } from "node:path";
 import { z } from "zod";
 import { InputImageError } from "../../errors.ts";
 import { hashFile } from "../../files/hash-file.ts";
@@ -58,11 +59,12 @@ export function parseSettings(text: string, image: string): ImageSettings {
  * @throws {InputImageError} what one starts from cannot be read.
  */
 export async function settingsTexts(requests: readonly Request[], plan: Plan): Promise<string[]> {
-  const hashes = new Map<string, Promise<string>>(); // many requests may start from one file
+  const hashes = plannedHashes(plan); // many requests may start from one file
   const fileOf = async ({ option, path: named }: NamedInput): Promise<InputFile> => {
     const path = option === "lora" ? await findLoraFile(named) : named; // a folder may be named
-    const hash = hashes.get(path) ?? hashInput(path);
-    hashes.set(path, hash);
+    const place = resolve(path);
+    const hash = hashes.get(place) ?? hashInput(path);
+    hashes.set(place, hash);
     return { option, path, sha256: await hash };
   };
   const texts: string[] = [];
@@ -70,6 +72,15 @@ export async function settingsTexts(requests: readonly Request[], plan: Plan): P
     texts.push(formatSettings(request, plan, await Promise.all(inputFiles(request).map(fileOf))));
   }
   return texts;
+}
+
+/** @returns by their absolute paths, the hashes of files that were read for the plan: they may have gigabytes. */
+function plannedHashes({ stages }: Plan): Map<string, Promise<string>> {
+  const files = stages.flatMap((stage) => {
+    if (stage.kind === "single-pass") return [{ file: stage.checkpoint, sha256: stage.sha256 }];
+    return "lora" in stage ? (stage.lora?.loras ?? []) : [];
+  });
+  return new Map(files.map(({ file, sha256 }) => [resolve(file), Promise.resolve(sha256)]));
 }
 
 async function hashInput(path: string): Promise<string> {

@@ -4,6 +4,7 @@
  */
 
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { IfGenError } from "../../errors.ts";
 import { isTaken } from "../../files/place-file.ts";
 import type { Request } from "../../plan/request.ts";
@@ -27,7 +28,7 @@ export async function lookForResult({ files, request }: BatchJob, folder: string
 async function isDrawnFrom(path: string, request: Request): Promise<boolean> {
   try {
     const { settings } = await readImageMade(path);
-    return settings !== undefined && imageKey(settings.request) === imageKey(request);
+    return settings !== undefined && isDeepStrictEqual(drawnPart(settings.request), drawnPart(request));
   } catch (error) {
     if (error instanceof IfGenError) return false;
     throw error;
@@ -37,5 +38,6 @@ async function isDrawnFrom(path: string, request: Request): Promise<boolean> {
 /** Where it is drawn is each worker's matter. */
 const placeKeys: readonly string[] = ["executionProvider", "deviceId", "threads"] satisfies (keyof Request)[];
 
-const imageKey = (request: Request): string =>
-  JSON.stringify(Object.entries(request).filter(([key]) => !placeKeys.includes(key)));
+/** As it is written: in any order, without what is not given. */
+const drawnPart = (request: Request): unknown =>
+  JSON.parse(JSON.stringify({ ...request, ...Object.fromEntries(placeKeys.map((key) => [key, undefined])) }));

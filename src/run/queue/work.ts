@@ -16,8 +16,9 @@ import { rememberProviders } from "../remember-providers.ts";
 import type { RunSettings } from "../settings.ts";
 import { type GroupSettings, type TakenJob, drawGroup } from "./draw-group.ts";
 import { pause } from "./pause.ts";
-import { type OpenWorker, type QueueJob, type WorkerTimes, openWorker } from "./open-queue.ts";
+import { type QueueJob, type WorkerTimes, openWorker } from "./open-queue.ts";
 import { failureText, parseQueuedJob } from "./queued-job.ts";
+import { type Taking, takeGroup } from "./take-group.ts";
 
 export interface WorkSettings
   extends Omit<RunSettings, "onEvent" | "onFailed" | "resumedLowMemory" | "keptStages">, WorkerTimes {
@@ -84,30 +85,19 @@ const keepingStages = (
   budgets: { ...settings.budgets, held: () => keptStages.held() },
 });
 
-interface Taking extends OpenWorker {
-  /** By which the queue knows whose the jobs are. */
-  readonly token: string;
+/** A worker that is open, and after which time others take it for lost. */
+interface Working extends Taking {
   readonly lostAfterMs: number;
 }
 
-async function takeGroup({ worker, token }: Taking, most: number): Promise<QueueJob[]> {
-  const jobs: QueueJob[] = [];
-  while (jobs.length < most) {
-    const job = (await worker.getNextJob(token, { block: false })) as QueueJob | undefined;
-    if (!job) break;
-    jobs.push(job);
-  }
-  return jobs;
-}
-
-async function isEmpty({ queue }: Taking): Promise<boolean> {
+async function isEmpty({ queue }: Working): Promise<boolean> {
   const counts = await queue.getJobCounts("waiting", "delayed", "active", "prioritized");
   return Object.values(counts).every((count) => count === 0);
 }
 
 async function runGroup(
   jobs: readonly QueueJob[],
-  worker: Taking,
+  worker: Working,
   settings: DrawSettings,
   count: { drawn: number; failed: number },
 ): Promise<void> {
@@ -124,7 +114,7 @@ async function runGroup(
 }
 
 /** Says now and then that the jobs are still being worked at. */
-function keepLocks({ worker, token, lostAfterMs }: Taking, held: ReadonlyMap<string, QueueJob>): NodeJS.Timeout {
+function keepLocks({ worker, token, lostAfterMs }: Working, held: ReadonlyMap<string, QueueJob>): NodeJS.Timeout {
   const extend = (): void => {
     const ids = [...held.keys()];
     if (ids.length === 0) return;
@@ -135,7 +125,7 @@ function keepLocks({ worker, token, lostAfterMs }: Taking, held: ReadonlyMap<str
 }
 
 /** What is no job of this version fails for good. */
-async function readJobs(held: Map<string, QueueJob>, { token }: Taking): Promise<TakenJob[]> {
+async function readJobs(held: Map<string, QueueJob>, { token }: Working): Promise<TakenJob[]> {
   const taken: TakenJob[] = [];
   for (const [id, job] of held) {
     const data = parseQueuedJob(job.data);
@@ -150,7 +140,7 @@ async function readJobs(held: Map<string, QueueJob>, { token }: Taking): Promise
 
 function groupSettings(
   held: Map<string, QueueJob>,
-  { token }: Taking,
+  { token }: Working,
   settings: DrawSettings,
   count: { drawn: number; failed: number },
 ): GroupSettings {

@@ -1,3 +1,4 @@
+import { setImmediate as shared } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { StageError, UsageError } from "../../../src/errors.ts";
 import type { BatchJob } from "../../../src/run/batch/batch-jobs.ts";
@@ -16,17 +17,19 @@ const jobOf = (index: number): BatchJob => ({
 const killed = new StageError("killed");
 const signal = new AbortController().signal;
 
-test("a job goes to each other worker once, and then nowhere", () => {
+test("a job goes to each other worker once, and then nowhere", async () => {
   const handOver = new HandOver(3);
   const job = jobOf(1);
   expect(handOver.offer(0, job, killed)).toBe(true);
+  await shared();
   expect(handOver.take(0, 9)).toEqual([]);
   expect(handOver.take(1, 9)).toEqual([job]);
   expect(handOver.take(2, 9)).toEqual([]); // the second has it
   expect(handOver.offer(1, job, killed)).toBe(true);
+  await shared();
   expect(handOver.take(2, 9)).toEqual([job]);
-  expect(handOver.offer(2, job, killed)).toBe(false);
   expect(handOver.attemptsOf(job).map(({ worker }) => worker)).toEqual([0, 1]);
+  expect(handOver.offer(2, job, killed)).toBe(false);
 });
 
 test("what is wrong with the job itself is handed to nobody; neither does one worker alone hand over", () => {
@@ -43,6 +46,7 @@ describe("who waits", () => {
     handOver.offer(1, job, killed);
     handOver.end(1);
     expect(await more).toBe(true);
+    expect(await handOver.mayGetMore(0, signal)).toBe(true); // nobody is at work, but something is on its way
     expect(handOver.take(0, 9)).toEqual([job]);
     handOver.end(0);
     expect(await handOver.mayGetMore(1, signal)).toBe(false);
@@ -66,17 +70,51 @@ describe("who waits", () => {
   });
 });
 
-test("whose jobs others draw again and again takes no more, unless it draws one itself", () => {
+test("whose jobs others draw again and again takes no more, unless it draws one itself", async () => {
   const handOver = new HandOver(2);
-  const fail = (): number[] => {
+  const fail = async (): Promise<number[]> => {
     const job = jobOf(1);
     handOver.offer(0, job, killed);
+    await shared();
     handOver.take(1, 1);
     return handOver.drew(1, job);
   };
-  expect([fail(), fail()]).toEqual([[], []]);
+  expect([await fail(), await fail()]).toEqual([[], []]);
   handOver.drew(0, jobOf(2));
-  expect([fail(), fail(), fail()]).toEqual([[], [], [0]]);
+  expect([await fail(), await fail(), await fail()]).toEqual([[], [], [0]]);
   expect(handOver.isRetired(0)).toBe(true);
   expect(handOver.isRetired(1)).toBe(false);
+});
+
+test("who fails at so many that it may retire begins nothing new until others have tried them", async () => {
+  const handOver = new HandOver(2);
+  const jobs = [jobOf(1), jobOf(2), jobOf(3)] as const;
+  for (const job of jobs) handOver.offer(0, job, killed);
+  expect(handOver.isInDoubt(0)).toBe(true);
+  await shared();
+  expect(handOver.isInDoubt(0)).toBe(true);
+  expect(handOver.take(1, 9)).toEqual(jobs);
+  expect(handOver.isInDoubt(0)).toBe(true);
+  handOver.offer(1, jobs[0], killed); // it is the job's fault
+  expect(handOver.isInDoubt(0)).toBe(false);
+  handOver.offer(0, jobOf(4), killed);
+  expect(handOver.isInDoubt(0)).toBe(true);
+  handOver.settle(jobs[1]); // it failed for a reason of its own
+  expect(handOver.isInDoubt(0)).toBe(false);
+  handOver.offer(0, jobOf(5), killed);
+  expect(handOver.isInDoubt(0)).toBe(true);
+  handOver.drew(0, jobOf(6));
+  expect(handOver.isInDoubt(0)).toBe(false);
+});
+
+test("nor is it in doubt for jobs that nobody will try", async () => {
+  const [one, two] = [new HandOver(2), new HandOver(2)];
+  for (const index of [1, 2, 3]) for (const handOver of [one, two]) handOver.offer(0, jobOf(index), killed);
+  await shared();
+  one.leave(1);
+  expect(one.isInDoubt(0)).toBe(false);
+  two.take(1, 9);
+  two.end(1); // and said nothing of them
+  expect(two.isInDoubt(0)).toBe(false);
+  expect(await two.mayGetMore(0, signal)).toBe(false);
 });

@@ -1,11 +1,10 @@
-/** The manifest that a batch has written. */
+/** The manifest that a batch has written, as the program reads it: without lines that a kill cut off. */
 
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ManifestEntry } from "../../../src/run/batch/manifest.ts";
+import { type ManifestEntry, readManifest } from "../../../src/run/batch/manifest.ts";
 
-export const entriesOf = (folder: string): ManifestEntry[] =>
-  readFileSync(join(folder, "manifest.jsonl"), "utf8")
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line) as ManifestEntry);
+export async function entriesOf(folder: string): Promise<ManifestEntry[]> {
+  const entries: ManifestEntry[] = [];
+  for await (const entry of readManifest(join(folder, "manifest.jsonl"))) entries.push(entry);
+  return entries;
+}

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { compileTemplate, checkedOutput } from "../../../src/run/batch/output-names.ts";
+import { checkedOutput, compileTemplate, workKey } from "../../../src/run/batch/output-names.ts";
 import { plainRequest } from "../../plan/plain-request.ts";
 
 const job = (prompt: string) => ({
@@ -52,4 +52,11 @@ test("a job's own name stays below the folder", () => {
   for (const bad of ["../x.png", "/x.png", "a/../../x.png", "x.bmp", 3, "a\nb.png"]) {
     expect(() => checkedOutput(bad), String(bad)).toThrow(/^output: /);
   }
+});
+
+test("finished stages are anybody's who draws the same, on whichever GPU", () => {
+  const key = workKey({ ...plainRequest, deviceId: 0 });
+  expect(workKey({ ...plainRequest, deviceId: 1 })).toBe(key);
+  expect(workKey(plainRequest)).toBe(key);
+  expect(workKey({ ...plainRequest, seed: 2 })).not.toBe(key);
 });

@@ -92,7 +92,7 @@ describe.skipIf(!hasRedis)("with a Redis", () => {
     expect(await worker).toMatchObject({ code: 143, stderr: expect.stringContaining("its jobs go back to the queue") });
     await expect.poll(() => [...stages, ...kept].filter(isAlive)).toEqual([]);
     expect([folder, out].flatMap((path) => readdirSync(path).filter(isDraft))).toEqual([]);
-    const drawn = entriesOf(out).filter(({ status }) => status === "drawn");
+    const drawn = (await entriesOf(out)).filter(({ status }) => status === "drawn");
     expect(drawn.map(({ index }) => index).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
     const images = readdirSync(out).filter((name) => name.endsWith(".png"));
     expect(images).toHaveLength(8);

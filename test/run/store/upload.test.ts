@@ -42,7 +42,7 @@ test("a batch's images go there, and none stays; what is there is drawn no more 
     runCli([...batch, "--output-dir", output, ...words], { env: server.env });
   expect(await run(out)).toMatchObject({ code: 0 });
   expect(readdirSync(out).filter((name) => !name.startsWith("."))).toEqual(["manifest.jsonl"]);
-  const [said, stored] = bothSums(server, entriesOf(out));
+  const [said, stored] = bothSums(server, await entriesOf(out));
   expect(said).toHaveLength(2);
   expect(stored).toEqual(said);
   expect(await run(out, "--resume")).toMatchObject({ code: 0, stderr: expect.stringContaining("2 drawn before") });
