@@ -57,7 +57,7 @@ export class IfGenError extends Error {
   }
 }
 
-/** A flag, an argument or a combination of them that cannot be meant. Exit 2. */
+/** A flag, an argument or a combination of them that is not valid. Exit 2. */
 export class UsageError extends IfGenError {
   constructor(message: string, options?: ErrorOptions) {
     super("USAGE", message, options);

@@ -58,11 +58,16 @@ export function perSample(tensor: GoldenTensor | undefined, batch: number): Floa
 
 /** @returns the largest difference of two equally long lists of numbers; NaN if there is one. */
 export function maxAbsDifference(actual: ArrayLike<number> | undefined, expected: GoldenTensor | undefined): number {
-  const wanted = expected?.data;
-  if (!actual || !(wanted instanceof Float32Array) || wanted.length === 0 || actual.length !== wanted.length) {
-    throw new Error(`${actual?.length} numbers, expected ${wanted?.length}`);
+  const expectedData = expected?.data;
+  if (
+    !actual ||
+    !(expectedData instanceof Float32Array) ||
+    expectedData.length === 0 ||
+    actual.length !== expectedData.length
+  ) {
+    throw new Error(`${actual?.length} numbers, expected ${expectedData?.length}`);
   }
-  return wanted.reduce((worst, value, i) => {
+  return expectedData.reduce((worst, value, i) => {
     const difference = Math.abs(value - (actual[i] ?? Number.NaN));
     return difference <= worst ? worst : difference; // a NaN stays
   }, 0);

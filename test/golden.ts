@@ -45,7 +45,7 @@ export const storedVariant = hasGolden("checkpoints/if-i/unet/diffusion_pytorch_
 /** A file of T5 in that variant, the first if there are several. */
 export const referenceT5File = storedVariant === "fp32" ? "model.safetensors" : "model.fp16-00001-of-00002.safetensors";
 
-/** @returns the side of the pictures that a checkpoint of the set draws, in pixels. */
+/** @returns the side of the images that a checkpoint of the set draws, in pixels. */
 export function goldenSampleSize(checkpoint: "if-i" | "if-ii"): number {
   const config = readFileSync(goldenPath("checkpoints", checkpoint, "unet", "config.json"), "utf8");
   return (JSON.parse(config) as { sample_size: number }).sample_size;

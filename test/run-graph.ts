@@ -14,8 +14,8 @@ export async function runNetwork(
   { modules = [], variant }: { modules?: readonly string[]; variant?: Variant } = {},
 ): Promise<ReadonlyMap<string, Tensor>> {
   const weights = folder === null ? null : await openWeights(folder, variant);
-  const wanted = withModuleOutputs(graph, modules);
-  return withSession(wanted, weights, { executionProvider: "cpu", threads: 1 }, (run) => run(feeds));
+  const withOutputs = withModuleOutputs(graph, modules);
+  return withSession(withOutputs, weights, { executionProvider: "cpu", threads: 1 }, (run) => run(feeds));
 }
 
 /** The same graph, each named module's value being an output too. */

@@ -12,12 +12,12 @@ import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { cpus, loadavg, totalmem } from "node:os";
 import { parseArgs } from "node:util";
-import { compare, processorKind, record } from "./check.ts";
+import { compare, cpuKind, record } from "./check.ts";
 import { benchStart, benchWhole } from "./commands.ts";
 import { benchKernels } from "./kernels.ts";
 import { benchNetworks } from "./networks.ts";
 import type { Pair } from "./pairs.ts";
-import { type Settings, log, pictureArguments, readPlan, reference } from "./settings.ts";
+import { type Settings, log, imageArguments, readPlan, reference } from "./settings.ts";
 
 const parts: Readonly<Record<string, (settings: Settings) => Promise<Pair[]>>> = {
   kernels: benchKernels,
@@ -69,13 +69,13 @@ const versions = referenceVersions();
 const threads = Number(values.threads);
 const settings: Settings = {
   model: values.model,
-  plan: await readPlan(pictureArguments(values.model, threads)),
+  plan: await readPlan(imageArguments(values.model, threads)),
   rounds: Number(values.rounds),
   threads,
   ...(versions === undefined ? {} : { python: values.python }),
 };
 
-const machine = `${cpus().length} x ${cpus()[0]?.model.trim()} (${processorKind()}), ${(totalmem() / 1e9).toFixed(0)} GB, ${process.platform}`;
+const machine = `${cpus().length} x ${cpus()[0]?.model.trim()} (${cpuKind()}), ${(totalmem() / 1e9).toFixed(0)} GB, ${process.platform}`;
 process.stdout.write(`${machine}; Node ${process.versions.node}; ${versions ?? "no reference"}\n`);
 process.stdout.write(
   `${settings.threads} threads, ${settings.rounds} rounds, load ${loadavg()[0]?.toFixed(2)} before\n\n`,

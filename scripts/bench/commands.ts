@@ -1,5 +1,5 @@
 /**
- * Whole commands, started anew each time: how soon `if-gen` is there, and a picture from the first byte to the PNG beside
+ * Whole commands, started anew each time: how soon `if-gen` is there, and an image from the first byte to the PNG beside
  * the same in diffusers: same checkpoints, prompt, seed, steps and guidance, float32.
  */
 
@@ -9,7 +9,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { type Pair, inTurn, pair } from "./pairs.ts";
 import { type CommandRun, runCommand } from "./process-tree.ts";
-import { type Settings, ifGen, log, pictureArguments, readPlan, reference } from "./settings.ts";
+import { type Settings, ifGen, log, imageArguments, readPlan, reference } from "./settings.ts";
 
 const node = process.execPath;
 
@@ -52,28 +52,28 @@ async function benchRun(name: string, options: readonly string[], settings: Sett
   const { model, rounds, threads, python } = settings;
   const folder = await mkdtemp(join(tmpdir(), "if-gen-bench-"));
   try {
-    const asked = pictureArguments(model, threads, options);
+    const imageWords = imageArguments(model, threads, options);
     const [ours, theirs] = [join(folder, "ours.png"), join(folder, "theirs.png")];
-    const run = [ifGen, ...asked, "--output", ours, "--overwrite"];
+    const run = [ifGen, ...imageWords, "--output", ours, "--overwrite"];
     const ways = [async () => checked(await runCommand(node, run))];
     if (python !== undefined) {
       // the plan tells the reference which checkpoints, steps, guidance and noise levels
       const plan = join(folder, "plan.json");
       ways.push(async () => checked(await runCommand(python, [reference, "draw", plan, theirs, `${threads}`])));
-      await writeFile(plan, JSON.stringify(await readPlan(asked)));
+      await writeFile(plan, JSON.stringify(await readPlan(imageWords)));
     }
-    const [own = [], other = []] = await inTurn(rounds, ways, { warmUp: false });
+    const [ourRuns = [], theirRuns = []] = await inTurn(rounds, ways, { warmUp: false });
     if (python !== undefined)
-      log(`  mean difference of the pictures: ${(await difference(ours, theirs)).toFixed(2)} of 255`);
-    return rows(name, own, other);
+      log(`  mean difference of the images: ${(await difference(ours, theirs)).toFixed(2)} of 255`);
+    return rows(name, ourRuns, theirRuns);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
 function rows(name: string, ours: readonly CommandRun[], theirs: readonly CommandRun[]): Pair[] {
-  const megabytes = (of: "peakBytes" | "peakPrivateBytes" | "loadedBytes", runs: readonly CommandRun[]): number[] =>
-    runs.flatMap((run) => (run[of] === undefined ? [] : [run[of] / 1e6]));
+  const megabytes = (field: "peakBytes" | "peakPrivateBytes" | "loadedBytes", runs: readonly CommandRun[]): number[] =>
+    runs.flatMap((run) => (run[field] === undefined ? [] : [run[field] / 1e6]));
   const times = (runs: readonly CommandRun[]): number[] => runs.map(({ milliseconds }) => milliseconds);
   return [
     pair(`${name}: wall time`, "ms", times(ours), times(theirs)),
@@ -88,9 +88,9 @@ function checked(run: CommandRun): CommandRun {
   throw new Error(`a command ended with exit code ${run.exitCode}: ${run.stderr.trim()}`);
 }
 
-/** @returns the mean difference of two pictures' bytes. */
+/** @returns the mean difference of two images' bytes. */
 async function difference(ours: string, theirs: string): Promise<number> {
   const [a, b] = await Promise.all([ours, theirs].map((path) => sharp(path).removeAlpha().raw().toBuffer()));
-  if (!a || !b || a.length !== b.length) throw new Error("the pictures differ in size");
+  if (!a || !b || a.length !== b.length) throw new Error("the images differ in size");
   return a.reduce((sum, byte, index) => sum + Math.abs(byte - (b[index] ?? 0)), 0) / a.length;
 }

@@ -46,7 +46,7 @@ export async function benchKernels({ plan, rounds }: Settings): Promise<Pair[]> 
   log(`  the yardstick, ${YARDSTICK}: ${median(yardstick).toFixed(2)} ms`);
   return [...times]
     .filter(([name]) => name !== YARDSTICK)
-    .map(([name, own]) => pair(name, "ms", own, yardstick, YARDSTICK));
+    .map(([name, ours]) => pair(name, "ms", ours, yardstick, YARDSTICK));
 }
 
 async function createKernels(plan: Plan): Promise<Record<string, () => unknown>> {
@@ -61,7 +61,7 @@ async function createKernels(plan: Plan): Promise<Record<string, () => unknown>>
   const graph = build();
   const lookup = await bindWeights(weights);
   const lowered = lower(graph, lookup, cpu);
-  const picture = {
+  const image = {
     data: new Uint8Array(3 * 256 * 256).map((_, at) => at),
     width: 256,
     height: 256,
@@ -75,8 +75,8 @@ async function createKernels(plan: Plan): Promise<Record<string, () => unknown>>
     "guidance, 256 px": () => applyGuidance(stack(numbers, 4), { guidanceScale: 4 }, 3, { step: 0, steps: 1 }),
     "DDPM step, thresholded, 256 px": schedulerStep(checkpointOf(plan, "stage-1"), numbers),
     "DDIM step, 256 px latents": schedulerStep(checkpointOf(plan, "stage-3"), numbers),
-    "bicubic resize, 256 -> 1024 px": () => resizePil(picture, 1024, 1024),
-    "PNG, 256 px": () => encodePng(picture),
+    "bicubic resize, 256 -> 1024 px": () => resizePil(image, 1024, 1024),
+    "PNG, 256 px": () => encodePng(image),
     "safetensors header": () => parseHeader(bytes, bytes.length, file),
     "UNet graph, built": build,
     "UNet graph, lowered": () => lower(graph, lookup, cpu),

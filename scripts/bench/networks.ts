@@ -14,7 +14,7 @@ export type NetworkName = "T5" | "stage 1 UNet" | "stage 2 UNet" | "stage 3 UNet
 interface Measurement {
   readonly stage: StageName;
   readonly component: string;
-  /** 2: a picture with guidance. */
+  /** 2: an image with guidance. */
   readonly batch: number;
   /** Of a round, which so takes about a second. */
   readonly runs: number;

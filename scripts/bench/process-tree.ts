@@ -1,5 +1,5 @@
 /**
- * Runs a command and looks at it and its children meanwhile: wall time, processor time, the most memory that all of them
+ * Runs a command and looks at it and its children meanwhile: wall time, CPU time, the most memory that all of them
  * hold at one moment, and how many bytes they read. Memory and bytes are Linux's /proc; elsewhere they are absent.
  */
 
@@ -32,7 +32,7 @@ export function runCommand(
   const sample = (): void => {
     if (child.pid === undefined || !existsSync("/proc/self/smaps_rollup")) return;
     const processes = treeOf(child.pid).map(measure);
-    const total = (of: (one: Sample) => number): number => processes.reduce((sum, one) => sum + of(one), 0);
+    const total = (sizeOf: (one: Sample) => number): number => processes.reduce((sum, one) => sum + sizeOf(one), 0);
     peaks.all = Math.max(
       peaks.all,
       total(({ pss }) => pss),
@@ -77,10 +77,10 @@ interface Sample {
 function measure(pid: number): Sample {
   try {
     const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
-    const of = (text: string, key: string, unit: number): number =>
+    const numberAt = (text: string, key: string, unit: number): number =>
       unit * Number(new RegExp(`^${key}:\\s+(\\d+)`, "m").exec(text)?.[1] ?? 0);
-    const read = of(readFileSync(`/proc/${pid}/io`, "utf8"), "rchar", 1);
-    return { pss: of(rollup, "Pss", 1024), anonymous: of(rollup, "Pss_Anon", 1024), read };
+    const read = numberAt(readFileSync(`/proc/${pid}/io`, "utf8"), "rchar", 1);
+    return { pss: numberAt(rollup, "Pss", 1024), anonymous: numberAt(rollup, "Pss_Anon", 1024), read };
   } catch {
     return { pss: 0, anonymous: 0, read: 0 }; // it has ended meanwhile
   }

@@ -18,7 +18,7 @@ export const networkServer = fileURLToPath(new URL("serve-networks.js", import.m
 export interface Settings {
   /** What if-gen's --model takes. */
   readonly model: string;
-  /** A picture of 1024 pixels: where the checkpoints lie, and the steps and guidance that the model's entry asks for. */
+  /** An image of 1024 pixels: where the checkpoints lie, and the steps and guidance that the model's entry asks for. */
   readonly plan: Plan;
   readonly rounds: number;
   readonly threads: number;
@@ -28,8 +28,8 @@ export interface Settings {
 
 const [PROMPT, SEED] = ["a red circle", "1"];
 
-/** The picture all runs draw. */
-export const pictureArguments = (model: string, threads: number, options: readonly string[] = []): string[] => [
+/** The image all runs draw. */
+export const imageArguments = (model: string, threads: number, options: readonly string[] = []): string[] => [
   "txt2img",
   PROMPT,
   "--model",

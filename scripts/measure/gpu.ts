@@ -1,19 +1,19 @@
 /**
- * One step of a UNet on a graphics card, for each way of lowering it: seconds to load, milliseconds a step, the card's
+ * One step of a UNet on a GPU, for each way of lowering it: seconds to load, milliseconds a step, the GPU's
  * memory, and how far the result is from the reference's.
  *
  *   node build/scripts/measure/gpu.js UNET_FOLDER [--case FILE.safetensors] [--variants all|a,b] [--side 64] [--batch 2]
  *       [--provider webgpu] [--type float16] [--runs 5] [--blocks CACHE] [--quantize] [--without MatMulAddFusion] [--alone]
- *       [--settings validationMode=disabled] [--hoisted] [--spares-card] [--cold] [--read-ahead] [--profile FOLDER]
+ *       [--settings validationMode=disabled] [--hoisted] [--spares-gpu] [--cold] [--read-ahead] [--profile FOLDER]
  *       [--json FILE] [--seconds 120] [--until EPOCH] [--name NAME] [--list]
  *
  * Each variant is a process of its own, ended after --seconds; none is started after --until. --list prints their names.
  * Prints a line for each; --json appends them as JSON, --profile adds the time of each kind of operation.
  * --case holds the inputs and `expected` (scripts/bench/gpu/time_torch.py writes it). Without it the expected result is
- * computed on the processor, with --alone not at all. --blocks is where weights in 8-bit blocks are kept, and made where
+ * computed on the CPU, with --alone not at all. --blocks is where weights in 8-bit blocks are kept, and made where
  * they are missing, for the variants that take such; --quantize makes them and ends. --without names optimizers of
  * onnxruntime that are left out, --settings gives the provider settings of its own. --hoisted times the step as the program
- * runs it: what depends on the text alone is computed once, before; with --spares-card on the processor. --cold empties
+ * runs it: what depends on the text alone is computed once, before; with --spares-gpu on the CPU. --cold empties
  * the page cache first (needs root), --read-ahead reads the weights in this process while the other one loads them, as the
  * program does.
  */
@@ -48,7 +48,7 @@ const { values, positionals } = parseArgs({
     hoisted: { type: "boolean", default: false },
     cold: { type: "boolean", default: false },
     "read-ahead": { type: "boolean", default: false },
-    "spares-card": { type: "boolean", default: false },
+    "spares-gpu": { type: "boolean", default: false },
     profile: { type: "string" },
     json: { type: "string" },
     seconds: { type: "string", default: "120" },
@@ -72,11 +72,11 @@ type Outcome = Partial<Measured> & {
 };
 
 async function child(variant: string): Promise<void> {
-  process.once("disconnect", () => process.exit()); // the parent was ended: the card is not to stay busy
+  process.once("disconnect", () => process.exit()); // the parent was ended: the GPU is not to stay busy
   const measured = await measureVariant(folder, {
     ...values,
     variant,
-    sparesCard: values["spares-card"],
+    sparesGpu: values["spares-gpu"],
     ...(values["memory-pattern"] === undefined ? {} : { memoryPattern: values["memory-pattern"] }),
     shape: { batch: Number(values.batch), height: Number(values.side), width: Number(values.side), textLength: 77 },
     runs: Number(values.runs),
@@ -121,7 +121,7 @@ async function runChild(variant: string, gpu: GpuSampler): Promise<Outcome> {
       const settings = values.settings === undefined ? "" : ` ${values.settings}`;
       const how = [
         values.hoisted && "hoisted",
-        values["spares-card"] && "sparing the card",
+        values["spares-gpu"] && "sparing the GPU",
         values.cold && "cold",
         values["memory-pattern"] && `memory pattern ${values["memory-pattern"]}`,
         values["read-ahead"] && "read ahead",
@@ -168,7 +168,7 @@ async function parent(): Promise<void> {
         : await runChild(variant, gpu);
       console.log(describe(outcome));
       for (const { operator, calls, milliseconds } of outcome.profile?.kernels ?? []) {
-        console.log(`    card ${milliseconds.toFixed(2).padStart(9)} ms ${calls} x ${operator}`);
+        console.log(`    GPU  ${milliseconds.toFixed(2).padStart(9)} ms ${calls} x ${operator}`);
       }
       for (const { operator, calls, milliseconds } of outcome.profile?.nodes ?? []) {
         console.log(`    host ${milliseconds.toFixed(2).padStart(9)} ms ${calls} x ${operator}`);

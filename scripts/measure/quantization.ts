@@ -107,11 +107,11 @@ async function need(step: EncodeStep): Promise<NetworkNeed> {
 }
 
 function report(title: string, { peakBytes, privateBytes }: NetworkNeed, run: Encoded & { peaks: MemoryPeaks }): void {
-  const { residentBytes: peak, privateBytes: own } = run.peaks;
+  const { residentBytes: peak, privateBytes: measuredPrivate } = run.peaks;
   console.log(
-    `${title}: ${run.seconds.toFixed(1)} s, ${run.processorSeconds.toFixed(1)} s of processor; ` +
+    `${title}: ${run.seconds.toFixed(1)} s, ${run.cpuSeconds.toFixed(1)} s of CPU; ` +
       `peak ${mb(peakBytes)} MB predicted, ${mb(peak)} measured (${(peakBytes / peak).toFixed(3)}), ` +
-      `private ${mb(privateBytes)} predicted, ${mb(own)} measured`,
+      `private ${mb(privateBytes)} predicted, ${mb(measuredPrivate)} measured`,
   );
 }
 

@@ -40,7 +40,7 @@ export interface Quantized {
 
 export interface Encoded {
   readonly seconds: number;
-  readonly processorSeconds: number;
+  readonly cpuSeconds: number;
 }
 
 /** The network of a step, also for its prediction. */
@@ -79,7 +79,7 @@ export async function encode(step: EncodeStep): Promise<Encoded> {
   const seconds = (performance.now() - start) / 1000;
   const data = embeds.get("last_hidden_state")?.data ?? new Float32Array();
   writeFileSync(output, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-  return { seconds, processorSeconds: (user + system) / 1e6 };
+  return { seconds, cpuSeconds: (user + system) / 1e6 };
 }
 
 /** What `encode` wrote. */

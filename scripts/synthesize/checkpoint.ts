@@ -73,11 +73,11 @@ async function main(): Promise<void> {
   });
   for (const [component, config] of Object.entries(repository.components)) {
     if (values.only !== undefined && values.only !== component) continue;
-    const own = component === "text_encoder" && values["text-bits"] === "8" ? "8bit" : variant;
+    const componentVariant = component === "text_encoder" && values["text-bits"] === "8" ? "8bit" : variant;
     const written = await timed(() =>
-      withConfig(config, (path) => writeComponent(path, join(target, component), own, { outliers })),
+      withConfig(config, (path) => writeComponent(path, join(target, component), componentVariant, { outliers })),
     );
-    report(`${name}/${component} ${own}`, written);
+    report(`${name}/${component} ${componentVariant}`, written);
   }
 }
 

@@ -86,8 +86,8 @@ export class RandomWeights {
   #pool(dtype: TensorLayout["dtype"], name: string, shape: readonly number[]): Uint8Array {
     const { mean, deviation } = this.#spread(dtype, name, shape);
     const key = `${dtype} ${mean} ${deviation}`;
-    const known = this.#pools.get(key);
-    if (known) return known;
+    const existing = this.#pools.get(key);
+    if (existing) return existing;
     const [oldest] = this.#pools.keys();
     if (oldest !== undefined && this.#pools.size >= KEPT_POOLS) this.#pools.delete(oldest);
     const pool = this.#encode(dtype, mean, deviation);

@@ -8,7 +8,7 @@ import { mkdirSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
 import type { CaseJob } from "./cases.ts";
-import { gifOf, png, tiffOf } from "./small-pictures.ts";
+import { gifOf, png, tiffOf } from "./small-images.ts";
 
 const bytes = 9_900_000;
 const fill = (unit: string): string => unit.repeat(Math.floor(bytes / unit.length));
@@ -148,15 +148,15 @@ export async function makeBombs(
     add(`prompt to T5: ${name}`, "t5Prompt", "prompt.txt", text, "t5");
     add(`prompt to CLIP: ${name}`, "clipPrompt", "prompt.txt", text, "clip");
   }
-  for (const [name, file, content] of await pictureBombs()) {
-    add(`picture: ${name}`, "image", file, content);
+  for (const [name, file, content] of await imageBombs()) {
+    add(`image: ${name}`, "image", file, content);
     add(`mask: ${name}`, "mask", file, content);
   }
   const sparse = join(root, "sparse");
   mkdirSync(sparse);
   writeFileSync(join(sparse, "sparse.png"), png({ width: 64, height: 64, depth: 8, colour: 2 }));
   truncateSync(join(sparse, "sparse.png"), 1_000_000_000);
-  bombs.push({ name: "picture: 1 GB that is sparse", reader: "image", folder: sparse, file: "sparse.png" });
+  bombs.push({ name: "image: 1 GB that is sparse", reader: "image", folder: sparse, file: "sparse.png" });
   return bombs;
 }
 
@@ -181,7 +181,7 @@ function linkBombs(root: string, copyTokenizer: (kind: "t5" | "clip", folder: st
   return bombs;
 }
 
-async function pictureBombs(): Promise<[string, string, Uint8Array][]> {
+async function imageBombs(): Promise<[string, string, Uint8Array][]> {
   const flat = (width: number, height: number, channels: 3 | 4) =>
     sharp({
       create: { width, height, channels, background: { r: 9, g: 9, b: 9, alpha: 0.5 } },

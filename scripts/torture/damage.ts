@@ -6,7 +6,7 @@ import sharp, { type Sharp } from "sharp";
 import type { CaseJob } from "./cases.ts";
 import { mutate } from "./mutate.ts";
 import { createRandom } from "./random.ts";
-import { tiffOf } from "./small-pictures.ts";
+import { tiffOf } from "./small-images.ts";
 
 export interface Format {
   readonly name: string;
@@ -30,7 +30,7 @@ export async function listFormats(root: string, work: string): Promise<Format[]>
   mkdirSync(shards);
   for (const name of ["a", "b"]) writeFileSync(join(shards, `${name}.safetensors`), safetensors({ [name]: [1, 2] }));
   const index = { metadata: { total_size: 16 }, weight_map: { a: "a.safetensors", b: "b.safetensors" } };
-  const own = (name: string, reader: string, file: string, samples: Buffer[], folder?: string): Format => ({
+  const format = (name: string, reader: string, file: string, samples: Buffer[], folder?: string): Format => ({
     name,
     reader,
     file,
@@ -39,33 +39,33 @@ export async function listFormats(root: string, work: string): Promise<Format[]>
   });
   const json = (value: object): Buffer => Buffer.from(JSON.stringify(value));
   return [
-    own("safetensors", "weights", "model.safetensors", [safetensors({ a: [2, 3], "layer.0.weight": [1, 4], none: [0, 7] }), safetensors({})]),
-    own("index.json", "weights", "model.safetensors.index.json", [json(index)], shards),
-    own("config.json", "config", "config.json", [json({ sample_size: 64, layers: [1, 2, 3], _class_name: "UNet" }), json({ layers: [] })]),
-    own("preprocessor_config.json", "preprocessor", "preprocessor_config.json", [read(golden, "if-i/feature_extractor/preprocessor_config.json")]),
+    format("safetensors", "weights", "model.safetensors", [safetensors({ a: [2, 3], "layer.0.weight": [1, 4], none: [0, 7] }), safetensors({})]),
+    format("index.json", "weights", "model.safetensors.index.json", [json(index)], shards),
+    format("config.json", "config", "config.json", [json({ sample_size: 64, layers: [1, 2, 3], _class_name: "UNet" }), json({ layers: [] })]),
+    format("preprocessor_config.json", "preprocessor", "preprocessor_config.json", [read(golden, "if-i/feature_extractor/preprocessor_config.json")]),
     ...["spiece.model", "tokenizer_config.json", "special_tokens_map.json"].map(inTokenizer("t5", t5)),
     ...["vocab.json", "merges.txt"].map(inTokenizer("clip", clip)),
     { ...inTokenizer("t5", join(saved, "t5"))("tokenizer.json"), name: "tokenizer.json of T5" },
     { ...inTokenizer("clip", join(saved, "clip"))("tokenizer.json"), name: "tokenizer.json of CLIP" },
-    ...(await pictures()),
+    ...(await images()),
     { name: "prompt", reader: "prompt", file: "prompt.txt", samples: [Buffer.from('a <b>red</b> cat &amp; "OPEN" https://a.com/x.png 10x20 itâ€™s ﬁne ﷺ 日本 #123 <![if x]> &#x41;')] },
   ]; // prettier-ignore
 }
 
-async function pictures(): Promise<Format[]> {
+async function images(): Promise<Format[]> {
   const noise = Buffer.from(Array.from({ length: 48 * 32 * 4 }, (_, i) => (i * i * 7 + i * 13) % 256));
-  const picture = (): Sharp => sharp(noise, { raw: { width: 48, height: 32, channels: 4 } });
-  const text = await picture()
+  const image = (): Sharp => sharp(noise, { raw: { width: 48, height: 32, channels: 4 } });
+  const text = await image()
     .png()
     .withExif({ IFD0: { ImageDescription: "x" } })
     .toBuffer();
   const kinds: [string, string, Buffer[]][] = [
-    ["PNG", "a.png", [text, await picture().png({ progressive: true, palette: true }).toBuffer()]],
-    ["JPEG", "a.jpg", [await picture().jpeg().toBuffer(), await picture().jpeg({ progressive: true }).toBuffer()]],
-    ["WebP", "a.webp", [await picture().webp().toBuffer(), await picture().webp({ lossless: true }).toBuffer()]],
-    ["AVIF", "a.avif", [await picture().avif({ effort: 0 }).toBuffer()]],
-    ["TIFF", "a.tif", [await picture().tiff({ compression: "lzw" }).toBuffer(), tiffOf(5, false)]],
-    ["GIF", "a.gif", [await picture().gif().toBuffer()]],
+    ["PNG", "a.png", [text, await image().png({ progressive: true, palette: true }).toBuffer()]],
+    ["JPEG", "a.jpg", [await image().jpeg().toBuffer(), await image().jpeg({ progressive: true }).toBuffer()]],
+    ["WebP", "a.webp", [await image().webp().toBuffer(), await image().webp({ lossless: true }).toBuffer()]],
+    ["AVIF", "a.avif", [await image().avif({ effort: 0 }).toBuffer()]],
+    ["TIFF", "a.tif", [await image().tiff({ compression: "lzw" }).toBuffer(), tiffOf(5, false)]],
+    ["GIF", "a.gif", [await image().gif().toBuffer()]],
   ];
   const formats = kinds.map(([name, file, samples]): Format => ({ name, reader: "image", file, samples }));
   const masks = formats.map((format) => ({ ...format, name: `${format.name} as a mask`, reader: "mask" }));

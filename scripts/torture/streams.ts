@@ -1,6 +1,6 @@
 /**
  * Streams that are closed, full or read in part. None ends a command badly: its code is the one it has otherwise, or 6 where
- * what was to be written to standard output was not taken; a picture is drawn all the same, and nothing else is left.
+ * what was to be written to standard output was not taken; an image is drawn all the same, and nothing else is left.
  */
 
 import { join } from "node:path";
@@ -67,7 +67,7 @@ export async function streams(table: Table, root: string): Promise<void> {
       const isRight = end.code === plain.code || (end.code === 6 && mayBeDeaf);
       const files = listTree(home);
       const left = [...files.keys()].filter((path) => !whole.has(path));
-      const pictures = [...whole].filter(
+      const images = [...whole].filter(
         ([path, hash]) => path.endsWith(".png") && end.code === 0 && files.get(path) !== hash,
       );
       judge(row, `${args.join(" ")} as ${shell}`, [
@@ -75,7 +75,7 @@ export async function streams(table: Table, root: string): Promise<void> {
           ? []
           : [`code ${end.code} and not ${plain.code}: ${end.stderr.slice(-500)}`]),
         ...left.map((path) => `${path} is left`),
-        ...pictures.map(([path]) => `${path} is missing or another one`),
+        ...images.map(([path]) => `${path} is missing or another one`),
       ]);
     }
   }

@@ -93,12 +93,12 @@ async function readStageStatus(
     const { missing } = await inspectCheckpoint(source.folder, repositoryLayouts[stage], variant);
     const bytes = await folderBytes(source.folder);
     const present = missing.length === 0;
-    const isThere = bytes > 0; // a folder that is not there has no size that could be known
+    const exists = bytes > 0; // a folder that is not there has no size that could be known
     return {
       stage,
       source,
       present,
-      ...(isThere ? { bytes, folder: source.folder, missing } : { missing: [] }),
+      ...(exists ? { bytes, folder: source.folder, missing } : { missing: [] }),
       exact: true,
     };
   }

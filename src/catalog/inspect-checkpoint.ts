@@ -33,22 +33,22 @@ export async function inspectCheckpoint(
   const missing: string[] = [];
   for (const [name, component] of Object.entries(layout)) {
     if (!component.essential && !indexed.has(name)) continue;
-    if (!(await isThere(join(folder, name), component, requestedVariant))) missing.push(name);
+    if (!(await hasComponent(join(folder, name), component, requestedVariant))) missing.push(name);
   }
   return { missing, usable: missing.every((name) => layout[name]?.essential === false) };
 }
 
-async function isThere(
+async function hasComponent(
   folder: string,
   { variants }: Component,
   requestedVariant: Variant | undefined,
 ): Promise<boolean> {
   if (variants.length === 0) return hasFile(folder);
   if (!isFile(join(folder, "config.json"))) return false;
-  const there = await listVariants(folder);
+  const presentVariants = await listVariants(folder);
   return requestedVariant !== undefined && variants.includes(requestedVariant)
-    ? there.includes(requestedVariant)
-    : there.length > 0;
+    ? presentVariants.includes(requestedVariant)
+    : presentVariants.length > 0;
 }
 
 async function hasFile(folder: string): Promise<boolean> {

@@ -77,9 +77,9 @@ function chooseWeights(
     throw new CheckpointError(`${where} has ${index.name} but not all of its shards; choose another repository.`);
   }
   if (requestedVariant === undefined || !published.includes(requestedVariant)) return smallest;
-  const there = complete.map(([variant]) => variant).join(" and ");
+  const completeVariants = complete.map(([variant]) => variant).join(" and ");
   throw new CheckpointError(
-    `${where} has no ${requestedVariant} weights, only ${there}; ask for --variant ${smallest[0]}.`,
+    `${where} has no ${requestedVariant} weights, only ${completeVariants}; ask for --variant ${smallest[0]}.`,
   );
 }
 

@@ -41,7 +41,7 @@ export function createBatchView(
   const live = createLiveLine(terminal);
   let activity = "";
   let downloads: DownloadView | undefined;
-  const said = new Set<string>();
+  const shownNotes = new Set<string>();
   const line = (text: string): void => {
     if (!isQuiet) live.print(visible(text));
   };
@@ -54,8 +54,8 @@ export function createBatchView(
       downloads?.update(event.repo, event.event);
     }
     if (event.type === "plan") downloads?.close();
-    if (event.type === "note" && !said.has(event.text)) {
-      said.add(event.text); // the same of every job is said once
+    if (event.type === "note" && !shownNotes.has(event.text)) {
+      shownNotes.add(event.text); // the same of every job is said once
       line(`note: ${event.job === undefined ? "" : `job ${event.job}: `}${event.text}`);
     }
     if (event.type === "step") {

@@ -111,9 +111,11 @@ class ProgramHelp extends Help {
   /** The description, then in brackets what can be chosen and what holds if nothing is given. */
   override optionDescription(option: Option): string {
     const { argChoices, defaultValue, required, optional } = option;
-    const [, description = option.description, said] = /^(.*) \(default: (.*)\)$/.exec(option.description) ?? [];
+    const [, description = option.description, describedDefault] =
+      /^(.*) \(default: (.*)\)$/.exec(option.description) ?? [];
     const isTold = (required || optional) && defaultValue !== undefined && defaultValue !== "";
-    const standard = said ?? (isTold ? (option.defaultValueDescription ?? String(defaultValue)) : undefined);
+    const standard =
+      describedDefault ?? (isTold ? (option.defaultValueDescription ?? String(defaultValue)) : undefined);
     const facts = [
       ...(argChoices ? [argChoices.join(", ")] : []),
       ...(standard === undefined ? [] : [`default: ${standard}`]),

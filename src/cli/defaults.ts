@@ -61,8 +61,8 @@ export function parseDefault(option: Option, value: ConfigValue, place: string):
 
 /** A key may be another command's. */
 async function checkKeys(keys: readonly string[], command: Command): Promise<void> {
-  const own = new Set(optionsWithDefaults(command).map(keyOf));
-  if (keys.every((key) => own.has(key))) return;
+  const commandKeys = new Set(optionsWithDefaults(command).map(keyOf));
+  if (keys.every((key) => commandKeys.has(key))) return;
   const all = new Set((await allOptions()).map(keyOf));
   for (const key of keys) if (!all.has(key)) throw unknownKey(key, all);
 }
@@ -75,8 +75,8 @@ export async function allOptions(): Promise<readonly Option[]> {
   return [...new Map(drawing.flatMap(optionsWithDefaults).map((option) => [keyOf(option), option])).values()];
 }
 
-export function unknownKey(key: string, known: Iterable<string>): UsageError {
-  const nearest = nearestName(key, known);
+export function unknownKey(key: string, validKeys: Iterable<string>): UsageError {
+  const nearest = nearestName(key, validKeys);
   const hint = nearest === undefined ? "if-gen config list names them all" : `did you mean ${nearest}?`;
   const text = `${configPath()}: no option that may have a default is called ${key}; ${hint}`;
   return new UsageError(text.endsWith("?") ? text : `${text}.`);

@@ -39,8 +39,8 @@ function describe(command: Command, path: readonly string[], models: readonly st
     .map((option) => optionWords(option, help.optionDescription(option), models));
   const subcommands = command.commands.map((one) => ({ name: one.name(), description: one.description() }));
   const usage = help.commandUsage(command);
-  const own = { path, usage, description: command.description(), options, subcommands };
-  return [own, ...command.commands.flatMap((one) => describe(one, [...path, one.name()], models))];
+  const described = { path, usage, description: command.description(), options, subcommands };
+  return [described, ...command.commands.flatMap((one) => describe(one, [...path, one.name()], models))];
 }
 
 function optionWords(option: Option, description: string, models: readonly string[]): OptionWords {

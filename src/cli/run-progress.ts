@@ -42,8 +42,8 @@ export function createRunProgress(
       const index = stages.findIndex((one) => one.name === name);
       const before = stages.slice(0, index).reduce((sum, stage) => sum + stepsOf(stage) * jobs.length, 0);
       const stage = stages[index];
-      const here = stage === undefined ? 0 : (stepsOf(stage) * done) / steps;
-      furthest = Math.max(furthest, (before + here) / Math.max(1, allSteps));
+      const stageSteps = stage === undefined ? 0 : (stepsOf(stage) * done) / steps;
+      furthest = Math.max(furthest, (before + stageSteps) / Math.max(1, allSteps));
       const isEnd = left <= 0 || rate === undefined;
       return { runDone: Math.min(1, furthest), rate, secondsLeft: isEnd ? undefined : left / rate };
     },

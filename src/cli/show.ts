@@ -1,6 +1,6 @@
 /**
  * @module cli/show
- * `if-gen show PICTURE`.
+ * `if-gen show IMAGE`.
  */
 
 import type { ProgramCommand } from "./command.ts";

@@ -22,7 +22,7 @@ export async function convertImages(
     entry,
     task: job,
     schema: conversionMessage,
-    onMessage: (said) => (message = said),
+    onMessage: (received) => (message = received),
     signal,
   }).ended;
   signal?.throwIfAborted();

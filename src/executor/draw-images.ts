@@ -38,11 +38,11 @@ export async function developImages(
 /** Signs the images and writes them. @throws {OutputError} a file cannot be written. */
 export async function drawImages(
   images: readonly RgbImage[],
-  of: Origin,
+  origin: Origin,
   { files, watermarker }: JobImages,
 ): Promise<void> {
   const mark = watermarker ? await readWatermark(watermarker) : undefined;
-  const sampleSize = await readSampleSize(of);
+  const sampleSize = await readSampleSize(origin);
   for (const [index, image] of images.entries()) {
     const file = files[index];
     if (!file) throw new Error(`no path for image ${index + 1}`);

@@ -29,7 +29,7 @@ export async function imageTexts(
     entry,
     task: path,
     schema: textsMessage,
-    onMessage: (said) => (message = said),
+    onMessage: (received) => (message = received),
     timeoutMs: TIMEOUT_MS,
   });
   const end = await ended;

@@ -24,7 +24,7 @@ export async function inspectImage(
     entry,
     task: job,
     schema: inspectionMessage,
-    onMessage: (said) => (message = said),
+    onMessage: (received) => (message = received),
     signal,
   }).ended;
   signal?.throwIfAborted();

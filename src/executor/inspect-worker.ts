@@ -43,19 +43,19 @@ async function inspectMask(
 ): Promise<string[]> {
   for (const shape of request.shapes) checkInside(shape, image);
   const common = await openMask(request, imagePath, image);
-  const own = new Map<MaskRequest, OpenMask>();
-  for (const { mask } of stages) if (mask) own.set(mask, await openMask(mask, imagePath, image));
+  const openMasks = new Map<MaskRequest, OpenMask>();
+  for (const { mask } of stages) if (mask) openMasks.set(mask, await openMask(mask, imagePath, image));
   const painted = stages.map(({ grid, mask }) => {
     const { width, height } = stageSize(image, grid);
-    const { mask: drawn } = (mask && own.get(mask)) ?? common;
+    const { mask: drawn } = (mask && openMasks.get(mask)) ?? common;
     return preprocessMaskTo(drawn, width, height).data.some((value) => value > 0);
   });
   checkPaints(
     painted,
-    [common, ...own.values()].some(({ mask }) => mask.data.some((value) => value > 127)),
+    [common, ...openMasks.values()].some(({ mask }) => mask.data.some((value) => value > 127)),
   );
   return [
-    ...[common, ...own.values()].flatMap(({ notes }) => notes),
+    ...[common, ...openMasks.values()].flatMap(({ notes }) => notes),
     ...painted.flatMap((paints, index) => (paints ? [] : [describeLoss(stages[index]?.label ?? "")])),
   ];
 }

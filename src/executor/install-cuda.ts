@@ -38,13 +38,13 @@ export async function installCuda(onOutput: (text: string) => void): Promise<str
     env: cudaInstallerEnvironment(),
     stdio: ["ignore", "pipe", "pipe"],
   });
-  let said = "";
+  let stderr = "";
   child.stdout.on("data", (chunk: Buffer) => onOutput(chunk.toString()));
-  child.stderr.on("data", (chunk: Buffer) => (said = (said + chunk.toString()).slice(-4000)));
+  child.stderr.on("data", (chunk: Buffer) => (stderr = (stderr + chunk.toString()).slice(-4000)));
   const failure = await new Promise<string | undefined>((resolve) => {
     child.once("error", (error) => resolve(error.message));
     child.once("close", (code) =>
-      resolve(code === 0 ? undefined : (reasonIn(said) ?? `it ended with exit code ${code}`)),
+      resolve(code === 0 ? undefined : (reasonIn(stderr) ?? `it ended with exit code ${code}`)),
     );
   });
   const missing = missingCudaLibraries();

@@ -46,7 +46,7 @@ export class KeptStages {
   #isClosed = false;
 
   /** @param needs what the stages were predicted to take; one without a prediction has nothing kept beside it. */
-  of(plan: Pick<Plan, "stages">, needs: readonly StageNeed[], limits: Limits): Keeping {
+  forPlan(plan: Pick<Plan, "stages">, needs: readonly StageNeed[], limits: Limits): Keeping {
     const needOf = (stage: StageName): StageNeed | undefined => needs.find((need) => need.stage === stage);
     const takes = (stage: StageName): Held => {
       const need = needOf(stage);

@@ -27,10 +27,14 @@ export async function readLowResolution(stage: DiffusionStage, job: TaskJob, num
 }
 
 /** @returns (numImages, 3, h, w) in [0, 1], for a stage that takes them so. @throws {InputImageError} as readLowResolution. */
-export async function readUnitImages({ of }: SinglePassStage, job: TaskJob, numImages: number): Promise<Tensor> {
-  if (of !== undefined) {
-    const drawn = await readTensorFile(job.folder, of);
-    return rangeOf(of) === "unit" ? drawn : denormalize(drawn);
+export async function readUnitImages(
+  { of: before }: SinglePassStage,
+  job: TaskJob,
+  numImages: number,
+): Promise<Tensor> {
+  if (before !== undefined) {
+    const drawn = await readTensorFile(job.folder, before);
+    return rangeOf(before) === "unit" ? drawn : denormalize(drawn);
   }
   const path = job.lowResolution ?? "";
   const images = isTensorFile(path) ? asUnit(await readImageTensor(path)) : unitOf(await readImage(path));

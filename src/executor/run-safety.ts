@@ -13,7 +13,7 @@ import type { StageContext } from "./run-stage.ts";
 import { readTensorFile, writeBytes } from "./stage-files.ts";
 
 export async function runSafety(
-  { checkpoint, action, of }: SafetyStage,
+  { checkpoint, action, of: origin }: SafetyStage,
   settings: NetworkSettings,
   { jobs, report }: StageContext,
 ): Promise<void> {
@@ -21,7 +21,7 @@ export async function runSafety(
     for (const job of await jobs()) {
       const { index, folder } = job;
       if (!job.images) throw new Error("the safety stage has no images to draw");
-      const images = await developImages(await readTensorFile(folder, of.name), of, job);
+      const images = await developImages(await readTensorFile(folder, origin.name), origin, job);
       const onScored = (step: number, steps: number): void =>
         report({ type: "progress", job: index, step, steps, what: "looking at the images" });
       onScored(0, images.length);
@@ -32,7 +32,7 @@ export async function runSafety(
         report({ type: "note", job: index, text: describeFlag(image + 1, scores.length, score, action) });
       }
       const shown = images.map((image, at) => (scores[at]?.flagged ? hideImage(image, action) : image));
-      await drawImages(shown, of, job.images);
+      await drawImages(shown, origin, job.images);
       report({ type: "finished", job: index });
     }
   });

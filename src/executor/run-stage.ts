@@ -14,7 +14,7 @@ import type { NetworkSettings } from "../networks/open-network.ts";
 import { guidanceOf } from "../pipelines/guidance.ts";
 import type { IfJob, IfStageOptions } from "../pipelines/if-stage.ts";
 import { filledUp, groupJobs, groupSize, joinIfJobs, splitBatch } from "../pipelines/join-jobs.ts";
-import { inLanes } from "../pipelines/lanes.ts";
+import { drawGroups } from "../pipelines/groups-at-once.ts";
 import type { UpscaleJob } from "../pipelines/upscale.ts";
 import {
   type DiffusionStage,
@@ -75,7 +75,7 @@ async function drawFromText(task: StageTask, context: StageContext): Promise<voi
   const stage = stageOf(task, "diffusion");
   const { withStage1 } = await import("../pipelines/stage-1.ts");
   await withStage1(drawOptions(task, stage, context), async (draw) => {
-    await inLanes(groupsOf(task, await jobs()), lanesOf(task), async (group) => {
+    await drawGroups(groupsOf(task, await jobs()), groupsAtOnceOf(task), async (group) => {
       const drawing = await Promise.all(group.map((job) => ifJob(task, stage, job, group, report)));
       await finishAll(stage, group, drawing, await draw(joinIfJobs(asGroup(drawing))), report);
     });
@@ -89,7 +89,7 @@ async function drawLarger(task: StageTask, context: StageContext): Promise<void>
   const { readLowResolution } = await import("./low-resolution.ts");
   const options = { ...drawOptions(task, stage, context), noiseLevel: stage.noiseLevel ?? 0 };
   await withStage2(options, async (draw) => {
-    await inLanes(groupsOf(task, await jobs()), lanesOf(task), async (group) => {
+    await drawGroups(groupsOf(task, await jobs()), groupsAtOnceOf(task), async (group) => {
       const drawing = await Promise.all(group.map((job) => ifJob(task, stage, job, group, report)));
       const images = await Promise.all(group.map((job) => readLowResolution(stage, job, task.numImages)));
       const drawn = await draw({ ...joinIfJobs(asGroup(drawing)), image: concatBatch(images) });
@@ -109,7 +109,7 @@ function groupsOf(task: StageTask, jobs: readonly TaskJob[]): readonly (readonly
 
 const groupSizeOf = ({ jobs, jobsAtOnce }: StageTask): number => groupSize(jobs.length, jobsAtOnce);
 
-const lanesOf = ({ executionProvider = CPU }: StageTask): number => providers[executionProvider].lanes;
+const groupsAtOnceOf = ({ executionProvider = CPU }: StageTask): number => providers[executionProvider].groupsAtOnce;
 
 const asGroup = <T>(jobs: readonly T[]): readonly [T, ...T[]] => jobs as readonly [T, ...T[]];
 
@@ -194,7 +194,7 @@ async function upscale(task: StageTask, context: StageContext): Promise<void> {
     images: task.numImages,
     noiseLevel: stage.noiseLevel ?? 0,
     groupSize: size,
-    lanes: lanesOf(task),
+    groupsAtOnce: groupsAtOnceOf(task),
   };
   const ofImages = (texts: readonly string[]): string[] =>
     Array.from({ length: task.numImages }, (_, image) => valueOfImage(texts, image, task.numImages));

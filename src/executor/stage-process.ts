@@ -247,8 +247,8 @@ async function failureOf(
   heard: ReturnType<typeof listenTo>,
   signal: AbortSignal | undefined,
 ): Promise<Error | undefined> {
-  const known = (pid === 0 ? startFailure(stage, end) : end.reason) ?? heard.failure();
-  if (known) return known;
+  const failure = (pid === 0 ? startFailure(stage, end) : end.reason) ?? heard.failure();
+  if (failure) return failure;
   if (heard.isDone() && end.code === 0) return undefined;
   if (end.signal === "SIGINT") {
     await new Promise((resolve) => setTimeout(resolve, INTERRUPT_MS));

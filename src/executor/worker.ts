@@ -18,7 +18,7 @@ serve<StageMessage>(async (first, { send, hear }) => {
     const hearJobs = async (): Promise<readonly TaskJob[]> => goMessage.parse(await hear()).jobs;
     const jobs = (): Promise<readonly TaskJob[]> => (turn ??= task.isAhead ? hearJobs() : Promise.resolve(task.jobs));
     const kept = task.keepsNetworks ? { kept: networks } : {};
-    await runStageTask(task, { jobs, report: (said) => void send(said), ...kept });
+    await runStageTask(task, { jobs, report: (reply) => void send(reply), ...kept });
     await send({ type: "done" });
     if (!task.keepsNetworks) return;
   }

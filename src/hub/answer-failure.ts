@@ -35,7 +35,7 @@ function explain(settings: HubSettings, status: number, headers: Headers, subjec
   const { repo = "It", revision = "main", path = "the file" } = subject;
   const isRefusal = status === 401 || status === 403;
   const code = headers.get("x-error-code") ?? "";
-  const said = serverWords(settings, headers);
+  const words = serverWords(settings, headers);
   if (code === "GatedRepo") return ["gated", gatedText(settings, repo)];
   if (code === "RevisionNotFound") {
     return [
@@ -49,7 +49,7 @@ function explain(settings: HubSettings, status: number, headers: Headers, subjec
       `${repo} has no file ${quote(path)} at ${revision}; look at ${page(settings, repo)}/tree/${revision}.`,
     ];
   }
-  if (isRefusal && (/invalid credentials/i.test(said) || subject.repo === undefined)) {
+  if (isRefusal && (/invalid credentials/i.test(words) || subject.repo === undefined)) {
     return [
       "token",
       `The Hub does not accept the token; make a new one at ${endpointOf(settings)}/settings/tokens and ${giveToken}.`,
@@ -62,8 +62,8 @@ function explain(settings: HubSettings, status: number, headers: Headers, subjec
         : "if it is private, the token's account cannot see it";
     return ["repo-not-found", `${repo} is not on ${endpointOf(settings)}; check the name, or ${next}.`];
   }
-  if (status === 403) return ["forbidden", `The Hub refuses ${repo}${said}; check what the token may read.`];
-  return ["network", `The Hub answered ${status} for ${repo}${said}; check HF_ENDPOINT, or try again later.`];
+  if (status === 403) return ["forbidden", `The Hub refuses ${repo}${words}; check what the token may read.`];
+  return ["network", `The Hub answered ${status} for ${repo}${words}; check HF_ENDPOINT, or try again later.`];
 }
 
 function gatedText(settings: HubSettings, repo: string): string {

@@ -77,12 +77,12 @@ async function isSound(
 
 async function fetchInto(
   settings: HubSettings,
-  wanted: { repo: string; commit: string; file: RepoFile; place: FilePlace },
+  download: { repo: string; commit: string; file: RepoFile; place: FilePlace },
   options: DownloadFileOptions,
 ): Promise<void> {
-  await checkDiskSpace(settings, missingBytesOf(wanted.place, wanted.file));
-  await fetchBlob(settings, wanted, options);
-  await rememberChecked(wanted.place.blob, wanted.place.checked);
+  await checkDiskSpace(settings, missingBytesOf(download.place, download.file));
+  await fetchBlob(settings, download, options);
+  await rememberChecked(download.place.blob, download.place.checked);
 }
 
 /** Relative link; where links are not allowed (Windows without developer mode) a hard link, else a copy. */

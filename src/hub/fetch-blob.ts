@@ -17,7 +17,7 @@ import type { DownloadFileOptions, HubSettings, RepoFile } from "./types.ts";
 /** Arrived bytes after which a broken line counts as the first break again. */
 const progressBytes = 2 ** 20;
 
-export interface WantedFile {
+export interface Download {
   readonly repo: string;
   readonly commit: string;
   readonly file: RepoFile;
@@ -30,22 +30,22 @@ export interface WantedFile {
  */
 export async function fetchBlob(
   settings: HubSettings,
-  wanted: WantedFile,
+  download: Download,
   options: DownloadFileOptions,
 ): Promise<void> {
-  const { blob, incomplete } = wanted.place;
-  const partial = await PartialFile.open(incomplete, wanted.file, options.signal);
-  const isThere = async (): Promise<boolean> => (await partial.finish(blob)) || isWhole(blob, wanted.file.bytes); // or another process was quicker
+  const { blob, incomplete } = download.place;
+  const partial = await PartialFile.open(incomplete, download.file, options.signal);
+  const isComplete = async (): Promise<boolean> => (await partial.finish(blob)) || isWhole(blob, download.file.bytes); // or another process was quicker
   try {
-    await receiveRest(settings, wanted, partial, options);
-    if (await isThere()) return;
+    await receiveRest(settings, download, partial, options);
+    if (await isComplete()) return;
     if (!partial.isOnePiece) {
       await partial.startOver();
-      await receiveRest(settings, wanted, partial, options); // pieces may not fit; one whole answer must
-      if (await isThere()) return;
+      await receiveRest(settings, download, partial, options); // pieces may not fit; one whole answer must
+      if (await isComplete()) return;
     }
     await partial.remove();
-    throw checksumError(wanted);
+    throw checksumError(download);
   } finally {
     await partial.close();
   }
@@ -54,7 +54,7 @@ export async function fetchBlob(
 /** As many answers as it takes, within the limits. */
 async function receiveRest(
   settings: HubSettings,
-  wanted: WantedFile,
+  download: Download,
   partial: PartialFile,
   options: DownloadFileOptions,
 ): Promise<void> {
@@ -64,11 +64,11 @@ async function receiveRest(
     if (hasMoved) highest = partial.doneBytes;
     return hasMoved;
   };
-  options.onProgress?.(partial.doneBytes, wanted.file.bytes);
+  options.onProgress?.(partial.doneBytes, download.file.bytes);
   await withRetries(
     settings,
     async () => {
-      if (!partial.isWhole) await receive(settings, wanted, partial, options);
+      if (!partial.isWhole) await receive(settings, download, partial, options);
     },
     { signal: options.signal, onRetry: options.onRetry, hasProgressed },
   );
@@ -77,20 +77,20 @@ async function receiveRest(
 /** One answer, as far as it goes. */
 async function receive(
   settings: HubSettings,
-  wanted: WantedFile,
+  download: Download,
   partial: PartialFile,
   { signal, onProgress }: DownloadFileOptions,
 ): Promise<void> {
-  const { repo, commit, file } = wanted;
+  const { repo, commit, file } = download;
   const isRest = partial.doneBytes > 0;
-  const answer = await request(settings, resolveUrl(settings, wanted), {
+  const answer = await request(settings, resolveUrl(settings, download), {
     ...(isRest && {
       headers: { range: `bytes=${partial.doneBytes}-` },
       endpointHeaders: { "if-range": `"${etagOf(file)}"` }, // another host knows the content by a name of its own
     }),
     signal,
   });
-  await checkAnswer(settings, answer, partial, wanted, { repo, revision: commit, path: file.path });
+  await checkAnswer(settings, answer, partial, download, { repo, revision: commit, path: file.path });
   partial.beginPiece();
   for await (const chunk of readBody(settings, answer, signal)) {
     if (chunk.length > partial.missingBytes) throw await tooLong(partial, answer);
@@ -105,7 +105,7 @@ async function checkAnswer(
   settings: HubSettings,
   answer: Answer,
   partial: PartialFile,
-  { file, repo }: WantedFile,
+  { file, repo }: Download,
   subject: Subject,
 ): Promise<void> {
   const { status, headers } = answer.response;
@@ -153,7 +153,7 @@ function transient({ url }: Answer, what: string): TransientFailure {
 /** Where a file of a commit is. */
 export function resolveUrl(
   settings: HubSettings,
-  { repo, commit, file }: Pick<WantedFile, "repo" | "commit" | "file">,
+  { repo, commit, file }: Pick<Download, "repo" | "commit" | "file">,
 ): string {
   const path = file.path.split("/").map(encodeURIComponent).join("/");
   return `${endpointOf(settings)}/${repo}/resolve/${commit}/${path}`;
@@ -164,7 +164,7 @@ function changedError(repo: string, file: RepoFile): HubError {
   return new HubError("changed", text);
 }
 
-function checksumError({ repo, file }: WantedFile): HubError {
+function checksumError({ repo, file }: Download): HubError {
   const text = `${quote(file.path)} of ${repo} arrived with another hash than the Hub lists, and was thrown away; try again later.`;
   return new HubError("checksum", text);
 }

@@ -61,9 +61,9 @@ export function checkCollisions(repo: string, files: readonly RepoFile[]): void 
   for (const { path } of files) {
     const segments = fold(path).split("/");
     const folders = segments.slice(0, -1).map((_, i) => `${segments.slice(0, i + 1).join("/")}/`);
-    const own = segments.join("/");
+    const folded = segments.join("/");
     const rival =
-      taken.get(own) ?? taken.get(`${own}/`) ?? folders.map((name) => taken.get(name.slice(0, -1))).find(Boolean);
+      taken.get(folded) ?? taken.get(`${folded}/`) ?? folders.map((name) => taken.get(name.slice(0, -1))).find(Boolean);
     if (rival !== undefined && rival !== path) {
       const both = `${quote(rival)} and ${quote(path)}`;
       throw new HubError(
@@ -72,7 +72,7 @@ export function checkCollisions(repo: string, files: readonly RepoFile[]): void 
       );
     }
     for (const folder of folders) if (!taken.has(folder)) taken.set(folder, path);
-    taken.set(own, path);
+    taken.set(folded, path);
   }
 }
 

@@ -90,8 +90,8 @@ export class PartialFile {
   async finish(blob: string): Promise<boolean> {
     if (!this.isWhole || !isContentOf(this.#file, this.#hash.copy())) return false;
     await this.#handle.sync();
-    const [own, there] = [await this.#handle.stat(), await stat(this.#path).catch(() => undefined)];
-    if (own.ino !== there?.ino || own.size !== this.#file.bytes) return false;
+    const [opened, onDisk] = [await this.#handle.stat(), await stat(this.#path).catch(() => undefined)];
+    if (opened.ino !== onDisk?.ino || opened.size !== this.#file.bytes) return false;
     await rename(this.#path, blob);
     await syncFolder(dirname(blob));
     return true;

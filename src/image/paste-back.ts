@@ -23,8 +23,8 @@ export function pasteBack(drawn: RgbImage, original: RgbImage, mask: GrayImage):
   const seam = Math.max(1, Math.round(Math.min(width, height) * SEAM_SHARE));
   const share = softShare(preprocessMaskTo(mask, width, height).data, width, height, seam);
   const data = drawn.data.map((value, at) => {
-    const own = share[Math.floor(at / 3)] ?? 0;
-    return Math.round(own * value + (1 - own) * (kept.data[at] ?? 0));
+    const weight = share[Math.floor(at / 3)] ?? 0;
+    return Math.round(weight * value + (1 - weight) * (kept.data[at] ?? 0));
   });
   return { ...drawn, data };
 }

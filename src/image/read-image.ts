@@ -79,7 +79,7 @@ function readAlphaMask(
   path: string,
   decoded: Decoded,
   alpha: AlphaSummary | undefined,
-  wanted: AlphaMask | "auto",
+  requested: AlphaMask | "auto",
 ): Noted<GrayImage> {
   if (decoded.kind !== "bytes" || alpha === undefined) {
     throw new InputImageError(
@@ -88,8 +88,8 @@ function readAlphaMask(
   }
   if (!alpha.varies)
     throw new InputImageError(`${path} has an alpha channel that is the same everywhere: it marks nothing.`);
-  const repaints = wanted === "auto" ? (alpha.isWhereSeenWhite ? "opaque" : "transparent") : wanted;
-  const notes = wanted === "auto" ? [`${path}: what is ${repaints} is repainted.`] : [];
+  const repaints = requested === "auto" ? (alpha.isWhereSeenWhite ? "opaque" : "transparent") : requested;
+  const notes = requested === "auto" ? [`${path}: what is ${repaints} is repainted.`] : [];
   return { ...maskFromAlpha(decoded, repaints), notes };
 }
 

@@ -15,12 +15,12 @@ export function formatXmp(texts: ReadonlyMap<string, string>): string {
     parameters === undefined
       ? ""
       : `<dc:description><rdf:Alt><rdf:li xml:lang="x-default">${escapeXml(parameters)}</rdf:li></rdf:Alt></dc:description>`;
-  const own = settings === undefined ? "" : `\n<ifgen:settings>${escapeXml(settings)}</ifgen:settings>`;
+  const settingsElement = settings === undefined ? "" : `\n<ifgen:settings>${escapeXml(settings)}</ifgen:settings>`;
   return [
     `<?xpacket begin="\uFEFF" id="W5M0MpCehiHzreSzNTczkc9d"?>`,
     `<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">`,
     `<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:ifgen="urn:if-gen:settings">`,
-    `${description}${own}</rdf:Description></rdf:RDF></x:xmpmeta>`,
+    `${description}${settingsElement}</rdf:Description></rdf:RDF></x:xmpmeta>`,
     `<?xpacket end="w"?>`,
   ].join("\n");
 }

@@ -65,14 +65,14 @@ export function findCudaLibraries(provider: string, search: LibrarySearch = this
   const missing = new Set<string>();
   const visit = (name: string, besides: readonly string[], isWished: boolean): void => {
     if (found.has(name) || missing.has(name)) return;
-    const own = readable([inFolders(besides, name)]) ?? readable([search.loader(name)]);
-    const place = own ?? readable(search.folders.map((folder) => inFolders([folder], name)));
+    const reachable = readable([inFolders(besides, name)]) ?? readable([search.loader(name)]);
+    const place = reachable ?? readable(search.folders.map((folder) => inFolders([folder], name)));
     if (place === undefined) {
       if (!isWished) missing.add(name);
       return;
     }
     found.set(name, place.path);
-    if (own === undefined) added.add(dirname(place.path));
+    if (reachable === undefined) added.add(dirname(place.path));
     const next = place.elf.runpath.map((folder) => folder.replaceAll(/\$ORIGIN|\$\{ORIGIN\}/g, dirname(place.path)));
     for (const needed of place.elf.needed.filter(isNvidias)) visit(needed, next, isWished);
   };
@@ -110,7 +110,7 @@ function hiddenFolders(needed: readonly string[], added: readonly string[], load
   return [...new Set(system.flatMap((name) => loader(name) ?? []).map(dirname))];
 }
 
-/** @returns what to install for a library: the package's usual name. */
+/** @returns what to install for a library: the package that usually has it. */
 export function packageOf(name: string): string {
   if (name === "libcuda.so.1") return "NVIDIA's driver (in a container: run it with --gpus all)";
   if (name.startsWith("libcudnn")) return "cuDNN 9";

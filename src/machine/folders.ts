@@ -10,7 +10,7 @@ import { dirname, isAbsolute, join, resolve, sep } from "node:path";
 import { OutputError } from "../errors.ts";
 import type { Environment } from "../hub/environment.ts";
 
-/** Where intermediate files may lie: TMPDIR or the system's usual place. */
+/** Where intermediate files may lie: TMPDIR or the system's default. */
 export function temporaryFolder(): string {
   return tmpdir();
 }

@@ -19,14 +19,14 @@ export interface Hardware {
 }
 
 export function readHardware(): Hardware {
-  const processors = cpus();
+  const cpuList = cpus();
   const memoryBytes = totalmem();
   const limit = process.constrainedMemory(); // 0, undefined or a huge number: none
   return {
     platform: `${process.platform}/${process.arch}`,
     nodeVersion: process.versions.node,
-    cpu: processors[0]?.model.trim() ?? "unknown",
-    cores: processors.length,
+    cpu: cpuList[0]?.model.trim() ?? "unknown",
+    cores: cpuList.length,
     memoryBytes,
     ...(limit > 0 && limit < memoryBytes ? { memoryLimitBytes: limit } : {}),
     freeMemoryBytes: process.availableMemory?.() ?? freemem(), // Node 20.13 and later know of control groups

@@ -44,12 +44,12 @@ async function largestThatFits(
   limits: Limits,
 ): Promise<{ size: number; need: StageNeed } | undefined> {
   if (stage.kind !== "diffusion" || alone.lowMemory.microBatch !== undefined) return undefined;
-  const { busyPixels, lanes } = providers[run.gpuStages[stage.name] ?? CPU];
+  const { busyPixels, groupsAtOnce } = providers[run.gpuStages[stage.name] ?? CPU];
   const gaining = Math.floor(busyPixels / ((await samplePixels(run, stage)) * run.numImages));
   const jobs = run.jobs.length;
-  // groups of at least two jobs share themselves among the lanes; below, one larger call gains more than a second lane
-  const ofLane = jobs < 2 * lanes ? jobs : Math.ceil(jobs / lanes);
-  const most = Math.min(ofLane, gaining, MOST_JOBS);
+  // groups of at least two jobs are drawn side by side; of fewer jobs, one larger call gains more than a second group
+  const inGroup = jobs < 2 * groupsAtOnce ? jobs : Math.ceil(jobs / groupsAtOnce);
+  const most = Math.min(inGroup, gaining, MOST_JOBS);
   for (let size = most; size > 1; size = Math.floor(size / 2)) {
     const need = await predictStage({ ...run, jobsAtOnce: { [stage.name]: size } }, stage, limits);
     if (need.verdict === "fits" && need.lowMemory.microBatch === undefined) return { size, need };

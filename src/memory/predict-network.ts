@@ -95,15 +95,15 @@ function tensorBytes({ graph, parts, microBatches }: PreparedNetwork): number {
 
 /** Of an image that is drawn in tiles: the whole of what a tile's inputs and outputs are parts of. */
 function imageBytes({ areas = 1 }: StageNetwork, { graph, microBatches }: PreparedNetwork): number {
-  const maps = [...graph.inputs, ...graph.outputs].filter(({ shape }) => shape.length === 4);
-  return areas > 1 ? IMAGE_COPIES * microBatches * areas * bytesOf(maps) : 0;
+  const featureMaps = [...graph.inputs, ...graph.outputs].filter(({ shape }) => shape.length === 4);
+  return areas > 1 ? IMAGE_COPIES * microBatches * areas * bytesOf(featureMaps) : 0;
 }
 
 const bytesOf = (values: readonly Parameters<typeof valueBytes>[0][]): number => sum(values.map(valueBytes));
 
 function onGpu(network: StageNetwork, prepared: PreparedNetwork, weights: WeightTable): NetworkNeed {
   const { graph, parts, lowering, provider, microBatches } = prepared;
-  const { deviceMemory, lanes, loading } = providers[provider];
+  const { deviceMemory, groupsAtOnce, loading } = providers[provider];
   const lookUp = lookUpSizes(weights, false);
   const onDevice = (part: Graph): Graph => lowerFor(provider, part, lookUp, lowering).graph;
   const memory = graphMemory(onDevice(graph));
@@ -114,7 +114,7 @@ function onGpu(network: StageNetwork, prepared: PreparedNetwork, weights: Weight
     PROCESS_MAPPED_BYTES +
     loading.bytes +
     memory.nodes * NODE_BYTES +
-    lanes * TENSOR_COPIES * microBatches * bytesOf([...graph.inputs, ...graph.outputs]) +
+    groupsAtOnce * TENSOR_COPIES * microBatches * bytesOf([...graph.inputs, ...graph.outputs]) +
     imageBytes(network, prepared) +
     Math.max(
       loading.largestWeights * memory.largestWeightBytes,

@@ -66,7 +66,7 @@ function shortcut(g: GraphBuilder, x: Value, channels: number): Value {
 
 /**
  * norm2 and the time. norm(x)·(1 + scale) + shift, norm being n·weight + bias, is one normalisation with
- * n·(weight·(1 + scale)) + (bias·(1 + scale) + shift): the map is passed over once, the rest is (B, C).
+ * n·(weight·(1 + scale)) + (bias·(1 + scale) + shift): the feature map is passed over once, the rest is (B, C).
  */
 function timedNorm(g: GraphBuilder, config: IfUnetConfig, x: Value, time: Value): Value {
   const [batch = 0, channels = 0] = x.shape;

@@ -109,7 +109,7 @@ function midBlock(context: Context, x: Value): Value {
   });
 }
 
-/** Block `index`, counted from the bottom; each of its layers takes one map from `skips`. Doubles both sides, save the last. */
+/** Block `index`, counted from the bottom: each layer takes one feature map from `skips`. Doubles both sides, save the last. */
 function upBlock(context: Context, index: number, x: Value, skips: Value[]): Value {
   const { g, config } = context;
   const level = config.block_out_channels.length - 1 - index;

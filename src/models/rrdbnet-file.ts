@@ -33,7 +33,7 @@ export async function readRrdbNetFile(path: string): Promise<RrdbNetFile> {
   const names = rrdbNetNames([...table.tensors.keys()]);
   if (!names) throw unknownNetwork(path, [...table.tensors.keys()]);
   const tensors = new Map(
-    [...names].map(([name, own]): [string, WeightEntry] => [own, table.tensors.get(name)!]), // of these names
+    [...names].map(([name, networkName]): [string, WeightEntry] => [networkName, table.tensors.get(name)!]), // of these names
   );
   const config = configOf(path, tensors);
   checkTensors(path, tensors, config);
@@ -79,8 +79,8 @@ function configOf(path: string, tensors: ReadonlyMap<string, WeightEntry>): Rrdb
 
 /** Each tensor of the network is there in its shape, and none beside them. */
 function checkTensors(path: string, tensors: ReadonlyMap<string, WeightEntry>, config: RrdbNetConfig): void {
-  const wanted = buildRrdbNet(config, { batch: 1, height: 1, width: 1 }).parameters.map(({ value }) => value);
-  for (const { name, shape } of wanted) {
+  const parameters = buildRrdbNet(config, { batch: 1, height: 1, width: 1 }).parameters.map(({ value }) => value);
+  for (const { name, shape } of parameters) {
     const entry = tensors.get(name);
     if (!entry) throw new CheckpointError(`${path}: ${quote(name)} of an RRDBNet is missing; download the file again.`);
     if (entry.shape.join() !== shape.join()) {
@@ -95,8 +95,8 @@ function checkTensors(path: string, tensors: ReadonlyMap<string, WeightEntry>, c
       );
     }
   }
-  const known = new Set(wanted.map(({ name }) => name));
-  const [other] = [...tensors].flatMap(([name, entry]) => (known.has(name) ? [] : [entry.name]));
+  const parameterNames = new Set(parameters.map(({ name }) => name));
+  const [other] = [...tensors].flatMap(([name, entry]) => (parameterNames.has(name) ? [] : [entry.name]));
   if (other !== undefined) {
     throw new CheckpointError(
       `${path}: ${quote(other)} is no tensor of an RRDBNet; it is a kin of it that if-gen does not run.`,

@@ -27,11 +27,11 @@ const layouts: readonly Layout[] = [
 /** @returns BasicSR's name of each tensor of the network, by its name in the file; undefined: it is no RRDBNet. */
 export function rrdbNetNames(names: readonly string[]): ReadonlyMap<string, string> | undefined {
   for (const prefix of prefixes) {
-    const own = names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
-    const layout = layouts.find(({ sign }) => own.includes(sign));
+    const unprefixed = names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+    const layout = layouts.find(({ sign }) => unprefixed.includes(sign));
     if (!layout) continue;
-    const rename = layout.renamer(own);
-    return new Map(own.map((name) => [prefix + name, rename(name)]));
+    const rename = layout.renamer(unprefixed);
+    return new Map(unprefixed.map((name) => [prefix + name, rename(name)]));
   }
   return undefined;
 }

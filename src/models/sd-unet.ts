@@ -26,7 +26,7 @@ export interface SdUnetShape {
   readonly batch: number;
   /**
    * Texts for each image, 1 if absent: first one of each, then the next of each. Up to the first attention, at the
-   * largest maps, the image is computed once for all of them.
+   * largest feature maps, the image is computed once for all of them.
    */
   readonly textsPerImage?: number;
   /** Sides of the latents, any: odd ones are rounded up when halved. */

@@ -49,10 +49,10 @@ export const storedVariants: readonly Variant[] = ["fp16", "fp32"];
 export const varyingInputs: readonly string[] = ["sample", "timestep"];
 
 /** Two components that must agree on a size. @throws {CheckpointError} they do not. */
-export function checkSameWidth(what: string, here: number, other: string, there: number): void {
-  if (here !== there) {
+export function checkSameWidth(what: string, width: number, other: string, otherWidth: number): void {
+  if (width !== otherWidth) {
     throw new CheckpointError(
-      `${what} is ${here} wide but ${other} is ${there} wide; these checkpoints do not belong together.`,
+      `${what} is ${width} wide but ${other} is ${otherWidth} wide; these checkpoints do not belong together.`,
     );
   }
 }

@@ -1,6 +1,6 @@
 /**
  * @module networks/esrgan
- * ESRGAN: `image` (1, 3·r², h, w) -> (1, 3, s·r·h, s·r·w), where r is the side of the blocks that are channels, and s the scale.
+ * ESRGAN: `image` (1, 3·r², h, w) -> (1, 3, s·r·h, s·r·w). Blocks of r x r pixels are channels, s is the scale.
  */
 
 import { buildRrdbNet } from "../models/rrdbnet.ts";
@@ -38,7 +38,7 @@ export async function describeEsrgan(
 }
 
 /**
- * The maps after the doublings are the largest by far, and few: with tiles of this size they alone are cut. The hundreds
+ * The feature maps after the doublings are the largest by far, and few: with tiles of this size they alone are cut. The hundreds
  * before them, of which the largest is a dense block's joined one, stay whole.
  */
 const tailTileBytes = (

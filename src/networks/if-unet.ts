@@ -34,8 +34,8 @@ export function networkSize({ width, height, tiles }: Pick<DrawnShape, "width" |
   readonly height: number;
   readonly areas: number;
 } {
-  const own = tiles ?? { width, height };
-  return { width: own.width, height: own.height, areas: (width * height) / (own.width * own.height) };
+  const input = tiles ?? { width, height };
+  return { width: input.width, height: input.height, areas: (width * height) / (input.width * input.height) };
 }
 
 /** @param lora merged into its weights; absent: nothing. */

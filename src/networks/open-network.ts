@@ -46,7 +46,7 @@ export function withNetwork<T>(
 
 /**
  * @throws {CheckpointError} the checkpoint lacks weights, or they do not belong to the network.
- * @throws {StageError} a GPU cannot load or run it, or gives what is no number.
+ * @throws {StageError} a GPU cannot load or run it, or produces NaN or infinity.
  */
 export async function withNetworkOutputs<T>(
   description: NetworkDescription,

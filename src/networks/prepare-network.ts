@@ -29,7 +29,7 @@ export interface PreparedNetwork {
   readonly tiled: boolean;
   /** The graph in two: what is computed once for all steps, and the rest. Absent: it runs whole. */
   readonly parts?: HoistedGraph & { readonly onceProvider: ExecutionProvider };
-  /** Does the CPU keep its buffers from one run to the next? Tiles are small and many; whole decoders' maps are neither. */
+  /** Does the CPU keep its buffers from one run to the next? Tiles are small and many; whole decoders' feature maps are neither. */
   readonly keepBuffers: boolean;
 }
 
@@ -57,7 +57,7 @@ export function prepareNetwork(
     graph,
     microBatches,
     tiled,
-    // Where samples take turns the GPU is full: what is computed once is computed on the CPU, and its weights stay there.
+    // With micro-batches the GPU is full: what is computed once is computed on the CPU, and its weights stay there.
     ...(parts ? { parts: { ...parts, onceProvider: microBatches > 1 ? CPU : provider } } : {}),
     keepBuffers: tiled || varying !== undefined,
   };

@@ -1,10 +1,10 @@
 /**
  * @module onnx/blocked-layout
- * What onnxruntime makes of a graph's convolutions when it optimises it for the CPU: they work on maps whose
- * channels lie in blocks of 16 (NCHWc). Maps are reordered where other operations meet them, and a sum is taken into the
+ * What onnxruntime makes of a graph's convolutions when it optimises it for the CPU: they work on feature maps whose
+ * channels lie in blocks of 16 (NCHWc). Feature maps are reordered where other operations meet them, and a sum is taken into the
  * convolution before it, which writes over the other summand. Only for planning memory: nothing here is run.
  * Source: onnxruntime, `NchwcTransformerImpl`; compared with the graphs it saves of the demo's networks. Blocks are of 16
- * channels with AVX-512 and of 8 with AVX; a CPU without either keeps its maps as they are.
+ * channels with AVX-512 and of 8 with AVX; a CPU without either keeps its feature maps as they are.
  */
 
 import { executionOrder } from "./execution-order.ts";
@@ -15,7 +15,7 @@ const BLOCK = 16;
 /** Fewer input channels than a block are read as they are; more must be a multiple of this. */
 const CHANNEL_STEP = 4;
 
-/** A map in blocks, made by `node`, which may still take up a sum. */
+/** A feature map in blocks, made by `node`, which may still take up a sum. */
 interface Blocked {
   readonly original: Value;
   readonly node: { -readonly [K in keyof Node]: Node[K] };
@@ -75,10 +75,12 @@ class Rewriting {
     };
   }
 
-  /** @param wanted the inputs that must be in blocks. */
-  #replace(node: Node, op: string, ...wanted: (Value | null | undefined)[]): void {
+  /** @param blockedInputs those that must be in blocks. */
+  #replace(node: Node, op: string, ...blockedInputs: (Value | null | undefined)[]): void {
     const blockedValue = this.#add(op, node.inputs, inBlocks(node.output), node);
-    blockedValue.inputs = node.inputs.map((value) => (value && wanted.includes(value) ? this.#inBlocks(value) : value));
+    blockedValue.inputs = node.inputs.map((value) =>
+      value && blockedInputs.includes(value) ? this.#inBlocks(value) : value,
+    );
     this.#replaced.add(node);
     const uses = this.#uses.get(node.output.name) ?? 0;
     this.#blocked.set(node.output.name, { original: node.output, node: blockedValue, uses, left: uses });
@@ -127,7 +129,7 @@ class Rewriting {
   }
 }
 
-/** The same map, its last block filled up. */
+/** The same feature map, its last block filled up. */
 function inBlocks({ name, dtype, shape }: Value): Value {
   const [batch = 0, channels = 0, ...sides] = shape;
   return { name: `${name} in blocks`, dtype, shape: [batch, Math.ceil(channels / BLOCK) * BLOCK, ...sides] };

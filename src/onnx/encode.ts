@@ -94,9 +94,9 @@ function inOne(nodes: readonly Node[]): [Node, ...Node[]][] {
       others.push(node);
       continue;
     }
-    const own: [Node, ...Node[]] = [node];
-    if (key !== undefined) operations.set(key, own);
-    written.push(own);
+    const outputs: [Node, ...Node[]] = [node];
+    if (key !== undefined) operations.set(key, outputs);
+    written.push(outputs);
   }
   return written;
 }

@@ -47,14 +47,14 @@ export function hoist(
     once.push(node);
   }
   const needed = new Map<string, Value>();
-  for (const value of rest.flatMap(({ inputs: of }) => of)) {
+  for (const value of rest.flatMap((node) => node.inputs)) {
     if (value && fixed.has(value.name)) needed.set(value.name, value);
   }
   const outputs = new Set(graph.outputs.map(({ name }) => name));
   if (needed.size === 0 || once.some(({ output }) => outputs.has(output.name))) return undefined;
 
   const taps = [...needed.values()].map((value, index) => tap(value, `hoisted_${index}`, form));
-  const replaced = new Map(taps.map(({ of, read }) => [of.name, read]));
+  const replaced = new Map(taps.map(({ value, read }) => [value.name, read]));
   const unhoisted = once.filter(({ output }) => !fixed.has(output.name)); // of weights alone: each side has its own
   const restNodes = [...unhoisted, ...rest].map((node) => ({
     ...node,
@@ -71,36 +71,36 @@ export function hoist(
 }
 
 interface Tap {
-  readonly of: Value;
+  readonly value: Value;
   /** What goes from one part to the other, and the nodes that make it. */
   readonly passed: Value;
   readonly writes: readonly Node[];
-  /** What stands for `of` in the other part, and the nodes that make it. */
+  /** What stands for `value` in the other part, and the nodes that make it. */
   readonly read: Value;
   readonly reads: readonly Node[];
 }
 
-function tap(of: Value, name: string, { dtype, tokensFirst }: HoistedForm): Tap {
-  const swap = tokensFirst && of.shape.length === 3;
-  const [batch = 0, length = 0, ...features] = of.shape;
-  const shape = swap ? [length, batch, ...features] : of.shape;
+function tap(value: Value, name: string, { dtype, tokensFirst }: HoistedForm): Tap {
+  const swap = tokensFirst && value.shape.length === 3;
+  const [batch = 0, length = 0, ...features] = value.shape;
+  const shape = swap ? [length, batch, ...features] : value.shape;
   const swapped = { perm: ops.ints([1, 0, 2]) };
   const node = (op: string, suffix: string, input: Value, output: Omit<Value, "name">, attributes = {}): Node => {
     const value = { ...output, name: `${name}${suffix}` };
     return { name: value.name, op, inputs: [input], output: value, attributes };
   };
-  const turn = swap ? node("Transpose", "/written", of, { dtype: of.dtype, shape }, swapped) : undefined;
-  const last = turn?.output ?? of;
-  const isCast = dtype !== of.dtype;
+  const turn = swap ? node("Transpose", "/written", value, { dtype: value.dtype, shape }, swapped) : undefined;
+  const last = turn?.output ?? value;
+  const isCast = dtype !== value.dtype;
   const write = node(isCast ? "Cast" : "Identity", "", last, { dtype, shape }, isCast ? { to: ops.text(dtype) } : {});
   const passed = write.output;
   const back = isCast
-    ? node("Cast", "/read", passed, { dtype: of.dtype, shape }, { to: ops.text(of.dtype) })
+    ? node("Cast", "/read", passed, { dtype: value.dtype, shape }, { to: ops.text(value.dtype) })
     : undefined;
   const whole = back?.output ?? passed;
-  const turnedBack = swap ? node("Transpose", "/turned", whole, of, swapped) : undefined;
+  const turnedBack = swap ? node("Transpose", "/turned", whole, value, swapped) : undefined;
   return {
-    of,
+    value,
     passed,
     writes: [...(turn ? [turn] : []), write],
     read: turnedBack?.output ?? whole,

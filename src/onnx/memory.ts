@@ -54,7 +54,7 @@ export function valueBytes({ dtype, shape }: Value): number {
 }
 
 /**
- * Operations whose output is their first input under another shape. Maps are turned only around operations that a provider
+ * Operations whose output is their first input under another shape. Feature maps are turned only around operations that a provider
  * has with the channels last: it leaves both turns out.
  */
 export const renaming: ReadonlySet<string> = new Set(["Reshape", "Identity", "ToChannelsFirst", "ToChannelsLast"]);

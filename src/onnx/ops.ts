@@ -3,7 +3,7 @@
  * The networks' vocabulary: one typed function per operation, `op(g, inputs, static arguments)`.
  *
  * Letters: B batch, C channels, L and S sequence lengths, H and W sides, I and O features in and out.
- * Those marked "larger" are not ONNX operations: onnx/lower/* spells them out as the device likes it best.
+ * Those marked "larger" are not ONNX operations: onnx/lower/* decomposes them as the device runs them fastest.
  */
 
 import type { Attribute, GraphBuilder, Value } from "./graph.ts";

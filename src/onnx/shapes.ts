@@ -109,7 +109,7 @@ const turned =
   (...perm: number[]): Rule =>
   (inputs) => {
     const { dtype, shape } = input(inputs, 0);
-    if (shape.length !== 4) throw new ShapeError(`${show(shape)} is no map`);
+    if (shape.length !== 4) throw new ShapeError(`${show(shape)} is no feature map`);
     return { dtype, shape: perm.map((axis) => shape[axis] ?? 0) };
   };
 
@@ -241,7 +241,7 @@ const channelsLast =
     return { dtype, shape: [batch, ...sides, channels] };
   };
 
-/** Feature map (B, ..., C), weight and bias (C) float32, then what is added first: a map or (B, C), and a bias (C). */
+/** Feature map (B, ..., C), weight and bias (C) float32, then what is added first: a feature map or (B, C), and a bias (C). */
 const skipGroupNorm: Rule = (inputs, attributes, optional) => {
   const [x, skip, bias] = [input(inputs, 0), optional[3], optional[4]];
   const [batch = 0, channels = 0] = [x.shape[0], x.shape.at(-1)];

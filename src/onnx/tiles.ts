@@ -15,7 +15,7 @@ import { floatOf, intOf, intsOf } from "./shapes.ts";
 /** More would save little more, and each is some hundred nodes. */
 const MAX_TILES = 32;
 
-/** A map as it exists in the rewritten network: in one piece or tile by tile, from the top. */
+/** A feature map as it exists in the rewritten network: in one piece or tile by tile, from the top. */
 type FeatureMap = { readonly whole: Value } | { readonly tiles: readonly Value[] };
 
 interface Rewriting {
@@ -25,13 +25,13 @@ interface Rewriting {
 }
 
 /**
- * @param tileBytes about how large a tile may be; maps of at most twice that stay whole.
+ * @param tileBytes about how large a tile may be; feature maps of at most twice that stay whole.
  * @returns the same network; `graph` itself where nothing is so large.
  */
 export function inTiles(graph: Graph, tileBytes: number): Graph {
   const large = (value: Value): boolean => value.shape.length === 4 && valueBytes(value) > 2 * tileBytes;
-  const maps = graph.nodes.map(({ output }) => output).filter(large);
-  const count = tileCount(maps, tileBytes);
+  const featureMaps = graph.nodes.map(({ output }) => output).filter(large);
+  const count = tileCount(featureMaps, tileBytes);
   if (count < 2) return graph;
   const g = new GraphBuilder(graph.name);
   const context: Rewriting = { g, count, made: new Map() };
@@ -56,11 +56,14 @@ export function inTiles(graph: Graph, tileBytes: number): Graph {
   return g.finish();
 }
 
-/** A power of two that divides the height of every large map, so that doubling a map doubles each tile. */
-function tileCount(maps: readonly Value[], tileBytes: number): number {
-  const tilesNeeded = Math.max(0, ...maps.map(valueBytes)) / tileBytes;
+/** A power of two that divides the height of every large feature map, so that doubling a feature map doubles each tile. */
+function tileCount(featureMaps: readonly Value[], tileBytes: number): number {
+  const tilesNeeded = Math.max(0, ...featureMaps.map(valueBytes)) / tileBytes;
   let count = 1;
-  while (count < Math.min(tilesNeeded, MAX_TILES) && maps.every(({ shape }) => (shape[2] ?? 1) % (2 * count) === 0)) {
+  while (
+    count < Math.min(tilesNeeded, MAX_TILES) &&
+    featureMaps.every(({ shape }) => (shape[2] ?? 1) % (2 * count) === 0)
+  ) {
     count *= 2;
   }
   return count;
@@ -101,30 +104,30 @@ function canSplit({ count }: Rewriting, node: Node): boolean {
 const isScalar = ({ shape }: Value): boolean => shape.length === 0;
 
 function featureMapOf({ made }: Rewriting, value: Value): FeatureMap {
-  const map = made.get(value.name);
-  if (!map) throw new Error(`${value.name} is not made yet`);
-  return map;
+  const featureMap = made.get(value.name);
+  if (!featureMap) throw new Error(`${value.name} is not made yet`);
+  return featureMap;
 }
 
 /** Joins the tiles, once. */
 function whole(context: Rewriting, value: Value): Value {
-  const map = featureMapOf(context, value);
-  if ("whole" in map) return map.whole;
-  const joined = ops.concat(context.g, map.tiles, 2);
+  const featureMap = featureMapOf(context, value);
+  if ("whole" in featureMap) return featureMap.whole;
+  const joined = ops.concat(context.g, featureMap.tiles, 2);
   context.made.set(value.name, { whole: joined });
   return joined;
 }
 
-/** Rows `from` to `to` of a map, cut out of as many tiles as they touch. */
+/** Rows `from` to `to` of a feature map, cut out of as many tiles as they touch. */
 function rows({ g, made }: Rewriting, value: Value, from: number, to: number): Value {
-  const map = made.get(value.name);
-  if (!map) throw new Error(`${value.name} is not made yet`);
+  const featureMap = made.get(value.name);
+  if (!featureMap) throw new Error(`${value.name} is not made yet`);
   const cut = (part: Value, start: number, end: number): Value =>
     start === 0 && end === part.shape[2] ? part : ops.slice(g, part, 2, start, end);
-  if ("whole" in map) return cut(map.whole, from, to);
+  if ("whole" in featureMap) return cut(featureMap.whole, from, to);
   const parts: Value[] = [];
   let top = 0;
-  for (const tile of map.tiles) {
+  for (const tile of featureMap.tiles) {
     const height = tile.shape[2] ?? 0;
     const [start, end] = [Math.max(from - top, 0), Math.min(to - top, height)];
     if (start < end) parts.push(cut(tile, start, end));

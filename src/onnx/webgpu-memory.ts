@@ -91,7 +91,7 @@ export function webgpuBufferBytes(graph: Graph, mode: BufferCacheMode): number {
 
 /**
  * Takes a node's own copies, one dispatch for each and for the node itself.
- * @param channelsLast maps that lie so already, though ONNX has them otherwise.
+ * @param channelsLast feature maps that lie so already, though ONNX has them otherwise.
  */
 function runNode(node: Node, cache: BufferCache, channelsLast: ReadonlySet<string>): void {
   if (renaming.has(node.op)) return;
@@ -188,8 +188,8 @@ class BufferCache {
 
   take(bytes: number): number {
     const size = this.sizes.sizeFor(bytes);
-    const there = this.free.get(size) ?? 0;
-    if (there > 0) this.free.set(size, there - 1);
+    const buffers = this.free.get(size) ?? 0;
+    if (buffers > 0) this.free.set(size, buffers - 1);
     else this.bytes += this.sizes.taken(size);
     this.peakBytes = Math.max(this.peakBytes, this.bytes);
     return size;
@@ -213,8 +213,8 @@ class BufferCache {
   private submit(): void {
     let leaving = 0;
     for (const size of this.dead) {
-      const there = this.free.get(size) ?? 0;
-      if (there < this.sizes.kept(size)) this.free.set(size, there + 1);
+      const buffers = this.free.get(size) ?? 0;
+      if (buffers < this.sizes.kept(size)) this.free.set(size, buffers + 1);
       else leaving += this.sizes.taken(size);
     }
     this.dead = [];

@@ -28,7 +28,7 @@ import { type OnTile, dividedTiles, predictInTiles, runInTiles } from "./blended
 import { type OnStep, denoise } from "./denoise.ts";
 import { type Guidance, guidanceOf } from "./guidance.ts";
 import { type NonEmpty, filledUp, splitBatch, tellEach } from "./join-jobs.ts";
-import { inLanes } from "./lanes.ts";
+import { drawGroups } from "./groups-at-once.ts";
 import { openScheduler } from "../networks/open-scheduler.ts";
 
 /** What all jobs share. */
@@ -52,7 +52,7 @@ export interface UpscaleOptions extends Omit<Guidance, "positiveMixer"> {
   /** How many jobs the UNet takes at once. @default 1 */
   readonly groupSize?: number;
   /** How many such groups of jobs are denoised side by side. @default 1 */
-  readonly lanes?: number;
+  readonly groupsAtOnce?: number;
   /** Run the UNet once on zeros before it is a job's turn. @default false */
   readonly warmUp?: boolean;
 }
@@ -156,7 +156,7 @@ async function denoiseLatents(
   return withNetwork(description, options.settings, async (network) => {
     if (options.warmUp) await warmUp(network, description);
     const groups = await jobs();
-    const latents = await inLanes(numbered(groups), options.lanes ?? 1, async (group) => {
+    const latents = await drawGroups(numbered(groups), options.groupsAtOnce ?? 1, async (group) => {
       // copies draw for nothing, and must not touch the generator of the job that they are copies of
       const places = filledUp(group, options.groupSize ?? 1, ([place, job]): NumberedJob => [place, silentCopy(job)]);
       const embeds = networkEmbeds(places.map(([place, { imagesPerPrompt }]) => [texts[place]!, imagesPerPrompt]));

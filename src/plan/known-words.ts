@@ -46,14 +46,14 @@ const QUOTED = /"([^"]*)"|“([^”]*)”|„([^“”]*)[“”]|(?<![\p{L}\p{N
 const WORD = /[\p{L}\p{N}]+(?:['’][\p{L}\p{N}]+)*/gu;
 
 /** What of the prompts the model was not trained on. */
-export function findUnknown(prompts: readonly string[], known: KnownWords): Unknown {
-  const isKnown = new Set(known.words);
-  const opensText = new Set(known.before_text);
+export function findUnknown(prompts: readonly string[], knownWords: KnownWords): Unknown {
+  const isKnown = new Set(knownWords.words);
+  const opensText = new Set(knownWords.before_text);
   const words = new Set<string>();
   const texts = new Set<string>();
   const judgeText = (text: string): void => {
     const parts = text.trim().split(/\s+/);
-    if (parts.length > known.text_words || parts.some((part) => Array.from(part).length > known.text_letters))
+    if (parts.length > knownWords.text_words || parts.some((part) => Array.from(part).length > knownWords.text_letters))
       texts.add(text);
   };
   for (const prompt of prompts) {
@@ -73,7 +73,7 @@ export function findUnknown(prompts: readonly string[], known: KnownWords): Unkn
 }
 
 /** @returns sentences for a plan's notes; none if all is known. */
-export function describeUnknown(model: string, { words, texts }: Unknown, known: KnownWords): string[] {
+export function describeUnknown(model: string, { words, texts }: Unknown, knownWords: KnownWords): string[] {
   const list = (all: readonly string[]): string => {
     const rest = all.length - MAX_LISTED;
     return (
@@ -83,7 +83,7 @@ export function describeUnknown(model: string, { words, texts }: Unknown, known:
         .join(", ") + (rest > 0 ? ` and ${rest} more` : "")
     );
   };
-  const { text_letters: letters, text_words: count } = known;
+  const { text_letters: letters, text_words: count } = knownWords;
   const most = count === 1 ? `one word of at most ${letters} letters` : `at most ${count} words of ${letters} letters`;
   return [
     ...(words.length === 0

@@ -156,12 +156,18 @@ function diffusionStage(
 
 function safetyStage(
   { checker }: Checkpoints,
-  of: ImageStage | undefined,
+  imageStage: ImageStage | undefined,
   action: NonNullable<Request["safety"]>,
 ): SafetyStage | undefined {
-  if (checker === undefined || action === "off" || !of) return undefined;
+  if (checker === undefined || action === "off" || !imageStage) return undefined;
   const { name } = stageOfKind("safety");
-  return { kind: "safety", name, checkpoint: checker, action, of: { name: of.name, checkpoint: of.checkpoint } };
+  return {
+    kind: "safety",
+    name,
+    checkpoint: checker,
+    action,
+    of: { name: imageStage.name, checkpoint: imageStage.checkpoint },
+  };
 }
 
 function sizesFrom(

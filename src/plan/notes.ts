@@ -46,8 +46,8 @@ export function planNotes(
 /** The demo has none and needs none; of others, saved without it, it is said. */
 function withoutChecker({ safety }: Request, name: string, isOwn: boolean): string | undefined {
   if (safety === "off" || (isOwn && safety === undefined)) return undefined;
-  const asked = safety === undefined ? "" : `--safety ${safety}: `;
-  return `${asked}${name} has no safety checker; images are not looked at.`;
+  const option = safety === undefined ? "" : `--safety ${safety}: `;
+  return `${option}${name} has no safety checker; images are not looked at.`;
 }
 
 /** What was asked for and changes nothing: said, lest somebody waits for it. */

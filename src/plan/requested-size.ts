@@ -7,7 +7,7 @@
  */
 
 import { UsageError } from "../errors.ts";
-import { ownSize, ownSizeOption } from "./own-sizes.ts";
+import { stageSizeOf, stageSizeOption } from "./stage-size-options.ts";
 import type { Checkpoints } from "./read-checkpoints.ts";
 import type { Request } from "./request.ts";
 import { type Size, type StageGrid, stageSize } from "./stage-size.ts";
@@ -22,14 +22,16 @@ const MAX_RATIO = 3;
  */
 export function requestedSizes(checkpoints: Checkpoints, request: Request): ReadonlyMap<DiffusionName, Size> {
   const { aspectRatio, size, start } = request;
-  const own = ownSizeOption(request);
+  const stageOption = stageSizeOption(request);
   if (aspectRatio && size) throw new UsageError("--aspect-ratio and --size exclude each other; give one of them.");
   const shape = size ?? aspectRatio;
-  const option = own ?? (size ? "--size" : "--aspect-ratio");
-  if (shape && own !== undefined) {
-    throw new UsageError(`${size ? "--size" : "--aspect-ratio"} and ${own} exclude each other; give one of them.`);
+  const option = stageOption ?? (size ? "--size" : "--aspect-ratio");
+  if (shape && stageOption !== undefined) {
+    throw new UsageError(
+      `${size ? "--size" : "--aspect-ratio"} and ${stageOption} exclude each other; give one of them.`,
+    );
   }
-  if ((shape ?? own) !== undefined && start) {
+  if ((shape ?? stageOption) !== undefined && start) {
     throw new UsageError(`the image to start from says the shape: leave ${option} out, or crop the image.`);
   }
   if (shape) checkShape(shape);
@@ -58,9 +60,9 @@ function sizesOf(
     const { stage, grid } = checkpoint;
     if (stage.scale === "sample-size" && grid) {
       const following = before ? enlarged(before.size, before.grid, grid) : stageSize(shape, grid);
-      const own = ownSize(checkpoint, grid, request);
-      if (own) checkShape(own);
-      const size = own ?? following;
+      const requestedSize = stageSizeOf(checkpoint, grid, request);
+      if (requestedSize) checkShape(requestedSize);
+      const size = requestedSize ?? following;
       before = { size, grid };
       sizes.set(stage.name, size);
     } else if (before && stage.scale !== "sample-size") {
@@ -87,11 +89,11 @@ function checkShape({ width, height }: Size): void {
 
 function checkShortSide({ width, height }: Size, drawn: Size | undefined): void {
   if (!drawn) return;
-  const [asked, own] = [Math.min(width, height), Math.min(drawn.width, drawn.height)];
-  if (asked === own) return;
-  const example = width >= height ? `${drawn.width}x${own}` : `${own}x${drawn.height}`;
+  const [requestedSide, drawnSide] = [Math.min(width, height), Math.min(drawn.width, drawn.height)];
+  if (requestedSide === drawnSide) return;
+  const example = width >= height ? `${drawn.width}x${drawnSide}` : `${drawnSide}x${drawn.height}`;
   throw new UsageError(
-    `--size ${width}x${height}: the short side of the last stage is ${own}, for instance ${example}; ` +
+    `--size ${width}x${height}: the short side of the last stage is ${drawnSide}, for instance ${example}; ` +
       "--until chooses the stage.",
   );
 }

@@ -17,8 +17,8 @@ export function withStyleRespacing(
 ): StageRequest {
   const requested = stages[name] ?? {};
   const { steps, timesteps, respacing } = requested;
-  const isSaid = (steps ?? timesteps ?? respacing) !== undefined;
-  return command !== "style" || styleRespacing === undefined || isSaid
+  const hasOwnSteps = (steps ?? timesteps ?? respacing) !== undefined;
+  return command !== "style" || styleRespacing === undefined || hasOwnSteps
     ? requested
     : { ...requested, respacing: styleRespacing };
 }
@@ -33,14 +33,16 @@ const scaled: readonly SchedulerClassName[] = [
 /** @throws {UsageError} the list of timesteps is not so long, or the scheduler does not take it. */
 export function lessNoiseOf(
   { name, label }: DiffusionDescription,
-  { supportNoiseLessQsampleSteps: asked = 0 }: StageRequest,
+  { supportNoiseLessQsampleSteps: lessNoiseSteps = 0 }: StageRequest,
   { scheduler, steps, strength }: Pick<DiffusionStage, "scheduler" | "steps" | "strength">,
 ): Pick<DiffusionStage, "lessNoiseSteps"> {
-  if (asked === 0 || strength === undefined) return {};
+  if (lessNoiseSteps === 0 || strength === undefined) return {};
   const option = `--${name}-support-noise-less-qsample-steps`;
   if (scaled.includes(scheduler)) {
     throw new UsageError(`${option} does not go with euler, euler-a and heun; choose another scheduler.`);
   }
-  if (asked < steps - 1) return { lessNoiseSteps: asked };
-  throw new UsageError(`${option} ${asked} is too many for the ${steps} steps of ${label}: at most ${steps - 2}.`);
+  if (lessNoiseSteps < steps - 1) return { lessNoiseSteps };
+  throw new UsageError(
+    `${option} ${lessNoiseSteps} is too many for the ${steps} steps of ${label}: at most ${steps - 2}.`,
+  );
 }

@@ -4,7 +4,7 @@
  */
 
 import { InputImageError, UsageError } from "../errors.ts";
-import { ownSizeOption } from "./own-sizes.ts";
+import { stageSizeOption } from "./stage-size-options.ts";
 import type { DiffusionStage, StageTiles } from "./plan.ts";
 import type { Checkpoints, DiffusionCheckpoint } from "./read-checkpoints.ts";
 import type { Request, UpscaleRequest } from "./request.ts";
@@ -29,9 +29,9 @@ export function upscaledSizes(
   image: Size,
   original?: Size,
 ): ReadonlyMap<DiffusionName, UpscaledSize> {
-  const own = ownSizeOption({ stages });
-  if (own !== undefined)
-    throw new UsageError(`an upscale's sizes follow from its image: --size, and not ${own}, says another.`);
+  const stageOption = stageSizeOption({ stages });
+  if (stageOption !== undefined)
+    throw new UsageError(`an upscale's sizes follow from its image: --size, and not ${stageOption}, says another.`);
   const sizes = new Map<DiffusionName, UpscaledSize>();
   let before = image;
   for (const [index, checkpoint] of diffusion.entries()) {
@@ -88,11 +88,11 @@ function tilesFor(
 ): StageTiles | undefined {
   if (tile === 0) return undefined;
   const scale = enlargementOf(stage);
-  const own = grid?.sampleSize ?? stage.side;
+  const sampleSize = grid?.sampleSize ?? stage.side;
   const [short, long] = [Math.min(size.width, size.height), Math.max(size.width, size.height)];
-  if (tile === undefined && short <= own && long <= MAX_RATIO * own) return undefined;
+  if (tile === undefined && short <= sampleSize && long <= MAX_RATIO * sampleSize) return undefined;
   const multiple = grid?.multiple ?? 8 * scale; // the latents are halved three times
-  const side = Math.floor((tile === undefined ? own : scale * tile) / multiple) * multiple;
+  const side = Math.floor((tile === undefined ? sampleSize : scale * tile) / multiple) * multiple;
   if (side < 2 * multiple) {
     throw new UsageError(`--tile ${tile}: ${stage.name} needs tiles of at least ${(2 * multiple) / scale} pixels.`);
   }

@@ -35,10 +35,10 @@ export async function applyLoras(planned: PlannedRun, loras: readonly LoraReques
     for (const name of names) applied.set(name, [...(applied.get(name) ?? []), one]);
   }
   const merged = planned.stages.map((stage): Stage => {
-    const own = applied.get(stage.name);
-    if (!own || (stage.kind !== "text" && stage.kind !== "diffusion")) return stage;
+    const stageLoras = applied.get(stage.name);
+    if (!stageLoras || (stage.kind !== "text" && stage.kind !== "diffusion")) return stage;
     const network: LoraNetwork = stage.kind === "text" ? "text_encoder" : "unet";
-    return { ...stage, lora: { network, loras: own, cache: loraCache() } };
+    return { ...stage, lora: { network, loras: stageLoras, cache: loraCache() } };
   });
   return { ...planned, stages: merged };
 }

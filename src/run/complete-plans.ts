@@ -137,13 +137,13 @@ async function countTextParts(request: Request, checkpoints: Checkpoints): Promi
 
 /** What is asked for and the model was not trained on, where it says what it was. */
 async function unknownWords(requests: readonly Request[], name: string, { text }: Checkpoints): Promise<string[]> {
-  const known = text === undefined ? undefined : await readKnownWords(text);
-  if (known === undefined) return [];
+  const knownWords = text === undefined ? undefined : await readKnownWords(text);
+  if (knownWords === undefined) return [];
   const prompts = requests.flatMap((request) => {
     const { positivePrompt = "", style = "" } = request;
     return [...promptsOf(request), positivePrompt, style];
   });
-  return describeUnknown(name, findUnknown(prompts, known), known);
+  return describeUnknown(name, findUnknown(prompts, knownWords), knownWords);
 }
 
 async function inspectStart(
@@ -176,8 +176,8 @@ async function inspectStartImage(
   if (!start) return { notes: [] };
   const { image, mask, stageMasks } = start;
   const stages = diffusion.flatMap(({ stage: { name, label, startStrengths }, grid }) => {
-    const own = stageMasks?.[name] === undefined ? undefined : stageMask(start, name);
-    return grid && startStrengths ? [{ label, grid, ...(own ? { mask: own } : {}) }] : [];
+    const ownMask = stageMasks?.[name] === undefined ? undefined : stageMask(start, name);
+    return grid && startStrengths ? [{ label, grid, ...(ownMask ? { mask: ownMask } : {}) }] : [];
   });
   const { notes, images: _, ...size } = await inspectImage({ image, ...(mask ? { mask } : {}), stages }, signal);
   const unused = Object.keys(stageMasks ?? {}).filter((name) => !diffusion.some(({ stage }) => stage.name === name));

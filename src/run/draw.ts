@@ -148,7 +148,7 @@ async function drawIn(
     const job = placeOf(index);
     try {
       const results = await bringResults(jobFolder(folder, index), job, complete, settings);
-      const one = { request: complete.requests[index]!, plan, ...results, stageMs, notes: notes.of(index) };
+      const one = { request: complete.requests[index]!, plan, ...results, stageMs, notes: notes.forJob(index) };
       drawn.set(job, one);
       await settings.onDrawn?.(job, one);
     } catch (error) {
@@ -167,7 +167,7 @@ async function drawIn(
     gpuBudgetBytes: limits.vramBytes,
     readAhead: createReadAhead(plan, needs, limits),
     readOwn: createReadOwn(plan, needs, limits),
-    keeping: settings.keptStages?.of(plan, needs, limits),
+    keeping: settings.keptStages?.forPlan(plan, needs, limits),
     latentsOf: latentsIn(settings.saveLatents, placeOf, complete.plan.jobs.length),
     previewEvery: settings.previewEvery,
     onNote: (text, job) => notes.add(text, job),
@@ -238,7 +238,7 @@ function createNotes(plan: Plan, jobs: readonly number[], onEvent: (event: RunEv
       const place = job === undefined ? undefined : jobs[job];
       onEvent({ type: "note", text, ...(place === undefined ? {} : { job: place }) });
     },
-    of: (job: number): string[] => [
+    forJob: (job: number): string[] => [
       ...plan.notes,
       ...added.filter((note) => note.job === undefined || note.job === job).map(({ text }) => text),
     ],

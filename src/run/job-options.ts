@@ -159,7 +159,7 @@ export const keyOf = ({ name }: DiffusionDescription, key: string): string =>
   `${name.replace("-", "")}${key.charAt(0).toUpperCase()}${key.slice(1)}`;
 
 /** Sides of single stages: `stage1Width`. */
-export const ownSizeNames: readonly string[] = diffusionTable
+export const stageSizeNames: readonly string[] = diffusionTable
   .filter(({ pixels }) => pixels !== undefined)
   .flatMap((stage) => [keyOf(stage, "width"), keyOf(stage, "height")]);
 

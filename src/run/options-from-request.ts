@@ -5,7 +5,7 @@
 
 import type { Request } from "../plan/request.ts";
 import { type DiffusionDescription, diffusionTable } from "../plan/stages.ts";
-import { keyOf, ownSizeNames, sharedKeys, stageKeys } from "./job-options.ts";
+import { keyOf, stageSizeNames, sharedKeys, stageKeys } from "./job-options.ts";
 import { optionsOfStageMasks, stageMaskNames } from "./mask-options.ts";
 import { optionsOfLoras } from "./lora-options.ts";
 import { optionsOfUpscaler, untilWith } from "./upscaler-options.ts";
@@ -52,7 +52,7 @@ function startOptions(
 ): FlatOptions {
   if (!mask) return { [option]: image };
   const { file, fromAlpha, shapes, invert } = mask;
-  const boxes = (kind: string) => shapes.flatMap(({ kind: own, ...box }) => (own === kind ? [box] : []));
+  const boxes = (kind: string) => shapes.flatMap(({ kind: shapeKind, ...box }) => (shapeKind === kind ? [box] : []));
   const [maskRect, maskEllipse] = [boxes("rectangle"), boxes("ellipse")];
   return {
     [option]: image,
@@ -96,8 +96,8 @@ const masks: readonly string[] = ["mask", "maskRect", "maskEllipse"];
 function displacedBy(name: string): readonly string[] {
   const shared = sharedKeys.find((key) => key === name);
   if (shared) return diffusionTable.map((stage) => keyOf(stage, shared));
-  if (shapes.includes(name)) return [...shapes, ...ownSizeNames];
-  if (ownSizeNames.includes(name)) return shapes;
+  if (shapes.includes(name)) return [...shapes, ...stageSizeNames];
+  if (stageSizeNames.includes(name)) return shapes;
   if (masks.includes(name)) return [...masks, ...stageMaskNames];
   return alternatives.find((group) => group.includes(name)) ?? [];
 }

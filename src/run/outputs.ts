@@ -110,8 +110,8 @@ async function checkFolder(path: string, checked = new Set<string>()): Promise<v
   try {
     await writeFile(draft, "", { flag: "wx" });
   } catch (cause) {
-    const isThere = (cause as NodeJS.ErrnoException).code === "ENOENT"; // /proc and its like
-    const reason = isThere ? "its system takes no files; choose another folder" : whyNotWritten(cause);
+    const folderExists = (cause as NodeJS.ErrnoException).code === "ENOENT"; // /proc and its like
+    const reason = folderExists ? "its system takes no files; choose another folder" : whyNotWritten(cause);
     throw new OutputError(`nothing can be written in ${target}: ${reason}.`, { cause });
   } finally {
     await rm(draft, { force: true }).catch(() => undefined);

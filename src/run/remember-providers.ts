@@ -7,11 +7,11 @@ import { chooseProvider } from "./choose-provider.ts";
 
 /** @returns what chooses as chooseProvider did the first time. */
 export function rememberProviders(): typeof chooseProvider {
-  const known = new Map<string, ReturnType<typeof chooseProvider>>();
+  const choices = new Map<string, ReturnType<typeof chooseProvider>>();
   return (requested, deviceId) => {
     const key = `${requested} ${deviceId}`;
-    const chosen = known.get(key) ?? chooseProvider(requested, deviceId);
-    known.set(key, chosen);
+    const chosen = choices.get(key) ?? chooseProvider(requested, deviceId);
+    choices.set(key, chosen);
     return chosen;
   };
 }

@@ -45,9 +45,10 @@ function cpuOptions(
   return {
     executionProviders: ["cpu"],
     logSeverityLevel: 3,
-    graphOptimizationLevel: mapped ? "disabled" : inOrder ? "extended" : "all", // "all" lays maps out in blocks, in its own order
+    // "all" lays feature maps out in blocks, in its own order
+    graphOptimizationLevel: mapped ? "disabled" : inOrder ? "extended" : "all",
     // The kernel clears every page it gives: a step of stage 2 takes a fifth less time with the arena. But the arena would
-    // also keep the largest unpacked weights, and a decoder's maps: it grows by powers of two.
+    // also keep the largest unpacked weights, and a decoder's feature maps: it grows by powers of two.
     enableCpuMemArena: keepBuffers && !mapped,
     enableMemPattern: false, // one block for a whole run has gaps: more memory than buffers of their own, no faster
     extra: {

@@ -39,7 +39,7 @@ export interface SessionSettings extends ProviderChoices {
 /**
  * Loads a network, lets `use` run it, and gives everything back, also when `use` throws.
  * @throws {CheckpointError} a weight is missing, has another shape, or its file is not as long as its header says.
- * @throws {StageError} a GPU cannot load or run it, or gives what is no number.
+ * @throws {StageError} a GPU cannot load or run it, or produces NaN or infinity.
  */
 export async function withSession<T>(
   graph: Graph,
@@ -111,7 +111,7 @@ async function nameLostWeights<T>(name: string, work: Promise<T>): Promise<T> {
   }
 }
 
-/** @throws {StageError} a GPU gave what is no number. */
+/** @throws {StageError} a GPU produced NaN or infinity. */
 export function numbersOf(
   graph: Graph,
   { executionProvider: provider }: SessionSettings,

@@ -53,14 +53,14 @@ export async function derivedFault(folder: string, all = false): Promise<string 
   await sweepDrafts(folder); // of `checked.json`, by a run that was killed
   const receipt = await readReceipt(folder);
   if (receipt === undefined) return "it has no receipt: it was not finished, or is from another version";
-  const known = all ? {} : await readMarks(folder);
+  const recordedMarks = all ? {} : await readMarks(folder);
   for (const [name, { bytes, sha256 }] of Object.entries(receipt.files)) {
     const path = join(folder, name);
     const stranger = await ownerFault(path);
     if (stranger !== undefined) return `${name} ${stranger}`;
     const mark = await readFileMark(path);
     if (mark?.bytes !== bytes) return `${name} has ${mark?.bytes ?? 0} bytes instead of ${bytes}`;
-    if (!isSameMark(mark, known[name]) && (await hashFile(path)) !== sha256) return `${name} has another hash`;
+    if (!isSameMark(mark, recordedMarks[name]) && (await hashFile(path)) !== sha256) return `${name} has another hash`;
   }
   await rememberMarks(folder, Object.keys(receipt.files)).catch(() => {}); // a cache that may only be read
   return undefined;
@@ -76,8 +76,8 @@ async function ownerFault(path: string): Promise<string | undefined> {
   const found = await lstat(path).catch(() => undefined);
   if (found === undefined) return "is missing";
   if (!found.isFile()) return "is not a regular file";
-  const own = process.getuid?.();
-  return own === undefined || found.uid === own || found.uid === 0 ? undefined : "belongs to another user";
+  const userId = process.getuid?.();
+  return userId === undefined || found.uid === userId || found.uid === 0 ? undefined : "belongs to another user";
 }
 
 async function readMarks(folder: string): Promise<Readonly<Record<string, FileMark>>> {
@@ -89,8 +89,8 @@ async function readMarks(folder: string): Promise<Readonly<Record<string, FileMa
 }
 
 async function rememberMarks(folder: string, names: readonly string[]): Promise<void> {
-  const known = await readMarks(folder);
+  const recordedMarks = await readMarks(folder);
   const marks = await Promise.all(names.map(async (name) => [name, await readFileMark(join(folder, name))] as const));
-  if (marks.every(([name, mark]) => isSameMark(mark, known[name]))) return;
+  if (marks.every(([name, mark]) => isSameMark(mark, recordedMarks[name]))) return;
   await replaceFile(join(folder, marksFile), JSON.stringify(Object.fromEntries(marks)), { sync: false });
 }

@@ -66,12 +66,12 @@ export interface StoredEntry {
  */
 export function findStored(
   table: WeightTable,
-  wanted: string,
+  requestedName: string,
   shape: readonly number[],
   aliases: readonly string[],
 ): StoredEntry {
-  const older = table.tensors.has(wanted) ? undefined : aliases.find((alias) => table.tensors.has(alias));
-  const name = older ?? wanted;
+  const older = table.tensors.has(requestedName) ? undefined : aliases.find((alias) => table.tensors.has(alias));
+  const name = older ?? requestedName;
   const scalesName = blockScalesName(name);
   if (!name.endsWith(".weight") || !table.tensors.has(scalesName)) return { entry: findWeight(table, name, shape) };
   const bits = table.tensors.get(name)?.shape.at(-1) === BLOCK ? 8 : 4;

@@ -15,7 +15,7 @@ export function nearestName(name: string, names: Iterable<string>): string | und
   return nearest;
 }
 
-/** Letters to insert, delete or replace (Levenshtein); row by row of the usual table. */
+/** Letters to insert, delete or replace (Levenshtein); row by row of the textbook's table. */
 function editDistance(a: string, b: string): number {
   let above = Array.from({ length: b.length + 1 }, (_, column) => column);
   for (let i = 1; i <= a.length; i++) {

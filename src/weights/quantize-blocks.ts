@@ -1,6 +1,6 @@
 /**
  * @module weights/quantize-blocks
- * Float rows <-> blocks of 32 weights along a row in 4 or 8 bits each with one float16 scale:
+ * Block-wise quantization: float rows <-> blocks of 32 weights along a row, in 4 or 8 bits with one float16 scale:
  * weight = (step - 2^(bits - 1)) · scale. The layout is that of onnxruntime's MatMulNBits.
  *
  * 4 bits: a block's scale starts as its weight of largest size / -8, which uses all 16 steps, and is then fitted: with the

@@ -42,14 +42,14 @@ const CONFIG = "config.json";
 export async function quantizationSource(
   folder: string,
   bits: QuantizedBits,
-  wanted?: Variant,
+  requested?: Variant,
 ): Promise<{ readonly variant: Variant; readonly inPlace: boolean }> {
-  const there = await listVariants(folder);
-  if (bits === 8 && (wanted === "8bit" || there.includes("8bit"))) {
+  const variants = await listVariants(folder);
+  if (bits === 8 && (requested === "8bit" || variants.includes("8bit"))) {
     return { variant: await resolveVariant(folder, "8bit", ["8bit", "fp16", "fp32"]), inPlace: true };
   }
-  const floats = there.find((variant) => variant !== "8bit");
-  return { variant: await resolveVariant(folder, wanted ?? floats, ["8bit", "fp16", "fp32"]), inPlace: false };
+  const floats = variants.find((variant) => variant !== "8bit");
+  return { variant: await resolveVariant(folder, requested ?? floats, ["8bit", "fp16", "fp32"]), inPlace: false };
 }
 
 /**
@@ -127,13 +127,13 @@ async function quantizeTo(
   const produce: Produce<QuantizedTensor> = (_, { role, source: entry }) => {
     if (role === "float16") return float16Pieces(entry);
     if (role === "scales") {
-      const known = scales.get(entry.name) ?? [];
+      const collected = scales.get(entry.name) ?? [];
       scales.delete(entry.name);
-      return known;
+      return collected;
     }
-    const own: Uint8Array[] = [];
-    scales.set(entry.name, own);
-    return quantizedPieces(source, entry, kind, own);
+    const collected: Uint8Array[] = [];
+    scales.set(entry.name, collected);
+    return quantizedPieces(source, entry, kind, collected);
   };
   const { bytes, sha256 = "" } = await writeSafetensorsStream(path, quantizedTensors(source, kind), produce, {
     metadata: new Map([["format", "pt"]]),
@@ -170,7 +170,7 @@ async function* quantizedPieces(
   const [, blocks = 0] = shapes(name, shape).weight.shape;
   const zeros = fillRows?.(shape) ?? 0;
   const fill = zeros > 0 ? [quantize(new Float32Array(zeros * blocks * BLOCK), zeros)] : [];
-  for (const part of [fill, ...later.slice(1).map((own) => [...own, ...fill])].flat()) {
+  for (const part of [fill, ...later.slice(1).map((pieces) => [...pieces, ...fill])].flat()) {
     scales.push(part.scales);
     yield part.data;
   }

@@ -4,9 +4,10 @@
  *
  * T5 in 8 bits:   int8 rows, `X.weight` (rows, columns), with their float32 maxima in `X.SCB` (rows): the published layout,
  *                 but of every matrix.
- * T5 in 4 bits:   blocks of 32, `X.weight` (rows, blocks, 16), with float16 scales in `X.block_scales` (rows, blocks).
- * UNets in 8 bits ("unet"): blocks of 32, `X.weight` (rows, blocks, 32) with scales as above; which weights, and what
- *                 rows a convolution has: weights/unet-blocks.
+ * T5 in 4 bits:   block-wise quantization, 32 weights to a block: `X.weight` (rows, blocks, 16), with float16 scales in
+ *                 `X.block_scales` (rows, blocks).
+ * UNets in 8 bits ("unet"): block-wise likewise, `X.weight` (rows, blocks, 32) with scales as above; which weights, and
+ *                 what rows a convolution has: weights/unet-blocks.
  * What is not quantised becomes float16.
  */
 

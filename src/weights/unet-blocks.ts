@@ -1,9 +1,10 @@
 /**
  * @module weights/unet-blocks
- * A UNet's weights in 8 bits: which of them become blocks of 32, and how a convolution's kernel lies in blocks.
+ * A UNet's weights in 8 bits: which of them are quantized block-wise (32 to a block), and how a convolution's kernel lies
+ * in blocks.
  *
  * Linear layers (O, C): rows O, columns C. Kernels (O, C, h, w) in one of two ways, of which the columns tell which one it is:
- * - apart: rows (h, w, O'), columns C. One product gives what each place of the kernel makes of each pixel.
+ * - apart: rows (h, w, O'), columns C. One product gives what each kernel tap makes of each pixel.
  * - beside: rows (h, O'), columns (C/4, w, 4). One product gives what each row of the kernel makes of each pixel and its
  *   neighbours in the image's row, which were put beside it four channels at a time.
  * What becomes of them: onnx/lower/webgpu/convolution. O' is O filled up with rows of zeros to a multiple of 64, as a
@@ -24,12 +25,12 @@ export function isBlocked(name: string, shape: readonly number[]): boolean {
   return shape.length === 2 || (shape.length === 4 && outputs % BLOCK === 0);
 }
 
-/** Of wider layers, kernels lie apart: their maps have few pixels, and a product of many rows uses more of a GPU. */
+/** Of wider layers, kernels lie apart: their feature maps have few pixels, and a product of many rows uses more of a GPU. */
 const WIDEST_BESIDE = 704;
 
 /**
  * Which of the two ways is faster, by measurement on one NVIDIA H200: putting neighbours beside each other costs per
- * channel, taking what lies apart together again costs per output. A map that was enlarged lies apart, for most of its
+ * channel, taking what lies apart together again costs per output. A feature map that was enlarged lies apart, for most of its
  * products are then the same; one that is halved beside, for half of them are not needed.
  */
 function liesBeside(name: string, [outputs = 0, channels = 0, height = 1, width = 1]: readonly number[]): boolean {
@@ -64,7 +65,7 @@ export function kernelParts(name: string, rows: Float32Array, shape: readonly nu
   if (liesBeside(name, shape)) {
     const fours = range(channels / TOGETHER);
     const order = fours.flatMap((four) =>
-      range(width).flatMap((x) => range(TOGETHER).map((of) => (four * TOGETHER + of) * height * width + x)),
+      range(width).flatMap((x) => range(TOGETHER).map((within) => (four * TOGETHER + within) * height * width + x)),
     );
     return range(height).map((y) => arranged(rows, order, channels * height * width, y * width));
   }

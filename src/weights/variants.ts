@@ -43,31 +43,33 @@ export async function listVariants(folder: string): Promise<Variant[]> {
  */
 export async function resolveVariant(
   folder: string,
-  wanted?: Variant,
+  requested?: Variant,
   published: readonly Variant[] = ["fp16", "fp32"],
 ): Promise<Variant> {
   const sources = await findSources(folder);
-  if (wanted !== undefined && sources.some(({ variant }) => variant === wanted)) return wanted;
-  const mustHave = wanted !== undefined && published.includes(wanted);
-  return (await chooseSource(folder, mustHave ? wanted : undefined)).variant;
+  if (requested !== undefined && sources.some(({ variant }) => variant === requested)) return requested;
+  const mustHave = requested !== undefined && published.includes(requested);
+  return (await chooseSource(folder, mustHave ? requested : undefined)).variant;
 }
 
 /**
- * @returns the source of the wanted variant. Without a wish the smallest complete one or, if none is complete, the
+ * @returns the source of the requested variant. Without a request the smallest complete one or, if none is complete, the
  *          smallest: opening it says what is missing.
  * @throws {CheckpointError} there is none: names what is there.
  */
-export async function chooseSource(folder: string, wanted?: Variant): Promise<WeightSource> {
+export async function chooseSource(folder: string, requested?: Variant): Promise<WeightSource> {
   const sources = await findSources(folder);
   const complete = await listVariants(folder);
-  const variant = wanted ?? complete[0] ?? sources[0]?.variant;
+  const variant = requested ?? complete[0] ?? sources[0]?.variant;
   const source = sources.find((candidate) => candidate.variant === variant);
   if (source !== undefined) return source;
   if (sources.length === 0) throw noWeightsError(folder, await readFolder(folder));
-  const there = sources.map((other) =>
+  const variants = sources.map((other) =>
     complete.includes(other.variant) ? other.variant : `${other.variant} (incomplete)`,
   );
-  throw new CheckpointError(`${folder} has no ${wanted} weights, only ${there.join(" and ")}; ask for one of these.`);
+  throw new CheckpointError(
+    `${folder} has no ${requested} weights, only ${variants.join(" and ")}; ask for one of these.`,
+  );
 }
 
 /**

@@ -25,8 +25,8 @@ const listing = (...paths: string[]): RepoFile[] => paths.map((path) => ({ path,
 
 const unet = ["unet/config.json", "scheduler/scheduler_config.json", "image_noising_scheduler/scheduler_config.json"];
 
-const select = (paths: readonly string[], wanted?: "fp32" | "fp16" | "8bit"): string[] =>
-  selectFiles("a/b", listing(...unet, ...paths), repositoryLayouts.stage2, wanted).files.map(({ path }) => path);
+const select = (paths: readonly string[], variant?: "fp32" | "fp16" | "8bit"): string[] =>
+  selectFiles("a/b", listing(...unet, ...paths), repositoryLayouts.stage2, variant).files.map(({ path }) => path);
 
 describe("which files", () => {
   const fp16 = "unet/diffusion_pytorch_model.fp16.safetensors";

@@ -7,14 +7,18 @@ import { expect, onTestFinished, test } from "vitest";
 import { modelNames } from "../../src/catalog/manifest-files.ts";
 import { readManifest } from "../../src/catalog/manifest.ts";
 
-const own = ["demo", "if-xl", "if-l", "if-m"];
+const programCascades = ["demo", "if-xl", "if-l", "if-m"];
 
 test.each([
-  ["that is missing", undefined, own],
-  ["with an entry of its own and one of the program's", '{ "cascades": { "mine": {}, "demo": {} } }', [...own, "mine"]],
-  ["that is no JSON", "{", own],
-  ["of another form", '{ "cascades": null }', own],
-  ["that is no object", "null", own],
+  ["that is missing", undefined, programCascades],
+  [
+    "with an entry of its own and one of the program's",
+    '{ "cascades": { "mine": {}, "demo": {} } }',
+    [...programCascades, "mine"],
+  ],
+  ["that is no JSON", "{", programCascades],
+  ["of another form", '{ "cascades": null }', programCascades],
+  ["that is no object", "null", programCascades],
 ])("a user's file %s", (_, content, names) => {
   const folder = mkdtempSync(join(tmpdir(), "if-gen-manifest-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));

@@ -22,7 +22,7 @@ function writeModels(folder: string, content: unknown): string {
   return file;
 }
 
-const own = { description: "mine", license: "none" };
+const described = { description: "mine", license: "none" };
 const stages = { stage1: "me/one", stage2: "me/two@v2", stage3: "./three" };
 
 test("the program's own cascades", () => {
@@ -62,10 +62,10 @@ test("a user's entries come after the program's, those of --models-file last", (
   const folder = temporaryFolder();
   const user = writeModels(folder, {
     repositories: { "me/one": { revision: "v1", license: "mine" } },
-    cascades: { first: { ...own, stages }, second: { ...own, stages } },
+    cascades: { first: { ...described, stages }, second: { ...described, stages } },
   });
   mkdirSync(join(folder, "given"));
-  const given = writeModels(join(folder, "given"), { cascades: { second: { ...own, directory: "tiny" } } });
+  const given = writeModels(join(folder, "given"), { cascades: { second: { ...described, directory: "tiny" } } });
   const { cascades } = readManifest(given, user);
   expect([...cascades.keys()]).toEqual(["demo", "if-xl", "if-l", "if-m", "first", "second"]);
   expect(cascades.get("first")?.stages).toEqual({
@@ -91,11 +91,11 @@ test.each([
   ["an unknown field", { cascades: {}, models: {} }, /Unrecognized key.*models/],
   [
     "an unknown field of a cascade",
-    { cascades: { a: { ...own, directory: "d", dir: "d" } } },
+    { cascades: { a: { ...described, directory: "d", dir: "d" } } },
     /"cascades\.a": .*"dir"/,
   ],
-  ["neither directory nor stages", { cascades: { a: own } }, /"cascades\.a": /],
-  ["two stages", { cascades: { a: { ...own, stages: { stage1: "a/b", stage2: "a/c" } } } }, /"cascades\.a": /],
+  ["neither directory nor stages", { cascades: { a: described } }, /"cascades\.a": /],
+  ["two stages", { cascades: { a: { ...described, stages: { stage1: "a/b", stage2: "a/c" } } } }, /"cascades\.a": /],
   ["a repository without organisation", { repositories: { a: { license: "" } }, cascades: {} }, /repositories\.a/],
   [
     "a size that is none",
@@ -127,7 +127,7 @@ test("a user's own file that is broken is said, and stops nothing that does not 
 test("a byte order mark is no part of JSON", () => {
   const file = writeModels(
     temporaryFolder(),
-    `\uFEFF${JSON.stringify({ cascades: { first: { ...own, directory: "d" } } })}`,
+    `\uFEFF${JSON.stringify({ cascades: { first: { ...described, directory: "d" } } })}`,
   );
   expect(readManifest(file, none).cascades.has("first")).toBe(true);
 });

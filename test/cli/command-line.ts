@@ -9,7 +9,7 @@ import { resizePil } from "../../src/image/resize-pil.ts";
 import { goldenPath, storedVariant } from "../golden.ts";
 import {
   type CallArguments,
-  type PictureSource,
+  type ImageSource,
   type ReferenceCase,
   resizedAsStored,
 } from "../pipelines/reference-case.ts";
@@ -31,7 +31,7 @@ export function isSayable({ error, case: { pipe, args, seeds, scheduler, stages,
 }
 
 /**
- * @param folder where the pictures go that the reference resizes before it hands them on.
+ * @param folder where the images go that the reference resizes before it hands them on.
  * @returns the arguments after `if-gen`, without an output.
  */
 export async function commandLineOf({ case: stored }: ReferenceCase, folder: string): Promise<string[]> {
@@ -63,7 +63,7 @@ export async function commandLineOf({ case: stored }: ReferenceCase, folder: str
     String(args.num_images_per_prompt ?? 1),
     ...(stored.scheduler ? ["--scheduler", schedulerWords[stored.scheduler.class] ?? ""] : []),
     ...(args.height ? ["--size", `${args.width}x${args.height}`] : []),
-    ...(await pictureWords(args, folder)),
+    ...(await imageWords(args, folder)),
     ...calls.flatMap((call, index) => stageWords(index + 1, call.args)),
   ];
 }
@@ -81,14 +81,14 @@ function stageWords(stage: number, args: CallArguments): string[] {
   );
 }
 
-async function pictureWords({ image, mask_image: mask }: CallArguments, folder: string): Promise<string[]> {
-  const words = image ? ["--image", await pictureFile(image as PictureSource, "image", folder)] : [];
-  return mask ? [...words, "--mask", await pictureFile(mask, "mask", folder)] : words;
+async function imageWords({ image, mask_image: mask }: CallArguments, folder: string): Promise<string[]> {
+  const words = image ? ["--image", await imageFile(image as ImageSource, "image", folder)] : [];
+  return mask ? [...words, "--mask", await imageFile(mask, "mask", folder)] : words;
 }
 
 /** The stored file itself or, where the reference resizes it first, what it then has. */
-export async function pictureFile(
-  source: PictureSource,
+export async function imageFile(
+  source: ImageSource,
   use: "image" | "original" | "mask",
   folder: string,
 ): Promise<string> {

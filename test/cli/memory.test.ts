@@ -68,7 +68,7 @@ describe("the budget", () => {
     expect(tight.notes).toContainEqual(expect.stringMatching(/slower low-memory mode: stage-1: micro-batches of \d/));
   });
 
-  test("T5 in 4 bits, or on int8 activations, draws another picture; both together are refused", async () => {
+  test("T5 in 4 bits, or on int8 activations, draws another image; both together are refused", async () => {
     const folder = temporaryFolder();
     const settings = { cwd: folder, env: { XDG_CACHE_HOME: join(folder, "cache") } };
     const ways = [[], ["--text-encoder-bits", "4"], ["--text-encoder-activations", "int8"]];
@@ -89,11 +89,11 @@ describe("the budget", () => {
   });
   const choices = [{}, { bits: 4, activations: "float32" }, { bits: 8, activations: "int8" }];
 
-  test("UNets in 8 bits draw another picture, and are made once for all runs", async () => {
+  test("UNets in 8 bits draw another image, and are made once for all runs", async () => {
     const folder = temporaryFolder();
     const settings = { cwd: folder, env: { XDG_CACHE_HOME: join(folder, "cache") } };
     const small = ["txt2img", "a cat", ...model, "--until", "256", ...steps, "--safety", "off", "--json", "--quiet"];
-    const picture = async (...way: string[]): Promise<string> => {
+    const draw = async (...way: string[]): Promise<string> => {
       const run = await runCli([...small, ...way, "-o", "cat.png", "--overwrite"], settings);
       expect(run).toMatchObject({ code: 0 });
       const { plan } = eventsOf(run)[0] as { plan: { unet?: unknown } };
@@ -101,12 +101,12 @@ describe("the budget", () => {
       expect(plan.unet).toEqual(way[1] === "8" ? choice : undefined);
       return readFileSync(join(folder, "cat.png")).toString("latin1");
     };
-    const stored = await picture("--unet-bits", "16");
-    const made = await picture("--unet-bits", "8");
+    const stored = await draw("--unet-bits", "16");
+    const made = await draw("--unet-bits", "8");
     expect(made).not.toBe(stored);
     const kept = readdirSync(join(folder, "cache/if-gen/unet"));
     expect(kept).toHaveLength(2); // of stages 1 and 2
-    expect(await picture("--unet-bits", "8")).toBe(made);
+    expect(await draw("--unet-bits", "8")).toBe(made);
     expect(readdirSync(join(folder, "cache/if-gen/unet"))).toEqual(kept);
   });
 

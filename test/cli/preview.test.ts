@@ -12,7 +12,7 @@ import { goldenPath } from "../golden.ts";
 import { runCli, temporaryFolder } from "./run-cli.ts";
 
 /** Left red, right blue; the lower half darker. */
-function picture(width: number, height: number): Uint8Array {
+function pixels(width: number, height: number): Uint8Array {
   return Uint8Array.from({ length: 3 * width * height }, (_, at) => {
     const [pixel, channel] = [Math.floor(at / 3), at % 3];
     const isLit = channel === (pixel % width < width / 2 ? 0 : 2);
@@ -21,17 +21,17 @@ function picture(width: number, height: number): Uint8Array {
 }
 
 const [width, height] = [64, 64];
-const preview = { width, height, rgb: Buffer.from(picture(width, height)).toString("base64") };
+const preview = { width, height, rgb: Buffer.from(pixels(width, height)).toString("base64") };
 
 /** Controls as signs that can be read. */
 const seen = (text: string): string => text.replaceAll("\u001b", "␛").replaceAll("\u0007", "␇");
 
 test("a plain PNG is a PNG", async () => {
-  const { data, info } = await sharp(encodePlainPng({ data: picture(5, 4), width: 5, height: 4 }))
+  const { data, info } = await sharp(encodePlainPng({ data: pixels(5, 4), width: 5, height: 4 }))
     .raw()
     .toBuffer({ resolveWithObject: true });
   expect(info).toMatchObject({ width: 5, height: 4, channels: 3 });
-  expect(new Uint8Array(data)).toEqual(picture(5, 4));
+  expect(new Uint8Array(data)).toEqual(pixels(5, 4));
 });
 
 test("kitty: the pixels in pieces, one image in place of the other, the cursor stays", () => {
@@ -42,7 +42,7 @@ test("kitty: the pixels in pieces, one image in place of the other, the cursor s
   expect(pieces.map(([, keys]) => keys?.at(-1))).toEqual([...pieces.slice(1).map(() => "1"), "0"]);
   expect(Math.max(...pieces.map(([, , base64 = ""]) => base64.length))).toBeLessThanOrEqual(4096);
   const bytes = Buffer.from(pieces.map(([, , base64]) => base64).join(""), "base64");
-  expect(new Uint8Array(bytes)).toEqual(picture(width, height));
+  expect(new Uint8Array(bytes)).toEqual(pixels(width, height));
 });
 
 test("iTerm2: a PNG", async () => {
@@ -50,7 +50,7 @@ test("iTerm2: a PNG", async () => {
   const [, facts = "", base64 = ""] = /^␛\]1337;File=([^:]*):(.*)␇$/.exec(seen(text)) ?? [];
   const png = Buffer.from(base64, "base64");
   expect(facts).toContain(`size=${png.length};width=32;height=16`);
-  expect(new Uint8Array(await sharp(png).raw().toBuffer())).toEqual(picture(width, height));
+  expect(new Uint8Array(await sharp(png).raw().toBuffer())).toEqual(pixels(width, height));
 });
 
 test("sixel: every pixel once, in its colour", () => {

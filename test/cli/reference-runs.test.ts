@@ -1,4 +1,4 @@
-/** The reference's runs through the program itself, a process per stage: every tensor it keeps, and the picture. */
+/** The reference's runs through the program itself, a process per stage: every tensor it keeps, and the image. */
 
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";

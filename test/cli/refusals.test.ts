@@ -95,7 +95,7 @@ describe("usage: exit code 2", () => {
     [["inpaint", "a cat", "--image", photo, "--mask-rect", "101,0,5,5", ...model], /lies outside .* is 101x67/],
     [["inpaint", "a cat", "--image", photo, "--mask-ellipse", "-9,0,9,9", ...model], /-9,0,9,9 lies outside/],
   ];
-  test.each(rows)("with the picture in view: %j", ([...args], says) => expectRefusal(args, 2, says));
+  test.each(rows)("with the image in view: %j", ([...args], says) => expectRefusal(args, 2, says));
 });
 
 test.each([[["a\u001b[2Jb"]], [["txt2img", "a cat", "--a\u001b[2J"]], [["txt2img", "a cat", "--safety", "\u009b2J"]]])(
@@ -127,7 +127,7 @@ describe("model: exit code 4", () => {
   test.each(rows)("%j", ([...args], says) => expectRefusalHere(args, 4, says));
 });
 
-describe("input pictures: exit code 5", () => {
+describe("input images: exit code 5", () => {
   const rows: readonly Refusal[] = [
     [["img2img", "a cat", "--image", "nope.png", ...model], /nope\.png cannot be read: there is no such file/],
     [["img2img", "a cat", "--image", ".", ...model], /is a folder/],
@@ -140,15 +140,15 @@ describe("input pictures: exit code 5", () => {
   ];
   test.each(rows)("%j", async ([...args], says) => {
     const folder = temporaryFolder();
-    writeFileSync(join(folder, "text.png"), "this is no picture");
-    writeFileSync(join(folder, "narrow.png"), await encodePng(blackPicture(40, 2)));
-    writeFileSync(join(folder, "black.png"), await encodePng(blackPicture(20, 10)));
+    writeFileSync(join(folder, "text.png"), "this is no image");
+    writeFileSync(join(folder, "narrow.png"), await encodePng(blackImage(40, 2)));
+    writeFileSync(join(folder, "black.png"), await encodePng(blackImage(20, 10)));
     await expectRefusal(args, 5, says, folder);
   });
 });
 
 describe("output: exit code 6", () => {
-  test("a file that exists, a folder that does not, one that is a file, one in a picture's place", async () => {
+  test("a file that exists, a folder that does not, one that is a file, one in an image's place", async () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, "there.png"), "");
     mkdirSync(join(folder, "folder.png"));
@@ -180,7 +180,7 @@ describe("output: exit code 6", () => {
   });
 });
 
-/** In this process: what is refused before any picture is looked at. */
+/** In this process: what is refused before any image is looked at. */
 async function expectRefusalHere(args: readonly string[], code: number, says: RegExp): Promise<void> {
   let stderr = "";
   const written = vi.spyOn(process.stderr, "write").mockImplementation((text) => {
@@ -209,6 +209,6 @@ function expectSentence(stderr: string, says: RegExp): void {
   expect(stderr).toMatch(/^(note: .*\n)*if-gen: .*[.?] \[[A-Z_]+\]\n$/);
 }
 
-function blackPicture(width: number, height: number): { data: Uint8Array; width: number; height: number; channels: 3 } {
+function blackImage(width: number, height: number): { data: Uint8Array; width: number; height: number; channels: 3 } {
   return { data: new Uint8Array(3 * width * height), width, height, channels: 3 };
 }

@@ -16,17 +16,17 @@ import { eventsOf, finish, runCli, startUntilFirstStage, temporaryFolder } from 
 const model = ["--model", goldenPath("checkpoints"), "--seed", "7", "--execution-provider", "cpu"];
 const photo = goldenPath("image", "inputs", "photo_75x50.jpg");
 
-/** In that picture, less than a pixel of stage 1 but not of stage 2. */
+/** In that image, less than a pixel of stage 1 but not of stage 2. */
 const tooSmall = goldenSampleSize("if-ii") === 48 ? "10,10,1,1" : "10,10,2,2";
 
-/** A picture whose shape the reference refuses in stage 2, and what is drawn instead, for either set's side. */
+/** An image whose shape the reference refuses in stage 2, and what is drawn instead, for either set's side. */
 const [refused, drawn] =
   goldenSampleSize("if-ii") === 48
     ? [photo, { width: 80, height: 48 }]
     : [goldenPath("image", "inputs", "gray_83x61.png"), { width: 48, height: 32 }];
 
 describe("txt2img", () => {
-  test("a pipe gets a line per stage; two pictures, their settings, the result as JSON; what was cut off", async () => {
+  test("a pipe gets a line per stage; two images, their settings, the result as JSON; what was cut off", async () => {
     const folder = temporaryFolder();
     const prompt = `${"a red cat and ".repeat(40)}the end`;
     const run = await runCli(

@@ -1,4 +1,4 @@
-/** What a picture says, and drawing it again, on the tiny checkpoints with the built program. */
+/** What an image says, and drawing it again, on the tiny checkpoints with the built program. */
 
 import { createHash } from "node:crypto";
 import { appendFileSync, copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -29,7 +29,7 @@ const paints = (text: string): boolean => ["\u001b", "\u0007", "\u202e"].some((s
 
 const pixelsOf = async (path: string): Promise<Buffer> => Buffer.from((await readImage(path)).data);
 
-test("a picture is drawn again from itself; what is typed takes its place; a JPEG says the same", async () => {
+test("an image is drawn again from itself; what is typed takes its place; a JPEG says the same", async () => {
   const cwd = temporaryFolder();
   await ran(["txt2img", "a {red|blue} cat", "-n", "blurry", "-s", "7", ...drawing, "-o", "a.png"], cwd);
   await ran(["txt2img", "--from-image", "a.png", ...budget, "-o", "b.jpg"], cwd);
@@ -73,7 +73,7 @@ test("what it was drawn from has to be there, and the same; a batch draws it aga
   ]);
 });
 
-describe("pictures of others", () => {
+describe("images of others", () => {
   const pixel = { data: new Uint8Array(3), width: 1, height: 1, channels: 3 } as const;
 
   test("what would paint on a terminal is shown as what it is; it is not drawn", async () => {
@@ -93,7 +93,7 @@ describe("pictures of others", () => {
     ]);
   });
 
-  test("a picture that says nothing", async () => {
+  test("an image that says nothing", async () => {
     const { code, stderr } = await runCli(["show", photo]);
     expect([code, stderr]).toEqual([5, expect.stringContaining("does not say how it was made")]);
   });

@@ -10,7 +10,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { root, runCli, temporaryFolder } from "../cli/run-cli.ts";
 import { goldenPath, storedVariant } from "../golden.ts";
 
-const isThere = ["slurmctld", "slurmd", "munged", "sbatch"].every(
+const hasSlurm = ["slurmctld", "slurmd", "munged", "sbatch"].every(
   (program) => spawnSync("which", [program]).status === 0,
 );
 
@@ -79,7 +79,7 @@ async function startSlurm(folder: string): Promise<NodeJS.ProcessEnv> {
   throw new Error(`Slurm has no node: ${readFileSync(at("slurmctld.log"), "utf8").slice(-2000)}`);
 }
 
-test.skipIf(!isThere || process.getuid?.() !== 0)(
+test.skipIf(!hasSlurm || process.getuid?.() !== 0)(
   "an array of two tasks draws all jobs; merged, none is missing",
   { timeout: 300_000 },
   async () => {

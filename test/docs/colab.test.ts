@@ -56,8 +56,8 @@ test.each([...pageCommands, ...notebookCommands])("%s: its command and options e
     if (!below) break;
     command = below as typeof command;
   }
-  const known = new Set(command.options.flatMap(({ long, short }) => [long, short]));
-  expect(words.filter((word) => /^--?[a-z]/.test(word) && !known.has(word))).toEqual([]);
+  const optionNames = new Set(command.options.flatMap(({ long, short }) => [long, short]));
+  expect(words.filter((word) => /^--?[a-z]/.test(word) && !optionNames.has(word))).toEqual([]);
 });
 
 const jupyter = process.env["IF_GEN_TEST_JUPYTER"] ?? "jupyter";

@@ -88,10 +88,12 @@ describe("README.md", () => {
     const helps = await Promise.all(
       names.map((name) => runShell(`if-gen ${name} --help-all || if-gen ${name} --help`)),
     );
-    const known = new Set(helps.flatMap(({ stdout }) => stdout.match(/--[a-z][\w-]*/g) ?? []));
+    const optionNames = new Set(helps.flatMap(({ stdout }) => stdout.match(/--[a-z][\w-]*/g) ?? []));
     const options = [...readme.matchAll(/(?<=[\s`])--[a-z][\w-]*/g)].map(([option]) => option);
     expect(options.length).toBeGreaterThan(20);
-    expect(options.filter((option) => !known.has(option) && !["--version", "--help"].includes(option))).toEqual([]);
+    expect(options.filter((option) => !optionNames.has(option) && !["--version", "--help"].includes(option))).toEqual(
+      [],
+    );
   });
 });
 
@@ -117,19 +119,19 @@ describe("the pages", () => {
   });
 
   test("a link that leads nowhere is noticed", () => {
-    expect(isThere("README.md", "docs/library.md#progress")).toBe(true);
-    expect(isThere("README.md", "docs/library.md#no-such-part")).toBe(false);
-    expect(isThere("docs/library.md", "README.md")).toBe(false);
+    expect(resolves("README.md", "docs/library.md#progress")).toBe(true);
+    expect(resolves("README.md", "docs/library.md#no-such-part")).toBe(false);
+    expect(resolves("docs/library.md", "README.md")).toBe(false);
   });
 });
 
 function deadLinks(page: string): string[] {
   const text = readFileSync(join(root, page), "utf8").replaceAll(/^```[^]*?^```$/gm, "");
   const links = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = ""]) => link);
-  return links.filter((link) => !/^[a-z]+:/.test(link) && !isThere(page, link)).map((link) => `${page}: ${link}`);
+  return links.filter((link) => !/^[a-z]+:/.test(link) && !resolves(page, link)).map((link) => `${page}: ${link}`);
 }
 
-function isThere(page: string, link: string): boolean {
+function resolves(page: string, link: string): boolean {
   const [path = "", anchor] = link.split("#");
   const target = path === "" ? join(root, page) : join(root, page, "..", path);
   if (!existsSync(target)) return false;

@@ -19,13 +19,13 @@ test("every page has its place in the sidebar", () => {
   expect([...placed].filter((page) => !pages.includes(page))).toEqual([]);
 });
 
-test("the front page leads to pages and pictures that exist", () => {
+test("the front page leads to pages and images that exist", () => {
   const text = readFileSync(join(root, "docs", "index.md"), "utf8");
   const pages = [...text.matchAll(/^ +link: \/([\w/-]+)/gm)].map(([, page = ""]) => page);
   expect(pages.length).toBeGreaterThan(5);
   expect(pages.filter((page) => !pagesIn("").includes(page))).toEqual([]);
-  const [, picture = ""] = /^ +src: \/(\S+)$/m.exec(text) ?? [];
-  expect(readdirSync(join(root, "docs", "images"))).toContain(picture);
+  const [, image = ""] = /^ +src: \/(\S+)$/m.exec(text) ?? [];
+  expect(readdirSync(join(root, "docs", "images"))).toContain(image);
 });
 
 /** The site's style is for blocks between fences: long lines of others run out of the page. */

@@ -102,11 +102,11 @@ test("stage after stage, each with the jobs' words and the generator as the one 
 });
 
 test("an error of the stage's own comes back with its code; a bug with the child's stack", async () => {
-  const own = await failureOf(
+  const failure = await failureOf(
     `await say({ type: "error", code: "CHECKPOINT", message: "no weights" }); process.exitCode = 4; done();`,
   );
-  expect(own).toBeInstanceOf(IfGenError);
-  expect(own).toMatchObject({ code: "CHECKPOINT", message: "no weights", exitCode: 4 });
+  expect(failure).toBeInstanceOf(IfGenError);
+  expect(failure).toMatchObject({ code: "CHECKPOINT", message: "no weights", exitCode: 4 });
   const bug = (await failureOf(
     `await say({ type: "error", code: null, message: "TypeError: x\\n at y" }); done();`,
   )) as Error;

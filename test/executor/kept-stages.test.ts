@@ -61,14 +61,14 @@ function stageWorkers(body = ""): { readonly worker: URL; readonly folder: strin
 
 const isAlive = (pid: string | undefined): boolean => existsSync(`/proc/${pid}`);
 
-function keeping(needs = needsOf(), of = plan) {
+function keeping(needs = needsOf(), somePlan = plan) {
   const stages = new KeptStages();
   onTestFinished(() => stages.close());
-  return { stages, keeping: stages.of(of, needs, limits) };
+  return { stages, keeping: stages.forPlan(somePlan, needs, limits) };
 }
 
-const run = (made: ReturnType<typeof stageWorkers>, kept: ReturnType<typeof keeping>, of = plan) =>
-  runPlan(of, { ...made, imagesOf: () => undefined, keeping: kept.keeping });
+const run = (made: ReturnType<typeof stageWorkers>, kept: ReturnType<typeof keeping>, somePlan = plan) =>
+  runPlan(somePlan, { ...made, imagesOf: () => undefined, keeping: kept.keeping });
 
 /** The processes of one run, stage by stage. */
 const processes = (lines: readonly string[][]): (string | undefined)[] => [...new Set(lines.map(([pid]) => pid))];
@@ -138,9 +138,9 @@ describe.skipIf(process.platform !== "linux")("processes that are kept", () => {
     const kept = keeping(needs);
     await run(made, kept);
     await run(made, kept);
-    const of = (name: string): number =>
+    const processesOf = (name: string): number =>
       new Set(made.log().flatMap(([pid, stage]) => (stage === name ? [pid] : []))).size;
-    expect(names.map(of)).toEqual([2, 2, 2, 2]); // nothing fits beside the last stage but itself, nor it beside the first
+    expect(names.map(processesOf)).toEqual([2, 2, 2, 2]); // nothing fits beside the last stage but itself, nor it beside the first
   });
 
   test("stages of other plans go first, then the one that was used last", async () => {
@@ -149,7 +149,7 @@ describe.skipIf(process.platform !== "linux")("processes that are kept", () => {
     await run(made, kept);
     const shorter = { stages: plan.stages.slice(0, 3) };
     const held = kept.stages.held().ram;
-    const tight = kept.stages.of(shorter, needsOf({ "stage-1": limits.ramBytes - 0.45 * held }), limits);
+    const tight = kept.stages.forPlan(shorter, needsOf({ "stage-1": limits.ramBytes - 0.45 * held }), limits);
     await tight.makeRoom("stage-1");
     expect(names.filter(tight.has)).toEqual(["text-encoding", "stage-1"]);
   });

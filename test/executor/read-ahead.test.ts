@@ -109,8 +109,8 @@ describe("what is read", () => {
     });
     expect(await readFiles(files, () => Infinity, never)).toBe(9_194_307);
     expect(await readFiles(files, () => 6_000_000, never)).toBe(6_000_000);
-    let asked = 0;
-    expect(await readFiles(files, () => (asked++ === 0 ? 1e9 : 0), never)).toBe(4_194_304);
+    let calls = 0;
+    expect(await readFiles(files, () => (calls++ === 0 ? 1e9 : 0), never)).toBe(4_194_304);
     expect(await readFiles(files, () => -1, never)).toBe(0);
     expect(await readFiles(files, () => Infinity, AbortSignal.abort())).toBe(0);
   });

@@ -108,7 +108,7 @@ test("of several jobs, those that a stage had finished are not run again, nor th
   writeFileSync(join(tools, "broken stage-1 of 1"), "");
   await expect(attempt(false)).rejects.toThrow(/stage-1 was ended by SIGKILL/);
   const jobs = [0, 1, 2];
-  const all = (name: string, of = jobs): string[] => of.map((job) => `${name} of ${job}`);
+  const all = (name: string, someJobs = jobs): string[] => someJobs.map((job) => `${name} of ${job}`);
   expect(ran(tools)).toEqual([...all("text-encoding"), ...all("stage-1", [0, 1])]);
   rmSync(join(tools, "broken stage-1 of 1"));
   await attempt(true);

@@ -70,7 +70,7 @@ test.skipIf(!stored)(
     }
     const { p_scores: unsafe, w_scores: marked } = stored.pil;
     const said = messages.flatMap((message) => (message.type === "note" ? [message.text] : []));
-    const wanted = stored.pil.files.flatMap((_, index) => [
+    const expectedTexts = stored.pil.files.flatMap((_, index) => [
       ...((unsafe?.[index] ?? 0) > 0.5
         ? [`Image ${index + 1} may show something not safe for work (score ${unsafe?.[index]?.toFixed(2)}, limit 0.5)`]
         : []),
@@ -78,8 +78,8 @@ test.skipIf(!stored)(
         ? [`Image ${index + 1} may show the watermark of a stock image (score ${marked?.[index]?.toFixed(2)}`]
         : []),
     ]);
-    expect(wanted.length).toBeGreaterThan(0);
-    expect(said.map((text, index) => text.slice(0, wanted[index]?.length))).toEqual(wanted);
+    expect(expectedTexts.length).toBeGreaterThan(0);
+    expect(said.map((text, index) => text.slice(0, expectedTexts[index]?.length))).toEqual(expectedTexts);
     const report = JSON.parse(readFileSync(join(folder, "safety.json"), "utf8")) as { flagged: boolean }[];
     expect(report.map(({ flagged }) => flagged)).toEqual(
       stored.pil.files.map((_, index) => (unsafe?.[index] ?? 0) > 0.5 || (marked?.[index] ?? 0) > 0.5),

@@ -14,12 +14,14 @@ const [stage1, stage2] = diffusionStages(planOf({ image: { width: 64, height: 64
 ];
 const common = { file: input("mask_144x72.png"), shapes: [], invert: false };
 const start: StartImage = { image: input("square_64x64.png"), mask: common, pasteBack: true };
-const own = input("mask_101x67.png");
+const stageMask = input("mask_101x67.png");
 
 test("a stage's own mask is read as the common one is, and the other stage keeps that", async () => {
-  const given: StartImage = { ...start, stageMasks: { "stage-2": own } };
+  const given: StartImage = { ...start, stageMasks: { "stage-2": stageMask } };
   expect(await readStart(stage1, given)).toEqual(await readStart(stage1, start));
-  expect(await readStart(stage2, given)).toEqual(await readStart(stage2, { ...start, mask: { ...common, file: own } }));
+  expect(await readStart(stage2, given)).toEqual(
+    await readStart(stage2, { ...start, mask: { ...common, file: stageMask } }),
+  );
   expect(await readStart(stage2, given)).not.toEqual(await readStart(stage2, start));
 });
 
@@ -28,9 +30,9 @@ test("it is inverted with the common one, whose shapes are not its own", async (
   const given: StartImage = {
     ...start,
     mask: { shapes: [...shapes], invert: true },
-    stageMasks: { "stage-1": own },
+    stageMasks: { "stage-1": stageMask },
   };
   expect(await readStart(stage1, given)).toEqual(
-    await readStart(stage1, { ...start, mask: { file: own, shapes: [], invert: true } }),
+    await readStart(stage1, { ...start, mask: { file: stageMask, shapes: [], invert: true } }),
   );
 });

@@ -8,7 +8,7 @@ test("what the system refuses is a sentence; what is one stays as it is; a resul
   await expect(refused).rejects.toThrow(OutputError);
   await expect(refused).rejects.toThrow(/^the folder \/x cannot be written to: the disk is full; /);
   await expect(refused).rejects.toMatchObject({ cause: full });
-  const known = new UsageError("no");
-  await expect(writing("x", () => Promise.reject(known))).rejects.toBe(known);
+  const usageError = new UsageError("no");
+  await expect(writing("x", () => Promise.reject(usageError))).rejects.toBe(usageError);
   expect(await writing("x", () => Promise.resolve(7))).toBe(7);
 });

@@ -25,8 +25,8 @@ async function age(path: string, seconds: number): Promise<void> {
 /** The lock of this process as another one with `pid` would have written it. */
 async function lockOf(pid: number, place?: string): Promise<string> {
   const { path, options } = await newLock();
-  const own = await withLock(path, options, async () => JSON.parse(readFileSync(path, "utf8")) as object);
-  return JSON.stringify({ ...own, nonce: "other", pid, ...(place !== undefined && { place }) });
+  const lock = await withLock(path, options, async () => JSON.parse(readFileSync(path, "utf8")) as object);
+  return JSON.stringify({ ...lock, nonce: "other", pid, ...(place !== undefined && { place }) });
 }
 
 const deadPid = spawnSync(process.execPath, ["--version"]).pid;

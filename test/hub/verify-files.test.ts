@@ -8,8 +8,8 @@ import { expectContent, listed, repo, startFixture, type Fixture } from "./cache
 import { commit } from "./server.ts";
 
 async function pullBoth({ settings, config, weights }: Fixture): Promise<void> {
-  const wanted = new Set([config.path, weights.path]);
-  await downloadFiles(settings, repo, "main", ({ path }) => wanted.has(path));
+  const paths = new Set([config.path, weights.path]);
+  await downloadFiles(settings, repo, "main", ({ path }) => paths.has(path));
 }
 
 test("right files are right, and were read to the end", async () => {

@@ -12,7 +12,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 type Rgba = readonly [number, number, number, number];
 
 /** @returns the path of a PNG of 4x2 pixels: two columns of one colour, two of another. */
-async function picture(name: string, left: Rgba, right: Rgba): Promise<string> {
+async function writeImage(name: string, left: Rgba, right: Rgba): Promise<string> {
   const path = join(folder, name);
   const data = Uint8Array.from([left, left, right, right, left, left, right, right].flat());
   await sharp(data, { raw: { width: 4, height: 2, channels: 4 } })
@@ -24,7 +24,7 @@ async function picture(name: string, left: Rgba, right: Rgba): Promise<string> {
 const columns = (...values: number[]): number[] => [...values, ...values];
 
 describe("a mask that is white everywhere and drawn in its alpha channel", () => {
-  const paint = () => picture("brush.png", [255, 255, 255, 255], [255, 255, 255, 0]);
+  const paint = () => writeImage("brush.png", [255, 255, 255, 255], [255, 255, 255, 0]);
 
   test("is refused: it would repaint all", async () => {
     const path = await paint();
@@ -42,8 +42,8 @@ describe("a mask that is white everywhere and drawn in its alpha channel", () =>
   });
 });
 
-describe("a picture with a hole", () => {
-  const hole = () => picture("hole.png", [200, 30, 30, 255], [0, 0, 0, 0]);
+describe("an image with a hole", () => {
+  const hole = () => writeImage("hole.png", [200, 30, 30, 255], [0, 0, 0, 0]);
 
   test("as its own mask is refused, and taken from its alpha when asked: the hole is repainted", async () => {
     const path = await hole();
@@ -61,23 +61,23 @@ describe("a picture with a hole", () => {
     expect(mask.notes[0]).toMatch(/alpha channel, which does not count/u);
   });
 
-  test("as a picture keeps the colours beneath, as diffusers does, and says so", async () => {
+  test("as an image keeps the colours beneath, as diffusers does, and says so", async () => {
     const image = await readImage(await hole());
     expect([...image.data.subarray(0, 12)]).toEqual([200, 30, 30, 200, 30, 30, 0, 0, 0, 0, 0, 0]);
     expect(image.notes.join()).toMatch(/hole\.png is transparent in 50 % .*mostly black/u);
   });
 });
 
-test("a mask whose alpha says the same as its brightness, and opaque pictures, need no note", async () => {
-  const same = await picture("same.png", [255, 255, 255, 255], [0, 0, 0, 0]);
+test("a mask whose alpha says the same as its brightness, and opaque images, need no note", async () => {
+  const same = await writeImage("same.png", [255, 255, 255, 255], [0, 0, 0, 0]);
   expect((await readMask(same)).notes).toEqual([]);
-  const opaque = await picture("opaque.png", [255, 255, 255, 255], [9, 9, 9, 255]);
+  const opaque = await writeImage("opaque.png", [255, 255, 255, 255], [9, 9, 9, 255]);
   expect((await readMask(opaque)).notes).toEqual([]);
   expect((await readImage(opaque)).notes).toEqual([]);
 });
 
 test("no alpha, or one that marks nothing, is no mask", async () => {
-  const opaque = await picture("flat.png", [255, 255, 255, 128], [9, 9, 9, 128]);
+  const opaque = await writeImage("flat.png", [255, 255, 255, 128], [9, 9, 9, 128]);
   await expect(readMask(opaque, { fromAlpha: "auto" })).rejects.toThrow(/the same everywhere/u);
   const path = join(folder, "rgb.png");
   await sharp({ create: { width: 2, height: 2, channels: 3, background: "#123" } })

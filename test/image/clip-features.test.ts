@@ -5,7 +5,7 @@ import {
   extractClipFeatures,
   parseClipFeatureConfig,
 } from "../../src/image/clip-features.ts";
-import { cases, expectedTensor, golden, largestDifference, pictureOf } from "./golden-image.ts";
+import { cases, expectedTensor, golden, largestDifference, imageOf } from "./golden-image.ts";
 
 /** As the checkpoints of IF carry it, but for the sizes. */
 function preprocessorConfig(side: number) {
@@ -28,7 +28,7 @@ const { fround } = Math;
 
 test.each(cases(golden.features))("$key", async ({ key, picture, extractor, shape }) => {
   const config = parseClipFeatureConfig(preprocessorConfig(extractor === "real" ? 224 : 28));
-  const result = extractClipFeatures(await pictureOf(picture!), config);
+  const result = extractClipFeatures(await imageOf(picture!), config);
   const scale = (byte: number, channel: number) =>
     fround(fround(byte / 255) - fround(config.imageMean[channel]!)) / fround(config.imageStd[channel]!);
   expect(result.shape).toEqual(shape);
@@ -50,7 +50,7 @@ describe("preprocessor_config.json", () => {
     ["no mean", { ...preprocessorConfig(28), image_mean: undefined }],
     ["another filter", { ...preprocessorConfig(28), resample: 2 }],
     ["a step switched off", { ...preprocessorConfig(28), do_center_crop: false }],
-    ["a crop larger than the picture", { ...preprocessorConfig(28), size: 20 }],
+    ["a crop larger than the image", { ...preprocessorConfig(28), size: 20 }],
   ])("refuses %s", (_, json) => {
     expect(() => parseClipFeatureConfig(json)).toThrow(CheckpointError);
   });

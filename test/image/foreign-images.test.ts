@@ -1,4 +1,4 @@
-/** A quick sample of each kind of picture that is refused by its header; scripts/torture measures many. */
+/** A quick sample of each kind of image that is refused by its header; scripts/torture measures many. */
 
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,7 +9,7 @@ import { InputImageError } from "../../src/errors.ts";
 import { allowedBytes, decodeBytes } from "../../src/image/decode-memory.ts";
 import { readImage, readMask } from "../../src/image/read-image.ts";
 import { countTiffPages } from "../../src/image/tiff-pages.ts";
-import { png, tiffOf } from "../../scripts/torture/small-pictures.ts";
+import { png, tiffOf } from "../../scripts/torture/small-images.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "if-gen-foreign-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { blurBeyondRecognition } from "../../src/image/gaussian-blur.ts";
 import type { RgbImage } from "../../src/image/pixels.ts";
 
-const picture = (
+const imageOf = (
   width: number,
   height: number,
   value: (x: number, y: number, channel: number) => number,
@@ -17,7 +17,7 @@ const picture = (
 });
 
 test("an even colour stays, channel by channel", () => {
-  const even = picture(20, 30, (_, __, channel) => 60 * channel + 1);
+  const even = imageOf(20, 30, (_, __, channel) => 60 * channel + 1);
   expect(blurBeyondRecognition(even)).toEqual(even);
 });
 
@@ -25,13 +25,13 @@ test("an even colour stays, channel by channel", () => {
 const ramp = [48, 62, 100, 137, 150];
 
 test("a ramp becomes what torchvision's blur makes of it, along rows and columns alike", () => {
-  const along = blurBeyondRecognition(picture(100, 1, (x) => 2 * x));
+  const along = blurBeyondRecognition(imageOf(100, 1, (x) => 2 * x));
   expect([0, 25, 50, 75, 99].map((x) => along.data[3 * x])).toEqual(ramp);
-  const down = blurBeyondRecognition(picture(1, 100, (_, y) => 2 * y));
+  const down = blurBeyondRecognition(imageOf(1, 100, (_, y) => 2 * y));
   expect(down.data).toEqual(along.data);
 });
 
-test("of pictures smaller than the blur nothing can be made out either", () => {
-  const { data } = blurBeyondRecognition(picture(16, 16, (x) => (x % 8 < 4 ? 0 : 255)));
+test("of images smaller than the blur nothing can be made out either", () => {
+  const { data } = blurBeyondRecognition(imageOf(16, 16, (x) => (x % 8 < 4 ? 0 : 255)));
   expect(Math.max(...data) - Math.min(...data)).toBeLessThan(12);
 });

@@ -1,4 +1,4 @@
-/** The image goldens: index, tensors, pictures (see test/golden/README or scripts/golden/select-image.py for what they are). */
+/** The image goldens: index, tensors, images (see test/golden/README or scripts/golden/select-image.py for what they are). */
 
 import { readFileSync } from "node:fs";
 import { decodeImage } from "../../src/image/decode.ts";
@@ -9,6 +9,7 @@ import { goldenPath } from "../golden.ts";
 
 export interface Row {
   readonly key: string;
+  /** A file of image/inputs, by the name that stored sets give the field. */
   readonly picture?: string;
   readonly error?: string;
   readonly sample_size?: number;
@@ -92,20 +93,20 @@ export function storedTensor(key: string): Tensor {
 }
 
 /** What Pillow decoded, where it is stored; else what we decode. */
-export async function pictureOf(name: string, key = "rgb"): Promise<RgbImage> {
-  if (!hasStored(`pixels.${name}.${key}`)) return readImage(picturePath(name), { orient: false });
+export async function imageOf(name: string, key = "rgb"): Promise<RgbImage> {
+  if (!hasStored(`pixels.${name}.${key}`)) return readImage(imagePath(name), { orient: false });
   const { data, shape } = stored(`pixels.${name}.${key}`);
   return { data: data as Uint8Array, width: shape[1]!, height: shape[0]!, channels: 3 };
 }
 
-/** The picture in the mode of its file (gray, RGB or RGBA), or converted to RGB if the case says so. */
-export async function pictureAsIs({ picture, convert }: Row): Promise<Pixels> {
-  if (convert === "RGB") return pictureOf(picture!);
+/** The image in the mode of its file (gray, RGB or RGBA), or converted to RGB if the case says so. */
+export async function imageAsIs({ picture, convert }: Row): Promise<Pixels> {
+  if (convert === "RGB") return imageOf(picture!);
   const { mode } = golden.decoded[picture!]!;
-  const rgb = await pictureOf(picture!);
+  const rgb = await imageOf(picture!);
   if (mode === "L") return { ...rgb, data: rgb.data.filter((_, i) => i % 3 === 0), channels: 1 };
   if (mode !== "RGBA") return rgb;
-  const decoded = await decodeImage(picturePath(picture!), false);
+  const decoded = await decodeImage(imagePath(picture!), false);
   if (decoded.kind !== "bytes") throw new Error(`${picture} is not made of bytes`);
   if (Buffer.compare(rgbFromPixels(decoded).data, rgb.data) !== 0) throw new Error(`${picture} is decoded wrongly`);
   return decoded;
@@ -118,7 +119,7 @@ export function checkpointWatermark(): Float32Array | Uint8Array {
   return readTensors(path).get("watermark_image")!.data as Float32Array;
 }
 
-export function picturePath(name: string): string {
+export function imagePath(name: string): string {
   return goldenPath("image", "inputs", name);
 }
 

@@ -48,7 +48,7 @@ test("an ellipse touches the sides of its rectangle", () => {
   ]);
 });
 
-test("a file and shapes: the file is fitted to the picture first", () => {
+test("a file and shapes: the file is fitted to the image first", () => {
   const shapes = [{ kind: "rectangle", x: 3, y: 1, width: 1, height: 1 }] as const;
   const file = gray(2, 255, 0);
   expect(draw(composeMask(file, { shapes, invert: false }, { width: 4, height: 2 }))).toEqual(["##..", "##.#"]);

@@ -22,7 +22,7 @@ test("outside the mask the original, inside the result, half and half along the 
   expect(firstRow(pasted)).toEqual([100, 100, 150, 200, 200, 150, 100, 100]);
 });
 
-test("the seam is as wide as a pixel of 256, and the picture's border is no edge", () => {
+test("the seam is as wide as a pixel of 256, and the image's border is no edge", () => {
   const pasted = pasteBack(plain(1024, 768, 250), plain(1024, 768, 0), stripe(1024, 768, 0, 512));
   expect(firstRow(pasted).slice(506, 514)).toEqual([250, 250, 250, 188, 125, 63, 0, 0].toSpliced(0, 3, 250, 250, 250));
   expect(firstRow(pasted)[0]).toBe(250);

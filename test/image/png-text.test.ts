@@ -35,14 +35,14 @@ describe("text of foreign files", () => {
     expect(parsePngText(png(chunk("iTXt", body)))).toEqual(new Map());
   });
 
-  test("inserting keeps the picture's own chunks byte for byte", async () => {
+  test("inserting keeps the image's own chunks byte for byte", async () => {
     const plain = await encodePng({ data: new Uint8Array(27), width: 3, height: 3, channels: 3 });
     expect(insertPngText(plain, new Map())).toEqual(plain);
   });
 
   test("other files are refused", async () => {
     const path = join(folder, "text.png");
-    writeFileSync(path, "no picture");
+    writeFileSync(path, "no image");
     await expect(readPngText(path)).rejects.toThrow(InputImageError);
     await expect(readPngText(join(folder, "nowhere.png"))).rejects.toThrow(InputImageError);
   });

@@ -2,12 +2,12 @@ import { expect, test } from "vitest";
 import { InputImageError } from "../../src/errors.ts";
 import { preprocessUpscalerImage, preprocessUpscalerTensor } from "../../src/image/preprocess-upscaler.ts";
 import { tensor, zeros } from "../../src/math/tensor.ts";
-import { cases, expectedTensor, golden, largestDifference, pictureAsIs, stored, storedTensor } from "./golden-image.ts";
+import { cases, expectedTensor, golden, largestDifference, imageAsIs, stored, storedTensor } from "./golden-image.ts";
 
 const signedUnit = (byte: number) => 2 * Math.fround(byte / 255) - 1;
 
 test.each(cases(golden.x4_preprocess.filter((row) => row.picture)))("$key", async (row) => {
-  const result = preprocessUpscalerImage(await pictureAsIs(row));
+  const result = preprocessUpscalerImage(await imageAsIs(row));
   expect(result.shape).toEqual(row.shape);
   expect(largestDifference(result.data, expectedTensor(row.key, signedUnit).data)).toBe(0);
 });
@@ -34,7 +34,7 @@ test.each(cases(golden.x4_preprocess.filter((row) => !row.picture)))("$key", ({ 
   expect(largestDifference(result.data, storedTensor(key).data)).toBe(0);
 });
 
-test("pictures without a pixel left are refused", () => {
+test("images without a pixel left are refused", () => {
   expect(() => preprocessUpscalerImage({ data: new Uint8Array(3 * 9 * 3), width: 3, height: 9, channels: 3 })).toThrow(
     InputImageError,
   );

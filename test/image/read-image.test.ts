@@ -6,7 +6,7 @@ import sharp from "sharp";
 import { afterAll, describe, expect, test } from "vitest";
 import { InputImageError } from "../../src/errors.ts";
 import { readImage, readMask } from "../../src/image/read-image.ts";
-import { cases, golden, hasStored, largestDifference, pictureOf, picturePath } from "./golden-image.ts";
+import { cases, golden, hasStored, largestDifference, imageOf, imagePath } from "./golden-image.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "if-gen-read-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -17,7 +17,7 @@ function save(name: string, bytes: Uint8Array): string {
   return path;
 }
 
-test("pictures that are read at the same time do not hinder each other", async () => {
+test("images that are read at the same time do not hinder each other", async () => {
   const path = save(
     "wide.png",
     await sharp({ create: { width: 300, height: 200, channels: 3, background: "#204060" } })
@@ -37,15 +37,15 @@ describe("reads what Pillow reads", () => {
   const tolerance = (name: string) => (name.endsWith(".jpg") ? 2 : 0);
 
   test.each(names)("%s, pixels as stored", async (name) => {
-    const expected = await pictureOf(name);
-    const read = await readImage(picturePath(name), { orient: false });
+    const expected = await imageOf(name);
+    const read = await readImage(imagePath(name), { orient: false });
     expect([read.width, read.height, read.channels]).toEqual([expected.width, expected.height, 3]);
     expect(largestDifference(read.data, expected.data)).toBeLessThanOrEqual(tolerance(name));
   });
 
   test.each(names)("%s, turned as EXIF says", async (name) => {
-    const expected = await pictureOf(name, hasStored(`pixels.${name}.load_image`) ? "load_image" : "rgb");
-    const read = await readImage(picturePath(name));
+    const expected = await imageOf(name, hasStored(`pixels.${name}.load_image`) ? "load_image" : "rgb");
+    const read = await readImage(imagePath(name));
     expect([read.width, read.height]).toEqual([expected.width, expected.height]);
     expect(largestDifference(read.data, expected.data)).toBeLessThanOrEqual(tolerance(name));
   });
@@ -59,14 +59,14 @@ describe("reads what Pillow reads", () => {
 describe("other formats", () => {
   const [width, height] = [19, 13];
   const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => (i * i * 7 + i * 13) % 256);
-  const picture = () => sharp(data, { raw: { width, height, channels: 3 } });
+  const image = () => sharp(data, { raw: { width, height, channels: 3 } });
 
   test.each([
-    ["webp", () => picture().webp({ lossless: true })],
-    ["avif", () => picture().avif({ lossless: true, chromaSubsampling: "4:4:4" })],
-    ["tif", () => picture().tiff({ compression: "lzw" })],
-    ["16-bit.png", () => picture().toColourspace("rgb16").png()],
-    ["profile.png", () => picture().png().withIccProfile("p3", { attach: true })],
+    ["webp", () => image().webp({ lossless: true })],
+    ["avif", () => image().avif({ lossless: true, chromaSubsampling: "4:4:4" })],
+    ["tif", () => image().tiff({ compression: "lzw" })],
+    ["16-bit.png", () => image().toColourspace("rgb16").png()],
+    ["profile.png", () => image().png().withIccProfile("p3", { attach: true })],
   ] as const)("%s", async (name, encode) => {
     const path = save(name, await encode().toBuffer());
     const expected = name === "profile.png" ? await sharp(path, { ignoreIcc: true }).raw().toBuffer() : data;
@@ -91,9 +91,9 @@ describe("other formats", () => {
   });
 });
 
-test("a mask is the picture's brightness", async () => {
-  const mask = await readMask(picturePath("mask_rgb_75x50.png"));
-  const rgb = await readImage(picturePath("mask_rgb_75x50.png"));
+test("a mask is the image's brightness", async () => {
+  const mask = await readMask(imagePath("mask_rgb_75x50.png"));
+  const rgb = await readImage(imagePath("mask_rgb_75x50.png"));
   expect([mask.width, mask.height, mask.channels, mask.data.length]).toEqual([75, 50, 1, 75 * 50]);
   const brightness = (i: number) =>
     0.299 * rgb.data[i * 3]! + 0.587 * rgb.data[i * 3 + 1]! + 0.114 * rgb.data[i * 3 + 2]!;
@@ -127,7 +127,7 @@ describe("refuses, in one sentence that names the file", () => {
     ["a folder", () => folder, "is a folder"],
     ["a device", () => "/dev/null", "is a device or a pipe"],
     ["empty", () => save("empty.png", Buffer.alloc(0)), "is not an image"],
-    ["text", () => save("text.jpg", Buffer.from("no picture at all")), "is not an image"],
+    ["text", () => save("text.jpg", Buffer.from("no image at all")), "is not an image"],
     ["SVG, whose parser is not let in", () => save("drawing.svg", Buffer.from(svg)), "is an SVG drawing"],
     ["too many pixels", () => save("bomb.png", bomb(60_000)), "has more than 268402689 pixels"],
     ["cut short behind the header", () => save("short.png", bomb(2000)), "is damaged or cut short"],
@@ -142,7 +142,7 @@ describe("refuses, in one sentence that names the file", () => {
   });
 
   test.each([0.5, 0.9])("a JPEG of which %f is left", async (share) => {
-    const whole = await sharp(picturePath("photo_101x67.png")).jpeg().toBuffer();
+    const whole = await sharp(imagePath("photo_101x67.png")).jpeg().toBuffer();
     const path = save(`cut-${share}.jpg`, whole.subarray(0, Math.floor(whole.length * share)));
     await expect(readImage(path)).rejects.toThrow(/is damaged or cut short/u);
     await expect(readMask(path)).rejects.toBeInstanceOf(InputImageError);

@@ -33,8 +33,8 @@ test("what ComfyUI puts into the camera's tags", async () => {
   );
 });
 
-test("what is no picture", async () => {
+test("what is no image", async () => {
   const path = join(temporaryFolder(), "image.jpg");
-  writeFileSync(path, "no picture");
+  writeFileSync(path, "no image");
   await expect(readTexts(path)).rejects.toThrow(InputImageError);
 });

@@ -9,7 +9,7 @@ function pattern(width: number, height: number, channels: number): Pixels {
   return { data, width, height, channels };
 }
 
-/** Pillow 12.3: Image.fromarray(pattern).resize((width, height), filter), of a gray picture of 7x5. */
+/** Pillow 12.3: Image.fromarray(pattern).resize((width, height), filter), of a gray image of 7x5. */
 const fromPillow: readonly [Resample, number, number, readonly number[]][] = [
   ["nearest", 3, 4, [48, 110, 212, 152, 226, 84, 230, 72, 210, 204, 58, 208]],
   [
@@ -101,7 +101,7 @@ describe("whatever the filter", () => {
   });
 });
 
-test("a picture that has the size is given back", () => {
+test("an image that has the size is given back", () => {
   const image = pattern(5, 4, 3);
   expect(resizePil(image, 5, 4)).toBe(image);
 });

@@ -31,7 +31,7 @@ test("the upscaler's postprocess to a tensor", () => {
   expect(denormalize(storedTensor("to_bytes.signed.in")).data).toEqual(storedTensor("to_bytes.x4_pt").data);
 });
 
-test("a picture that is not to be denormalised", () => {
+test("an image that is not to be denormalised", () => {
   const clamped = storedTensor("to_bytes.signed.in").data.map((value) => Math.min(1, Math.max(0, value)));
   const half = clamped.length / 2;
   const [first, second] = [clamped.slice(0, half), clamped.slice(half)].map((data) => tensor(data, [1, 3, 6, 7]));
@@ -39,7 +39,7 @@ test("a picture that is not to be denormalised", () => {
   expect(bytesOf(images)).toEqual([...stored("to_bytes.x4_pil_second_not_denormalised").data]);
 });
 
-test("only pictures of three colours are taken", () => {
+test("only images of three colours are taken", () => {
   expect(() => imagesFromSample(zeros([1, 6, 4, 4]))).toThrow(ShapeError);
   expect(() => imagesFromSample(zeros([3, 4, 4]))).toThrow(ShapeError);
 });

@@ -28,7 +28,7 @@ function chunkTypes(png: Buffer): string[] {
   return types;
 }
 
-describe("a written picture", () => {
+describe("a written image", () => {
   const text = new Map([
     ["parameters", "a café, naïve\nSteps: 50, Seed: 1"],
     ["comment", '日本語 🦊 "quoted"'],
@@ -36,13 +36,13 @@ describe("a written picture", () => {
   ]);
 
   test("has its pixels and its text", async () => {
-    const path = join(folder, "picture.png");
+    const path = join(folder, "image.png");
     await writePng(path, image, text);
     const read = await readImage(path);
     expect([read.width, read.height]).toEqual([width, height]);
     expect(read.data).toEqual(image.data);
     expect(await readPngText(path)).toEqual(text);
-    expect(readdirSync(folder)).toEqual(["picture.png"]);
+    expect(readdirSync(folder)).toEqual(["image.png"]);
   });
 
   test("says Latin-1 in tEXt, the rest in iTXt, and nothing else about itself", async () => {
@@ -52,7 +52,7 @@ describe("a written picture", () => {
   });
 
   test("replaces the one before", async () => {
-    const path = join(folder, "picture.png");
+    const path = join(folder, "image.png");
     writeFileSync(path, "something else");
     await writePng(path, image);
     expect((await readImage(path)).data).toEqual(image.data);
@@ -60,10 +60,10 @@ describe("a written picture", () => {
   });
 });
 
-describe("a picture that cannot be written is an OutputError and leaves nothing behind", () => {
+describe("an image that cannot be written is an OutputError and leaves nothing behind", () => {
   test.each([
-    ["no folder", "missing/picture.png", "its folder does not exist"],
-    ["a file as folder", "file/picture.png", "its folder is a file"],
+    ["no folder", "missing/image.png", "its folder does not exist"],
+    ["a file as folder", "file/image.png", "its folder is a file"],
     ["a folder in its place", "folder", "it is a folder"],
     ["a name too long", `${"x".repeat(300)}.png`, "its name is too long"],
   ])("%s", async (_, name, part) => {

@@ -112,7 +112,7 @@ test("folders of every Python on PATH, of the active environment, of toolkits; l
     "usr/local/lib/python3.12/dist-packages/nvidia/cublas/lib/x": "", // Colab's
     "opt/conda/lib/x": "",
   });
-  const own = makeTree({
+  const home = makeTree({
     "venv/lib/python3.11/site-packages/nvidia/cudnn/lib/x": "",
     "py/lib/python3.10/site-packages/nvidia/cufft/lib/x": "",
     "py/bin/python3": "",
@@ -122,11 +122,15 @@ test("folders of every Python on PATH, of the active environment, of toolkits; l
     "linked/placeholder": "",
     "odd:name/lib/python3.9/site-packages/nvidia/cu13/lib/x": "",
   });
-  symlinkSync(join(own, "py/bin/python3"), join(own, "linked/python3"));
-  const env = { PATH: `${own}/linked:${own}/pyenv/shims:relative:`, VIRTUAL_ENV: join(own, "venv"), CONDA_PREFIX: "" };
-  const found = [...cudaFolders(env, join(own, "home")), ...cudaFolders({}, "/none", root)];
+  symlinkSync(join(home, "py/bin/python3"), join(home, "linked/python3"));
+  const env = {
+    PATH: `${home}/linked:${home}/pyenv/shims:relative:`,
+    VIRTUAL_ENV: join(home, "venv"),
+    CONDA_PREFIX: "",
+  };
+  const found = [...cudaFolders(env, join(home, "home")), ...cudaFolders({}, "/none", root)];
   const relative = found.flatMap((folder) =>
-    [own, root].flatMap((base) => (folder.startsWith(base) ? folder.slice(base.length) : [])),
+    [home, root].flatMap((base) => (folder.startsWith(base) ? folder.slice(base.length) : [])),
   );
   expect(relative).toEqual([
     "/venv/lib/python3.11/site-packages/nvidia/cudnn/lib",
@@ -138,7 +142,7 @@ test("folders of every Python on PATH, of the active environment, of toolkits; l
     "/usr/local/cuda-12.8/lib64",
     "/opt/conda/lib",
   ]);
-  expect(cudaFolders({ VIRTUAL_ENV: join(own, "odd:name") }, "/none").join()).not.toContain("odd");
+  expect(cudaFolders({ VIRTUAL_ENV: join(home, "odd:name") }, "/none").join()).not.toContain("odd");
 });
 
 describe("the loader", () => {

@@ -115,10 +115,10 @@ test("a stage's allocator gives large buffers back and asks for huge pages; what
     MALLOC_MMAP_THRESHOLD_: "1048576",
     GLIBC_TUNABLES: "glibc.malloc.hugetlb=1",
   });
-  const own = { MALLOC_MMAP_THRESHOLD_: "4096", GLIBC_TUNABLES: "glibc.malloc.hugetlb=0" };
-  expect(stageEnvironment([], { CUDA_DEVICE_ORDER: "x", ...own })).toEqual({
+  const userSettings = { MALLOC_MMAP_THRESHOLD_: "4096", GLIBC_TUNABLES: "glibc.malloc.hugetlb=0" };
+  expect(stageEnvironment([], { CUDA_DEVICE_ORDER: "x", ...userSettings })).toEqual({
     CUDA_DEVICE_ORDER: "x",
-    ...own,
+    ...userSettings,
     GLIBC_TUNABLES: "glibc.malloc.hugetlb=1:glibc.malloc.hugetlb=0",
   }); // the last one holds
 });

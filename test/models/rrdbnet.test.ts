@@ -91,7 +91,7 @@ describe("against the network written down in torch", () => {
     expect(largest(spreadOf(data), reference[0]!.spread)).toBeLessThan(5e-3); // 2^-11 a weight, in 30 layers
   });
 
-  test("the maps after the doublings in tiles: the same", async () => {
+  test("the feature maps after the doublings in tiles: the same", async () => {
     const [whole, tiled] = await withFile(
       tinyEsrgan({}, (name) => name),
       async (path) => [await enlarge(path), await enlarge(path, 4 * 24 * 11 * 14)] as const,

@@ -39,7 +39,7 @@ test.each(cases)("gives the reference's numbers, layer by layer: $name", async (
   }
 });
 
-test.each([1, 2])("%i pictures with two texts each are what they are one by one, up to rounding", async (batch) => {
+test.each([1, 2])("%i images with two texts each are what they are one by one, up to rounding", async (batch) => {
   const sides = { height: 12, width: 16, textLength: 7 };
   const wave = (count: number, step: number): Float32Array =>
     Float32Array.from({ length: count }, (_, at) => Math.sin(at * step));
@@ -49,9 +49,9 @@ test.each([1, 2])("%i pictures with two texts each are what they are one by one,
     encoder_hidden_states: wave(2 * batch * 7 * config.cross_attention_dim, 0.71),
     class_labels: BigInt64Array.from({ length: batch }, (_, at) => BigInt(20 + at)),
   };
-  const { encoder_hidden_states, ...ofPictures } = feeds;
+  const { encoder_hidden_states, ...imageFeeds } = feeds;
   const twice = Object.fromEntries(
-    Object.entries(ofPictures).map(([name, feed]) => {
+    Object.entries(imageFeeds).map(([name, feed]) => {
       const all = new (feed.constructor as Float32ArrayConstructor)(2 * feed.length);
       all.set(feed as Float32Array);
       all.set(feed as Float32Array, feed.length);
@@ -113,7 +113,7 @@ describe("at full size", async () => {
     expect(graph.outputs.map(({ name, shape }) => [name, shape])).toEqual([["out_sample", [2, 4, 256, 256]]]);
   });
 
-  test("only the smallest level and the middle look at the picture", () => {
+  test("only the smallest level and the middle look at the image", () => {
     const tokensSeen = graph.nodes
       .filter(({ op }) => op === "Attention")
       .map(({ name, inputs }) => [name.slice(0, name.indexOf(".attentions")), inputs[1]?.shape[1]] as const)

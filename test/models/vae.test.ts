@@ -80,9 +80,9 @@ describe("the encoder against diffusers", () => {
   });
 });
 
-const bothHalves = (of: typeof config): Graph[] => [
-  buildVaeDecoder(of, { batch: 1, height: 128, width: 192 }),
-  buildVaeEncoder(of, { batch: 1, height: 512, width: 768 }),
+const bothHalves = (vaeConfig: typeof config): Graph[] => [
+  buildVaeDecoder(vaeConfig, { batch: 1, height: 128, width: 192 }),
+  buildVaeEncoder(vaeConfig, { batch: 1, height: 512, width: 768 }),
 ];
 
 const parametersOf = (graphs: readonly Graph[]) =>
@@ -108,7 +108,7 @@ test("parts that a configuration switches off have no weights", () => {
   const graphs = bothHalves(bare);
   graphs.forEach(checkGraph);
   const off = /attentions|quant_conv/;
-  const names = (of: readonly Graph[]): string[] => parametersOf(of).map(({ name }) => name);
+  const names = (graphs: readonly Graph[]): string[] => parametersOf(graphs).map(({ name }) => name);
   expect(names(bothHalves(config)).some((name) => off.test(name))).toBe(true);
   expect(names(graphs)).toEqual(names(bothHalves(config)).filter((name) => !off.test(name)));
 });

@@ -30,8 +30,16 @@ const opsOf = (graph: Graph): string[] => executionOrder(inBlockedLayout(graph))
 describe("a convolution", () => {
   test("is reordered into and out of, but not between two", () => {
     const graph = lowered(16, (g, x) => ops.sin(g, conv(g, conv(g, ops.sin(g, x), 32), 16)));
-    const wanted = ["Sin", "nchwc.ReorderInput", "nchwc.Conv", "nchwc.Conv", "nchwc.ReorderOutput", "Sin", "Identity"];
-    expect(opsOf(graph)).toEqual(wanted);
+    const expectedOps = [
+      "Sin",
+      "nchwc.ReorderInput",
+      "nchwc.Conv",
+      "nchwc.Conv",
+      "nchwc.ReorderOutput",
+      "Sin",
+      "Identity",
+    ];
+    expect(opsOf(graph)).toEqual(expectedOps);
   });
 
   test("of few channels reads them as they are; of a number that is no multiple of four it stays", () => {
@@ -49,10 +57,10 @@ describe("a convolution", () => {
     const graph = lowered(16, (g, x) => ops.add(g, conv(g, x, 16), conv(g, x, 16)));
     expect(opsOf(graph)).toEqual(["nchwc.ReorderInput", "nchwc.Conv", "nchwc.Conv", "nchwc.ReorderOutput", "Identity"]);
     expect(graphMemory(graph).peakBytes).toBe(3 * MAP); // both convolutions and their sum
-    expect(graphMemory(inBlockedLayout(graph)).peakBytes).toBe(2 * MAP); // x in blocks and one map, or any two after it
+    expect(graphMemory(inBlockedLayout(graph)).peakBytes).toBe(2 * MAP); // x in blocks and one feature map, or any two after it
   });
 
-  test("takes up one sum only; another is one of two maps in blocks", () => {
+  test("takes up one sum only; another is one of two feature maps in blocks", () => {
     const graph = lowered(16, (g, x) => {
       const [a, b, c] = [conv(g, x, 16), conv(g, x, 16), conv(g, x, 16)];
       return ops.add(g, ops.add(g, a, b), ops.add(g, c, ops.add(g, a, b)));

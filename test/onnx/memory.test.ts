@@ -8,7 +8,7 @@ import { cpu } from "../../src/onnx/lower/cpu/cpu.ts";
 import { graphMemory } from "../../src/onnx/memory.ts";
 import * as ops from "../../src/onnx/ops.ts";
 
-const N = 1000; // 4,000 bytes a map
+const N = 1000; // 4,000 bytes a feature map
 
 function graphOf(build: (g: GraphBuilder, x: Value) => Value, shape: readonly number[] = [N]): Graph {
   const g = new GraphBuilder("test");
@@ -20,7 +20,7 @@ function graphOf(build: (g: GraphBuilder, x: Value) => Value, shape: readonly nu
 const peak = (graph: Graph): number => graphMemory(graph).peakBytes / 4000;
 
 describe("the peak", () => {
-  test("of a chain is two maps: what is read and what is written; inputs are the caller's", () => {
+  test("of a chain is two feature maps: what is read and what is written; inputs are the caller's", () => {
     expect(peak(graphOf((g, x) => ops.mul(g, x, x)))).toBe(2); // the product and the output's copy
     const chain = graphOf((g, x) => ops.sin(g, ops.sin(g, ops.sin(g, ops.sin(g, ops.sin(g, x))))));
     expect(peak(chain)).toBe(2); // two buffers in turn
@@ -45,10 +45,10 @@ describe("the peak", () => {
       const deep = ops.cos(g, ops.cos(g, ops.cos(g, skip)));
       return ops.concat(g, [skip, deep], 0);
     });
-    expect(peak(graph)).toBe(4); // skip, the chain's last buffer, and the joined map, which is twice as long
+    expect(peak(graph)).toBe(4); // skip, the chain's last buffer, and the joined feature map, which is twice as long
   });
 
-  test("a renamed map takes nothing", () => {
+  test("a renamed feature map takes nothing", () => {
     const graph = graphOf((g, x) => ops.reshape(g, ops.reshape(g, ops.sin(g, x), [10, 100]), [N]));
     expect(peak(graph)).toBe(2);
   });

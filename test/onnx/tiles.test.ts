@@ -53,7 +53,7 @@ test("at 1024 pixels nearly half of the memory is saved", async () => {
   expect(bound(inTiles(graph, 2 ** 25))).toBeLessThan(0.6 * bound(graph));
 });
 
-test("a network without large maps stays as it is", async () => {
+test("a network without large feature maps stays as it is", async () => {
   const graph = buildVaeDecoder(await readVaeConfig(folder), shape);
   expect(inTiles(graph, 2 ** 30)).toBe(graph);
 });

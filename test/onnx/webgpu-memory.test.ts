@@ -5,7 +5,7 @@ import { GraphBuilder, type Value } from "../../src/onnx/graph.ts";
 import * as ops from "../../src/onnx/ops.ts";
 import { type BufferCacheMode, webgpuBufferBytes } from "../../src/onnx/webgpu-memory.ts";
 
-/** Floats in a map that is larger than all sizes that are kept. */
+/** Floats in a feature map that is larger than all sizes that are kept. */
 const LARGE = 50 * 2 ** 20;
 
 function bytesOf(count: number, build: (g: GraphBuilder, x: Value) => Value, mode: BufferCacheMode = "bucket"): number {
@@ -22,18 +22,18 @@ test("small buffers are rounded up, and kept for the next run", () => {
   expect(bytesOf(25, (g, x) => ops.sin(g, x))).toBe(3 * 128); // input, sines and their copy as output, of 100 bytes
 });
 
-test("a large dead map stands beside its successors until the card is done", () => {
+test("a large dead feature map stands beside its successors until the GPU is done", () => {
   expect(large((g, x) => twice(g, twice(g, twice(g, x))))).toBe(1 + 2 + 4 + 8 + 8); // the output is a copy
 });
 
 const grown = (g: GraphBuilder, x: Value): Value => {
-  let map = twice(g, twice(g, x));
-  for (let at = 0; at < 64; at++) map = ops.sin(g, map); // two buffers in turn
-  return twice(g, map);
+  let featureMap = twice(g, twice(g, x));
+  for (let at = 0; at < 64; at++) featureMap = ops.sin(g, featureMap); // two buffers in turn
+  return twice(g, featureMap);
 };
 
 test("some submissions later it is gone", () => {
-  expect(large(grown)).toBe(1 + 4 + 4 + 8 + 8); // the second map, of 2, is not among them
+  expect(large(grown)).toBe(1 + 4 + 4 + 8 + 8); // the second feature map, of 2, is not among them
 });
 
 test("where all are kept, none is gone, and each size has its own", () => {

@@ -1,4 +1,4 @@
-/** Every stored run of the reference, from the prompt to the picture: ids, embeddings, draws, each step, the result. */
+/** Every stored run of the reference, from the prompt to the image: ids, embeddings, draws, each step, the result. */
 
 import { describe, expect, test } from "vitest";
 import { join } from "node:path";
@@ -52,7 +52,7 @@ describe("single calls", () => {
     });
     const draws = seeds ? [] : (recorded[0]?.draws ?? []);
     await compare(stored.name, "", pipe, run, draws, stageLimits(stored)[0]);
-    if (stored.pil) await comparePictures(stored, stored.case, run.images);
+    if (stored.pil) await compareImages(stored, stored.case, run.images);
   });
 });
 
@@ -81,7 +81,7 @@ describe("chains with one generator", () => {
     const next = await (await readResults(stored.name))("generator_next4");
     expect(Array.from(generator.randn([4]).data)).toEqual(Array.from(next?.data ?? []));
     const last = stages.at(-1);
-    if (stored.pil && last && previous) await comparePictures(stored, last, previous);
+    if (stored.pil && last && previous) await compareImages(stored, last, previous);
   });
 });
 
@@ -143,33 +143,33 @@ const rootMeanSquare = ({ data }: Tensor): number =>
 const EMBEDDING_LIMITS: Limits = { max: 5e-5, mean: 5e-5 };
 const NOISE_LIMITS: Limits = { max: 4e-6, mean: 4e-6 };
 
-/** The pictures as the reference draws them: checked, hidden, signed. 1 level, on at least 99.5 % of the values. */
-async function comparePictures(stored: ReferenceCase, call: Call, images: Tensor): Promise<void> {
-  const pictures = imagesFromSample(images);
-  const shown = call.safety ? await checkPictures(stored, pictures) : pictures;
+/** The images as the reference draws them: checked, hidden, signed. 1 level, on at least 99.5 % of the values. */
+async function compareImages(stored: ReferenceCase, call: Call, images: Tensor): Promise<void> {
+  const decodedImages = imagesFromSample(images);
+  const shown = call.safety ? await checkImages(stored, decodedImages) : decodedImages;
   const isSigned = !isUpscaler(call.pipe) || call.watermark_after || call.safety;
   const mark = isSigned ? await readWatermark() : undefined;
-  // the upscaler, when it signs by itself, takes the picture's height
+  // the upscaler, when it signs by itself, takes the image's height
   const sampleSize = isUpscaler(call.pipe) && call.safety ? undefined : sampleSizeOf(call.pipe);
-  for (const [index, picture] of shown.entries()) {
-    const drawn = mark ? applyWatermark(picture, mark, sampleSize) : picture;
+  for (const [index, image] of shown.entries()) {
+    const drawn = mark ? applyWatermark(image, mark, sampleSize) : image;
     const expected = await readImage(goldenPath("e2e", stored.pil?.files[index] ?? ""));
     expect(shareOfDifferent(drawn, expected), `${stored.name}.${index}.png`).toBeLessThanOrEqual(0.005);
   }
 }
 
-/** @returns the pictures after the safety checker, whose scores and verdicts must be the stored ones. */
-async function checkPictures({ pil }: ReferenceCase, pictures: readonly RgbImage[]): Promise<RgbImage[]> {
+/** @returns the images after the safety checker, whose scores and verdicts must be the stored ones. */
+async function checkImages({ pil }: ReferenceCase, images: readonly RgbImage[]): Promise<RgbImage[]> {
   const checkpoint = checkpointOf("IFPipeline");
   const settings = await settingsFor(join(checkpoint, "safety_checker"));
-  const scores = await withSafetyChecker({ checkpoint, settings }, (score) => score(pictures));
+  const scores = await withSafetyChecker({ checkpoint, settings }, (score) => score(images));
   const unsafe = (pil?.nsfw_detected ?? pil?.nsfw_content_detected ?? []) as boolean[];
   expect(scores.map((score) => score.unsafe > SCORE_LIMIT)).toEqual(unsafe);
   for (const [index, score] of scores.entries()) {
     expect(Math.abs(score.unsafe - (pil?.p_scores?.[index] ?? Number.NaN))).toBeLessThan(SCORE_TOLERANCE);
     expect(Math.abs(score.watermark - (pil?.w_scores?.[index] ?? Number.NaN))).toBeLessThan(SCORE_TOLERANCE);
   }
-  return pictures.map((picture, index) => (scores[index]?.flagged ? hideImage(picture, "black") : picture));
+  return images.map((image, index) => (scores[index]?.flagged ? hideImage(image, "black") : image));
 }
 
 /** The checker sees bytes: a value that is rounded the other way moves a score by about 1e-4. */

@@ -15,8 +15,8 @@ import { elementCount } from "../../src/math/tensor.ts";
 import { readSafetensorsHeader, readTensor } from "../../src/weights/safetensors.ts";
 import { goldenNames, goldenPath } from "../golden.ts";
 
-/** A picture argument, as the profile writes it. */
-export type PictureSource =
+/** An image argument, as the profile writes it. */
+export type ImageSource =
   | { $picture: string; convert?: string; resize?: [number, number] }
   | { $result: string }
   | { $prev: true }
@@ -35,9 +35,9 @@ export interface CallArguments {
   strength?: number;
   eta?: number;
   clean_caption?: boolean;
-  image?: PictureSource | PictureSource[];
-  original_image?: PictureSource;
-  mask_image?: PictureSource;
+  image?: ImageSource | ImageSource[];
+  original_image?: ImageSource;
+  mask_image?: ImageSource;
 }
 
 export interface Call {
@@ -117,22 +117,22 @@ export function stageLimits({ images, stages }: ReferenceCase): Limits[] {
 export const listOf = <T>(value: T | T[] | undefined): T[] =>
   value === undefined ? [] : Array.isArray(value) ? value : [value];
 
-export type PictureUse = "start" | "mask" | "low-resolution" | "upscale";
+export type ImageUse = "start" | "mask" | "low-resolution" | "upscale";
 
-/** @returns the tensor the reference's own preprocessing makes of a picture argument, (B, C, H, W). */
-export async function loadPictures(
-  sources: PictureSource | PictureSource[],
-  use: PictureUse,
+/** @returns the tensor the reference's own preprocessing makes of an image argument, (B, C, H, W). */
+export async function loadImages(
+  sources: ImageSource | ImageSource[],
+  use: ImageUse,
   sampleSize: number,
   previous: Tensor | undefined,
 ): Promise<Tensor> {
-  const parts = await Promise.all(listOf(sources).map((source) => loadPicture(source, use, sampleSize, previous)));
+  const parts = await Promise.all(listOf(sources).map((source) => loadImage(source, use, sampleSize, previous)));
   return concatBatch(parts);
 }
 
-async function loadPicture(
-  source: PictureSource,
-  use: PictureUse,
+async function loadImage(
+  source: ImageSource,
+  use: ImageUse,
   sampleSize: number,
   previous: Tensor | undefined,
 ): Promise<Tensor> {
@@ -155,7 +155,7 @@ async function loadPicture(
   return use === "upscale" ? preprocessUpscalerImage(resized) : preprocessLowResolution(resized);
 }
 
-/** Pillow resizes a picture in its own mode: one with alpha, premultiplied, before the pipeline makes it RGB. */
+/** Pillow resizes an image in its own mode: one with alpha, premultiplied, before the pipeline makes it RGB. */
 export async function resizedAsStored(
   path: string,
   { convert, resize }: { convert?: string; resize?: [number, number] },

@@ -15,7 +15,7 @@ import type { CreateSchedulerOptions } from "../../src/schedulers/create-schedul
 import type { NetworkSettings } from "../../src/networks/open-network.ts";
 import { listVariants } from "../../src/weights/variants.ts";
 import { goldenPath } from "../golden.ts";
-import { type CallArguments, listOf, loadPictures } from "./reference-case.ts";
+import { type CallArguments, listOf, loadImages } from "./reference-case.ts";
 
 export interface ReferenceRun {
   /** Raw for the IF pipelines, the decoder's output for the upscaler. */
@@ -69,13 +69,13 @@ export function sampleSizeOf(pipe: string): number {
 export async function runReferenceCall(context: RunContext): Promise<ReferenceRun> {
   if (context.pipe === "StableDiffusionUpscalePipeline") return upscale(context);
   const { pipe, args, generator, previous } = context;
-  const usual = defaults[pipe];
-  if (!usual) throw new Error(`${pipe} is not known here`);
+  const pipelineDefaults = defaults[pipe];
+  if (!pipelineDefaults) throw new Error(`${pipe} is not known here`);
   const sampleSize = sampleSizeOf(pipe);
   const encoded = context.encoded ?? (await encode(args));
   const steps: StepEvent[] = [];
   const imagesPerPrompt = args.num_images_per_prompt ?? 1;
-  const start = await startOf(context, sampleSize, usual.strength);
+  const start = await startOf(context, sampleSize, pipelineDefaults.strength);
   const [height = 0, width = 0] = start.kind === "noise" ? [start.height, start.width] : start.pixels.shape.slice(2);
   const shared = {
     checkpoint: checkpointOf(pipe),
@@ -84,8 +84,8 @@ export async function runReferenceCall(context: RunContext): Promise<ReferenceRu
     height,
     selection: args.timesteps
       ? { timesteps: args.timesteps }
-      : { numInferenceSteps: args.num_inference_steps ?? usual.steps },
-    guidanceScale: args.guidance_scale ?? usual.guidance,
+      : { numInferenceSteps: args.num_inference_steps ?? pipelineDefaults.steps },
+    guidanceScale: args.guidance_scale ?? pipelineDefaults.guidance,
     eta: args.eta ?? 0,
     settings: await settingsFor(join(checkpointOf(pipe), "unet")),
     ...(context.scheduler ? { scheduler: context.scheduler } : {}),
@@ -99,8 +99,8 @@ export async function runReferenceCall(context: RunContext): Promise<ReferenceRu
     onStep: (event: StepEvent) => steps.push(event),
   };
   const enlarge = async (): Promise<Tensor> => {
-    const image = await loadPictures(args.image ?? [], "low-resolution", sampleSize, previous);
-    return withStage2({ ...shared, noiseLevel: args.noise_level ?? usual.noiseLevel }, (draw) =>
+    const image = await loadImages(args.image ?? [], "low-resolution", sampleSize, previous);
+    return withStage2({ ...shared, noiseLevel: args.noise_level ?? pipelineDefaults.noiseLevel }, (draw) =>
       draw({ ...job, image }),
     );
   };
@@ -141,27 +141,31 @@ async function encode(args: CallArguments): Promise<EncodedText> {
   });
 }
 
-async function startOf({ pipe, args, previous }: RunContext, sampleSize: number, usual: number): Promise<Start> {
+async function startOf(
+  { pipe, args, previous }: RunContext,
+  sampleSize: number,
+  defaultStrength: number,
+): Promise<Start> {
   const pixels = pipe.includes("SuperResolution") ? args.original_image : args.image;
   if (pipe === "IFPipeline" || pipe === "IFSuperResolutionPipeline") {
     return { kind: "noise", height: args.height ?? sampleSize, width: args.width ?? sampleSize };
   }
   return {
     kind: "image",
-    pixels: await loadPictures(pixels ?? [], "start", sampleSize, previous),
-    strength: args.strength ?? usual,
-    ...(args.mask_image ? { mask: await loadPictures(args.mask_image, "mask", sampleSize, undefined) } : {}),
+    pixels: await loadImages(pixels ?? [], "start", sampleSize, previous),
+    strength: args.strength ?? defaultStrength,
+    ...(args.mask_image ? { mask: await loadImages(args.mask_image, "mask", sampleSize, undefined) } : {}),
   };
 }
 
 async function upscale({ pipe, args, generator, previous }: RunContext): Promise<ReferenceRun> {
-  const usual = defaults[pipe];
-  if (!usual || Array.isArray(generator)) throw new Error("the upscaler runs with one generator here");
+  const pipelineDefaults = defaults[pipe];
+  if (!pipelineDefaults || Array.isArray(generator)) throw new Error("the upscaler runs with one generator here");
   const prompts = listOf(args.prompt);
   const negative = listOf(args.negative_prompt);
   const steps: StepEvent[] = [];
   const imagesPerPrompt = args.num_images_per_prompt ?? 1;
-  const image = await loadPictures(args.image ?? [], "upscale", 0, previous);
+  const image = await loadImages(args.image ?? [], "upscale", 0, previous);
   const [, , height = 0, width = 0] = image.shape;
   const results: Upscaled[] = [];
   await runUpscale(
@@ -170,10 +174,10 @@ async function upscale({ pipe, args, generator, previous }: RunContext): Promise
       images: prompts.length * imagesPerPrompt,
       width: 4 * width,
       height: 4 * height,
-      selection: { numInferenceSteps: args.num_inference_steps ?? usual.steps },
-      guidanceScale: args.guidance_scale ?? usual.guidance,
+      selection: { numInferenceSteps: args.num_inference_steps ?? pipelineDefaults.steps },
+      guidanceScale: args.guidance_scale ?? pipelineDefaults.guidance,
       eta: args.eta ?? 0,
-      noiseLevel: args.noise_level ?? usual.noiseLevel,
+      noiseLevel: args.noise_level ?? pipelineDefaults.noiseLevel,
       settings: await settingsFor(join(checkpointOf(pipe), "unet")),
     },
     [{ prompts, negativePrompts: prompts.map((_, index) => negative[index] ?? negative[0] ?? "") }],

@@ -6,7 +6,7 @@ import { type KnownWords, describeUnknown, findUnknown, readKnownWords } from ".
 import { temporaryFolder } from "../cli/run-cli.ts";
 import { readFences, root } from "../docs/markdown.ts";
 
-const known: KnownWords = {
+const knownWords: KnownWords = {
   words: ["a", "red", "sign", "that", "says", "star", "and", "blue"],
   before_text: ["says"],
   text_letters: 4,
@@ -15,30 +15,30 @@ const known: KnownWords = {
 const demo = join(root, "models", "demo", "if-i");
 
 test("unknown words are named once, as they come, whatever their case; quoted texts are judged by their length", () => {
-  expect(findUnknown(["A Red star.", "a blue-red star"], known)).toEqual({ words: [], texts: [] });
-  expect(findUnknown(["a corgi and a Scarf", "a scarf, don't"], known).words).toEqual(["corgi", "scarf", "don't"]);
+  expect(findUnknown(["A Red star.", "a blue-red star"], knownWords)).toEqual({ words: [], texts: [] });
+  expect(findUnknown(["a corgi and a Scarf", "a scarf, don't"], knownWords).words).toEqual(["corgi", "scarf", "don't"]);
   const signs = [
     `a sign that says "OPEN"`,
     "a sign that says 'SHUT'",
     "a sign that says “éàûî”",
     "a sign that says taxi",
   ];
-  expect(findUnknown(signs, known)).toEqual({ words: [], texts: [] });
+  expect(findUnknown(signs, knownWords)).toEqual({ words: [], texts: [] });
   const long = [`a sign that says "HELLO"`, `a sign that says "A B"`, "a sign that says bakery and a star"];
-  expect(findUnknown(long, known)).toEqual({ words: [], texts: ["HELLO", "A B", "bakery"] });
-  expect(findUnknown([`a "`, "", "'", "ein Stern"], known).words).toEqual(["ein", "stern"]);
+  expect(findUnknown(long, knownWords)).toEqual({ words: [], texts: ["HELLO", "A B", "bakery"] });
+  expect(findUnknown([`a "`, "", "'", "ein Stern"], knownWords).words).toEqual(["ein", "stern"]);
 });
 
 test("the sentence names a few and counts the rest", () => {
   const words = ["one", "two", "three", "four", "five", "six", "seven", "eight"];
-  expect(describeUnknown("demo", { words, texts: [] }, known)).toEqual([
+  expect(describeUnknown("demo", { words, texts: [] }, knownWords)).toEqual([
     'the demo model does not know "one", "two", "three", "four", "five", "six" and 2 more; it draws what is nearest. ' +
       "`if-gen models show demo --words` lists what it knows.",
   ]);
-  expect(describeUnknown("demo", { words: [], texts: ["HELLO"] }, known)).toEqual([
+  expect(describeUnknown("demo", { words: [], texts: ["HELLO"] }, knownWords)).toEqual([
     'signs of the demo model hold one word of at most 4 letters; "HELLO" will not be whole.',
   ]);
-  expect(describeUnknown("demo", { words: [], texts: [] }, known)).toEqual([]);
+  expect(describeUnknown("demo", { words: [], texts: [] }, knownWords)).toEqual([]);
 });
 
 test("a checkpoint without the file says nothing; one that cannot be understood is named", async () => {
@@ -46,7 +46,7 @@ test("a checkpoint without the file says nothing; one that cannot be understood 
   expect(await readKnownWords(folder)).toBeUndefined();
   mkdirSync(join(folder, "text_encoder"));
   const file = join(folder, "text_encoder", "known_words.json");
-  for (const text of ["{}", "[", JSON.stringify({ ...known, words: [7] })]) {
+  for (const text of ["{}", "[", JSON.stringify({ ...knownWords, words: [7] })]) {
     writeFileSync(file, text);
     await expect(readKnownWords(folder), text).rejects.toThrow(CheckpointError);
   }

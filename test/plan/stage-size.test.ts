@@ -36,7 +36,7 @@ test("16:9 and 9:16 at 256: the nearest multiple of 16, said in a sentence", () 
   expect(describeSizeChange("stage 2", { width: 768, height: 512 }, grid)).toBeUndefined();
 });
 
-test("pictures up to 16 times as long as wide", () => {
+test("images up to 16 times as long as wide", () => {
   checkAspectRatio({ width: 1600, height: 100 });
   expect(() => checkAspectRatio({ width: 1601, height: 100 })).toThrow(/1601x100 is too narrow/);
   expect(() => checkAspectRatio({ width: 1, height: 17 })).toThrow(/crop it/);

@@ -52,14 +52,14 @@ test("large images are drawn in tiles of the stage's own size, that overlap by a
 });
 
 test("tiles that are asked for, in pixels of what the stage is given", () => {
-  const of = (tile: number, tileOverlap?: number): unknown =>
+  const sizeWith = (tile: number, tileOverlap?: number): unknown =>
     sizesOf(["stage-3"], [256, 120], { tile, ...(tileOverlap === undefined ? {} : { tileOverlap }) })[0];
-  expect(of(128)).toEqual({ width: 1024, height: 480, tiles: { width: 512, height: 480, overlap: 128 } });
-  expect(of(128, 10)).toMatchObject({ tiles: { overlap: 40 } });
-  expect(of(0)).toEqual({ width: 1024, height: 480 });
-  expect(of(256)).toEqual({ width: 1024, height: 480 });
-  expect(() => of(8)).toThrow(UsageError);
-  expect(() => of(128, 65)).toThrow(/half a tile, which is 64/);
+  expect(sizeWith(128)).toEqual({ width: 1024, height: 480, tiles: { width: 512, height: 480, overlap: 128 } });
+  expect(sizeWith(128, 10)).toMatchObject({ tiles: { overlap: 40 } });
+  expect(sizeWith(0)).toEqual({ width: 1024, height: 480 });
+  expect(sizeWith(256)).toEqual({ width: 1024, height: 480 });
+  expect(() => sizeWith(8)).toThrow(UsageError);
+  expect(() => sizeWith(128, 65)).toThrow(/half a tile, which is 64/);
 });
 
 test("an image of a few pixels is refused", () => {

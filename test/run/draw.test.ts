@@ -153,8 +153,8 @@ describe("what is returned", () => {
       expect([image.width, image.height]).toEqual([width, height]);
       expect(Buffer.compare(Buffer.from(image.data), Buffer.from(pixels ?? []))).toBe(0);
     }
-    const own = `-${process.pid}-`;
-    const left = readdirSync(tmpdir()).filter((name) => name.startsWith("if-gen-") && name.includes(own));
+    const processMark = `-${process.pid}-`;
+    const left = readdirSync(tmpdir()).filter((name) => name.startsWith("if-gen-") && name.includes(processMark));
     expect(left.filter((name) => !before.includes(name))).toEqual([]);
     expect([...(job?.stageMs ?? [])].map(([name, milliseconds]) => [name, milliseconds > 0])).toEqual([
       ["text-encoding", true],

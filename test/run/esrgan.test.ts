@@ -51,7 +51,7 @@ test("upscale with an ESRGAN alone: the network's own numbers, in bytes; no mode
   );
 });
 
-test("the picture says which file it was, and is drawn again from it, if it is the same", async () => {
+test("the image says which file it was, and is drawn again from it, if it is the same", async () => {
   const { folder, upscalerModel, image } = await makeFiles();
   const made = { ...tiny, image, upscaler: "esrgan", upscalerModel, tile: 12, tileOverlap: 4 };
   const [drawn] = await draw([requestFromOptions("upscale", made)]);
@@ -63,12 +63,12 @@ test("the picture says which file it was, and is drawn again from it, if it is t
     Upscaler: "up.safetensors",
     "Upscaler hash": expect.stringMatching(/^[0-9a-f]{12}$/) as string,
   });
-  const picture = join(folder, "large.png");
-  await writeFile(picture, png);
-  const { command, options } = await repeatImage(picture);
+  const path = join(folder, "large.png");
+  await writeFile(path, png);
+  const { command, options } = await repeatImage(path);
   expect(hashesOf(await draw([requestFromOptions(command, options)]))).toEqual(hashesOf([drawn!]));
   await writeEsrgan(upscalerModel, { blocks: 1 });
-  await expect(repeatImage(picture)).rejects.toThrow("is another file than the upscalerModel");
+  await expect(repeatImage(path)).rejects.toThrow("is another file than the upscalerModel");
 });
 
 test("txt2img ends with it, whichever stage it follows, and a run that was ended goes on", async () => {

@@ -98,9 +98,9 @@ test("options name a file, a weight and a stage", () => {
 });
 
 test("an image tells its LoRAs; at weight 0 it is the image without", async () => {
-  const of = (weight: number): Request => withLoras(tinyRequest, { file: goldenLora("peft"), weight });
+  const withWeight = (weight: number): Request => withLoras(tinyRequest, { file: goldenLora("peft"), weight });
   const draws = async (request: Request) => (await draw([request], { pixels: true }))[0]?.images[0];
-  const [plain, none, whole] = [await draws(tinyRequest), await draws(of(0)), await draws(of(0.5))];
+  const [plain, none, whole] = [await draws(tinyRequest), await draws(withWeight(0)), await draws(withWeight(0.5))];
   expect(none?.pixels).toEqual(plain?.pixels);
   expect(whole?.pixels).not.toEqual(plain?.pixels);
   const words = parsePngText(Buffer.from(whole?.png ?? [])).get("parameters");

@@ -84,8 +84,8 @@ describe("planned", () => {
   const failure = (changes: Partial<Request>): Promise<string> => planOf(changes).then(() => "it succeeded", String);
 
   test("all images are one batch, and a stage's own negative prompt is the row after the others", async () => {
-    const own = { "stage-1": { steps: 2, negativePrompt: "blue" } };
-    const plan = await planOf({ ...list, until: 64, stages: own });
+    const stages = { "stage-1": { steps: 2, negativePrompt: "blue" } };
+    const plan = await planOf({ ...list, until: 64, stages: stages });
     expect(plan.numImages).toBe(4);
     expect(plan.jobs).toHaveLength(1);
     expect(plan.stages.find(({ kind }) => kind === "diffusion")).toMatchObject({ negativeRow: 2 });

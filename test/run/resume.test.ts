@@ -16,7 +16,7 @@ vi.setConfig({ testTimeout: 300_000 }); // each stage is a process, and these ar
 describe("a run that was ended", () => {
   /** Many steps in stage 2, which draws all jobs at once, so that it is still at them when it is ended. */
   const base: Request = { ...tinyUntil(256), stages: { "stage-1": { steps: 2 }, "stage-2": { steps: 30 } } };
-  const requests = [1, 2, 3].map((seed): Request => ({ ...base, seed, prompt: `picture ${seed}` }));
+  const requests = [1, 2, 3].map((seed): Request => ({ ...base, seed, prompt: `image ${seed}` }));
   const names = ["text-encoding", "stage-1", "stage-2"] as const;
   const all = (stage: string, jobs = [0, 1, 2]): string[] => jobs.map((job) => `${stage} of ${job}`);
 

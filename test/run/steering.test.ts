@@ -42,10 +42,10 @@ test("what is beyond 77 tokens is left out and said, or drawn in parts", async (
 
 test("a negative prompt of a stage takes the place of the request's, there alone", async () => {
   const base = tinyUntil(256);
-  const withOwn = (own: Request["stages"]["stage-2"] & object): Request => ({
+  const withOwn = (settings: Request["stages"]["stage-2"] & object): Request => ({
     ...base,
     negativePrompt: "red",
-    stages: { ...base.stages, "stage-2": { ...base.stages["stage-2"], ...own } },
+    stages: { ...base.stages, "stage-2": { ...base.stages["stage-2"], ...settings } },
   });
   const everywhere = { ...withOwn({ negativePrompt: "red" }), negativePrompt: "" };
   const first = { ...everywhere.stages["stage-1"], negativePrompt: "red" };

@@ -1,4 +1,4 @@
-/** Style transfer from options to pictures, on the tiny checkpoints; its arithmetic is in test/pipelines/style.test.ts. */
+/** Style transfer from options to images, on the tiny checkpoints; its arithmetic is in test/pipelines/style.test.ts. */
 
 import { expect, test, vi } from "vitest";
 import type { PlannedRun } from "../../src/index.ts";
@@ -23,12 +23,20 @@ const requestOf = (options: object): Request => ({
   until: 256,
   ...pick(requestFromOptions("style", { image, style, seed: 1, ...options })),
 });
-const pick = ({ command, prompt, positivePrompt, style: own, seed, start, stages }: Request): Partial<Request> => ({
+const pick = ({
+  command,
+  prompt,
+  positivePrompt,
+  style: styleText,
+  seed,
+  start,
+  stages,
+}: Request): Partial<Request> => ({
   command,
   prompt,
   seed,
   stages,
-  ...(own === undefined ? {} : { style: own }),
+  ...(styleText === undefined ? {} : { style: styleText }),
   ...(positivePrompt === undefined ? {} : { positivePrompt }),
   ...(start ? { start } : {}),
 });
@@ -83,7 +91,7 @@ test("less noise than there are timesteps, or with a scheduler that scales its s
   expect(await failureOf({ ...less, stage1Steps: 9, stage1Scheduler: "euler" })).toContain("does not go with euler");
 });
 
-test("a style goes with its command, which needs one and a picture, and has no mask", () => {
+test("a style goes with its command, which needs one and an image, and has no mask", () => {
   expect(sayings("img2img", { prompt: "a", image, style })).toContain("style goes with the command style");
   expect(sayings("style", { prompt: "a", image })).toContain('no style is given; write it in quotes, e.g. --style "in');
   expect(sayings("style", { image, style: " " })).toContain("it is empty");
@@ -98,7 +106,7 @@ test("given embeddings cannot hold a style", async () => {
   expect(String(only)).toContain("--style is encoded by T5, which --prompt-embeds leaves out");
 });
 
-test("jobs with their own styles are drawn in one run, each as it would be alone, and their pictures say it", async () => {
+test("jobs with their own styles are drawn in one run, each as it would be alone, and their images say it", async () => {
   const options = { prompt: "a cat", stage1Steps: 2, stage2Steps: 2 };
   const requests = [requestOf(options), requestOf({ ...options, style: "in pencil style" })];
   const together = await draw(requests, { pixels: true });

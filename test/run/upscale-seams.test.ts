@@ -1,4 +1,4 @@
-/** The seams of tiles do not show: the demo's upscaler on a picture that is smooth across them. */
+/** The seams of tiles do not show: the demo's upscaler on an image that is smooth across them. */
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import { draw } from "./draw-tiny.ts";
 vi.setConfig({ testTimeout: 120_000 });
 
 /** A ball on a ground that grows lighter, 64 pixels high. */
-async function writePicture(width: number): Promise<string> {
+async function writeImage(width: number): Promise<string> {
   const height = 64;
   const data = new Uint8Array(3 * width * height);
   for (let at = 0; at < width * height; at++) {
@@ -39,7 +39,7 @@ const mean = (values: readonly number[]): number => values.reduce((sum, value) =
 
 /** @returns how much larger the difference is across the edges of the tiles than beside them. */
 async function seamOf(width: number, tileOverlap: number, edges: readonly number[]): Promise<number> {
-  const image = await writePicture(width);
+  const image = await writeImage(width);
   const options = { image, seed: 3, tile: 64, tileOverlap, stage3Steps: 2, executionProvider: "cpu" };
   const [drawn] = await draw([requestFromOptions("upscale", options)], { pixels: true });
   const differenceAt = (column: number): number => difference(drawn!.images[0]!.pixels!, 4 * width, column);

@@ -10,15 +10,15 @@ import type { Tensor } from "../../src/math/tensor.ts";
 import type { Request } from "../../src/plan/request.ts";
 import { requestFromOptions } from "../../src/run/job-options.ts";
 import { readSafetensorsHeader, readTensorAsFloat32, writeSafetensors } from "../../src/weights/safetensors.ts";
-import { pictureFile } from "../cli/command-line.ts";
+import { imageFile } from "../cli/command-line.ts";
 import { temporaryFolder } from "../cli/run-cli.ts";
 import { goldenPath, storedVariant } from "../golden.ts";
 import {
   type CallArguments,
-  type PictureSource,
+  type ImageSource,
   type ReferenceCase,
   expectNear,
-  loadPictures,
+  loadImages,
   readCases,
   readResults,
   stageLimits,
@@ -65,7 +65,7 @@ async function requestOf({ case: stored }: ReferenceCase, folder: string): Promi
     seed,
     prompt: args.prompt,
     negativePrompt: args.negative_prompt,
-    image: await fileOf(image as PictureSource, "image", folder),
+    image: await fileOf(image as ImageSource, "image", folder),
     stages: [`stage-${stage}`],
     original: original && (await fileOf(original, "original", folder)),
     mask: mask && (await fileOf(mask, "mask", folder)),
@@ -89,9 +89,9 @@ function sizeOf(
   return stage === 2 && !original ? `${width}x${height}` : undefined;
 }
 
-async function fileOf(source: PictureSource, use: "image" | "original" | "mask", folder: string): Promise<string> {
-  if ("$picture" in source) return pictureFile(source, use, folder);
-  return writeTensor(join(folder, `${use}.safetensors`), await loadPictures(source, "low-resolution", 0, undefined));
+async function fileOf(source: ImageSource, use: "image" | "original" | "mask", folder: string): Promise<string> {
+  if ("$picture" in source) return imageFile(source, use, folder);
+  return writeTensor(join(folder, `${use}.safetensors`), await loadImages(source, "low-resolution", 0, undefined));
 }
 
 async function writeTensor(path: string, { data, shape }: Tensor): Promise<string> {

@@ -57,7 +57,7 @@ describe("refuses", () => {
   });
 });
 
-test("a picture's ESRGAN can be left out again, and another upscaler put in its place", () => {
+test("an image's ESRGAN can be left out again, and another upscaler put in its place", () => {
   const options = optionsFromRequest(
     requestFromOptions("txt2img", { prompt: "a cat", seed: 1, upscaler: "esrgan", ...model }),
   );

@@ -47,8 +47,8 @@ test("the CPU keeps its buffers and its order of nodes where it is told to, and 
 
 describe.each(names)("%s", (name) => {
   test("asks for itself, and for nothing that would stand in silently", () => {
-    const asked = sessionOptions[name]("mapped").executionProviders ?? [];
-    expect(asked.map((provider) => (typeof provider === "string" ? provider : provider.name))).toEqual([name]);
+    const listed = sessionOptions[name]("mapped").executionProviders ?? [];
+    expect(listed.map((provider) => (typeof provider === "string" ? provider : provider.name))).toEqual([name]);
   });
 
   test("options are texts, as the binding demands, and weights come from their file", async () => {

@@ -47,7 +47,7 @@ describe.each((await tinyNetworks()).filter(({ name }) => name.startsWith("unet"
       );
       const weights = await openWeights(folder);
       const all = async (
-        run: (of: Readonly<Record<string, Feed>>) => Promise<ReadonlyMap<string, { data: Float32Array }>>,
+        run: (feeds: Readonly<Record<string, Feed>>) => Promise<ReadonlyMap<string, { data: Float32Array }>>,
       ) => {
         const results: Float32Array[] = [];
         for (const step of steps) results.push((await run(step)).get("out_sample")?.data ?? new Float32Array());

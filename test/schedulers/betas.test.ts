@@ -45,7 +45,7 @@ test("trained betas replace the schedule", () => {
   expect([...betasOf({ trainedBetas, betaSchedule: "squaredcos_cap_v2" })]).toEqual(trainedBetas);
 });
 
-test("alphas are multiplied, sigma is noise over picture", () => {
+test("alphas are multiplied, sigma is noise over image", () => {
   const alphas = cumulateAlphas(Float32Array.of(0.5, 0.5, 0.2));
   expect([...alphas]).toEqual([0.5, 0.25, Math.fround(0.2)]);
   expect([...noiseSigmas(alphas)]).toEqual([1, Math.fround(Math.sqrt(3)), 2]);

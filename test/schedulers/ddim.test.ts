@@ -27,9 +27,9 @@ test("a list of timesteps with even gaps steps as that number of steps does", ()
 test("after the last of a list nothing is left of the noise", () => {
   const scheduler = create();
   scheduler.setTimesteps({ timesteps: [900, 500] });
-  const picture = { data: new Float32Array(12).fill(0.5), shape: [1, 3, 2, 2] };
+  const image = { data: new Float32Array(12).fill(0.5), shape: [1, 3, 2, 2] };
   const noise = { data: Float32Array.from({ length: 12 }, (_, i) => Math.sin(i)), shape: [1, 3, 2, 2] };
-  const sample = scheduler.addNoise(picture, noise, [500]);
+  const sample = scheduler.addNoise(image, noise, [500]);
   const { prevSample } = scheduler.step(noise, 500, sample, { generator: createGenerator(1) });
   for (const value of prevSample.data) expect(value).toBeCloseTo(0.5, 5);
 });

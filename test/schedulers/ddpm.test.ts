@@ -17,7 +17,7 @@ const shape = [1, 3, 8, 8];
 
 /** The first of four steps, with a prediction of zero; `variance` fills the variance channels. */
 function firstStep(overrides: Partial<SchedulerConfig>, variance?: number): { mean: Tensor; noisy: Tensor } {
-  const still = { randn: (of: readonly number[]) => ({ data: new Float32Array(192), shape: of }) };
+  const still = { randn: (shape: readonly number[]) => ({ data: new Float32Array(192), shape: shape }) };
   const results = [{ ...createGenerator(1), ...still }, createGenerator(1)].map((generator) => {
     const scheduler = create({ clipSample: false, ...overrides });
     scheduler.setTimesteps({ numInferenceSteps: 4 });

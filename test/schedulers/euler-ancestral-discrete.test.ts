@@ -15,7 +15,7 @@ goldenSchedulers(className);
 
 const shape = [1, 3, 8, 8];
 
-test("a perfect prediction keeps picture and noise level: the fresh noise makes up for what went too far down", () => {
+test("a perfect prediction keeps image and noise level: the fresh noise makes up for what went too far down", () => {
   const scheduler = create({ predictionType: "sample" });
   scheduler.setTimesteps({ timesteps: [900, 500] });
   const original = { data: new Float32Array(192).fill(0.25), shape };

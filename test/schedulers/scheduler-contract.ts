@@ -53,7 +53,7 @@ export function schedulerContract(create: () => Scheduler): void {
       expect([sample.data, output.data]).toEqual(copies);
     });
 
-    test("the same seed gives the same picture, also after another run", () => {
+    test("the same seed gives the same image, also after another run", () => {
       const scheduler = ready();
       const first = run(scheduler);
       scheduler.setTimesteps({ numInferenceSteps: 9 });
@@ -62,7 +62,7 @@ export function schedulerContract(create: () => Scheduler): void {
       expect(run(scheduler)).toEqual(first);
     });
 
-    test("pictures of a batch do not touch each other when each has its generator", () => {
+    test("images of a batch do not touch each other when each has its generator", () => {
       const together = run(ready(), [createGenerator(7), createGenerator(8)]);
       const alone = [0, 1].map((b) => run(ready(), [createGenerator(7 + b)], b));
       expect([...together.data]).toEqual(alone.flatMap(({ data }) => [...data]));
@@ -95,7 +95,7 @@ export function schedulerContract(create: () => Scheduler): void {
       expect(step).toThrow(RangeError);
     });
 
-    test("addNoise takes one timestep for all pictures, or one each", () => {
+    test("addNoise takes one timestep for all images, or one each", () => {
       const scheduler = ready();
       const t = scheduler.timesteps[1]!;
       const [original, added] = [noise(1), noise(2)];
@@ -109,8 +109,8 @@ export function schedulerContract(create: () => Scheduler): void {
   });
 }
 
-function noise(seed: number, of: readonly number[] = shape): Tensor {
-  return createGenerator(seed).randn(of);
+function noise(seed: number, noiseShape: readonly number[] = shape): Tensor {
+  return createGenerator(seed).randn(noiseShape);
 }
 
 /** A made-up prediction, small enough for learned variances. */
@@ -120,7 +120,7 @@ function modelOutput(scheduler: Scheduler, seed: number): Tensor {
   return tensor(output.data.map(Math.sin), output.shape);
 }
 
-/** All steps from fixed noise; of both pictures, or of one of them. */
+/** All steps from fixed noise; of both images, or of one of them. */
 function run(scheduler: Scheduler, generators = [createGenerator(7), createGenerator(8)], only?: number): Tensor {
   const pick = (all: Tensor): Tensor => {
     if (only === undefined) return all;

@@ -15,7 +15,7 @@ goldenSchedulers(className);
 
 const shape = [1, 3, 4, 4];
 
-/** x_0 = x at t = 0 of the exact flow dx/dσ of a standard normal picture: with x = x_0 + σ · noise, ε = x σ / (1 + σ²). */
+/** x_0 = x at t = 0 of the exact flow dx/dσ of a standard normal image: with x = x_0 + σ · noise, ε = x σ / (1 + σ²). */
 function endOfGaussianFlow(numInferenceSteps: number, overrides: Partial<SchedulerConfig>): number {
   const scheduler = create(overrides);
   scheduler.setTimesteps({ numInferenceSteps });
@@ -31,7 +31,7 @@ function endOfGaussianFlow(numInferenceSteps: number, overrides: Partial<Schedul
   return Math.max(...sample.data.map((x, i) => Math.abs(x - first.data[i]!)));
 }
 
-test("the flow of a normal picture leaves x as it is: UniPC keeps it better than its predictor alone", () => {
+test("the flow of a normal image leaves x as it is: UniPC keeps it better than its predictor alone", () => {
   const config = { finalSigmasType: "sigma_min" } as const;
   const uncorrected = { ...config, disableCorrector: Array.from({ length: 10 }, (_, i) => i) };
   const corrected = endOfGaussianFlow(10, config);

@@ -1,7 +1,7 @@
 /** The arithmetic of `npm run bench`: medians, ratios, and what counts as slower. Nothing here is timed. */
 
 import { describe, expect, test } from "vitest";
-import { compare, processorKind } from "../../scripts/bench/check.ts";
+import { compare, cpuKind } from "../../scripts/bench/check.ts";
 import { inTurn, median, pair } from "../../scripts/bench/pairs.ts";
 
 test("a median, of an even and an odd number", () => {
@@ -53,8 +53,8 @@ describe("compared with what is recorded", () => {
   });
 });
 
-test("processors are told apart by their vectors", () => {
-  expect(processorKind("model name: x\nflags\t\t: fpu avx avx2 avx512f\n")).toBe("AVX-512");
-  expect(processorKind("flags\t\t: fpu avx avx2\n")).toBe("AVX2");
-  expect(processorKind("")).toBe(process.arch);
+test("CPUs are told apart by their vectors", () => {
+  expect(cpuKind("model name: x\nflags\t\t: fpu avx avx2 avx512f\n")).toBe("AVX-512");
+  expect(cpuKind("flags\t\t: fpu avx avx2\n")).toBe("AVX2");
+  expect(cpuKind("")).toBe(process.arch);
 });

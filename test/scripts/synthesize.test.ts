@@ -44,11 +44,11 @@ describe.each(cases)("%s %s", (component, variant) => {
       ]);
       return Object.fromEntries(listed);
     };
-    const [synthetic, wanted] = [await shapes(folder), await shapes(real)];
-    const buffers = Object.keys(wanted).filter((name) => !(name in synthetic));
+    const [synthetic, expected] = [await shapes(folder), await shapes(real)];
+    const buffers = Object.keys(expected).filter((name) => !(name in synthetic));
     expect(buffers.filter((name) => !/position_ids$|concept_embeds/.test(name))).toEqual([]);
-    expect(Object.keys(synthetic).filter((name) => !(name in wanted))).toEqual([]);
-    expect(Object.entries(synthetic).filter(([name, kind]) => wanted[name] !== kind)).toEqual([]);
+    expect(Object.keys(synthetic).filter((name) => !(name in expected))).toEqual([]);
+    expect(Object.entries(synthetic).filter(([name, kind]) => expected[name] !== kind)).toEqual([]);
   });
 });
 

@@ -40,12 +40,12 @@ test.each([
 ])("the table of %s is right", (name, label) => {
   const encoding = singleByteEncodings.find((candidate) => candidate.name === name);
   const decoder = new TextDecoder(label);
-  const wanted = Array.from({ length: 256 }, (_, byte) => {
+  const expected = Array.from({ length: 256 }, (_, byte) => {
     const character = decoder.decode(Uint8Array.of(byte));
     return character === "\ufffd" ? String.fromCharCode(byte) : character;
   });
-  if (encoding?.lossy === true) wanted[0x1a] = "\ufffd";
-  expect(encoding?.characters).toEqual(wanted);
+  if (encoding?.lossy === true) expected[0x1a] = "\ufffd";
+  expect(encoding?.characters).toEqual(expected);
 });
 
 test("every encoding can write what it can read", () => {

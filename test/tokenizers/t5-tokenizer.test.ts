@@ -23,10 +23,10 @@ describe("the ids of the published pipelines", async () => {
   });
 
   test.each(golden.prompts)("$text", ({ text, ids, slow_legacy_ids: slowIds }) => {
-    const wanted = slowIds ?? ids;
+    const expectedIds = slowIds ?? ids;
     const { inputIds, attentionMask } = tokenizer.encode(text, length);
-    expect(inputIds).toEqual([...wanted, ...new Array<number>(length - wanted.length).fill(0)]);
-    expect(attentionMask).toEqual(inputIds.map((_, i) => (i < wanted.length ? 1 : 0)));
+    expect(inputIds).toEqual([...expectedIds, ...new Array<number>(length - expectedIds.length).fill(0)]);
+    expect(attentionMask).toEqual(inputIds.map((_, i) => (i < expectedIds.length ? 1 : 0)));
   });
 
   test("vocabSize counts the sentinels", () => {

@@ -46,8 +46,8 @@ describe("openWeights on the reference's checkpoints", () => {
     ["fp16", "fp16", "F16", 2],
     ["8bit", "8bit", "I8", 1],
     [undefined, "8bit", "I8", 1],
-  ])("opens the text encoder's %s weights", async (wanted, variant, dtype, files) => {
-    const table = await openWeights(textEncoder, wanted);
+  ])("opens the text encoder's %s weights", async (requested, variant, dtype, files) => {
+    const table = await openWeights(textEncoder, requested);
     expect(table).toMatchObject({ folder: textEncoder, variant });
     expect(table.files).toHaveLength(files);
     expect(table.tensors.get(q)).toMatchObject({ name: q, dtype, shape: [num_heads! * d_kv!, d_model] });

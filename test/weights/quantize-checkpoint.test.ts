@@ -93,11 +93,11 @@ test.each([
   [["8bit"], 4, undefined, { variant: "8bit", inPlace: false }],
   [["8bit", "fp16"], 8, "fp16", { variant: "8bit", inPlace: true }],
   [["fp16", "fp32"], 8, undefined, { variant: "fp16", inPlace: false }],
-] as const)("of %j, %d bits come from %s: %j", async (there, bits, wanted, expected) => {
+] as const)("of %j, %d bits come from %s: %j", async (there, bits, requested, expected) => {
   const folder = await temporaryFolder();
   for (const variant of there)
     writeFileSync(join(folder, `model${variant === "fp32" ? "" : `.${variant}`}.safetensors`), "");
-  expect(await quantizationSource(folder, bits, wanted)).toEqual(expected);
+  expect(await quantizationSource(folder, bits, requested)).toEqual(expected);
 });
 
 test("is done once; anything that is not whole is done again; other weights and other bits get another place", async () => {

@@ -10,7 +10,7 @@ import { blockMatrix, fillRows, isBlocked, kernelParts } from "../../src/weights
 import { normals } from "../onnx/lower/wide-networks.ts";
 import { temporaryFile } from "./files.ts";
 
-test("layers and kernels of whole blocks are kept in blocks; tables, norms and the picture's few channels are not", () => {
+test("layers and kernels of whole blocks are kept in blocks; tables, norms and the image's few channels are not", () => {
   expect(isBlocked("mid_block.attentions.0.to_q.weight", [64, 96])).toBe(true);
   expect(isBlocked("mid_block.resnets.0.conv1.weight", [160, 320, 3, 3])).toBe(true);
   expect(isBlocked("conv_in.weight", [320, 6, 3, 3])).toBe(false);
@@ -23,11 +23,11 @@ test("layers and kernels of whole blocks are kept in blocks; tables, norms and t
 describe("a kernel as a matrix", () => {
   test.each([
     ["of few channels has a row for each of its rows and outputs", "conv1", [128, 64, 3, 3], [384, 192]],
-    ["of many channels has a row for each of its places and outputs", "conv1", [1408, 1408, 3, 3], [9 * 1408, 1408]],
+    ["of many channels has a row for each of its taps and outputs", "conv1", [1408, 1408, 3, 3], [9 * 1408, 1408]],
     ["of many more channels than outputs is of the latter kind", "conv1", [128, 256, 3, 3], [9 * 128, 256]],
-    ["and so is that of an enlarged map", "upsamplers.0.conv", [64, 64, 3, 3], [9 * 64, 64]],
+    ["and so is that of an enlarged feature map", "upsamplers.0.conv", [64, 64, 3, 3], [9 * 64, 64]],
     ["in both kinds of networks", "upsamplers.0.conv1", [64, 64, 3, 3], [9 * 64, 64]],
-    ["but not that of a map that is halved", "downsamplers.0.conv", [1408, 1408, 3, 3], [3 * 1408, 3 * 1408]],
+    ["but not that of a feature map that is halved", "downsamplers.0.conv", [1408, 1408, 3, 3], [3 * 1408, 3 * 1408]],
     ["has its outputs filled up to whole tiles", "conv1", [160, 160, 3, 3], [3 * 192, 3 * 160]],
     ["of one pixel has a row for each output", "conv_shortcut", [160, 320, 1, 1], [192, 320]],
   ] as const)("%s", (_, name, shape, matrix) => {
@@ -43,7 +43,7 @@ describe("a kernel as a matrix", () => {
   const numbers = (shape: readonly number[]): Float32Array =>
     Float32Array.from({ length: shape.reduce((product, side) => product * side) }, (_, at) => at);
 
-  test("apart, holds in each row all channels of a place", () => {
+  test("apart, holds in each row all channels of a tap", () => {
     const shape = [1, 3, 2, 2]; // outputs, channels, rows, columns
     const parts = kernelParts("upsamplers.0.conv.weight", numbers(shape), shape);
     expect(parts.map((part) => [...part])).toEqual([
@@ -59,7 +59,7 @@ describe("a kernel as a matrix", () => {
     const parts = kernelParts("downsamplers.0.conv.weight", numbers(shape), shape);
     const row = (output: number, y: number): number[] =>
       [0, 4].flatMap((four) =>
-        [0, 1, 2].flatMap((x) => [0, 1, 2, 3].map((of) => output * 48 + (four + of) * 6 + y * 3 + x)),
+        [0, 1, 2].flatMap((x) => [0, 1, 2, 3].map((within) => output * 48 + (four + within) * 6 + y * 3 + x)),
       );
     expect(parts.map((part) => [...part])).toEqual([
       [...row(0, 0), ...row(1, 0)],

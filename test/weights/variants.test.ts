@@ -119,9 +119,9 @@ describe("checkpoints of today", () => {
     ["pytorch_lora_weights.safetensors", (folder: string) => folder],
     ["adapter_config.json", (folder: string) => folder],
     ["pytorch_lora_weights.safetensors", (folder: string) => join(folder, "unet")], // a folder given as a stage's
-  ])("a LoRA (%s) is named", async (name, asked) => {
+  ])("a LoRA (%s) is named", async (name, pathIn) => {
     const folder = await folderWith(name);
-    const opening = openWeights(asked(folder));
+    const opening = openWeights(pathIn(folder));
     await expect(opening).rejects.toThrow(CheckpointError);
     await expect(opening).rejects.toThrow(/holds a LoRA \(.*give it with --lora/);
   });

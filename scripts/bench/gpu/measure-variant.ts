@@ -29,7 +29,7 @@ export interface MeasureOptions {
   readonly runs: number;
   readonly provider: string;
   readonly type: string;
-  /** Inputs and the expected result; without it they are made up and the processor tells what is expected. */
+  /** Inputs and the expected result; without it they are made up and the CPU tells what is expected. */
   readonly case?: string;
   /** Nothing is compared. */
   readonly alone: boolean;
@@ -39,10 +39,10 @@ export interface MeasureOptions {
   readonly without?: string;
   /** Of the provider's, `name=value` separated by commas, in place of the program's own. */
   readonly settings?: string;
-  /** What does not change from step to step (the text) is computed once and stays on the card: the step is the rest. */
+  /** What does not change from step to step (the text) is computed once and stays on the GPU: the step is the rest. */
   readonly hoisted: boolean;
-  /** That on the processor, so that its weights do not come to the card. */
-  readonly sparesCard: boolean;
+  /** That on the CPU, so that its weights do not come to the GPU. */
+  readonly sparesGpu: boolean;
   /** `on` or `off`: whether onnxruntime plans its buffers as one; as the program does if absent. */
   readonly memoryPattern?: string;
   /** Where a trace is written; one more session is made for it. */
@@ -55,15 +55,15 @@ export interface Measured {
   readonly weightBytes: number;
   /** Building and lowering the graph, and making the model's bytes. */
   readonly lowerSeconds: number;
-  /** Making the session: the weights are on their way to the card. */
+  /** Making the session: the weights are on their way to the GPU. */
   readonly createSeconds: number;
   /** The same, with the process's own time and its page faults. */
   readonly loading: Usage;
-  /** The card's memory in use, all processes: when the session is there, after the first step, after the last. */
+  /** The GPU's memory in use, all processes: when the session is there, after the first step, after the last. */
   readonly memoryMiB?: readonly [loaded: number, first: number, last: number];
   /** The first step: shaders are compiled, and the weights have arrived. */
   readonly firstSeconds: number;
-  /** Median of the other steps, inputs and result carried to the card and back. */
+  /** Median of the other steps, inputs and result carried to the GPU and back. */
   readonly stepMs: number;
   readonly stepsMs: readonly number[];
   /** √(Σ(a - b)² / Σb²) against `expected`. */
@@ -95,8 +95,8 @@ export async function measureVariant(folder: string, options: MeasureOptions): P
     encodeModel(lower(part, look, lowering), lowering.opset, externalLocation);
   const first = once && {
     graph: once,
-    model: options.sparesCard ? encodeModel(lower(once, look, cpu), cpu.opset, externalLocation) : encode(once),
-    copies: options.sparesCard ? encode(copyOf(once.outputs)) : undefined,
+    model: options.sparesGpu ? encodeModel(lower(once, look, cpu), cpu.opset, externalLocation) : encode(once),
+    copies: options.sparesGpu ? encode(copyOf(once.outputs)) : undefined,
   };
   const lowerSeconds = since(start);
   const step = options.case === undefined ? plainCase(graph) : await readCase(graph, options.case);
@@ -163,32 +163,35 @@ type Options = ort.InferenceSession.SessionOptions;
 function withoutOptimizers(settings: Options, names: string | undefined): Options {
   if (names === undefined) return settings;
   const extra = settings.extra as Readonly<Record<string, Readonly<Record<string, string>>>> | undefined;
-  const own = extra?.["optimization"];
-  const disabled = [own?.["disable_specified_optimizers"], names].filter(Boolean).join(";");
-  return { ...settings, extra: { ...extra, optimization: { ...own, disable_specified_optimizers: disabled } } };
+  const optimization = extra?.["optimization"];
+  const disabled = [optimization?.["disable_specified_optimizers"], names].filter(Boolean).join(";");
+  return {
+    ...settings,
+    extra: { ...extra, optimization: { ...optimization, disable_specified_optimizers: disabled } },
+  };
 }
 
-function withProviderSettings(settings: Options, own: string | undefined): Options {
-  if (own === undefined) return settings;
+function withProviderSettings(settings: Options, assignments: string | undefined): Options {
+  if (assignments === undefined) return settings;
   const [first] = settings.executionProviders ?? [];
   const named = typeof first === "object" ? first : { name: first };
-  const pairs = own.split(",").map((pair) => pair.split("=") as [string, string]);
+  const pairs = assignments.split(",").map((pair) => pair.split("=") as [string, string]);
   return { ...settings, executionProviders: [{ ...named, ...Object.fromEntries(pairs) } as { name: string }] };
 }
 
-/** What stays the same from step to step, made as runtime/hoisted-session does: with `copies`, on the processor. */
+/** What stays the same from step to step, made as runtime/hoisted-session does: with `copies`, on the CPU. */
 async function withFixed<T>(
   { model, graph, copies }: { model: Uint8Array; graph: Graph; copies: Uint8Array | undefined },
   feeds: Readonly<Record<string, Feed>>,
   settings: Options,
   use: (fixed: Readonly<Record<string, ort.Tensor>>) => Promise<T>,
 ): Promise<T> {
-  const onCard = { ...settings, preferredOutputLocation: "gpu-buffer" as const };
-  const session = await ort.InferenceSession.create(model, copies ? sessionOptions.cpu("mapped") : onCard);
-  const copier = copies && (await ort.InferenceSession.create(copies, onCard));
+  const onGpu = { ...settings, preferredOutputLocation: "gpu-buffer" as const };
+  const session = await ort.InferenceSession.create(model, copies ? sessionOptions.cpu("mapped") : onGpu);
+  const copier = copies && (await ort.InferenceSession.create(copies, onGpu));
   const results = await runAll(session, graph, feeds);
   const onIt = copier ? await copier.run(results) : results;
-  const name = copier ? copyName : (own: string): string => own;
+  const name = copier ? copyName : (unchanged: string): string => unchanged;
   try {
     return await use(Object.fromEntries(graph.outputs.map((output) => [output.name, onIt[name(output.name)]!])));
   } finally {
@@ -237,9 +240,9 @@ function highWaterMB(): number {
 
 /** @returns undefined: there is no NVIDIA driver. */
 function gpuMemoryMiB(): number | undefined {
-  const asked = spawnSync("nvidia-smi", ["--query-gpu=memory.used", "--format=csv,noheader,nounits"], {
+  const query = spawnSync("nvidia-smi", ["--query-gpu=memory.used", "--format=csv,noheader,nounits"], {
     encoding: "utf8",
   });
-  const [first = ""] = (asked.stdout ?? "").split("\n");
+  const [first = ""] = (query.stdout ?? "").split("\n");
   return first === "" ? undefined : Number(first);
 }

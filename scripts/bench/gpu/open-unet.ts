@@ -21,7 +21,7 @@ export interface StepShape {
 export async function openUnet(folder: string, shape: StepShape): Promise<Graph> {
   const config = (await readJson(`${folder}/config.json`)) as Record<string, unknown>;
   if (config["addition_embed_type"] === "text") return buildIfUnet(await readIfUnetConfig(folder), shape);
-  const texts = shape.batch === 2 ? 2 : 1; // a picture with guidance
+  const texts = shape.batch === 2 ? 2 : 1; // an image with guidance
   return buildSdUnet(await readSdUnetConfig(folder), { ...shape, batch: shape.batch / texts, textsPerImage: texts });
 }
 
@@ -48,7 +48,7 @@ export async function readCase(graph: Graph, file: string): Promise<StepCase> {
     }
     const all =
       dtype === "int64" ? ((await readTensor(file, entry)) as BigInt64Array) : await readTensorAsFloat32(file, entry);
-    feeds[name] = all.subarray(0, elementCount(shape)); // the same picture for both texts
+    feeds[name] = all.subarray(0, elementCount(shape)); // the same image for both texts
   }
   const expected = await readTensorAsFloat32(file, entryOf("expected"));
   return { feeds, expected: expected.subarray(0, elementCount(graph.outputs[0]?.shape ?? [])) };
@@ -70,9 +70,9 @@ export function relativeError(actual: Float32Array, expected: Float32Array): num
   if (actual.length !== expected.length) return Number.NaN;
   let [difference, size] = [0, 0];
   for (let at = 0; at < expected.length; at++) {
-    const wanted = expected[at] ?? 0;
-    difference += ((actual[at] ?? Number.NaN) - wanted) ** 2;
-    size += wanted ** 2;
+    const expectedValue = expected[at] ?? 0;
+    difference += ((actual[at] ?? Number.NaN) - expectedValue) ** 2;
+    size += expectedValue ** 2;
   }
   return Math.sqrt(difference / size);
 }

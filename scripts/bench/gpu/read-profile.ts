@@ -17,9 +17,9 @@ export interface OperatorTime {
 }
 
 export interface Profile {
-  /** As the processor saw it: for a card, how long it took to hand the work over. */
+  /** As the CPU saw it: for a GPU, how long it took to hand the work over. */
   readonly nodes: readonly OperatorTime[];
-  /** As the card saw it, by kernel; empty where the provider times none. */
+  /** As the GPU saw it, by kernel; empty where the provider times none. */
   readonly kernels: readonly OperatorTime[];
   /** The same with the shapes of what goes in and out. */
   readonly shapes: readonly OperatorTime[];

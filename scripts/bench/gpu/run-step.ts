@@ -1,4 +1,4 @@
-/** Runs a UNet's session once, on the processor as a reference, or with a trace. */
+/** Runs a UNet's session once, on the CPU as a reference, or with a trace. */
 
 import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -37,7 +37,7 @@ export async function runAll(
   return session.run(Object.fromEntries(tensors));
 }
 
-/** What the lowering for the processor gives, in float32. */
+/** What the lowering for the CPU gives, in float32. */
 export async function onCpu(
   graph: Graph,
   folder: string,

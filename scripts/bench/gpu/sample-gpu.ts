@@ -1,4 +1,4 @@
-/** The card's memory in use, sampled by nvidia-smi; nothing where there is none. */
+/** The GPU's memory in use, sampled by nvidia-smi; nothing where there is none. */
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 
@@ -6,7 +6,7 @@ const QUERY = ["--query-gpu=memory.used", "--format=csv,noheader,nounits"];
 const SAMPLE_MS = 100;
 
 export interface GpuSampler {
-  /** MiB in use on the whole card now; undefined without nvidia-smi. */
+  /** MiB in use on the whole GPU now; undefined without nvidia-smi. */
   readonly now: () => number | undefined;
   /** The highest since the last call, MiB. */
   readonly takePeak: () => number | undefined;

@@ -26,13 +26,13 @@ export async function removeModel(name: string, { modelsFile, yes }: ModelsOptio
   const cached = new Map((await listCachedRepos(settings)).map((repo) => [repo.repo, repo]));
   const { remove, keep } = cached.has(name) ? { remove: [name], keep: [] } : chooseRepos(name, manifest, cached);
   for (const [repo, user] of keep) say(`${repo} stays: ${user} uses it.\n`);
-  const there = remove.flatMap((repo) => cached.get(repo) ?? []);
-  if (there.length === 0) {
+  const cachedRepos = remove.flatMap((repo) => cached.get(repo) ?? []);
+  if (cachedRepos.length === 0) {
     say(`nothing of ${name} is in ${settings.cacheFolder} that could be removed.\n`);
     return;
   }
-  if (!yes && !(await isConfirmed(there))) return;
-  for (const { repo } of there) {
+  if (!yes && !(await isConfirmed(cachedRepos))) return;
+  for (const { repo } of cachedRepos) {
     const { freedBytes } = await removeRepo(settings, repo);
     await removePins(environment.home, repo);
     say(`removed ${repo}, ${formatBytes(freedBytes)}\n`);

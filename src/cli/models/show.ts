@@ -48,14 +48,14 @@ export async function showModel(
 }
 
 async function printWords(name: string, folder: string | undefined, json = false): Promise<void> {
-  const known = folder === undefined ? undefined : await readKnownWords(folder);
-  if (known === undefined) {
+  const knownWords = folder === undefined ? undefined : await readKnownWords(folder);
+  if (knownWords === undefined) {
     throw new CheckpointError(
       `${name} does not say which words it knows: models trained on the web know most of them.`,
     );
   }
-  if (json) printJson(known);
-  else print(`${known.words.join("\n")}\n`);
+  if (json) printJson(knownWords);
+  else print(`${knownWords.words.join("\n")}\n`);
 }
 
 function describeStage(status: StageStatus, manifest: Manifest, settings: HubSettings, pins: Pins): string {

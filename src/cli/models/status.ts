@@ -15,9 +15,9 @@ export function sizeWords(bytes: number | undefined, exact: boolean): string {
 
 export function presenceWords({ stages, present }: CascadeStatus): string {
   if (present) return "yes";
-  const there = stages.filter((stage) => stage.present).length;
+  const presentStages = stages.filter((stage) => stage.present).length;
   const begun = stages.some(({ folder, missing }) => folder !== undefined && missing.length > 0);
-  return there > 0 || begun ? `${there} of ${stages.length} stages` : "no";
+  return presentStages > 0 || begun ? `${presentStages} of ${stages.length} stages` : "no";
 }
 
 export function memoryWords({ cascade, fitsMemory }: CascadeStatus, { hardware }: StatusSources): string {

@@ -1,7 +1,7 @@
 /**
  * @module onnx/lower/block-weights
- * Weights in blocks of 32 with one scale each, as weights/quantize-blocks and weights/unet-blocks lay them: multiplied by
- * MatMulNBits as they lie, or unpacked for what cannot be.
+ * Block-wise quantized weights, 32 to a block with one scale, as weights/quantize-blocks and weights/unet-blocks lay them:
+ * multiplied by MatMulNBits as they lie, or unpacked for what cannot be.
  *
  * Letters: R rows of the matrix, N blocks of a row, O, C, h, w of a kernel.
  */
@@ -52,23 +52,27 @@ export function multiplyBlocks(g: GraphBuilder, x: Value, { value, scales }: Blo
 export function bindRows(g: GraphBuilder, weight: StoredWeight, from: number, to: number): BoundWeight {
   const { blockScales } = weight;
   const part = rowsOf(weight, from, to);
-  const own = { ...weight, ...part, ...(blockScales ? { blockScales: rowsOf(blockScales, from, to) } : {}) };
-  return bindWeight(g, own, part.name);
+  const rows = { ...weight, ...part, ...(blockScales ? { blockScales: rowsOf(blockScales, from, to) } : {}) };
+  return bindWeight(g, rows, part.name);
 }
 
 /** Weights that lie one after the other in their file, as one of all their rows. */
 export function bindConcatenated(g: GraphBuilder, weights: readonly BlocksWeight[]): BoundWeight {
   const [first] = weights;
   if (!first) throw new Error("no weights to take together");
-  const own = { ...first, ...together(weights), blockScales: together(weights.map(({ blockScales }) => blockScales)) };
-  return bindWeight(g, own, own.name);
+  const joined = {
+    ...first,
+    ...together(weights),
+    blockScales: together(weights.map(({ blockScales }) => blockScales)),
+  };
+  return bindWeight(g, joined, joined.name);
 }
 
 function together(tensors: readonly StoredTensor[]): StoredTensor {
   const [first] = tensors;
   if (!first) throw new Error("no tensors to take together");
-  const sum = (of: (tensor: StoredTensor) => number): number =>
-    tensors.reduce((total, tensor) => total + of(tensor), 0);
+  const sum = (count: (tensor: StoredTensor) => number): number =>
+    tensors.reduce((total, tensor) => total + count(tensor), 0);
   return {
     ...first,
     name: tensors.map(({ name }) => name).join(" + "),

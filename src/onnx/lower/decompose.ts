@@ -63,7 +63,7 @@ export function decompose(
     producer: (value) => producers.get(value.name),
     consumers: (value) => consumers.get(value.name) ?? [],
     lowered,
-    rows: (value, kind = "map") => {
+    rows: (value, kind = "featureMap") => {
       settle(value);
       return remember(madeRows, value, () => ({ rows: toChannelsLast(g, lowered(value), kind), kind })).rows;
     },
@@ -102,8 +102,8 @@ function consumersIn({ nodes }: Graph): ReadonlyMap<string, readonly Node[]> {
   for (const node of nodes) {
     for (const name of new Set(node.inputs.map((input) => input?.name))) {
       if (name === undefined) continue;
-      const known = consumers.get(name);
-      if (known) known.push(node);
+      const nodes = consumers.get(name);
+      if (nodes) nodes.push(node);
       else consumers.set(name, [node]);
     }
   }
@@ -120,8 +120,8 @@ function bindOnce(graph: Graph, weights: WeightLookup, g: GraphBuilder): Pick<Re
     return older && remember(found, value, () => weights(value.name, value.shape, older));
   };
   const stored = (value: Value): BoundWeight | undefined => {
-    const own = weight(value);
-    return own && remember(bound, value, () => bindWeight(g, own, value.name));
+    const found = weight(value);
+    return found && remember(bound, value, () => bindWeight(g, found, value.name));
   };
   return { weight, stored };
 }
@@ -139,11 +139,11 @@ export function bindWeight(g: GraphBuilder, weight: StoredWeight, name: string):
 const bindTensor = (g: GraphBuilder, name: string, { file, offset, byteLength, dtype, shape }: StoredTensor): Value =>
   g.fileWeight({ value: { name, dtype, shape }, file, offset, byteLength });
 
-function remember<T>(known: Map<string, T>, { name }: Value, make: () => T): T {
-  const old = known.get(name);
+function remember<T>(cache: Map<string, T>, { name }: Value, make: () => T): T {
+  const old = cache.get(name);
   if (old !== undefined) return old;
   const made = make();
-  known.set(name, made);
+  cache.set(name, made);
   return made;
 }
 

@@ -38,8 +38,8 @@ export function fusedLinear(
   const { g } = context;
   const layers = neighboursOf(context, node);
   const at = layers.findIndex((layer) => layer.node === node);
-  const own = layers[at];
-  if (!own || layers.length < 2) return undefined;
+  const layer = layers[at];
+  if (!layer || layers.length < 2) return undefined;
   const names = layers.map(({ weight }) => weight.name).join(); // x may be another value for each of them: cast anew
   const product = once(g, `product of ${x.shape.join()} and ${names}`, () => multiplyAll(context, x, layers));
   const axis = product.shape.length - 1;
@@ -48,7 +48,7 @@ export function fusedLinear(
     return onceAll(g, `parts of ${product.name}`, () => ops.parts(g, product, axis, sizes))[at];
   }
   const before = layers.slice(0, at).reduce((sum, { weight }) => sum + rowsOf(weight), 0);
-  const [from, to] = part ?? [0, rowsOf(own.weight)];
+  const [from, to] = part ?? [0, rowsOf(layer.weight)];
   return ops.slice(g, product, axis, before + from, before + to);
 }
 

@@ -63,7 +63,7 @@ export interface ProviderTraits {
   /** Can T5 be moved to it: `--text-encoder-device gpu`? */
   readonly takesTextEncoder: boolean;
   /** Groups of jobs that are drawn side by side, so that the device does not wait for what this process does between steps. */
-  readonly lanes: number;
+  readonly groupsAtOnce: number;
   /** `auto` takes the first that works, in ascending order; some are only tried where NVIDIA hardware is. */
   readonly auto: { readonly rank: number; readonly onlyNvidia: boolean };
   /** It cannot work without an NVIDIA GPU, whoever asks for it. */
@@ -87,7 +87,7 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
     loading: { bytes: 0, largestWeights: 0 },
     busyPixels: 8 * 64 ** 2, // measured: docs/notebook/performance.md
     takesTextEncoder: false, // it is where T5 runs anyway
-    lanes: 1, // the device is this process
+    groupsAtOnce: 1, // the device is this process
     auto: { rank: 2, onlyNvidia: false },
     needsNvidia: false,
     takesDeviceId: false,
@@ -103,7 +103,7 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
     deviceMemory: cudaMemory,
     busyPixels: 4 * 256 ** 2, // measured with four images a call (docs/notebook/cuda.md)
     takesTextEncoder: true,
-    lanes: 2, // with one the GPU is idle for 20 to 70 % of the denoising time (docs/notebook/cuda.md)
+    groupsAtOnce: 2, // with one the GPU is idle for 20 to 70 % of the denoising time (docs/notebook/cuda.md)
     loading: { bytes: 1.55e9, largestWeights: 0 }, // 1.58 to 1.71 GB in all were measured (docs/notebook/cuda.md)
     auto: { rank: 0, onlyNvidia: true },
     needsNvidia: true,
@@ -126,7 +126,7 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
     deviceMemory: (graphs, { weightFormat }) => webgpuMemory(graphs, webgpuDefaults[weightFormat].bufferCache),
     loading: { bytes: 0.12e9, largestWeights: 2 },
     takesTextEncoder: false, // not tried
-    lanes: 1, // two were not tried
+    groupsAtOnce: 1, // two were not tried
     busyPixels: 16 * 64 ** 2, // not measured
     auto: { rank: 1, onlyNvidia: true }, // measured on NVIDIA's GPUs alone: on others it has to be named
     needsNvidia: false,

@@ -28,9 +28,9 @@ export interface BoundWeight {
 }
 
 /** What lies in rows: a map (B, C, ...), or tokens (B, N, C). */
-export type ChannelsLastKind = "map" | "tokens";
+export type ChannelsLastKind = "featureMap" | "tokens";
 
-/** A map or tokens as (N·B, C): a row for each pixel or token and sample, the samples of a pixel one after the other. */
+/** A feature map or tokens as (N·B, C): a row for each pixel or token and sample, the samples of a pixel one after the other. */
 export interface ChannelsLast {
   readonly rows: Value;
   readonly kind: ChannelsLastKind;
@@ -48,7 +48,7 @@ export interface Rewriting {
   readonly consumers: (value: Value) => readonly Node[];
   /** The lowered counterpart of one of the node's inputs: for a weight, unpacked whatever the file holds. */
   readonly lowered: (value: Value) => Value;
-  /** The same in rows, (N·B, C); rearranged, as a map or as tokens, unless it was made so. */
+  /** The same in rows, (N·B, C); rearranged, as a feature map or as tokens, unless it was made so. */
   readonly rows: (value: Value, kind?: ChannelsLastKind) => Value;
   /** Was it made channels-last, and of what? */
   readonly kindOf: (value: Value) => ChannelsLastKind | undefined;

@@ -15,13 +15,13 @@ import { type CommandName, type RequestedProvider, commandNames } from "../../pl
 import { imageCount } from "../../plan/prompts.ts";
 import type { Request } from "../../plan/request.ts";
 import { describeValue } from "../describe-issue.ts";
-import { maskOptionNames, ownSizeNames, requestFromOptions } from "../job-options.ts";
+import { maskOptionNames, stageSizeNames, requestFromOptions } from "../job-options.ts";
 import { numbered } from "../outputs.ts";
 import type { BatchFolder } from "./batch-folder.ts";
-import { isJobError, withPicture, withoutPicture } from "./job-picture.ts";
+import { isJobError, withImageSettings, withoutImageSettings } from "./image-settings.ts";
 import { expandJob } from "./expand.ts";
 import type { LowMemoryModes } from "../settings.ts";
-import { compileTemplate, ownOutput, requestKey } from "./output-names.ts";
+import { compileTemplate, checkedOutput, requestKey } from "./output-names.ts";
 import type { GivenOptions, ReadJob } from "./read-jobs.ts";
 import { type BadLine, type ExpandedJob, sharingGenerators } from "./share-generator.ts";
 
@@ -36,7 +36,7 @@ export interface BatchJob {
   readonly line: number;
   readonly request: Request;
   readonly key: string;
-  /** Of the picture that is drawn again. */
+  /** Of the image that is drawn again. */
   readonly lowMemory?: LowMemoryModes | undefined;
   /** Below the output folder, `/` between folders. */
   readonly files: readonly string[];
@@ -138,7 +138,7 @@ export async function* divided<Job>(
 const notOfUpscale: readonly string[] = [
   "until",
   "aspectRatio",
-  ...ownSizeNames,
+  ...stageSizeNames,
   "strength",
   "style",
   ...maskOptionNames,
@@ -157,7 +157,7 @@ interface NumberedJob extends ExpandedJob {
 async function* numberedJobs(
   lines: AsyncIterable<ReadJob>,
   { sharedGenerator = 1, ...options }: CountedOptions,
-  readLine = withPicture,
+  readLine = withImageSettings,
 ): AsyncGenerator<NumberedJob | BadJob, void> {
   let index = 0;
   for await (const one of sharingGenerators(expandedJobs(lines, options, readLine), sharedGenerator)) {
@@ -170,7 +170,7 @@ type CountedOptions = Pick<BatchOptions, "defaults" | "seeds" | "sharedGenerator
 async function* expandedJobs(
   lines: AsyncIterable<ReadJob>,
   { defaults, seeds }: CountedOptions,
-  readLine: typeof withPicture,
+  readLine: typeof withImageSettings,
 ): AsyncGenerator<ExpandedJob | BadLine, void> {
   for await (const read of lines) {
     const { line } = read;
@@ -195,7 +195,7 @@ const PAUSE_MS = 20;
 /** @returns how many jobs the lines stand for; takes its time. */
 export async function countJobs(lines: AsyncIterable<ReadJob>, options: CountedOptions): Promise<number> {
   let count = 0;
-  for await (const { index } of numberedJobs(lines, options, withoutPicture)) {
+  for await (const { index } of numberedJobs(lines, options, withoutImageSettings)) {
     count = index;
     if (count % COUNTED_AT_ONCE === 0) await delay(PAUSE_MS, undefined, { ref: false });
   }
@@ -228,7 +228,7 @@ function requestOf(
   seed: number,
 ): { request: Request; output?: string | undefined } {
   const request = requestFromOptions(commandOf(command, options), { ...options, seed: options["seed"] ?? seed });
-  return { request, output: output === undefined ? undefined : ownOutput(output) };
+  return { request, output: output === undefined ? undefined : checkedOutput(output) };
 }
 
 function createJobMaker(folder: BatchFolder, { template, format, uploads = false }: BatchOptions) {
@@ -245,16 +245,16 @@ function createJobMaker(folder: BatchFolder, { template, format, uploads = false
       return { request, key: requestKey(request), files: numbered(name, imageCount(request)) };
     });
     if ("error" in made) return made;
-    const isSaid = folder.drawn.has(index, made.key);
-    if (uploads) return { index, line, lowMemory, ...made, isDrawn: isSaid, isTaken: false };
-    const isThere = await Promise.all(made.files.map((file) => isTaken(join(folder.path, file))));
+    const isInManifest = folder.drawn.has(index, made.key);
+    if (uploads) return { index, line, lowMemory, ...made, isDrawn: isInManifest, isTaken: false };
+    const existing = await Promise.all(made.files.map((file) => isTaken(join(folder.path, file))));
     return {
       index,
       line,
       lowMemory,
       ...made,
-      isDrawn: isThere.every(Boolean) && isSaid,
-      isTaken: isThere.some(Boolean),
+      isDrawn: existing.every(Boolean) && isInManifest,
+      isTaken: existing.some(Boolean),
     };
   };
 }

@@ -17,8 +17,8 @@ const MAX_JOBS = 1_000_000;
 export function* expandJob({ seeds, ...options }: GivenOptions, defaultSeeds?: string): Generator<GivenOptions, void> {
   if (seeds !== undefined && options["seed"] !== undefined)
     throw new UsageError("seed and seeds are both given; give one.");
-  const asked = seeds ?? (options["seed"] === undefined ? defaultSeeds : undefined);
-  const ranges = asked === undefined ? undefined : parseSeeds(asked);
+  const seedList = seeds ?? (options["seed"] === undefined ? defaultSeeds : undefined);
+  const ranges = seedList === undefined ? undefined : parseSeeds(seedList);
   const choices = ["prompt", "negativePrompt"].flatMap((name) => {
     const text = options[name];
     return typeof text === "string" ? [[name, parseWildcards(text)] as const] : [];

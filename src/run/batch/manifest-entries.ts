@@ -17,8 +17,8 @@ export function failedEntry(
   { code, message }: Pick<IfGenError, "code" | "message">,
 ): ManifestEntry {
   const { index, line } = job;
-  const known = "request" in job ? { key: job.key, request: job.request } : {};
-  return { index, line, status: "failed", ...known, files: [], error: { code, message }, at: now() };
+  const requestFields = "request" in job ? { key: job.key, request: job.request } : {};
+  return { index, line, status: "failed", ...requestFields, files: [], error: { code, message }, at: now() };
 }
 
 export async function drawnEntry(

@@ -107,7 +107,7 @@ function safeName(name: string): string {
 }
 
 /** @returns the path a job gives itself, checked as a template's is. @throws {UsageError} as compileTemplate. */
-export function ownOutput(output: unknown): string {
+export function checkedOutput(output: unknown): string {
   if (typeof output !== "string" || !formatOfName(output)) {
     throw new UsageError(`output: give a file name that ends in ${imageExtensions.join(", ")}.`);
   }

@@ -22,7 +22,7 @@ const batchOptions = {
   output: z.string().optional(),
   /** Absent: what the job starts from tells. */
   command: z.enum(commandNames).optional(),
-  /** A picture whose metadata say what is drawn again, but for what the job says itself. */
+  /** An image whose metadata say what is drawn again, but for what the job says itself. */
   fromImage: z.string().min(1).optional(),
 };
 const batchOptionNames: readonly string[] = Object.keys(batchOptions);
@@ -127,10 +127,10 @@ async function* readCsv(bytes: AsyncIterable<Uint8Array>, name: string): AsyncGe
 
 function headerOf(cells: readonly string[], name: string): readonly string[] {
   const names = cells.map((cell) => camelCase(cell.trim()));
-  const known = [...jobOptionNames, ...batchOptionNames];
-  const unknown = names.find((one) => !known.includes(one));
+  const optionNames = [...jobOptionNames, ...batchOptionNames];
+  const unknown = names.find((one) => !optionNames.includes(one));
   if (unknown !== undefined) {
-    const near = nearestName(unknown, known);
+    const near = nearestName(unknown, optionNames);
     throw new UsageError(
       `${name}: its first line names the options of the columns, but there is no option ${unknown}` +
         (near === undefined

@@ -99,9 +99,9 @@ export async function runBatch(lines: AsyncIterable<ReadJob>, settings: BatchSet
   const takeTurns = createTurns(chunks, { handOver, chunkSize: options.chunkSize, signal });
   const workers = devices.map(async (device, worker) => {
     const budgets = { ...settings.budgets, held: () => heldOn(device, heldByWorkers()) };
-    const own = { ...shared, budgets, keptStages: kept[worker] };
+    const workerSettings = { ...shared, budgets, keptStages: kept[worker] };
     try {
-      await takeTurns(worker, (chunk) => runChunk(chunk, worker, device, own, { drawn, found, failed }));
+      await takeTurns(worker, (chunk) => runChunk(chunk, worker, device, workerSettings, { drawn, found, failed }));
     } finally {
       await kept[worker]?.close();
     }
@@ -149,9 +149,9 @@ async function runChunk(
     number,
     jobs.map(({ key }) => key),
   );
-  const known = isResumed ? jobs : jobs.filter(({ isDrawn }) => !isDrawn); // nothing is kept of the others
+  const openJobs = isResumed ? jobs : jobs.filter(({ isDrawn }) => !isDrawn); // nothing is kept of the others
   const { store, overwrite } = settings;
-  const sorted = await sortOut(known, { folder, store, overwrite, isChunkResumed: isResumed });
+  const sorted = await sortOut(openJobs, { folder, store, overwrite, isChunkResumed: isResumed });
   for (const job of sorted.taken) await failed(job, sameName(job.files[0] ?? "", "it exists", ", or add --overwrite"));
   for (const [job, entry] of sorted.found) await found(job, entry);
   if (sorted.toDraw.length > 0) {
@@ -181,7 +181,7 @@ async function drawSorted(
       share.hear(event);
       onEvent({ type: "run", worker, event });
     },
-    onDrawn: (job, one) => drawn(job, one, share.of(one), worker),
+    onDrawn: (job, one) => drawn(job, one, share.secondsOf(one), worker),
     onFailed: async (job, error) => {
       if (handOver.offer(worker, job, error)) onEvent({ type: "handed-over", worker, index: job.index, error });
       else await failed(job, error);

@@ -12,7 +12,7 @@ export function createShares() {
     hear(event: { readonly type: string }): void {
       if (event.type === "stage") since = performance.now();
     },
-    of({ plan, stageMs }: DrawnJob): Record<string, number> {
+    secondsOf({ plan, stageMs }: DrawnJob): Record<string, number> {
       const now = performance.now();
       const last = plan.stages.at(-1)?.name ?? "";
       const before = [...stageMs].map(([name, ms]) => [name, rounded(ms / plan.jobs.length)] as const);

@@ -7,7 +7,7 @@
 
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { lookForResult } from "../queue/own-result.ts";
+import { lookForResult } from "../queue/earlier-result.ts";
 import type { Store } from "../store/s3-store.ts";
 import type { BatchFolder } from "./batch-folder.ts";
 import type { BatchJob } from "./batch-jobs.ts";
@@ -69,7 +69,7 @@ async function resultOf(
   try {
     for (const [at, name] of job.files.entries()) await store?.fetch(name, paths[at]!);
     const found = await lookForResult(job, folder);
-    if (found === "own") return await foundEntry(job, folder, UNTOLD);
+    if (found === "complete") return await foundEntry(job, folder, UNTOLD);
     return found === "foreign" ? found : "part";
   } finally {
     if (store) for (const path of paths) await rm(path, { force: true });

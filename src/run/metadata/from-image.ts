@@ -40,8 +40,8 @@ export async function repeatImage(image: string, given: FlatOptions = {}): Promi
 }
 
 /** @throws {UsageError} the image is another command's. */
-export function checkCommand({ command }: RepeatedImage, asked: CommandName, image: string): void {
-  if (command === asked) return;
+export function checkCommand({ command }: RepeatedImage, typedCommand: CommandName, image: string): void {
+  if (command === typedCommand) return;
   throw new UsageError(`${image} was drawn by ${command}: repeat it with if-gen ${command} --from-image ${image}.`);
 }
 

@@ -19,7 +19,7 @@ import { groupBy } from "../group-requests.ts";
 import { type Store, openStore } from "../store/s3-store.ts";
 import { sendImages } from "../store/send-images.ts";
 import { isStoreAddress } from "../store/store-address.ts";
-import { lookForResult } from "./own-result.ts";
+import { lookForResult } from "./earlier-result.ts";
 import { type QueuedJob, toBatchJob } from "./queued-job.ts";
 
 export interface TakenJob {
@@ -90,7 +90,7 @@ async function drawIn(
   const waiting: BatchJob[] = [];
   for (const [job, one] of taken) {
     const found = await lookForResult(job, folder);
-    if (found === "own") await settings.onDrawn(one, await foundEntry(job, folder, UNTOLD));
+    if (found === "complete") await settings.onDrawn(one, await foundEntry(job, folder, UNTOLD));
     else if (found === "foreign" && !one.data.overwrite) await settings.onFailed(one, existing(job));
     else waiting.push(job);
   }
@@ -108,7 +108,7 @@ async function drawIn(
         settings.onEvent(event);
       },
       onDrawn: async (job, drawn) => {
-        const entry = await drawnEntry(job, drawn, share.of(drawn), folder);
+        const entry = await drawnEntry(job, drawn, share.secondsOf(drawn), folder);
         await placed(job);
         await settings.onDrawn(taken.get(job)!, entry);
       },

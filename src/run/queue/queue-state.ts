@@ -30,13 +30,14 @@ export async function readQueueStatus(url: string, most: number): Promise<QueueS
   const { queue, close } = await openQueue(url);
   try {
     const counts = await queue.getJobCounts("waiting", "delayed", "prioritized", "active", "completed", "failed");
-    const of = (...states: readonly string[]): number => states.reduce((sum, state) => sum + (counts[state] ?? 0), 0);
+    const countOf = (...states: readonly string[]): number =>
+      states.reduce((sum, state) => sum + (counts[state] ?? 0), 0);
     const failed = await queue.getFailed(0, most - 1);
     return {
-      waiting: of("waiting", "delayed", "prioritized"),
-      active: of("active"),
-      drawn: of("completed"),
-      failed: of("failed"),
+      waiting: countOf("waiting", "delayed", "prioritized"),
+      active: countOf("active"),
+      drawn: countOf("completed"),
+      failed: countOf("failed"),
       workers: (await queue.getWorkers()).length,
       failures: failed.map((job) => {
         const { code, message } = failureOf(job.failedReason);

@@ -89,8 +89,8 @@ export async function openStore(address: string, signal?: AbortSignal, attempts 
         ChecksumSHA256: checksum,
         ContentType: `image/${formatOfName(name) ?? "png"}`,
       });
-      const { ChecksumSHA256: said } = await say(client.send(request, options));
-      if (said === checksum) return;
+      const { ChecksumSHA256: confirmed } = await say(client.send(request, options));
+      if (confirmed === checksum) return;
       const stored = await say(get(name)); // a store that does not check: what it has is read back
       if (stored === undefined || sha256(stored) !== checksum)
         throw new OutputError(`${address} has not stored ${name} as it was sent; look at the store's own messages.`);
@@ -119,11 +119,11 @@ async function createClient(
   maxAttempts: number,
 ): Promise<S3Client> {
   if (ownS3Endpoint() === undefined) return new Client({ maxAttempts });
-  const own = { maxAttempts, forcePathStyle: true };
-  const client = new Client(own);
+  const config = { maxAttempts, forcePathStyle: true };
+  const client = new Client(config);
   const isKnown = await client.config.region().then(
     () => true,
     () => false,
   );
-  return isKnown ? client : new Client({ ...own, region: ANY_REGION });
+  return isKnown ? client : new Client({ ...config, region: ANY_REGION });
 }

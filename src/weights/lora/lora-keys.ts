@@ -46,12 +46,12 @@ const parts: readonly (readonly [LoraKey["part"], RegExp])[] = [
 export function parseLoraKey(key: string): LoraKey | undefined {
   const name = key.replace(/^base_model\.model\./, "");
   const prefix = prefixes.find(({ pattern }) => pattern.test(name));
-  const own = prefix ? name.replace(prefix.pattern, "") : name;
+  const unprefixed = prefix ? name.replace(prefix.pattern, "") : name;
   for (const [part, pattern] of parts) {
-    const found = pattern.exec(own);
+    const found = pattern.exec(unprefixed);
     if (!found || found.index === 0) continue;
     const { network, isFlat = false } = prefix ?? {};
-    return { ...(network ? { network } : {}), module: layerOf(own.slice(0, found.index)), isFlat, part };
+    return { ...(network ? { network } : {}), module: layerOf(unprefixed.slice(0, found.index)), isFlat, part };
   }
   return undefined;
 }

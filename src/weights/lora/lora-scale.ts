@@ -38,10 +38,10 @@ export function scaleFromSettings(settings: unknown, file: string): ScaleOf {
     );
   }
   const { lora_alpha: alpha, alpha_pattern: patterns, use_rslora: isRankStabilized } = parsed.data;
-  const own = Object.entries(patterns ?? {});
-  for (const [pattern] of own) checkPattern(pattern, file);
+  const alphaPatterns = Object.entries(patterns ?? {});
+  for (const [pattern] of alphaPatterns) checkPattern(pattern, file);
   return (module, rank) => {
-    const [, ofLayer = alpha] = own.find(([name]) => module === name || module.endsWith(`.${name}`)) ?? [];
+    const [, ofLayer = alpha] = alphaPatterns.find(([name]) => module === name || module.endsWith(`.${name}`)) ?? [];
     return ofLayer / (isRankStabilized ? Math.sqrt(rank) : rank);
   };
 }
@@ -64,8 +64,8 @@ export function scaleFromMetadata(
   if (text === undefined) return undefined;
   const json = parseJson(Buffer.from(text), configLimits, `${file}: lora_adapter_metadata`, CheckpointError);
   const all = Object.entries(typeof json === "object" && json !== null ? json : {});
-  const own = all
+  const networkSettings = all
     .filter(([key]) => key.startsWith(`${network}.`))
     .map(([key, value]) => [key.slice(network.length + 1), value]);
-  return own.length === 0 ? undefined : scaleFromSettings(Object.fromEntries(own), file);
+  return networkSettings.length === 0 ? undefined : scaleFromSettings(Object.fromEntries(networkSettings), file);
 }

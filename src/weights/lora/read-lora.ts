@@ -81,8 +81,8 @@ async function finishLayer(
   scales: Readonly<Record<LoraNetwork, ScaleOf>>,
 ): Promise<LoraLayer> {
   if (!down || !up) {
-    const there = (down ?? up ?? alpha)?.name ?? module;
-    throw new CheckpointError(`${file}: ${quote(there)} is there without its other half; the LoRA is not whole.`);
+    const name = (down ?? up ?? alpha)?.name ?? module;
+    throw new CheckpointError(`${file}: ${quote(name)} is there without its other half; the LoRA is not whole.`);
   }
   const rank = down.shape[0] ?? 0;
   const scale = alpha ? (await readAlpha(file, alpha)) / rank : scales[network ?? "unet"](module, rank);

@@ -16,7 +16,7 @@ import { tinyNetworks } from "./networks.ts";
 import { relativeError, runLowered } from "./run-lowered.ts";
 import { wideNetworks } from "./wide-networks.ts";
 
-/** Every way; maps of these sizes count as large. */
+/** Every way; feature maps of these sizes count as large. */
 const inBlocks = Object.entries(webgpuVariants)
   .filter(([, { weights }]) => weights === "blocks")
   .map(([name, choices]) => [name, { ...choices, piecesFrom: Math.min(choices.piecesFrom, 2 ** 12) }] as const);
@@ -54,7 +54,7 @@ describe.each(await wideNetworks())("$name, wide", ({ graph, stored, blocks, fee
     const bytes = (all: readonly { byteLength: number }[]): number => all.reduce((sum, one) => sum + one.byteLength, 0);
     expect(bytes(fileWeights.filter(({ value }) => value.dtype === "uint8"))).toBe(bytes(matrices));
     const dense = nodes.filter(({ op, attributes }) => op === "Conv" && !attributes["group"]);
-    expect(dense).toHaveLength(1); // from the picture's few channels
+    expect(dense).toHaveLength(1); // from the image's few channels
     expect(nodes.filter(({ op, name }) => op === "MatMul" && name.startsWith("conv_out/"))).toHaveLength(1); // and back
     expect(count("DequantizeLinear")).toBe(0);
   });

@@ -17,7 +17,7 @@ vi.setConfig({ testTimeout: 600_000 }); // a software device compiles each shade
 const named = (process.env["IF_GEN_TEST_PROVIDERS"] ?? "").split(",");
 const networks = await tinyNetworks();
 const wide = named.includes("webgpu") ? await wideNetworks() : [];
-/** Not the fused attention, which software devices have wrong; maps of the networks' sizes count as large. */
+/** Not the fused attention, which software devices have wrong; feature maps of the networks' sizes count as large. */
 const inBlocks = Object.entries(webgpuVariants)
   .filter(([, { weights, attention }]) => weights === "blocks" && attention === "plain")
   .map(([name, choices]) => [name, { ...choices, piecesFrom: Math.min(choices.piecesFrom, 2 ** 12) }] as const);

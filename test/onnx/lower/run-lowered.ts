@@ -49,9 +49,9 @@ export async function runLowered(
 export function relativeError(actual: Float32Array, expected: ArrayLike<number | bigint>): number {
   let [difference, size] = [0, 0];
   for (let at = 0; at < expected.length; at++) {
-    const wanted = Number(expected[at]);
-    difference += ((actual[at] ?? Number.NaN) - wanted) ** 2;
-    size += wanted ** 2;
+    const expectedValue = Number(expected[at]);
+    difference += ((actual[at] ?? Number.NaN) - expectedValue) ** 2;
+    size += expectedValue ** 2;
   }
   return actual.length === expected.length ? Math.sqrt(difference / size) : Number.NaN;
 }

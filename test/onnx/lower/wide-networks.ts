@@ -84,7 +84,7 @@ export async function wideNetworks(): Promise<WideNetwork[]> {
     },
     { name: "upscaler", graph: buildSdUnet(sdConfig, pair) },
     {
-      name: "upscaler, a picture with two texts",
+      name: "upscaler, an image with two texts",
       graph: buildSdUnet(sdConfig, { ...pair, batch: 1, textsPerImage: 2 }),
     },
   ];

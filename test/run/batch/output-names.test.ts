@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { compileTemplate, ownOutput, workKey } from "../../../src/run/batch/output-names.ts";
+import { checkedOutput, compileTemplate, workKey } from "../../../src/run/batch/output-names.ts";
 import { plainRequest } from "../../plan/plain-request.ts";
 
 const job = (prompt: string) => ({
@@ -48,9 +48,9 @@ test("a field that does not exist, and a path that leaves the folder, are refuse
 });
 
 test("a job's own name stays below the folder", () => {
-  expect(ownOutput("cats/1.PNG")).toBe("cats/1.PNG");
+  expect(checkedOutput("cats/1.PNG")).toBe("cats/1.PNG");
   for (const bad of ["../x.png", "/x.png", "a/../../x.png", "x.bmp", 3, "a\nb.png"]) {
-    expect(() => ownOutput(bad), String(bad)).toThrow(/^output: /);
+    expect(() => checkedOutput(bad), String(bad)).toThrow(/^output: /);
   }
 });
 

@@ -1,4 +1,4 @@
-/** What other programs leave in their pictures, as far as it says what people ask for; and what is made to do harm. */
+/** What other programs leave in their images, as far as it says what people ask for; and what is made to do harm. */
 
 import { describe, expect, test } from "vitest";
 import { InputImageError } from "../../../src/errors.ts";

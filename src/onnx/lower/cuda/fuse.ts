@@ -1,7 +1,7 @@
 /**
  * @module onnx/lower/cuda/fuse
- * The fusing pass: passes over feature maps that the provider makes at once are taken together. A map of 256 pixels a side is
- * some 70 MB, and each pass reads and writes all of it.
+ * The fusing pass: it joins passes over feature maps that the provider can make at once. A feature map of 256 pixels a side
+ * is some 70 MB, and each pass reads and writes all of it.
  *
  * - A group norm takes the SiLU that follows it, and the sum before it with the biases of what is summed (SkipGroupNorm).
  * - Any other sum takes the biases of what is summed (BiasAdd).

@@ -43,9 +43,9 @@ export const groupNorm: Rewrite = ({ g, lowered }, node) => {
   const [x, weight, shift, skip = null, bias = null] = node.inputs.map((value) => value && lowered(value));
   if (!x || !weight || !shift) throw new Error(`${node.name}: a group norm takes a feature map, weight and bias`);
   const [batch = 0, ...rest] = x.shape;
-  const map = rest.length === 3 ? x : ops.reshape(g, x, [batch, rest[0] ?? 0, 1, rest[1] ?? 0]);
-  const normed = normalize(g, { ...normOf(node), x: map, weight, shift, skip, bias });
-  return map === x ? normed : ops.reshape(g, normed, x.shape);
+  const featureMap = rest.length === 3 ? x : ops.reshape(g, x, [batch, rest[0] ?? 0, 1, rest[1] ?? 0]);
+  const normed = normalize(g, { ...normOf(node), x: featureMap, weight, shift, skip, bias });
+  return featureMap === x ? normed : ops.reshape(g, normed, x.shape);
 };
 
 /** What was summed before the norm: its other result. */

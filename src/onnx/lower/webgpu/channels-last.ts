@@ -1,8 +1,8 @@
 /**
  * @module onnx/lower/webgpu/channels-last
- * Maps (B, C, ...) and tokens (B, N, C) as rows (N·B, C), for devices on which products with a pixel's channels are fastest
- * so. The samples of a pixel follow each other: then what belongs to one sample and channel is a column of (N, B·C), and
- * heads of all samples lie side by side as if they were one sample's. Maps and tokens are the same rows.
+ * Feature maps (B, C, ...) and tokens (B, N, C) channels-last, as rows (N·B, C): some devices multiply a pixel's channels
+ * fastest so. The samples of a pixel follow each other: then what belongs to one sample and channel is a column of (N, B·C), and
+ * heads of all samples lie side by side as if they were one sample's. Feature maps and tokens are the same rows.
  *
  * Each rewrite here takes a node's operands as they lie: in rows if one of its inputs was made so, else as the rewrite that
  * it is given would.
@@ -72,7 +72,7 @@ export const rowwise =
     return asRows(otherwise({ ...context, lowered }, node), kind);
   };
 
-/** Of two inputs, number by number: two of one shape, or a map and what is the same for each of its pixels, or a number. */
+/** Of two inputs, number by number: two of one shape, or a feature map and what is the same for each of its pixels, or a number. */
 export const pairwise =
   (otherwise: Rewrite): Rewrite =>
   (context, node) => {
@@ -104,34 +104,34 @@ export const pairwise =
     return { rows: perSample ? ops.reshape(g, result, [-1, channels]) : result, kind };
   };
 
-/** Is a value as large as the map, one number per channel (of each sample), or one number? */
+/** Is a value as large as the feature map, one number per channel (of each sample), or one number? */
 const isSpread =
   (shape: readonly number[], kind: ChannelsLastKind) =>
   (value: Value | null): boolean => {
     if (!value || value.shape.length === 0 || value.shape.join() === shape.join()) return value !== null;
     const [batch, channels, ...rest] = value.shape;
     const perChannel = channels === shape[1] && elementCount(rest) === 1 && value.shape.length === shape.length;
-    return kind === "map" && (batch === 1 || batch === shape[0]) && perChannel;
+    return kind === "featureMap" && (batch === 1 || batch === shape[0]) && perChannel;
   };
 
-/** Along a map's channels, side by side; along tokens, one after the other. */
+/** Along a feature map's channels, side by side; along tokens, one after the other. */
 export const concatenated =
   (otherwise: Rewrite): Rewrite =>
   (context, node) => {
     const rowed = rowedInput(context, node);
-    const rank = rowed?.kind === "map" ? 4 : 3;
+    const rank = rowed?.kind === "featureMap" ? 4 : 3;
     if (!rowed || intOf(node.attributes, "axis") !== 1 || node.output.shape.length !== rank) {
       return otherwise(context, node);
     }
     const { kind } = rowed;
     const [first, second, ...others] = node.inputs;
-    if (kind === "map" && first && second && others.length === 0 && first.shape[1] === second.shape[1]) {
+    if (kind === "featureMap" && first && second && others.length === 0 && first.shape[1] === second.shape[1]) {
       const channels = first.shape[1] ?? 0;
       const alone = (value: Value): Value => ops.reshape(context.g, context.rows(value, kind), [-1, 1, channels]);
       const both = interleave(context.g, [alone(first), alone(second)]);
       return { rows: ops.reshape(context.g, both, [-1, 2 * channels]), kind };
     }
-    const joined = { ...node, attributes: { axis: ops.int(kind === "map" ? 1 : 0) } };
+    const joined = { ...node, attributes: { axis: ops.int(kind === "featureMap" ? 1 : 0) } };
     return asRows(otherwise({ ...context, lowered: (value) => context.rows(value, kind) }, joined), kind);
   };
 
@@ -140,12 +140,12 @@ export const reshaped: Rewrite = (context, node) => {
   const [x] = node.inputs;
   const { shape } = node.output;
   const samePlace = x && x.shape.slice(0, 2).join() === shape.slice(0, 2).join() && shape.length > 2;
-  if (samePlace && context.kindOf(x) === "map") return { rows: context.rows(x), kind: "map" };
+  if (samePlace && context.kindOf(x) === "featureMap") return { rows: context.rows(x), kind: "featureMap" };
   return context.g.op(node.op, [x ? context.lowered(x) : null], node.attributes);
 };
 
 /**
- * (B, C, N) <-> (B, N, C): what was a map is tokens, and the other way round.
+ * (B, C, N) <-> (B, N, C): what was a feature map is tokens, and the other way round.
  * (N, B, C) -> (B, N, C): rows as they lie, for a part of the network that was told to give them so (onnx/hoist).
  */
 export const transposed: Rewrite = (context, node) => {
@@ -153,7 +153,8 @@ export const transposed: Rewrite = (context, node) => {
   const [x] = node.inputs;
   const perm = intsOf(node.attributes, "perm").join();
   const kind = x && context.kindOf(x);
-  if (x && kind && perm === "0,2,1") return { rows: context.rows(x, kind), kind: kind === "map" ? "tokens" : "map" };
+  if (x && kind && perm === "0,2,1")
+    return { rows: context.rows(x, kind), kind: kind === "featureMap" ? "tokens" : "featureMap" };
   if (x && perm === "1,0,2") return { rows: ops.reshape(g, context.lowered(x), [-1, x.shape[2] ?? 0]), kind: "tokens" };
   return g.op(node.op, [x ? context.lowered(x) : null], node.attributes);
 };
@@ -179,10 +180,13 @@ export const attended =
 export const pooled: Rewrite = (context, node) => {
   const { g } = context;
   const [x] = node.inputs;
-  if (!x || context.kindOf(x) !== "map") return g.op(node.op, [x ? context.lowered(x) : null], node.attributes);
+  if (!x || context.kindOf(x) !== "featureMap") return g.op(node.op, [x ? context.lowered(x) : null], node.attributes);
   const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
-  const map = ops.reshape(g, context.rows(x), [1, height, width, batch * channels]);
-  return { rows: ops.reshape(g, onChannelsLast(g, node.op, [map], node.attributes), [-1, channels]), kind: "map" };
+  const featureMap = ops.reshape(g, context.rows(x), [1, height, width, batch * channels]);
+  return {
+    rows: ops.reshape(g, onChannelsLast(g, node.op, [featureMap], node.attributes), [-1, channels]),
+    kind: "featureMap",
+  };
 };
 
 /** All samples again, of a pixel after those that it has. */

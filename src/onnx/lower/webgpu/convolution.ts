@@ -3,15 +3,15 @@
  * Convolutions whose weights lie in blocks (weights/unet-blocks), as products: MatMulNBits reaches the GPU's matrix
  * units, Conv does not. Feature maps lie channels-last (onnx/lower/webgpu/channels-last).
  *
- * Kernel apart: 1. a product gives what each place of the kernel makes of each pixel, (N·B, h·w·O). 2. A pixel of the result
- * is the sum of what the places make of its neighbours: first those above each other, then those beside each other.
+ * Kernel apart: 1. a product gives what each kernel tap makes of each pixel, (N·B, h·w·O). 2. A pixel of the result
+ * is the sum of what the taps make of its neighbours: first those above each other, then those beside each other.
  * Kernel beside: 1. each pixel's neighbours in its row are put beside it, (N·B, w·C). 2. A product with the kernel's rows
  * gives (N·B, h·O). 3. A pixel of the result is the sum over the rows.
  *
  * Sums and neighbours: onnx/lower/webgpu/kernel-taps.
  *
- * Where the map was enlarged just before, the product takes the smaller map, whose rows stand for four each, and the sums
- * are made for each of these four; their pixels are put between each other at the end.
+ * Where the feature map was enlarged just before, the product takes the smaller one, whose rows stand for four each, and the
+ * sums are made for each of these four; their pixels are put between each other at the end.
  *
  * Letters: B batch, N pixels, C and O channels, H and W sides, h and w of the kernel.
  */
@@ -31,7 +31,7 @@ import { type KernelTaps, convolveGrouped, neighbours, sharedKernel, sumKernel, 
 export function convolveBlocks(context: Rewriting, node: Node, weight: BlockWeight, bias?: Value): ChannelsLast {
   const { g } = context;
   const [x, kernel] = node.inputs;
-  if (!x || !kernel) throw new Error(`${node.name}: a convolution takes a map and a kernel`);
+  if (!x || !kernel) throw new Error(`${node.name}: a convolution takes a feature map and a kernel`);
   const geometry = geometryOf(node, x, kernel, weight);
   const loweredBias = biasOf(context, node, geometry, bias);
   const rows = ((): Value => {
@@ -44,11 +44,11 @@ export function convolveBlocks(context: Rewriting, node: Node, weight: BlockWeig
     const products = multiplyBlocks(g, context.rows(x), weight, null); // (N·B, h·w·O)
     return subsampled(g, sumKernel(g, products, geometry, loweredBias), geometry);
   })();
-  const isFilled = geometry.outputs > geometry.wanted;
-  return { rows: isFilled ? ops.slice(g, rows, 1, 0, geometry.wanted) : rows, kind: "map" };
+  const isFilled = geometry.outputs > geometry.kernelOutputs;
+  return { rows: isFilled ? ops.slice(g, rows, 1, 0, geometry.kernelOutputs) : rows, kind: "featureMap" };
 }
 
-/** `outputs`: rows of a place of the kernel, filled up or not; `wanted`: those of them that are the result's. */
+/** `outputs`: rows of a kernel tap, filled up or not; `kernelOutputs`: those of them that are the result's. */
 interface Geometry extends KernelTaps {
   readonly channels: number;
   readonly outHeight: number;
@@ -56,27 +56,32 @@ interface Geometry extends KernelTaps {
   readonly strideY: number;
   readonly strideX: number;
   readonly isBeside: boolean;
-  readonly wanted: number;
+  readonly kernelOutputs: number;
 }
 
 function geometryOf(node: Node, x: Value, kernel: Value, { value }: BlockWeight): Geometry {
   const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
-  const [wanted = 0, , kernelHeight = 0, kernelWidth = 0] = kernel.shape;
+  const [kernelOutputs = 0, , kernelHeight = 0, kernelWidth = 0] = kernel.shape;
   const [, , outHeight = 0, outWidth = 0] = node.output.shape;
   const [strideY = 1, strideX = 1] = intsOf(node.attributes, "strides");
   const [rows = 0, blocks = 0, perBlock = 0] = value.shape;
   const isBeside = blocks * perBlock > channels;
   const outputs = rows / (kernelHeight * (isBeside ? 1 : kernelWidth));
   const sides = { batch, channels, height, width, outHeight, outWidth, kernelHeight, kernelWidth, strideY, strideX };
-  return { ...sides, pads: intsOf(node.attributes, "pads"), isBeside, outputs, wanted };
+  return { ...sides, pads: intsOf(node.attributes, "pads"), isBeside, outputs, kernelOutputs };
 }
 
 /** (O), with zeros behind it where the weight's rows were filled up. */
-function biasOf({ g, lowered }: Rewriting, node: Node, { outputs, wanted }: Geometry, computed?: Value): Value | null {
+function biasOf(
+  { g, lowered }: Rewriting,
+  node: Node,
+  { outputs, kernelOutputs }: Geometry,
+  computed?: Value,
+): Value | null {
   const stored = node.inputs[2] ? lowered(node.inputs[2]) : null;
   const bias = computed ?? stored;
-  if (!bias || outputs === wanted) return bias;
-  const parts = [bias, sharedZeros(g, [outputs - wanted], bias.dtype as ComputeType)];
+  if (!bias || outputs === kernelOutputs) return bias;
+  const parts = [bias, sharedZeros(g, [outputs - kernelOutputs], bias.dtype as ComputeType)];
   return computed ? ops.concat(g, parts, 0) : g.weightOp("Concat", parts, { axis: ops.int(0) });
 }
 
@@ -86,9 +91,9 @@ function subsampled(g: GraphBuilder, rows: Value, { batch, outputs, pads, ...geo
   if (strideY * strideX === 1) return rows;
   const [top = 0, left = 0, bottom = 0, right = 0] = pads;
   const sides = [height + top + bottom - kernelHeight + 1, width + left + right - kernelWidth + 1];
-  const map = ops.reshape(g, rows, [1, ...sides, batch * outputs]);
+  const featureMap = ops.reshape(g, rows, [1, ...sides, batch * outputs]);
   const every = { kernel_shape: ops.ints([1, 1]), strides: ops.ints([strideY, strideX]) };
-  return ops.reshape(g, onChannelsLast(g, "AveragePool", [map], every), [-1, outputs]);
+  return ops.reshape(g, onChannelsLast(g, "AveragePool", [featureMap], every), [-1, outputs]);
 }
 
 // Beside.
@@ -102,14 +107,14 @@ function convolveBeside(
 ): Value {
   const { outHeight, outWidth, kernelHeight, kernelWidth, strideY, strideX, pads, outputs } = geometry;
   const [top = 0, left = 0, bottom = 0, right = 0] = pads;
-  const map = ops.reshape(g, rows(x), [1, height, width, batch * channels]);
-  const beside = convolveGrouped(g, map, neighbours(g, batch * channels, kernelWidth, map), null, {
+  const featureMap = ops.reshape(g, rows(x), [1, height, width, batch * channels]);
+  const beside = convolveGrouped(g, featureMap, neighbours(g, batch * channels, kernelWidth, featureMap), null, {
     strides: ops.ints([1, strideX]),
     pads: ops.ints([0, left, 0, right]),
   }); // (1, H, W', B·w·C)
   const products = multiplyBlocks(g, ops.reshape(g, beside, [-1, kernelWidth * channels]), weight, null);
   if (strideY === 1) {
-    const line = { lines: 1, places: kernelHeight, channels: outputs, step: outWidth * batch };
+    const line = { lines: 1, taps: kernelHeight, channels: outputs, step: outWidth * batch };
     return sumTaps(g, products, { ...line, before: top, after: bottom }, bias);
   }
   const parts = ops.reshape(g, products, [1, height, -1, outputs]); // (1, H, W'·B·h, O)
@@ -130,13 +135,13 @@ function convolveBeside(
 
 // Enlarged to twice both sides.
 
-/** The map of half its sides that was enlarged to `x`; undefined: it was not, or the convolution is of another kind. */
+/** The feature map of half its sides that was enlarged to `x`; undefined: it was not, or the convolution is of another kind. */
 function halfOf({ producer, kindOf }: Rewriting, x: Value, geometry: Geometry): Value | undefined {
   const { kernelHeight, kernelWidth, pads, strideX, strideY } = geometry;
   const isCommon = kernelHeight === 3 && kernelWidth === 3 && pads.every((pad) => pad === 1) && strideX * strideY === 1;
   const maker = producer(x);
   const [smaller] = maker?.op === "UpsampleNearest" ? maker.inputs : [];
-  if (!smaller || !isCommon || kindOf(smaller) !== "map") return undefined;
+  if (!smaller || !isCommon || kindOf(smaller) !== "featureMap") return undefined;
   const isDoubled = 2 * (smaller.shape[2] ?? 0) === x.shape[2] && 2 * (smaller.shape[3] ?? 0) === x.shape[3];
   return isDoubled ? smaller : undefined;
 }
@@ -148,23 +153,23 @@ const halved = (geometry: Geometry): Geometry => ({
 });
 
 /**
- * Even and odd pixels along a side, of the enlarged map: the taps of the kernel lie on the pixel before (-1), this one
- * or the next one of the smaller map.
+ * Even and odd pixels along a side, of the enlarged feature map: the taps of the kernel lie on the pixel before (-1), this one
+ * or the next one of the smaller feature map.
  */
 const phases = [
   { before: 1, after: 0, rowOf: [0, 1, 1] },
   { before: 0, after: 1, rowOf: [0, 0, 1] },
 ] as const;
 
-/** (N·B, C) of the smaller map -> (4·N·B, O). */
+/** (N·B, C) of the smaller feature map -> (4·N·B, O). */
 function convolveEnlarged(
   g: GraphBuilder,
-  map: Value,
+  featureMap: Value,
   weight: BlockWeight,
   { batch, height, width, outputs }: Geometry,
   bias: Value | null,
 ): Value {
-  const products = multiplyBlocks(g, map, weight, null); // (N·B, 3·3·O)
+  const products = multiplyBlocks(g, featureMap, weight, null); // (N·B, 3·3·O)
   const lines = phases.map((down) => {
     const parts = ops.reshape(g, products, [1, height, -1, 3 * outputs]); // (1, H, W·B·3, 3·O)
     const above = sumPhase(g, parts, down, null); // (1, H, W·B, 3·O)
@@ -178,7 +183,7 @@ function convolveEnlarged(
   return ops.reshape(g, interleave(g, [even!, odd!]), [4 * height * width * batch, outputs]);
 }
 
-/** (b, n, m·3, C) -> (b, n, m, C): the sum of three places, each of its row or of one before or after. */
+/** (b, n, m·3, C) -> (b, n, m, C): the sum of three taps, each of its row or of one before or after. */
 function sumPhase(
   g: GraphBuilder,
   parts: Value,
@@ -199,14 +204,14 @@ function sumPhase(
 export function upsampleChannelsLast({ g, rows }: Rewriting, node: Node, x: Value): ChannelsLast {
   const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
   const [outHeight = 0, outWidth = 0] = intsOf(node.attributes, "size");
-  const map = ops.reshape(g, rows(x), [height, 1, width, 1, batch * channels]);
+  const featureMap = ops.reshape(g, rows(x), [height, 1, width, 1, batch * channels]);
   const [down, along] = [outHeight / height, outWidth / width];
   if (Number.isInteger(down) && Number.isInteger(along)) {
-    const repeated = ops.expand(g, map, [height, down, width, along, batch * channels]);
-    return { rows: ops.reshape(g, repeated, [-1, channels]), kind: "map" };
+    const repeated = ops.expand(g, featureMap, [height, down, width, along, batch * channels]);
+    return { rows: ops.reshape(g, repeated, [-1, channels]), kind: "featureMap" };
   }
   const nearest = (at: number, length: number, from: number): number => Math.floor((at * from) / length);
-  const pixels = ops.reshape(g, map, [height * width, batch * channels]);
+  const pixels = ops.reshape(g, featureMap, [height * width, batch * channels]);
   const indices = sharedIndices(
     g,
     `upsample ${height} ${width} ${outHeight} ${outWidth}`,
@@ -216,5 +221,5 @@ export function upsampleChannelsLast({ g, rows }: Rewriting, node: Node, x: Valu
       return nearest(y, outHeight, height) * width + nearest(column, outWidth, width);
     },
   );
-  return { rows: ops.reshape(g, ops.gather(g, pixels, indices, 0), [-1, channels]), kind: "map" };
+  return { rows: ops.reshape(g, ops.gather(g, pixels, indices, 0), [-1, channels]), kind: "featureMap" };
 }

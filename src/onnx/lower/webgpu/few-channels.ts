@@ -1,6 +1,6 @@
 /**
  * @module onnx/lower/webgpu/few-channels
- * The first convolution of a network, from an image's few channels, and the last one, back to them, where the maps between
+ * The first convolution of a network, from an image's few channels, and the last one, back to them, where the feature maps between
  * lie in rows (onnx/lower/webgpu/channels-last): neither's weights lie in blocks.
  *
  * Letters: B batch, N pixels, C and O channels, h and w of the kernel.
@@ -15,7 +15,7 @@ import { sharedZeros } from "../shared-constants.ts";
 import type { ComputeType } from "../decompositions.ts";
 import { sumKernel } from "./kernel-taps.ts";
 
-/** At most so many: then the map has far more numbers than the image. */
+/** At most so many: then the feature map has far more numbers than the image. */
 const FEW = 16;
 /** Input channels become a multiple of this; a convolution of 6 gives garbage in float16 there. */
 const INPUTS = 4;
@@ -27,7 +27,7 @@ export function convolveFew(context: Rewriting, node: Node): ChannelsLast | unde
   const [x, kernel] = node.inputs;
   if (!x || !kernel || intsOf(node.attributes, "strides").some((stride) => stride !== 1)) return undefined;
   const [outputs = 0, channels = 0] = kernel.shape;
-  if (context.kindOf(x) === "map") return outputs <= FEW ? convolveToFew(context, node, x, kernel) : undefined;
+  if (context.kindOf(x) === "featureMap") return outputs <= FEW ? convolveToFew(context, node, x, kernel) : undefined;
   return channels <= FEW && outputs > FEW ? convolveFromFew(context, node, x, kernel) : undefined;
 }
 
@@ -40,29 +40,29 @@ function convolveFromFew({ g, lowered }: Rewriting, node: Node, x: Value, kernel
   const weight = filledUp(g, lowered(kernel), 1, all);
   const image = ops.transpose(g, lowered(x), [2, 3, 0, 1]); // (H, W, B, C)
   const whole = all === channels ? image : ops.concat(g, [image, zeros(g, image, 3, all)], 3);
-  const map = ops.reshape(g, whole, [1, height, width * batch, all]);
+  const featureMap = ops.reshape(g, whole, [1, height, width * batch, all]);
   const bias = node.inputs[2] ? lowered(node.inputs[2]) : null;
-  const convolved = onChannelsLast(g, "Conv", [map, weight, bias], {
+  const convolved = onChannelsLast(g, "Conv", [featureMap, weight, bias], {
     strides: ops.ints([1, 1]),
     dilations: ops.ints([1, batch]),
     pads: ops.ints([top, left * batch, bottom, right * batch]),
   });
-  return { rows: ops.reshape(g, convolved, [-1, outputs]), kind: "map" };
+  return { rows: ops.reshape(g, convolved, [-1, outputs]), kind: "featureMap" };
 }
 
-/** Of each pixel, what every place of the kernel makes of it, in one product; then their sums. */
+/** Of each pixel, what every kernel tap makes of it, in one product; then their sums. */
 function convolveToFew({ g, lowered, rows }: Rewriting, node: Node, x: Value, kernel: Value): ChannelsLast {
   const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
-  const [wanted = 0, , kernelHeight = 0, kernelWidth = 0] = kernel.shape;
-  const outputs = Math.ceil(wanted / OUTPUTS) * OUTPUTS;
+  const [kernelOutputs = 0, , kernelHeight = 0, kernelWidth = 0] = kernel.shape;
+  const outputs = Math.ceil(kernelOutputs / OUTPUTS) * OUTPUTS;
   const weight = filledUp(g, lowered(kernel), 0, outputs);
-  const placesLast = g.weightOp("Transpose", [weight], { perm: ops.ints([1, 2, 3, 0]) }); // (C, h, w, O)
-  const matrix = g.weightOp("Reshape", [placesLast], { shape: ops.ints([channels, -1]) });
+  const tapsLast = g.weightOp("Transpose", [weight], { perm: ops.ints([1, 2, 3, 0]) }); // (C, h, w, O)
+  const matrix = g.weightOp("Reshape", [tapsLast], { shape: ops.ints([channels, -1]) });
   const products = ops.matMul(g, rows(x), matrix); // (N·B, h·w·O)
   const bias = node.inputs[2] ? filledUp(g, lowered(node.inputs[2]), 0, outputs) : null;
   const pads = intsOf(node.attributes, "pads");
   const sums = sumKernel(g, products, { batch, height, width, kernelHeight, kernelWidth, pads, outputs }, bias);
-  return { rows: outputs === wanted ? sums : ops.slice(g, sums, 1, 0, wanted), kind: "map" };
+  return { rows: outputs === kernelOutputs ? sums : ops.slice(g, sums, 1, 0, kernelOutputs), kind: "featureMap" };
 }
 
 /** A weight with zeros behind it along an axis, so that it has `size` there. */

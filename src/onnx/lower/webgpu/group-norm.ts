@@ -1,9 +1,9 @@
 /**
  * @module onnx/lower/webgpu/group-norm
- * Group normalisation of channels-last feature maps, in two ways: the map is turned so that groups lie together, normalised by
- * InstanceNormalization and turned back; or it stays as it is, and mean and variance come from means over pieces of some
- * pixels. The first passes over the map four times, the second twice, but takes some fifteen small operations. In both,
- * weight and bias are BatchNormalization's: one pass, where a product and a sum are two.
+ * Group normalisation of channels-last feature maps, in two ways: the feature map is transposed so that groups lie together,
+ * normalised by InstanceNormalization and transposed back; or it stays as it is, and mean and variance come from means over
+ * pieces of some pixels. The first passes over the feature map four times, the second twice, but takes some fifteen small
+ * operations. In both, weight and bias are BatchNormalization's: one pass, where a product and a sum are two.
  *
  * Letters: B batch, N pixels, C channels, G groups, P pieces.
  */
@@ -20,7 +20,7 @@ import type { WebgpuChoices } from "./variants.ts";
 /** Pixels of a piece at most: few enough for onnxruntime to sum each in one thread, in float32. */
 const PIECE = 64;
 
-/** @param x the node's map, as the network has it: (B, C, ...). */
+/** @param x the node's feature map, as the network has it: (B, C, ...). */
 export function groupNormChannelsLast(
   { g, rows, lowered }: Rewriting,
   node: Node,
@@ -30,14 +30,14 @@ export function groupNormChannelsLast(
   const [batch = 0, channels = 0] = x.shape;
   const [weight, bias] = node.inputs.slice(1).map((value) => value && lowered(value));
   if (!weight || !bias) throw new Error(`${node.name}: group normalisation takes weight and bias`);
-  const map = ops.reshape(g, rows(x), [-1, batch * channels]); // (N, B·C)
-  const [pixels = 0] = map.shape;
+  const featureMap = ops.reshape(g, rows(x), [-1, batch * channels]); // (N, B·C)
+  const [pixels = 0] = featureMap.shape;
   const groups = intOf(node.attributes, "groups");
   const norm = { batch, channels, groups, epsilon: floatOf(node.attributes, "epsilon"), weight, bias };
   const length = pieceLength(pixels);
   const inPieces = pixels * batch * channels >= piecesFrom && length > 1;
-  const normed = inPieces ? normalizeInPieces(g, map, length, norm) : normalizeTogether(g, map, norm);
-  return { rows: ops.reshape(g, normed, [-1, channels]), kind: "map" };
+  const normed = inPieces ? normalizeInPieces(g, featureMap, length, norm) : normalizeTogether(g, featureMap, norm);
+  return { rows: ops.reshape(g, normed, [-1, channels]), kind: "featureMap" };
 }
 
 /** The longest that divides the pixels: a power of two. */
@@ -57,10 +57,10 @@ interface Norm {
   readonly bias: Value;
 }
 
-function normalizeTogether(g: GraphBuilder, map: Value, norm: Norm): Value {
-  const type = map.dtype as ComputeType;
+function normalizeTogether(g: GraphBuilder, featureMap: Value, norm: Norm): Value {
+  const type = featureMap.dtype as ComputeType;
   const { batch, channels, groups, epsilon } = norm;
-  const turned = ops.transpose(g, map, [1, 0]); // (B·C, N)
+  const turned = ops.transpose(g, featureMap, [1, 0]); // (B·C, N)
   const together = ops.reshape(g, turned, [batch, groups, -1]); // (B, G, C/G·N)
   const plain = [sharedOnes(g, [groups], type), sharedZeros(g, [groups], type)];
   const normal = g.op("InstanceNormalization", [together, ...plain], { epsilon: ops.float(epsilon) });
@@ -82,12 +82,12 @@ function perColumn(g: GraphBuilder, value: Value, { batch, channels }: Norm): Va
 /** (x - mean)·factor + bias in one pass, each of the three one number per column of (N, columns). */
 function scaleColumns(
   g: GraphBuilder,
-  map: Value,
+  featureMap: Value,
   { mean, factor, bias }: Record<"mean" | "factor" | "bias", Value>,
 ): Value {
-  const [, columns = 0] = map.shape;
-  const ones = sharedOnes(g, [columns], map.dtype as ComputeType);
-  const inFourAxes = ops.reshape(g, map, [1, 1, -1, columns]);
+  const [, columns = 0] = featureMap.shape;
+  const ones = sharedOnes(g, [columns], featureMap.dtype as ComputeType);
+  const inFourAxes = ops.reshape(g, featureMap, [1, 1, -1, columns]);
   const scaled = onChannelsLast(g, "BatchNormalization", [inFourAxes, factor, bias, mean, ones], {
     epsilon: ops.float(0),
   });
@@ -95,10 +95,10 @@ function scaleColumns(
 }
 
 /** (x - mean) / √(mean(x²) - mean² + ε), both means summed in float32. */
-function normalizeInPieces(g: GraphBuilder, map: Value, length: number, norm: Norm): Value {
+function normalizeInPieces(g: GraphBuilder, featureMap: Value, length: number, norm: Norm): Value {
   const { batch, channels, groups, epsilon } = norm;
-  const type = map.dtype as ComputeType;
-  const pieces = ops.reshape(g, map, [-1, length, batch * channels]); // (P, length, B·C)
+  const type = featureMap.dtype as ComputeType;
+  const pieces = ops.reshape(g, featureMap, [-1, length, batch * channels]); // (P, length, B·C)
   const over = (op: string): Value => castTo(g, g.op(op, [pieces], { axis: ops.int(1) }), "float32"); // (P, B·C)
   const byGroup = (value: Value): Value => ops.reshape(g, ops.transpose(g, value, [1, 0]), [batch * groups, -1]); // (B·G, C/G·P)
   const means = byGroup(over("ReduceMean"));
@@ -113,5 +113,5 @@ function normalizeInPieces(g: GraphBuilder, map: Value, length: number, norm: No
   const spread = ops.expand(g, mean, [batch * groups, channels / groups]);
   const column = (value: Value): Value => castTo(g, ops.reshape(g, value, [-1]), type);
   const bias = perColumn(g, castTo(g, norm.bias, type), norm);
-  return scaleColumns(g, map, { mean: column(spread), factor: column(factor), bias });
+  return scaleColumns(g, featureMap, { mean: column(spread), factor: column(factor), bias });
 }

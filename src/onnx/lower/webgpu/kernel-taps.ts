@@ -1,11 +1,11 @@
 /**
  * @module onnx/lower/webgpu/kernel-taps
- * Sums over the places of a convolution's kernel, and neighbours put beside each other, as grouped convolutions with kernels
+ * Sums over the taps of a convolution's kernel, and neighbours put beside each other, as grouped convolutions with kernels
  * of zeros and ones: the one operation there that reads at an offset, takes four channels at a time and counts what lies
  * beyond an edge as zero.
  *
- * For a sum over k places, what they make of a pixel lies at k places of a line, (N·B·k, O): those that make one pixel of the
- * result are then N·k + 1 places apart, so that one dimension, one stride and one dilation find them.
+ * For a sum over k taps, what they make of a pixel lies in k entries of a line, (N·B·k, O): those that make one pixel of the
+ * result are then N·k + 1 entries apart, so that one dimension, one stride and one dilation find them.
  *
  * Letters: as in onnx/lower/webgpu/convolution.
  */
@@ -22,8 +22,8 @@ const TOGETHER = 4;
 export interface Line {
   /** How many lines lie one after the other, and are summed each by itself. */
   readonly lines: number;
-  /** What is summed: so many places, of so many channels. */
-  readonly places: number;
+  /** What is summed: so many taps, of so many channels. */
+  readonly taps: number;
   readonly channels: number;
   /** Pixels and samples from a pixel to the next that is summed. */
   readonly step: number;
@@ -32,19 +32,19 @@ export interface Line {
   readonly after: number;
 }
 
-/** (lines·n, places·channels) -> (lines·n', channels): the sum over p of place p of the pixel p - before steps away. */
+/** (lines·n, taps·channels) -> (lines·n', channels): the sum over t of tap t of the pixel t - before steps away. */
 export function sumTaps(
   g: GraphBuilder,
   products: Value,
-  { lines, places, channels, step, before, after }: Line,
+  { lines, taps, channels, step, before, after }: Line,
   bias: Value | null,
 ): Value {
-  const line = ops.reshape(g, products, [1, lines, -1, channels]); // (1, lines, n·places, channels)
-  const ones = sharedKernel(g, `sum ${channels} ${places}`, channels, [1, places], products, () => 1);
+  const line = ops.reshape(g, products, [1, lines, -1, channels]); // (1, lines, n·taps, channels)
+  const ones = sharedKernel(g, `sum ${channels} ${taps}`, channels, [1, taps], products, () => 1);
   const sums = convolveGrouped(g, line, ones, bias, {
-    dilations: ops.ints([1, places * step + 1]),
-    strides: ops.ints([1, places]),
-    pads: ops.ints([0, places * step * before, 0, places * step * after]),
+    dilations: ops.ints([1, taps * step + 1]),
+    strides: ops.ints([1, taps]),
+    pads: ops.ints([0, taps * step * before, 0, taps * step * after]),
   });
   return ops.reshape(g, sums, [-1, channels]);
 }
@@ -52,14 +52,14 @@ export function sumTaps(
 /** A convolution of (1, H, W, C) with a kernel whose outputs take four channels each. */
 export function convolveGrouped(
   g: GraphBuilder,
-  map: Value,
+  featureMap: Value,
   kernel: Value,
   bias: Value | null,
   sides: Attributes,
 ): Value {
-  const group = ops.int((map.shape[3] ?? 0) / TOGETHER);
-  const typedBias = bias && castTo(g, bias, map.dtype as ComputeType);
-  return onChannelsLast(g, "Conv", [map, kernel, typedBias], { group, ...sides });
+  const group = ops.int((featureMap.shape[3] ?? 0) / TOGETHER);
+  const typedBias = bias && castTo(g, bias, featureMap.dtype as ComputeType);
+  return onChannelsLast(g, "Conv", [featureMap, kernel, typedBias], { group, ...sides });
 }
 
 /** A convolution at stride 1. */
@@ -81,10 +81,10 @@ export function sumKernel(
   bias: Value | null,
 ): Value {
   const [top = 0, left = 0, bottom = 0, right = 0] = pads;
-  const line = { places: kernelHeight, channels: kernelWidth * outputs };
+  const line = { taps: kernelHeight, channels: kernelWidth * outputs };
   const above = sumTaps(g, products, { ...line, lines: 1, step: width * batch, before: top, after: bottom }, null);
   const outHeight = height + top + bottom - kernelHeight + 1;
-  const row = { places: kernelWidth, channels: outputs, lines: outHeight, step: batch };
+  const row = { taps: kernelWidth, channels: outputs, lines: outHeight, step: batch };
   return sumTaps(g, above, { ...row, before: left, after: right }, bias);
 }
 
@@ -92,13 +92,13 @@ export function sumKernel(
 export function neighbours(g: GraphBuilder, channels: number, width: number, like: Value): Value {
   const shape = [width * channels, TOGETHER, 1, width];
   return sharedConstant(g, `neighbours ${channels} ${width}`, shape, like.dtype as ComputeType, (at) => {
-    const [output, input, place] = [Math.floor(at / (TOGETHER * width)), Math.floor(at / width) % TOGETHER, at % width];
+    const [output, input, tap] = [Math.floor(at / (TOGETHER * width)), Math.floor(at / width) % TOGETHER, at % width];
     const within = output % (TOGETHER * width);
-    return Math.floor(within / TOGETHER) === place && within % TOGETHER === input ? 1 : 0;
+    return Math.floor(within / TOGETHER) === tap && within % TOGETHER === input ? 1 : 0;
   });
 }
 
-/** (channels, 4, h, w): each channel by itself, times what `factor` says of a place. */
+/** (channels, 4, h, w): each channel by itself, times what `factor` says of a tap. */
 export function sharedKernel(
   g: GraphBuilder,
   key: string,
@@ -108,9 +108,9 @@ export function sharedKernel(
   factor: (row: number, column: number) => number,
 ): Value {
   const shape = [channels, TOGETHER, height, width];
-  const places = height * width;
+  const taps = height * width;
   return sharedConstant(g, key, shape, like.dtype as ComputeType, (at) => {
-    const [output, input] = [Math.floor(at / (TOGETHER * places)), Math.floor(at / places) % TOGETHER];
-    return output % TOGETHER === input ? factor(Math.floor((at % places) / width), at % width) : 0;
+    const [output, input] = [Math.floor(at / (TOGETHER * taps)), Math.floor(at / taps) % TOGETHER];
+    return output % TOGETHER === input ? factor(Math.floor((at % taps) / width), at % width) : 0;
   });
 }

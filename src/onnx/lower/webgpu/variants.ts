@@ -1,6 +1,6 @@
 /**
  * @module onnx/lower/webgpu/variants
- * The ways in which the WebGPU lowering can spell a network, so that they can be timed against each other on a GPU.
+ * The ways in which the WebGPU lowering can decompose a network, so that they can be timed against each other on a GPU.
  * Names are stable: a measurement's log refers to them. `webgpu(type, choices)` lowers by them.
  */
 
@@ -10,13 +10,13 @@ import type { BufferCacheMode } from "../../webgpu-memory.ts";
 export interface WebgpuChoices {
   /**
    * `blocks` is for the weights of `--unet-bits 8` (weights/unet-blocks): layers whose weights lie in blocks become
-   * MatMulNBits, 3x3 convolutions too, and maps lie channels-last. `stored` is for weights as a checkpoint has
+   * MatMulNBits, 3x3 convolutions too, and feature maps lie channels-last. `stored` is for weights as a checkpoint has
    * them: MatMul and Conv.
    */
   readonly weights: "stored" | "blocks";
   /** `plain` products and a softmax; `fused` MultiHeadAttention. */
   readonly attention: "plain" | "fused";
-  /** Group norms in rows (webgpu-norm): of maps of so many numbers and more in pieces, smaller ones turned. */
+  /** Group norms in rows (webgpu-norm): of feature maps of so many numbers and more in pieces, smaller ones turned. */
   readonly piecesFrom: number;
   /**
    * How the provider keeps dead buffers (onnx/webgpu-memory). In blocks, a step takes 1.1 to 1.6 times as long with the

@@ -74,7 +74,7 @@ function attention({ attention: way }: WebgpuChoices): Rewrite {
   };
 }
 
-/** For networks with weights in blocks: the same operations on maps and channels-last tokens. */
+/** For networks with weights in blocks: the same operations on feature maps and channels-last tokens. */
 function inRows(
   type: decompose.ComputeType,
   choices: WebgpuChoices,
@@ -107,14 +107,14 @@ function inRows(
     Attention: inType(type, layout.attended(otherwise("Attention"))),
     GroupNorm: inType(type, (context, node) => {
       const [x] = node.inputs;
-      if (!x || context.kindOf(x) !== "map") return otherwise("GroupNorm")(context, node);
+      if (!x || context.kindOf(x) !== "featureMap") return otherwise("GroupNorm")(context, node);
       return groupNormChannelsLast(context, node, x, choices);
     }),
     AveragePool: layout.pooled,
     RepeatBatch: layout.repeated(otherwise("RepeatBatch")),
     UpsampleNearest: (context, node) => {
       const [x] = node.inputs;
-      if (!x || context.kindOf(x) !== "map") return otherwise("UpsampleNearest")(context, node);
+      if (!x || context.kindOf(x) !== "featureMap") return otherwise("UpsampleNearest")(context, node);
       return { later: () => upsampleChannelsLast(context, node, x) };
     },
     Conv: inType(type, (context, node) => {

@@ -35,9 +35,9 @@ async function evaluate(
   return { inputs, output: results.get("out")?.data ?? new Float32Array() };
 }
 
-function expectClose(output: Float32Array, wanted: readonly number[], tolerance = 2e-6): void {
-  expect(output).toHaveLength(wanted.length);
-  const worst = Math.max(...wanted.map((value, at) => Math.abs(value - (output[at] ?? Number.NaN))));
+function expectClose(output: Float32Array, expected: readonly number[], tolerance = 2e-6): void {
+  expect(output).toHaveLength(expected.length);
+  const worst = Math.max(...expected.map((value, at) => Math.abs(value - (output[at] ?? Number.NaN))));
   expect(worst).toBeLessThan(tolerance);
 }
 
@@ -75,13 +75,13 @@ test("linear", async () => {
   const { inputs, output } = await evaluate({ x: [2, 3, inner], w: [features, inner], b: [features] }, (g, v) =>
     ops.linear(g, v["x"] as Value, v["w"] as Value, v["b"] as Value),
   );
-  const wanted = Array.from({ length: rows * features }, (_, index) => {
+  const expected = Array.from({ length: rows * features }, (_, index) => {
     const [row, feature] = [Math.floor(index / features), index % features];
     let sum = at(inputs["b"], feature);
     for (let k = 0; k < inner; k++) sum += at(inputs["x"], row * inner + k) * at(inputs["w"], feature * inner + k);
     return sum;
   });
-  expectClose(output, wanted, 1e-5);
+  expectClose(output, expected, 1e-5);
 });
 
 test.each([
@@ -93,7 +93,7 @@ test.each([
     ops.groupNorm(g, v["x"] as Value, v["w"] as Value, v["b"] as Value, { groups, epsilon: 1e-5 }),
   );
   const run = (channels / groups) * side;
-  const wanted = Array.from(inputs["x"] ?? [], (value, index) => {
+  const expected = Array.from(inputs["x"] ?? [], (value, index) => {
     const start = Math.floor(index / run) * run;
     const members = Array.from(inputs["x"]?.subarray(start, start + run) ?? []);
     const mean = members.reduce((a, b) => a + b, 0) / run;
@@ -102,7 +102,7 @@ test.each([
     const row = affine.length === 1 ? channel % channels : channel;
     return ((value - mean) / Math.sqrt(variance + 1e-5)) * at(inputs["w"], row) + at(inputs["b"], row);
   });
-  expectClose(output, wanted, 1e-5);
+  expectClose(output, expected, 1e-5);
 });
 
 test("layer norm and RMS norm", async () => {
@@ -152,7 +152,7 @@ test.each([[false], [true]])("attention, with a bias: %s", async (biased) => {
   );
   const head = (name: string, b: number, row: number, rows: number, h: number, d: number): number =>
     at(inputs[name], (b * rows + row) * heads * width + h * width + d);
-  const wanted: number[] = [];
+  const expected: number[] = [];
   for (let b = 0; b < batch; b++) {
     for (let i = 0; i < queries; i++) {
       for (let h = 0; h < heads; h++) {
@@ -163,31 +163,31 @@ test.each([[false], [true]])("attention, with a bias: %s", async (biased) => {
         });
         const total = scores.reduce((a, c) => a + c, 0);
         for (let d = 0; d < width; d++) {
-          wanted.push(scores.reduce((sum, s, j) => sum + (s / total) * head("v", b, j, keys, h, d), 0));
+          expected.push(scores.reduce((sum, s, j) => sum + (s / total) * head("v", b, j, keys, h, d), 0));
         }
       }
     }
   }
-  expectClose(output, wanted, 1e-5);
+  expectClose(output, expected, 1e-5);
 });
 
 test("upsampling to a size that is no multiple takes torch's neighbours", async () => {
   const { inputs, output } = await evaluate({ x: [1, 1, 3, 2] }, (g, v) =>
     ops.upsampleNearest(g, v["x"] as Value, 5, 4),
   );
-  const wanted = Array.from({ length: 20 }, (_, index) => {
+  const expected = Array.from({ length: 20 }, (_, index) => {
     const [y, x] = [Math.floor(index / 4), index % 4];
     return at(inputs["x"], Math.floor((y * 3) / 5) * 2 + Math.floor((x * 2) / 4));
   });
-  expectClose(output, wanted, 1e-9);
+  expectClose(output, expected, 1e-9);
 });
 
 test("the mean over 2x2 windows", async () => {
   const { inputs, output } = await evaluate({ x: [1, 2, 4, 4] }, (g, v) => ops.averagePool2x(g, v["x"] as Value));
-  const wanted = Array.from({ length: 8 }, (_, index) => {
+  const expected = Array.from({ length: 8 }, (_, index) => {
     const [c, y, x] = [Math.floor(index / 4), Math.floor(index / 2) % 2, index % 2];
     const corner = c * 16 + y * 8 + x * 2;
     return [0, 1, 4, 5].reduce((sum, step) => sum + at(inputs["x"], corner + step), 0) / 4;
   });
-  expectClose(output, wanted);
+  expectClose(output, expected);
 });

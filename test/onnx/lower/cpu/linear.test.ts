@@ -94,8 +94,8 @@ describe.each(modes)("4-bit blocks, %s", (mode) => {
     const table = await quantised(weights, columns, 4);
     const x = numbers(tokens * columns, 7);
     const unpacked = dequantizeBlocks(quantizeBlocks(weights, rows), rows, columns);
-    const wanted = product(x, unpacked, columns, biased ? numbers(rows, 5) : undefined);
-    expect(difference(await run(layer(columns, biased), table, x, mode), wanted)).toBeLessThan(1e-5 * columns);
+    const expected = product(x, unpacked, columns, biased ? numbers(rows, 5) : undefined);
+    expect(difference(await run(layer(columns, biased), table, x, mode), expected)).toBeLessThan(1e-5 * columns);
   });
 });
 
@@ -116,14 +116,14 @@ describe.each(modes)("int8 activations, %s", (mode) => {
         return scale === 0 ? 0 : Math.round(value / scale) * scale;
       });
       const unpacked = dequantizeRows(quantizeRows(weights, rows));
-      const wanted = product(rounded, unpacked, columns, numbers(rows, 5));
+      const expected = product(rounded, unpacked, columns, numbers(rows, 5));
       const actual = await run(withInt8Activations(bits)(layer(columns)), table, x, mode);
       for (let token = 0; token < tokens; token++) {
         const part = (values: Float32Array): Float32Array => values.subarray(token * rows, (token + 1) * rows);
         // a value halfway between two steps may fall to either side: one step of one weight
         const step = (largest(x.subarray(token * columns, (token + 1) * columns)) / top) * largest(weights);
-        expect(difference(part(actual), part(wanted))).toBeLessThanOrEqual(
-          1e-4 * largest(part(wanted)) + step * 0.01 + 1e-6,
+        expect(difference(part(actual), part(expected))).toBeLessThanOrEqual(
+          1e-4 * largest(part(expected)) + step * 0.01 + 1e-6,
         );
       }
       const exact = product(x, unpacked, columns, numbers(rows, 5));

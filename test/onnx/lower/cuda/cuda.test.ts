@@ -65,7 +65,7 @@ describe("the table notices", () => {
   });
 
   test("an operation that is not listed, anywhere in a graph", () => {
-    const x = g.input("a picture", "float32", [1, 4]);
+    const x = g.input("an image", "float32", [1, 4]);
     const listed: Node = { name: "a", op: "Sqrt", inputs: [x], output: { ...x, name: "root" }, attributes: {} };
     const unlisted: Node = { ...listed, name: "b", op: "MeanVarianceNormalization", inputs: [listed.output] };
     expect(missingKernels({ ...g.finish(), nodes: [listed] }, 20)).toEqual([]);

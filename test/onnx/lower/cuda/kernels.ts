@@ -56,7 +56,7 @@ export function missingKernels({ nodes }: Graph, opset: number): string[] {
 export function whyNoKernel(node: Node, opset: number): string | undefined {
   const { inputs, output } = node;
   const op = operations[node.op] ?? node.op;
-  const version = table.versions[op]?.findLast((known) => op.startsWith("com.microsoft.") || known <= opset);
+  const version = table.versions[op]?.findLast((since) => op.startsWith("com.microsoft.") || since <= opset);
   if (version === undefined) return `${op} is not in opset ${opset}, or not in the table`;
   const ofOp = table.kernels.filter((kernel) => kernel.op === op);
   // A kernel without an end is for the version it begins with, and for no later one.

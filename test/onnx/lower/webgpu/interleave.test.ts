@@ -18,7 +18,7 @@ test.each([
   const [first, second] = [numbers(1), numbers(-9000)];
   await withSession(graph, null, { executionProvider: "cpu" }, async (run) => {
     const both = (await run({ a: first, b: second })).get("both");
-    const row = (of: Float32Array, at: number): number[] => [...of.subarray(at * width, (at + 1) * width)];
+    const row = (data: Float32Array, at: number): number[] => [...data.subarray(at * width, (at + 1) * width)];
     expect(both?.shape).toEqual([3, 2, width]);
     expect([...(both?.data ?? [])]).toEqual([0, 1, 2].flatMap((at) => [...row(first, at), ...row(second, at)]));
   });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { oneAtATime } from "../../src/networks/one-at-a-time.ts";
-import { inLanes } from "../../src/pipelines/lanes.ts";
+import { drawGroups } from "../../src/pipelines/groups-at-once.ts";
 
 /** A network whose calls say when they begin and end. */
 function watchedNetwork(log: string[]): (name: string) => Promise<string> {
@@ -13,11 +13,11 @@ function watchedNetwork(log: string[]): (name: string) => Promise<string> {
   });
 }
 
-describe("inLanes", () => {
-  test("with two lanes, what comes between one group's calls is done during the other's", async () => {
+describe("drawGroups", () => {
+  test("with two groups at once, what comes between one group's calls is done during the other's", async () => {
     const log: string[] = [];
     const network = watchedNetwork(log);
-    const results = await inLanes(["a", "b", "c"], 2, async (group) => {
+    const results = await drawGroups(["a", "b", "c"], 2, async (group) => {
       for (const step of [1, 2]) {
         await network(`${group}${step}`);
         log.push(`${group} guided`);
@@ -31,12 +31,12 @@ describe("inLanes", () => {
     const at = (entry: string): number => log.indexOf(entry);
     expect(at("+b1")).toBeLessThan(at("+a2")); // b does not wait for the end of a
     expect(at("a guided")).toBeLessThan(at("-b1"));
-    expect(at("+c1")).toBeGreaterThan(at("-a2")); // the lane that is free takes the third
+    expect(at("+c1")).toBeGreaterThan(at("-a2")); // the one that ended makes room for the third
   });
 
-  test("with one lane, one group after the other", async () => {
+  test("with one at once, one group after the other", async () => {
     const log: string[] = [];
-    await inLanes([1, 2, 3], 1, async (group) => {
+    await drawGroups([1, 2, 3], 1, async (group) => {
       log.push(`+${group}`);
       await sleep(1);
       log.push(`-${group}`);
@@ -44,9 +44,9 @@ describe("inLanes", () => {
     expect(log).toEqual(["+1", "-1", "+2", "-2", "+3", "-3"]);
   });
 
-  test("after a failure the other lane ends its group, none is begun, and the failure is thrown", async () => {
+  test("after a failure the other group ends, none is begun, and the failure is thrown", async () => {
     const ended: string[] = [];
-    const drawing = inLanes(["good", "bad", "never"], 2, async (group) => {
+    const drawing = drawGroups(["good", "bad", "never"], 2, async (group) => {
       if (group === "bad") throw new Error("no memory");
       await sleep(5);
       ended.push(group);

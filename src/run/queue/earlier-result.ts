@@ -1,5 +1,5 @@
 /**
- * @module run/queue/own-result
+ * @module run/queue/earlier-result
  * Is what lies under a job's names its result already? A worker may have ended between placing it and saying so.
  */
 
@@ -11,8 +11,8 @@ import type { Request } from "../../plan/request.ts";
 import type { BatchJob } from "../batch/batch-jobs.ts";
 import { readImageMade } from "../metadata/image-made.ts";
 
-/** none: nothing is there; own: all of it, drawn by an attempt before; part: some of it; foreign: something else. */
-type Found = "none" | "own" | "part" | "foreign";
+/** none: nothing is there; complete: all of it, drawn by an attempt before; part: some of it; foreign: something else. */
+type Found = "none" | "complete" | "part" | "foreign";
 
 export async function lookForResult({ files, request }: BatchJob, folder: string): Promise<Found> {
   let found = 0;
@@ -22,7 +22,7 @@ export async function lookForResult({ files, request }: BatchJob, folder: string
     found++;
   }
   if (found === 0) return "none";
-  return found === files.length ? "own" : "part";
+  return found === files.length ? "complete" : "part";
 }
 
 async function isDrawnFrom(path: string, request: Request): Promise<boolean> {

@@ -3,7 +3,7 @@
 import { expect, test } from "vitest";
 import { createGenerator } from "../../src/math/random.ts";
 import type { Tensor } from "../../src/math/tensor.ts";
-import { inLanes } from "../../src/pipelines/lanes.ts";
+import { drawGroups } from "../../src/pipelines/groups-at-once.ts";
 import { withStage1 } from "../../src/pipelines/stage-1.ts";
 import { type UpscaleJob, runUpscale } from "../../src/pipelines/upscale.ts";
 import { goldenPath } from "../golden.ts";
@@ -14,7 +14,7 @@ const checkpoint = (name: string): string => goldenPath("checkpoints", name);
 test("stage 1", async () => {
   const settings = await settingsFor(checkpoint("if-i"));
   const embeds = (seed: number): Tensor => createGenerator(seed).randn([1, 77, 16]);
-  const drawAll = (lanes: number): Promise<Tensor[]> =>
+  const drawAll = (groupsAtOnce: number): Promise<Tensor[]> =>
     withStage1(
       {
         checkpoint: checkpoint("if-i"),
@@ -27,7 +27,7 @@ test("stage 1", async () => {
         settings,
       },
       (draw) =>
-        inLanes([1, 2, 3], lanes, (seed) =>
+        drawGroups([1, 2, 3], groupsAtOnce, (seed) =>
           draw({
             promptEmbeds: embeds(seed),
             negativePromptEmbeds: embeds(9),
@@ -44,7 +44,7 @@ test("stage 1", async () => {
 
 test("the upscaler", async () => {
   const settings = await settingsFor(checkpoint("x4-upscaler"));
-  const drawAll = async (lanes: number): Promise<Tensor[]> => {
+  const drawAll = async (groupsAtOnce: number): Promise<Tensor[]> => {
     const images: Tensor[] = [];
     await runUpscale(
       {
@@ -57,7 +57,7 @@ test("the upscaler", async () => {
         guidanceScale: 3,
         noiseLevel: 20,
         settings,
-        lanes,
+        groupsAtOnce,
       },
       ["a", "b", "c"].map((prompt) => ({ prompts: [prompt], negativePrompts: [""] })),
       async () =>

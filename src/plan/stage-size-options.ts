@@ -1,5 +1,5 @@
 /**
- * @module plan/own-sizes
+ * @module plan/stage-size-options
  * `--stage-1-width` and the like: a stage's own sides, as diffusers' IFPipeline and IFSuperResolutionPipeline take
  * `height` and `width`.
  */
@@ -10,19 +10,19 @@ import type { Request } from "./request.ts";
 import type { Size, StageGrid } from "./stage-size.ts";
 
 /** @returns the first option that says a stage's own side. */
-export function ownSizeOption({ stages }: Pick<Request, "stages">): string | undefined {
-  const said = Object.entries(stages).flatMap(([name, { width, height }]) => [
+export function stageSizeOption({ stages }: Pick<Request, "stages">): string | undefined {
+  const options = Object.entries(stages).flatMap(([name, { width, height }]) => [
     ...(width === undefined ? [] : [`--${name}-width`]),
     ...(height === undefined ? [] : [`--${name}-height`]),
   ]);
-  return said[0];
+  return options[0];
 }
 
 /**
  * @returns the size that is asked of a stage, a side that is not said being the network's own; undefined: none is.
  * @throws {UsageError} its network does not take the side.
  */
-export function ownSize(
+export function stageSizeOf(
   { stage: { name, label } }: DiffusionCheckpoint,
   { sampleSize, multiple }: StageGrid,
   { stages }: Pick<Request, "stages">,

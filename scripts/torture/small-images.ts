@@ -1,4 +1,4 @@
-/** Pictures whose files are as small as their formats allow. */
+/** Images whose files are as small as their formats allow. */
 
 import { crc32, deflateSync } from "node:zlib";
 
@@ -11,7 +11,7 @@ interface PngKind {
   readonly interlaced?: boolean;
 }
 
-/** A flat picture: as small as a PNG of its size can be. */
+/** A flat image: as small as a PNG of its size can be. */
 export function png({ width, height, depth, colour, interlaced = false }: PngKind): Buffer {
   const header = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, depth, colour, 0, 0, interlaced ? 1 : 0]);
   header.writeUInt32BE(width, 0);

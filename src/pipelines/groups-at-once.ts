@@ -1,23 +1,23 @@
 /**
- * @module pipelines/lanes
+ * @module pipelines/groups-at-once
  * Groups of jobs that are drawn side by side, so that a device has one group's step to compute while this process does
  * another's scheduling: guidance, thresholding and noise take as long as a network's call on a fast GPU.
  */
 
 /**
- * @param lanes how many groups are at work at a time; the network takes one call at a time whoever asks (networks/one-at-a-time).
+ * @param groupsAtOnce how many groups are at work; the network takes one call at a time (networks/one-at-a-time).
  * @returns what `draw` made of each group, in their order.
  * @throws what the first one that failed threw, once the others that are at work have ended; no further one is begun.
  */
-export async function inLanes<Group, Result>(
+export async function drawGroups<Group, Result>(
   groups: readonly Group[],
-  lanes: number,
+  groupsAtOnce: number,
   draw: (group: Group) => Promise<Result>,
 ): Promise<Result[]> {
   const results: Result[] = [];
   const failures: unknown[] = [];
   let next = 0;
-  const lane = async (): Promise<void> => {
+  const worker = async (): Promise<void> => {
     while (next < groups.length && failures.length === 0) {
       const index = next++;
       try {
@@ -27,7 +27,7 @@ export async function inLanes<Group, Result>(
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(lanes, groups.length) }, lane));
+  await Promise.all(Array.from({ length: Math.min(groupsAtOnce, groups.length) }, worker));
   if (failures.length > 0) throw failures[0];
   return results;
 }

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { encodePng } from "../../../src/image/write-png.ts";
-import { lookForResult } from "../../../src/run/queue/own-result.ts";
+import { lookForResult } from "../../../src/run/queue/earlier-result.ts";
 import { temporaryFolder } from "../../cli/run-cli.ts";
 import { plainRequest } from "../../plan/plain-request.ts";
 
@@ -27,9 +27,9 @@ test("a job's own images are known by what they say, wherever they were drawn; o
   await write("a-2.png", { ...plainRequest, executionProvider: "cpu", threads: 3 });
   expect(await lookForResult(job, folder)).toBe("part");
   await write("a-1.png", Object.fromEntries(Object.entries(plainRequest).toReversed()));
-  expect(await lookForResult(job, folder)).toBe("own");
+  expect(await lookForResult(job, folder)).toBe("complete");
   await write("a-1.png", { ...plainRequest, seed: 2 });
   expect(await lookForResult(job, folder)).toBe("foreign");
-  writeFileSync(join(folder, "a-1.png"), "no picture");
+  writeFileSync(join(folder, "a-1.png"), "no image");
   expect(await lookForResult(job, folder)).toBe("foreign");
 });
