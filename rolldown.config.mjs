@@ -57,6 +57,7 @@ export default {
     "inspect-worker": "dist/executor/inspect-worker.js",
     "convert-worker": "dist/executor/convert-worker.js",
     "texts-worker": "dist/executor/texts-worker.js",
+    "scheduling-worker": "dist/pipelines/scheduling-worker.js",
   },
   platform: "node",
   external: (id) => apart.some((name) => id === name || id.startsWith(`${name}/`)),

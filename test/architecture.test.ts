@@ -49,6 +49,7 @@ const packageDoors: Readonly<Record<string, readonly string[]>> = {
   "@bufbuild/protobuf": ["onnx/encode.ts", "tokenizers/"], // spiece.model is protobuf too
   zod: [""],
   "node:child_process": ["executor/"],
+  "node:worker_threads": ["pipelines/scheduling-threads.ts", "pipelines/scheduling-worker.ts"],
   "node:os": ["machine/"],
   "node:process": ["machine/"],
 };

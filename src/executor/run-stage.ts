@@ -4,6 +4,7 @@
  * needs is loaded: it is a process of its own, and each would load all.
  */
 
+import { countParallelThreads } from "../machine/hardware.ts";
 import { denormalize } from "../image/to-bytes.ts";
 import { concatBatch, repeatInterleave, sliceBatch } from "../math/layout.ts";
 import { type Generator, createGenerator, restoreGenerator } from "../math/random.ts";
@@ -111,6 +112,15 @@ const groupSizeOf = ({ jobs, jobsAtOnce }: StageTask): number => groupSize(jobs.
 
 const groupsAtOnceOf = ({ executionProvider = CPU }: StageTask): number => providers[executionProvider].groupsAtOnce;
 
+/** One image alone gains nothing: the device waits for its step wherever that is taken. */
+function schedulingThreadsOf(task: StageTask): number {
+  const { executionProvider = CPU, threads = countParallelThreads(), jobs } = task;
+  const size = groupSizeOf(task);
+  const atWork = Math.min(groupsAtOnceOf(task), Math.ceil(jobs.length / size)) * size;
+  if (atWork === 1) return 0;
+  return Math.max(0, Math.min(providers[executionProvider].schedulingThreads, atWork, threads - 1));
+}
+
 const asGroup = <T>(jobs: readonly T[]): readonly [T, ...T[]] => jobs as readonly [T, ...T[]];
 
 /** @param drawn the group's images, in equal shares. */
@@ -148,6 +158,7 @@ function drawOptions(task: StageTask, stage: DiffusionStage, context: StageConte
     ...guidanceOf(stage),
     eta,
     settings,
+    schedulingThreads: schedulingThreadsOf(task),
     warmUp: task.isAhead,
   };
 }

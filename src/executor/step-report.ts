@@ -30,10 +30,11 @@ export function stepReport(
   const what = tiles > 1 ? `denoising in ${tiles} tiles` : "denoising";
   const together = jobs.length > 1 ? { jobs: [...jobs] } : {};
   let stepsDone = 0;
-  const onStep = ({ step, steps, predOriginalSample }: StepEvent): void => {
+  const onStep = (event: StepEvent): void => {
+    const { step, steps } = event;
     stepsDone = step;
     const isDue = previewEvery !== undefined && step % previewEvery === 0;
-    const preview = isDue ? previewOf(predOriginalSample) : undefined;
+    const preview = isDue ? previewOf(event.predOriginalSample) : undefined;
     if (!preview && (job !== jobs[0] || tiles > 1)) return; // its last tile has told it
     report({
       type: "progress",

@@ -3,7 +3,7 @@
  * The CPU and the memory.
  */
 
-import { cpus, freemem, totalmem } from "node:os";
+import { availableParallelism, cpus, freemem, totalmem } from "node:os";
 import { type AvailableMemory, availableMemory } from "./available-memory.ts";
 
 export interface Hardware {
@@ -42,3 +42,6 @@ export function readAvailableMemory(): AvailableMemory {
 export function usableMemoryBytes({ memoryBytes, memoryLimitBytes }: Hardware): number {
   return memoryLimitBytes ?? memoryBytes;
 }
+
+/** @returns how many threads of this process can run at the same time. */
+export const countParallelThreads = (): number => availableParallelism();

@@ -27,6 +27,11 @@ export interface Generator {
   randn64(shape: readonly number[]): Float64Array;
   /** Everything a later process needs to go on drawing where this one stopped: see `restoreGenerator`. */
   saveState(): Uint8Array;
+  /**
+   * Goes on where the one stopped whose state it is. Absent: a state does not tell all that this one draws from.
+   * @throws {StageError} the bytes are no such state.
+   */
+  readonly loadState?: (state: Uint8Array) => void;
 }
 
 /** Seeds torch takes; only the lower 32 bits count, of a negative seed those of its two's complement. */
@@ -53,6 +58,16 @@ export function createGenerator(seed: bigint | number): Generator {
  * @throws {StageError} the bytes are no such state.
  */
 export function restoreGenerator(state: Uint8Array): Generator {
+  const { twister, cached } = readState(state);
+  return generatorFrom(twister, cached);
+}
+
+interface State {
+  readonly twister: Twister;
+  readonly cached: number | undefined;
+}
+
+function readState(state: Uint8Array): State {
   const view = new DataView(state.buffer, state.byteOffset, state.byteLength);
   if (state.length !== stateBytes) throw brokenState(`${state.length} bytes instead of ${stateBytes}`);
   if (Buffer.from(state.subarray(0, magic.length)).toString("latin1") !== magic) throw brokenState("unknown format");
@@ -64,14 +79,15 @@ export function restoreGenerator(state: Uint8Array): Generator {
   const hasCached = view.getUint32(offset + 4, true);
   const cached = view.getFloat64(offset + 8, true);
   if (position > stateWords || hasCached > 1 || !Number.isFinite(cached)) throw brokenState("impossible values");
-  return generatorFrom(createTwister({ words, position }), hasCached === 1 ? cached : undefined);
+  return { twister: createTwister({ words, position }), cached: hasCached === 1 ? cached : undefined };
 }
 
 function brokenState(what: string): StageError {
   return new StageError(`The saved random state cannot be read (${what}): run the earlier stages again.`);
 }
 
-function generatorFrom(twister: Twister, firstCached: number | undefined): Generator {
+function generatorFrom(firstTwister: Twister, firstCached: number | undefined): Generator {
+  let twister = firstTwister;
   let cached = firstCached; // the second number of a pair drawn one at a time
 
   /** One number in double, the way of counts below 16. */
@@ -115,6 +131,10 @@ function generatorFrom(twister: Twister, firstCached: number | undefined): Gener
       view.setUint32(offset + 4, cached === undefined ? 0 : 1, true);
       view.setFloat64(offset + 8, cached ?? 0, true);
       return state;
+    },
+
+    loadState(state) {
+      ({ twister, cached } = readState(state));
     },
   };
 }

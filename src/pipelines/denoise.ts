@@ -12,7 +12,7 @@ import { textsPerImage } from "../plan/plan.ts";
 import { type Guidance, applyGuidance, dropVariance } from "./guidance.ts";
 import { modelInput } from "./model-input.ts";
 
-/** After each step. `sample` is (B, C, H, W) and must not be written to. */
+/** After each step; its tensors may be made when they are read, during the call. `sample` is (B, C, H, W) and must not be written to. */
 export interface StepEvent {
   readonly step: number;
   readonly steps: number;

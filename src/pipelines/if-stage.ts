@@ -21,8 +21,10 @@ import type { CreateSchedulerOptions } from "../schedulers/create-scheduler.ts";
 import type { TimestepSelection } from "../schedulers/scheduler.ts";
 import type { LoraMerge } from "../weights/lora/merge-lora.ts";
 import { type OnTile, predictInTiles } from "./blended-tiles.ts";
-import { type OnStep, denoise } from "./denoise.ts";
+import type { OnStep } from "./denoise.ts";
+import { denoiseInThreads } from "./denoise-in-threads.ts";
 import { type Guidance, guidanceOf } from "./guidance.ts";
+import { withSchedulingThreads } from "./scheduling-threads.ts";
 import { type Start, startSample } from "./start.ts";
 
 /** What all jobs of an IF stage share. */
@@ -46,6 +48,8 @@ export interface IfStageOptions extends Guidance {
   /** Merged into the UNet's weights. @default nothing */
   readonly lora?: LoraMerge | undefined;
   readonly settings: NetworkSettings;
+  /** In which the steps are taken beside the network's calls. @default 0, none */
+  readonly schedulingThreads?: number;
   /** Run the network once on zeros before `use`: a GPU's kernels are chosen at the first step. @default false */
   readonly warmUp?: boolean;
 }
@@ -89,46 +93,55 @@ export async function withIfStage<Job extends IfJob, T>(
   const { checkpoint, selection } = options;
   const config = await readIfUnetConfig(join(checkpoint, "unet"));
   const description = await describeIfUnet(checkpoint, options, options.lora);
-  return withNetwork(description, options.settings, async (network) => {
-    if (options.warmUp) await warmUp(network, description);
-    return use(async (job) => {
-      const { generator, onStep, onTile, imagesPerPrompt } = job;
-      const scheduler = await openScheduler(checkpoint, "scheduler", options.scheduler);
-      const embeds = networkEmbeds(options, job, config.encoder_hid_dim);
-      const style = options.styled ? networkEmbeds(options, styleOf(job), config.encoder_hid_dim) : undefined;
-      const started = startSample(job.start, {
-        scheduler,
-        selection,
-        prompts: job.promptEmbeds.shape[0] ?? 0,
-        imagesPerPrompt,
-        channels: enlarging ? config.in_channels / 2 : config.in_channels,
-        generator,
+  return withSchedulingThreads(options.schedulingThreads ?? 0, (threads) =>
+    withNetwork(description, options.settings, async (network) => {
+      if (options.warmUp) await warmUp(network, description);
+      return use(async (job) => {
+        const { generator, onStep, onTile, imagesPerPrompt } = job;
+        const scheduler = await openScheduler(checkpoint, "scheduler", options.scheduler);
+        const embeds = networkEmbeds(options, job, config.encoder_hid_dim);
+        const style = options.styled ? networkEmbeds(options, styleOf(job), config.encoder_hid_dim) : undefined;
+        const started = startSample(job.start, {
+          scheduler,
+          selection,
+          prompts: job.promptEmbeds.shape[0] ?? 0,
+          imagesPerPrompt,
+          channels: enlarging ? config.in_channels / 2 : config.in_channels,
+          generator,
+        });
+        const conditioning = enlarging?.condition(job, started.sample.shape);
+        const perSample = (value: number): Float32Array => new Float32Array(description.batch).fill(value);
+        return denoiseInThreads({
+          ...started,
+          scheduler,
+          threads,
+          source: {
+            checkpoint,
+            selection,
+            ...(options.scheduler ? { override: options.scheduler } : {}),
+            ...(started.beginIndex === undefined ? {} : { beginIndex: started.beginIndex }),
+          },
+          ...guidanceOf(options),
+          eta: options.eta,
+          generator,
+          predict: predictInTiles(
+            (modelInput, timestep) =>
+              network({
+                sample: modelInput.data,
+                timestep: perSample(timestep),
+                encoder_hidden_states: embeds.data,
+                ...(style ? { style_hidden_states: style.data } : {}),
+                ...(enlarging ? { class_labels: perSample(enlarging.noiseLevel) } : {}),
+              }),
+            options.tiles,
+            onTile,
+          ),
+          ...(conditioning ? { conditioning } : {}),
+          ...(onStep ? { onStep } : {}),
+        });
       });
-      const conditioning = enlarging?.condition(job, started.sample.shape);
-      const perSample = (value: number): Float32Array => new Float32Array(description.batch).fill(value);
-      return denoise({
-        ...started,
-        scheduler,
-        ...guidanceOf(options),
-        eta: options.eta,
-        generator,
-        predict: predictInTiles(
-          (modelInput, timestep) =>
-            network({
-              sample: modelInput.data,
-              timestep: perSample(timestep),
-              encoder_hidden_states: embeds.data,
-              ...(style ? { style_hidden_states: style.data } : {}),
-              ...(enlarging ? { class_labels: perSample(enlarging.noiseLevel) } : {}),
-            }),
-          options.tiles,
-          onTile,
-        ),
-        ...(conditioning ? { conditioning } : {}),
-        ...(onStep ? { onStep } : {}),
-      });
-    });
-  });
+    }),
+  );
 }
 
 /** The embeddings of the network's batch: one per image and, guided, the negative and the positive ones before them. */

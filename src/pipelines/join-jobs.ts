@@ -66,11 +66,28 @@ function joinStarts(starts: readonly Start[]): Start {
 
 /** Tells each job of a step with its own share of the batch. */
 export async function tellEach(jobs: readonly { readonly onStep?: OnStep }[], event: StepEvent): Promise<void> {
-  const samples = splitBatch(event.sample, jobs.length);
-  const originals = splitBatch(event.predOriginalSample, jobs.length);
+  const samples = once(() => splitBatch(event.sample, jobs.length));
+  const originals = once(() => splitBatch(event.predOriginalSample, jobs.length));
   for (const [index, { onStep }] of jobs.entries()) {
-    await onStep?.({ ...event, sample: samples[index]!, predOriginalSample: originals[index]! });
+    const { step, steps, timestep } = event;
+    await onStep?.({
+      step,
+      steps,
+      timestep,
+      get sample() {
+        return samples()[index]!;
+      },
+      get predOriginalSample() {
+        return originals()[index]!;
+      },
+    });
   }
+}
+
+/** Most steps' tensors are not looked at, and may have to be copied to be. */
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
 }
 
 /** @returns equal shares of a batch, in order; they share its memory. */

@@ -33,6 +33,8 @@ export interface Started {
   readonly sample: Tensor;
   /** One per sample, when inpainting. */
   readonly mask?: Tensor;
+  /** Of the scheduler, where it was told to begin part-way. */
+  readonly beginIndex?: number;
 }
 
 export interface StartOptions {
@@ -66,9 +68,10 @@ export function startSample(start: Start, options: StartOptions): Started {
     noise,
     Array.from({ length: batch }, () => noisedFor),
   );
-  if (!start.mask) return { timesteps, sample: noised };
+  const beginIndex = scheduler.timesteps.length - timesteps.length;
+  if (!start.mask) return { timesteps, sample: noised, beginIndex };
   const mask = repeatInterleave(start.mask, batch / (start.mask.shape[0] ?? 1));
-  return { timesteps, sample: blend(mask, pixels, noised), mask };
+  return { timesteps, sample: blend(mask, pixels, noised), mask, beginIndex };
 }
 
 /** Tells the scheduler where the run begins. Returns the timesteps from there: the last `strength` share of the steps. */

@@ -25,11 +25,13 @@ import type { TimestepSelection } from "../schedulers/scheduler.ts";
 import type { Tokenized } from "../tokenizers/text-tokenizer.ts";
 import type { LoraMerge } from "../weights/lora/merge-lora.ts";
 import { type OnTile, dividedTiles, predictInTiles, runInTiles } from "./blended-tiles.ts";
-import { type OnStep, denoise } from "./denoise.ts";
+import type { OnStep } from "./denoise.ts";
+import { denoiseInThreads } from "./denoise-in-threads.ts";
 import { type Guidance, guidanceOf } from "./guidance.ts";
 import { type NonEmpty, filledUp, splitBatch, tellEach } from "./join-jobs.ts";
 import { drawGroups } from "./groups-at-once.ts";
 import { openScheduler } from "../networks/open-scheduler.ts";
+import { withSchedulingThreads } from "./scheduling-threads.ts";
 
 /** What all jobs share. */
 export interface UpscaleOptions extends Omit<Guidance, "positiveMixer"> {
@@ -53,6 +55,8 @@ export interface UpscaleOptions extends Omit<Guidance, "positiveMixer"> {
   readonly groupSize?: number;
   /** How many such groups of jobs are denoised side by side. @default 1 */
   readonly groupsAtOnce?: number;
+  /** In which the steps are taken beside the UNet's calls. @default 0, none */
+  readonly schedulingThreads?: number;
   /** Run the UNet once on zeros before it is a job's turn. @default false */
   readonly warmUp?: boolean;
 }
@@ -153,56 +157,64 @@ async function denoiseLatents(
   const config = await readSdUnetConfig(join(checkpoint, "unet"));
   const vae = await readVaeConfig(join(checkpoint, "vae"));
   const lowRes = await openScheduler(checkpoint, "low_res_scheduler");
-  return withNetwork(description, options.settings, async (network) => {
-    if (options.warmUp) await warmUp(network, description);
-    const groups = await jobs();
-    const latents = await drawGroups(numbered(groups), options.groupsAtOnce ?? 1, async (group) => {
-      // copies draw for nothing, and must not touch the generator of the job that they are copies of
-      const places = filledUp(group, options.groupSize ?? 1, ([place, job]): NumberedJob => [place, silentCopy(job)]);
-      const embeds = networkEmbeds(places.map(([place, { imagesPerPrompt }]) => [texts[place]!, imagesPerPrompt]));
-      checkSameWidth(`${checkpoint}'s CLIP embedding`, embeds.shape[2] ?? 0, "its UNet", config.cross_attention_dim);
-      const scheduler = await openScheduler(checkpoint, "scheduler", options.scheduler);
-      scheduler.setTimesteps(options.selection);
-      const starts: { sample: Tensor; conditioning: Tensor }[] = [];
-      for (const [, job] of places) {
-        const image = preprocessUpscalerTensor(await job.image());
-        const noised = lowRes.addNoise(image, job.generator.randn(image.shape), [noiseLevel]);
-        const [prompts = 0, , height = 0, width = 0] = image.shape;
-        const noise = drawNoise([prompts * job.imagesPerPrompt, vae.latent_channels, height, width], job.generator);
-        starts.push({
-          sample: { data: noise.data.map((value) => value * scheduler.initNoiseSigma), shape: noise.shape },
-          conditioning: tileBatch(noised, job.imagesPerPrompt), // a, b, a, b beside prompts a, a, b, b: as the reference
-        });
-      }
-      const denoised = await denoise({
-        scheduler,
-        timesteps: scheduler.timesteps,
-        sample: concatBatch(starts.map(({ sample }) => sample)),
-        conditioning: concatBatch(starts.map(({ conditioning }) => conditioning)),
-        ...guidanceOf(options),
-        eta,
-        generator: places.map(([, { generator }]) => generator),
-        predict: predictInTiles(
-          (modelInput, timestep) =>
-            network({
-              sample: modelInput.data,
-              timestep: new Float32Array(description.batch).fill(timestep),
-              encoder_hidden_states: embeds.data,
-              class_labels: new BigInt64Array(description.batch).fill(BigInt(noiseLevel)),
-            }),
-          options.tiles,
-          group[0][1].onTile,
-        ),
-        onStep: (event) =>
-          tellEach(
-            places.map(([, job]) => job),
-            event,
+  return withSchedulingThreads(options.schedulingThreads ?? 0, (threads) =>
+    withNetwork(description, options.settings, async (network) => {
+      if (options.warmUp) await warmUp(network, description);
+      const groups = await jobs();
+      const latents = await drawGroups(numbered(groups), options.groupsAtOnce ?? 1, async (group) => {
+        // copies draw for nothing, and must not touch the generator of the job that they are copies of
+        const places = filledUp(group, options.groupSize ?? 1, ([place, job]): NumberedJob => [place, silentCopy(job)]);
+        const embeds = networkEmbeds(places.map(([place, { imagesPerPrompt }]) => [texts[place]!, imagesPerPrompt]));
+        checkSameWidth(`${checkpoint}'s CLIP embedding`, embeds.shape[2] ?? 0, "its UNet", config.cross_attention_dim);
+        const scheduler = await openScheduler(checkpoint, "scheduler", options.scheduler);
+        scheduler.setTimesteps(options.selection);
+        const starts: { sample: Tensor; conditioning: Tensor }[] = [];
+        for (const [, job] of places) {
+          const image = preprocessUpscalerTensor(await job.image());
+          const noised = lowRes.addNoise(image, job.generator.randn(image.shape), [noiseLevel]);
+          const [prompts = 0, , height = 0, width = 0] = image.shape;
+          const noise = drawNoise([prompts * job.imagesPerPrompt, vae.latent_channels, height, width], job.generator);
+          starts.push({
+            sample: { data: noise.data.map((value) => value * scheduler.initNoiseSigma), shape: noise.shape },
+            conditioning: tileBatch(noised, job.imagesPerPrompt), // a, b, a, b beside prompts a, a, b, b: as the reference
+          });
+        }
+        const denoised = await denoiseInThreads({
+          scheduler,
+          threads,
+          source: {
+            checkpoint,
+            selection: options.selection,
+            ...(options.scheduler ? { override: options.scheduler } : {}),
+          },
+          timesteps: scheduler.timesteps,
+          sample: concatBatch(starts.map(({ sample }) => sample)),
+          conditioning: concatBatch(starts.map(({ conditioning }) => conditioning)),
+          ...guidanceOf(options),
+          eta,
+          generator: places.map(([, { generator }]) => generator),
+          predict: predictInTiles(
+            (modelInput, timestep) =>
+              network({
+                sample: modelInput.data,
+                timestep: new Float32Array(description.batch).fill(timestep),
+                encoder_hidden_states: embeds.data,
+                class_labels: new BigInt64Array(description.batch).fill(BigInt(noiseLevel)),
+              }),
+            options.tiles,
+            group[0][1].onTile,
           ),
+          onStep: (event) =>
+            tellEach(
+              places.map(([, job]) => job),
+              event,
+            ),
+        });
+        return splitBatch(denoised, places.length).slice(0, group.length);
       });
-      return splitBatch(denoised, places.length).slice(0, group.length);
-    });
-    return { given: groups.flat(), latents: latents.flat() };
-  });
+      return { given: groups.flat(), latents: latents.flat() };
+    }),
+  );
 }
 
 /** Each job with its place among all. */

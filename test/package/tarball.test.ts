@@ -33,7 +33,8 @@ describe("the tarball", () => {
     const joined = built.filter((path) => path.startsWith("dist/program/"));
     expect(built.filter((path) => !joined.includes(path)).toSorted()).toEqual(declarations.toSorted());
     expect(joined.filter((path) => !/^dist\/program\/[\w-]+\.js$/.test(path))).toEqual([]);
-    const entries = ["main", "index", "worker", "probe-worker", "inspect-worker", "convert-worker", "texts-worker"];
+    const workers = ["probe", "inspect", "convert", "texts", "scheduling"].map((name) => `${name}-worker`);
+    const entries = ["main", "index", "worker", ...workers];
     expect(joined).toEqual(expect.arrayContaining(entries.map((name) => `dist/program/${name}.js`)));
   });
 

@@ -64,6 +64,8 @@ export interface ProviderTraits {
   readonly takesTextEncoder: boolean;
   /** Groups of jobs that are drawn side by side, so that the device does not wait for what this process does between steps. */
   readonly groupsAtOnce: number;
+  /** Threads at most in which images' steps are taken while the device computes; 0: in the one that calls the network. */
+  readonly schedulingThreads: number;
   /** `auto` takes the first that works, in ascending order; some are only tried where NVIDIA hardware is. */
   readonly auto: { readonly rank: number; readonly onlyNvidia: boolean };
   /** It cannot work without an NVIDIA GPU, whoever asks for it. */
@@ -88,6 +90,7 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
     busyPixels: 8 * 64 ** 2, // measured: docs/notebook/performance.md
     takesTextEncoder: false, // it is where T5 runs anyway
     groupsAtOnce: 1, // the device is this process
+    schedulingThreads: 0, // onnxruntime has the cores
     auto: { rank: 2, onlyNvidia: false },
     needsNvidia: false,
     takesDeviceId: false,
@@ -104,6 +107,7 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
     busyPixels: 4 * 256 ** 2, // measured with four images a call (docs/notebook/cuda.md)
     takesTextEncoder: true,
     groupsAtOnce: 2, // with one the GPU is idle for 20 to 70 % of the denoising time (docs/notebook/cuda.md)
+    schedulingThreads: 8, // two groups of four images
     loading: { bytes: 1.55e9, largestWeights: 0 }, // 1.58 to 1.71 GB in all were measured (docs/notebook/cuda.md)
     auto: { rank: 0, onlyNvidia: true },
     needsNvidia: true,
@@ -127,6 +131,7 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
     loading: { bytes: 0.12e9, largestWeights: 2 },
     takesTextEncoder: false, // not tried
     groupsAtOnce: 1, // two were not tried
+    schedulingThreads: 0, // not tried
     busyPixels: 16 * 64 ** 2, // not measured
     auto: { rank: 1, onlyNvidia: true }, // measured on NVIDIA's GPUs alone: on others it has to be named
     needsNvidia: false,

@@ -1,0 +1,88 @@
+/**
+ * What do the steps of a batch cost besides its network, and how long does a GPU wait for them? In place of the network this
+ * thread sleeps, as it is blocked by onnxruntime-node while a GPU computes; results are checked as a GPU's are.
+ *
+ *   node build/scripts/measure/scheduling.js CHECKPOINT [--size 256] [--conditioning 3] [--images 4] [--groups 2]
+ *     [--steps 20] [--threads 0] [--network 0]
+ *
+ * --size is that of the sample, --network milliseconds of a call. Prints, for each image and step: milliseconds of this thread
+ * without the network, CPU milliseconds of all threads, milliseconds in all; and the share of the time in the network.
+ */
+
+import { performance } from "node:perf_hooks";
+import { parseArgs } from "node:util";
+import { createGenerator } from "../../src/math/random.ts";
+import { openScheduler } from "../../src/networks/open-scheduler.ts";
+import { oneAtATime } from "../../src/networks/one-at-a-time.ts";
+import { denoiseInThreads } from "../../src/pipelines/denoise-in-threads.ts";
+import { withSchedulingThreads } from "../../src/pipelines/scheduling-threads.ts";
+import { checkNumbers } from "../../src/runtime/gpu-failure.ts";
+
+const option = (value: string) => ({ type: "string", default: value }) as const;
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    size: option("256"),
+    conditioning: option("3"),
+    images: option("4"),
+    groups: option("2"),
+    steps: option("20"),
+    threads: option("0"),
+    network: option("0"),
+  },
+});
+const [checkpoint = ""] = positionals;
+const count = (name: keyof typeof values): number => Number(values[name]);
+const [size, images, groups, steps] = [count("size"), count("images"), count("groups"), count("steps")];
+const selection = { numInferenceSteps: steps };
+
+const scheduler = await openScheduler(checkpoint, "scheduler");
+const channels = scheduler.takesLearnedVariance ? 3 : 4;
+const outChannels = scheduler.takesLearnedVariance ? 6 : 4;
+const answer = createGenerator(1).randn([2 * images, outChannels, size, size]);
+const sleeping = new Int32Array(new SharedArrayBuffer(4));
+let inNetwork = 0;
+const network = oneAtATime(async () => {
+  await new Promise(setImmediate);
+  const before = performance.now();
+  const result = { data: answer.data.slice(), shape: answer.shape };
+  Atomics.wait(sleeping, 0, 0, count("network"));
+  inNetwork += performance.now() - before;
+  checkNumbers("the network", new Map([["sample", result]]));
+  return result;
+});
+
+const peak = process.memoryUsage.rss();
+await withSchedulingThreads(count("threads"), async (threads) => {
+  const drawGroup = async (group: number): Promise<void> => {
+    const own = await openScheduler(checkpoint, "scheduler");
+    own.setTimesteps(selection);
+    await denoiseInThreads({
+      threads,
+      source: { checkpoint, selection },
+      scheduler: own,
+      timesteps: own.timesteps,
+      sample: createGenerator(group).randn([images, channels, size, size]),
+      conditioning: createGenerator(7).randn([images, count("conditioning"), size, size]),
+      guidanceScale: 4,
+      eta: 0,
+      generator: Array.from({ length: images }, (_, image) => createGenerator(image)),
+      predict: network,
+      onStep: () => undefined,
+    });
+  };
+  const drawAll = async (): Promise<unknown> =>
+    Promise.all(Array.from({ length: groups }, (_, group) => drawGroup(group)));
+  await drawAll(); // compiles what is measured
+  inNetwork = 0;
+  const [start, cpu, loop] = [performance.now(), process.cpuUsage(), performance.eventLoopUtilization()];
+  await drawAll();
+  const all = performance.now() - start;
+  const { user, system } = process.cpuUsage(cpu);
+  const { active } = performance.eventLoopUtilization(loop);
+  const perStep = (milliseconds: number): string => (milliseconds / (images * groups * steps)).toFixed(2);
+  console.log(
+    `this thread ${perStep(active - inNetwork)} ms, CPU ${perStep((user + system) / 1000)} ms, in all ${perStep(all)} ms,`,
+    `in the network ${((100 * inNetwork) / all).toFixed(0)} %; RSS ${((process.memoryUsage.rss() - peak) / 1e6).toFixed(0)} MB more`,
+  );
+});

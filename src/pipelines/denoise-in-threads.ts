@@ -1,0 +1,133 @@
+/**
+ * @module pipelines/denoise-in-threads
+ * `denoise` with the steps taken in other threads: this one only joins what they ask into one call of the network. Images of a
+ * batch do not know of each other, so each generator's images are a share of their own, and every number is the same.
+ */
+
+import type { Generator } from "../math/random.ts";
+import { elementCount, type Tensor } from "../math/tensor.ts";
+import { sliceBatch } from "../math/layout.ts";
+import { textsPerImage } from "../plan/plan.ts";
+import { type DenoiseOptions, denoise } from "./denoise.ts";
+import { guidanceOf } from "./guidance.ts";
+import { modelInput } from "./model-input.ts";
+import type { SchedulerSource, Share } from "./scheduling-messages.ts";
+import type { SchedulingThreads, ShareSteps } from "./scheduling-threads.ts";
+
+export interface ThreadedOptions extends DenoiseOptions {
+  /** How `scheduler` was made. */
+  readonly source: SchedulerSource;
+  /** Absent: all is done in this thread. */
+  readonly threads?: SchedulingThreads | undefined;
+}
+
+type Resumable = Generator & { readonly loadState: (state: Uint8Array) => void };
+
+/**
+ * As denoise. The tensors of a step's event are copies.
+ * @throws {StageError} a thread failed.
+ */
+export async function denoiseInThreads({ threads, source, ...options }: ThreadedOptions): Promise<Tensor> {
+  const generators = resumable(options.generator);
+  const [batch = 0] = options.sample.shape;
+  const size = batch / (generators?.length ?? 1);
+  if (!threads || !generators || !Number.isInteger(size) || options.timesteps.length === 0) return denoise(options);
+  const group = new SharedGroup(options.sample);
+  const shares = generators.map((generator, index) =>
+    threads.start(shareOf(options, source, group, generator, [index * size, (index + 1) * size])),
+  );
+  await takeAllSteps(options, group, shares);
+  const states = await Promise.all(shares.map(async (share) => share.says()));
+  await tell(options, group, options.timesteps.length);
+  for (const [index, state] of states.entries()) {
+    if (state.type === "ended") generators[index]!.loadState(state.generatorState);
+  }
+  return group.copy("sample");
+}
+
+/** @returns each generator once; undefined: one of them is there twice, or draws from more than a state tells. */
+function resumable(generator: DenoiseOptions["generator"]): readonly Resumable[] | undefined {
+  const all = [generator].flat() as readonly Generator[];
+  if (new Set(all).size !== all.length) return undefined;
+  const found = all.filter((one): one is Resumable => one.loadState !== undefined);
+  return found.length === all.length ? found : undefined;
+}
+
+async function takeAllSteps(options: DenoiseOptions, group: SharedGroup, shares: readonly ShareSteps[]): Promise<void> {
+  const join = modelInput(options.sample, options.conditioning, textsPerImage(options));
+  for (const [step, timestep] of options.timesteps.entries()) {
+    await Promise.all(shares.map(async (share) => share.says()));
+    if (step > 0) await tell(options, group, step);
+    const { data, shape } = await options.predict(join(group.tensor("scaled")), timestep);
+    const predicted = { data: group.predicted(data), shape };
+    for (const share of shares) share.answer(predicted);
+  }
+}
+
+/** @param step how many are taken. */
+async function tell({ onStep, timesteps }: DenoiseOptions, group: SharedGroup, step: number): Promise<void> {
+  await onStep?.({
+    step,
+    steps: timesteps.length,
+    timestep: timesteps[step - 1]!,
+    get sample() {
+      return group.copy("sample");
+    },
+    get predOriginalSample() {
+      return group.copy("original");
+    },
+  });
+}
+
+function shareOf(
+  options: DenoiseOptions,
+  scheduler: SchedulerSource,
+  { shape, shared }: SharedGroup,
+  generator: Generator,
+  images: readonly [number, number],
+): Share {
+  const { timesteps, eta, mask } = options;
+  const ofGroup = mask && (mask.shape[0] === shape[0] ? sliceBatch(mask, ...images) : mask);
+  return {
+    scheduler,
+    timesteps,
+    guidance: guidanceOf(options),
+    eta,
+    generatorState: generator.saveState(),
+    images,
+    shape,
+    // a part's memory would be sent whole
+    ...(ofGroup ? { mask: { data: ofGroup.data.slice(), shape: ofGroup.shape } } : {}),
+    shared,
+  };
+}
+
+/** A group's tensors in memory that all threads see. */
+class SharedGroup {
+  readonly shape: readonly number[];
+  readonly shared: Readonly<Record<"scaled" | "sample" | "original", SharedArrayBuffer>>;
+  #predicted: Float32Array<SharedArrayBuffer> | undefined;
+
+  constructor({ data, shape }: Tensor) {
+    const memory = (): SharedArrayBuffer => new SharedArrayBuffer(4 * elementCount(shape));
+    this.shape = shape;
+    this.shared = { scaled: memory(), sample: memory(), original: memory() };
+    new Float32Array(this.shared.sample).set(data);
+  }
+
+  /** It is the threads' own memory. */
+  tensor(name: keyof SharedGroup["shared"]): Tensor {
+    return { data: new Float32Array(this.shared[name]), shape: this.shape };
+  }
+
+  copy(name: keyof SharedGroup["shared"]): Tensor {
+    return { data: this.tensor(name).data.slice(), shape: this.shape };
+  }
+
+  /** @returns the network's answer where the threads see it. */
+  predicted(data: Float32Array): SharedArrayBuffer {
+    this.#predicted ??= new Float32Array(new SharedArrayBuffer(data.byteLength));
+    this.#predicted.set(data);
+    return this.#predicted.buffer;
+  }
+}

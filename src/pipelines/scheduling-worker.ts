@@ -1,0 +1,89 @@
+/**
+ * @module pipelines/scheduling-worker
+ * A thread of scheduling-threads: takes the steps of shares of batches, several at a time, and asks for the network's answers.
+ */
+
+import { parentPort } from "node:worker_threads";
+import { elementCount, type Tensor } from "../math/tensor.ts";
+import { restoreGenerator } from "../math/random.ts";
+import { openScheduler } from "../networks/open-scheduler.ts";
+import type { Scheduler } from "../schedulers/scheduler.ts";
+import { takeSteps } from "./denoise.ts";
+import type { FromThread, SchedulerSource, Share, ToThread } from "./scheduling-messages.ts";
+
+type Predicted = Extract<ToThread, { type: "predicted" }>;
+
+const port = parentPort;
+if (!port) throw new Error("this is a thread's program");
+const say = (message: FromThread): void => port.postMessage(message);
+
+/** Who waits for the network's answer, by the share's number. */
+const waiting = new Map<number, (predicted: Predicted) => void>();
+
+port.on("message", (message: ToThread) => {
+  if (message.type === "predicted") waiting.get(message.id)?.(message);
+  else void run(message.id, message.share);
+});
+
+async function run(id: number, share: Share): Promise<void> {
+  try {
+    say({ type: "ended", id, generatorState: await draw(id, share) });
+  } catch (error) {
+    say({ type: "failed", id, message: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+/** @returns the state of the generator after the last step. */
+async function draw(id: number, share: Share): Promise<Uint8Array> {
+  const { shape, images, timesteps, guidance, eta, mask, shared } = share;
+  const [from, to] = images;
+  const [batch = 0, ...image] = shape;
+  const row = elementCount(image);
+  const own = (memory: SharedArrayBuffer): Float32Array => new Float32Array(memory).subarray(from * row, to * row);
+  const [scaled, sample, original] = [own(shared.scaled), own(shared.sample), own(shared.original)];
+  const generator = restoreGenerator(share.generatorState);
+  await takeSteps(
+    {
+      scheduler: await openAt(share.scheduler),
+      timesteps,
+      sample: { data: sample.slice(), shape: [to - from, ...image] },
+      ...(mask ? { mask } : {}),
+      ...guidance,
+      eta,
+      generator,
+      onStep: (event) => {
+        sample.set(event.sample.data);
+        original.set(event.predOriginalSample.data);
+      },
+    },
+    async (input) => {
+      scaled.set(input.data);
+      const answer = new Promise<Predicted>((resolve) => waiting.set(id, resolve));
+      say({ type: "asks", id });
+      return rowsOf(await answer, batch, from, to);
+    },
+  );
+  waiting.delete(id);
+  return generator.saveState();
+}
+
+async function openAt({ checkpoint, override, selection, beginIndex }: SchedulerSource): Promise<Scheduler> {
+  const scheduler = await openScheduler(checkpoint, "scheduler", override);
+  scheduler.setTimesteps(selection);
+  if (beginIndex !== undefined) scheduler.setBeginIndex(beginIndex);
+  return scheduler;
+}
+
+/** Of each text's batch in (M·batch, ...) the images `from` up to `to`, as a tensor of this thread's own. */
+function rowsOf({ data, shape }: Predicted, batch: number, from: number, to: number): Tensor {
+  const [rows = 0, ...image] = shape;
+  const row = elementCount(image);
+  const [texts, images] = [rows / batch, to - from];
+  const all = new Float32Array(data);
+  const own = new Float32Array(texts * images * row);
+  for (let text = 0; text < texts; text++) {
+    const start = text * batch + from;
+    own.set(all.subarray(start * row, (start + images) * row), text * images * row);
+  }
+  return { data: own, shape: [texts * images, ...image] };
+}
