@@ -35,6 +35,7 @@ test("CUDA has no arena that doubles, and weights go to the GPU without a copy i
 
 test("the CPU keeps its buffers and its order of nodes where it is told to, and never unpacked weights", () => {
   expect(sessionOptions.cpu("expanded")).toMatchObject({ enableCpuMemArena: false, graphOptimizationLevel: "all" });
+  expect(sessionOptions.cpu("expanded").extra).toMatchObject({ session: { intra_op: { allow_spinning: "0" } } });
   expect(sessionOptions.cpu("expanded", { keepBuffers: true, inOrder: true })).toMatchObject({
     enableCpuMemArena: true,
     graphOptimizationLevel: "extended",
