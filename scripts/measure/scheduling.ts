@@ -5,17 +5,18 @@
  *   node build/scripts/measure/scheduling.js CHECKPOINT [--size 256] [--conditioning 3] [--images 4] [--groups 2]
  *     [--steps 20] [--threads 0] [--network 0]
  *
- * --size is that of the sample, --network milliseconds of a call. Prints, for each image and step: milliseconds of this thread
- * without the network, CPU milliseconds of all threads, milliseconds in all; and the share of the time in the network.
+ * --size is that of the sample, --network milliseconds of a call. Prints, for each image and step: CPU milliseconds of this
+ * thread and of all, milliseconds in all; and the share of the time in the network. Needs Linux and the built program.
  */
 
+import { readFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 import { parseArgs } from "node:util";
 import { createGenerator } from "../../src/math/random.ts";
 import { openScheduler } from "../../src/networks/open-scheduler.ts";
 import { oneAtATime } from "../../src/networks/one-at-a-time.ts";
 import { denoiseInThreads } from "../../src/pipelines/denoise-in-threads.ts";
-import { withSchedulingThreads } from "../../src/pipelines/scheduling-threads.ts";
+import { type SchedulingThreads, withSchedulingThreads } from "../../src/pipelines/scheduling-threads.ts";
 import { checkNumbers } from "../../src/runtime/gpu-failure.ts";
 
 const option = (value: string) => ({ type: "string", default: value }) as const;
@@ -52,8 +53,14 @@ const network = oneAtATime(async () => {
   return result;
 });
 
-const peak = process.memoryUsage.rss();
-await withSchedulingThreads(count("threads"), async (threads) => {
+/** CPU milliseconds of this thread. */
+const ownCpu = (): number => Number(readFileSync("/proc/thread-self/schedstat", "latin1").split(" ")[0]) / 1e6;
+
+const before = process.memoryUsage.rss();
+const entry = new URL("../../../dist/program/scheduling-worker.js", import.meta.url);
+await withSchedulingThreads(count("threads"), measure, entry);
+
+async function measure(threads: SchedulingThreads | undefined): Promise<void> {
   const drawGroup = async (group: number): Promise<void> => {
     const own = await openScheduler(checkpoint, "scheduler");
     own.setTimesteps(selection);
@@ -75,14 +82,14 @@ await withSchedulingThreads(count("threads"), async (threads) => {
     Promise.all(Array.from({ length: groups }, (_, group) => drawGroup(group)));
   await drawAll(); // compiles what is measured
   inNetwork = 0;
-  const [start, cpu, loop] = [performance.now(), process.cpuUsage(), performance.eventLoopUtilization()];
+  const [start, cpu, own] = [performance.now(), process.cpuUsage(), ownCpu()];
   await drawAll();
   const all = performance.now() - start;
   const { user, system } = process.cpuUsage(cpu);
-  const { active } = performance.eventLoopUtilization(loop);
+  const ofThisThread = ownCpu() - own;
   const perStep = (milliseconds: number): string => (milliseconds / (images * groups * steps)).toFixed(2);
-  console.log(
-    `this thread ${perStep(active - inNetwork)} ms, CPU ${perStep((user + system) / 1000)} ms, in all ${perStep(all)} ms,`,
-    `in the network ${((100 * inNetwork) / all).toFixed(0)} %; RSS ${((process.memoryUsage.rss() - peak) / 1e6).toFixed(0)} MB more`,
+  process.stdout.write(
+    `this thread ${perStep(ofThisThread)} ms, all threads ${perStep((user + system) / 1000)} ms, time ${perStep(all)} ms, ` +
+      `in the network ${((100 * inNetwork) / all).toFixed(0)} %; RSS ${((process.memoryUsage.rss() - before) / 1e6).toFixed(0)} MB more\n`,
   );
-});
+}

@@ -15,6 +15,8 @@ import { describeUpscaler } from "./upscaler.ts";
 export interface StageNetwork extends NetworkDescription {
   /** Does it run once, so that each weight is read once and need not stay? Else it runs again with everything mapped. */
   readonly runsOnce: boolean;
+  /** Of a network that denoises step by step: for how many jobs. */
+  readonly denoisedJobs?: number;
 }
 
 type SharedSettings = Pick<PlacedRun, "jobs" | "numImages" | "textEncoder" | "jobsAtOnce">;
@@ -24,7 +26,7 @@ const ifUnet: Describe = async (stage, { jobs, numImages, jobsAtOnce }) => {
   const { checkpoint, steps, lora, ...drawn } = diffusion(stage);
   const images = numImages * (jobsAtOnce?.[stage.name] ?? 1);
   const network = await describeIfUnet(checkpoint, shapeOf(drawn, images), lora);
-  return [{ ...network, runsOnce: steps * jobs.length === 1 }];
+  return [{ ...network, runsOnce: steps * jobs.length === 1, denoisedJobs: jobs.length }];
 };
 
 const descriptions: Readonly<Record<PipelineName, Describe>> = {
@@ -44,7 +46,7 @@ const descriptions: Readonly<Record<PipelineName, Describe>> = {
     const { text, unet, decoder } = await describeUpscaler(checkpoint, shapeOf(drawn, images), lora);
     return [
       { ...text, runsOnce: jobs.length === 1 },
-      { ...unet, runsOnce: steps * jobs.length === 1 },
+      { ...unet, runsOnce: steps * jobs.length === 1, denoisedJobs: jobs.length },
       { ...decoder, runsOnce: numImages * jobs.length === 1 },
     ];
   },

@@ -1,7 +1,7 @@
 /**
  * @module pipelines/groups-at-once
- * Groups of jobs that are drawn side by side, so that a device has one group's step to compute while this process does
- * another's scheduling: guidance, thresholding and noise take as long as a network's call on a fast GPU.
+ * Groups of jobs that are drawn side by side, so that a device has one group's step to compute while threads do another's
+ * scheduling (pipelines/scheduling-threads): guidance, thresholding and noise take longer than a network's call on a fast GPU.
  */
 
 /**

@@ -1,6 +1,6 @@
-/** Jobs that are drawn side by side are, to the byte, what they are one after the other. */
+/** Jobs that are drawn side by side, their steps taken in a thread, are, to the byte, what they are one after the other. */
 
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { createGenerator } from "../../src/math/random.ts";
 import type { Tensor } from "../../src/math/tensor.ts";
 import { drawGroups } from "../../src/pipelines/groups-at-once.ts";
@@ -8,6 +8,13 @@ import { withStage1 } from "../../src/pipelines/stage-1.ts";
 import { type UpscaleJob, runUpscale } from "../../src/pipelines/upscale.ts";
 import { goldenPath } from "../golden.ts";
 import { settingsFor } from "./reference-run.ts";
+
+/** The built thread: there is none among the sources. */
+vi.mock(import("../../src/pipelines/scheduling-threads.ts"), async (importOriginal) => {
+  const { withSchedulingThreads } = await importOriginal();
+  const entry = new URL("../../dist/program/scheduling-worker.js", import.meta.url);
+  return { withSchedulingThreads: (count, use) => withSchedulingThreads(count, use, entry) };
+});
 
 const checkpoint = (name: string): string => goldenPath("checkpoints", name);
 
@@ -25,6 +32,7 @@ test("stage 1", async () => {
         eta: 0,
         guidanceScale: 5,
         settings,
+        schedulingThreads: groupsAtOnce - 1,
       },
       (draw) =>
         drawGroups([1, 2, 3], groupsAtOnce, (seed) =>
@@ -57,6 +65,7 @@ test("the upscaler", async () => {
         guidanceScale: 3,
         noiseLevel: 20,
         settings,
+        schedulingThreads: groupsAtOnce - 1,
         groupsAtOnce,
       },
       ["a", "b", "c"].map((prompt) => ({ prompts: [prompt], negativePrompts: [""] })),
