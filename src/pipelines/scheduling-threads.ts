@@ -92,6 +92,6 @@ class Thread {
 
   #fail(message: string): void {
     this.#failure ??= message;
-    for (const [id, listener] of [...this.#listeners]) listener({ type: "failed", id, message: this.#failure });
+    for (const [id, listener] of this.#listeners) listener({ type: "failed", id, message: this.#failure });
   }
 }

@@ -106,7 +106,7 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
     deviceMemory: cudaMemory,
     busyPixels: 4 * 256 ** 2, // measured with four images a call (docs/notebook/cuda.md)
     takesTextEncoder: true,
-    groupsAtOnce: 2, // with one the GPU is idle for 20 to 70 % of the denoising time (docs/notebook/cuda.md)
+    groupsAtOnce: 2, // one is in the network while threads take the other's step (docs/notebook/cuda.md)
     schedulingThreads: 4, // a group of four images takes its step while the other is in the network
     loading: { bytes: 1.55e9, largestWeights: 0 }, // 1.58 to 1.71 GB in all were measured (docs/notebook/cuda.md)
     auto: { rank: 0, onlyNvidia: true },
