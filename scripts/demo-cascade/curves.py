@@ -10,7 +10,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-SHOWN = {"stage-1": "weighted", "stage-2": "weighted", "upscaler": "velocity", "vae": "absolute"}
+SHOWN = {"stage-1": ["weighted", "things", "lettering"], "stage-2": ["weighted"], "upscaler": ["velocity"], "vae": ["absolute"]}
 
 
 def main():
@@ -19,17 +19,19 @@ def main():
     parser.add_argument("--to", default="curves.png")
     args = parser.parse_args()
     rows = [json.loads(line) for path in args.logs for line in open(path)]
-    figure, axes = plt.subplots(1, len(SHOWN), figsize=(14, 3.2))
-    for axis, (part, loss) in zip(axes, SHOWN.items()):
-        pairs, losses, before, last = [], [], 0, 0
-        for row in (row for row in rows if row["part"] == part):
+    parts = [part for part in SHOWN if any(row["part"] == part for row in rows)]
+    figure, axes = plt.subplots(1, len(parts), figsize=(max(7, 3.5 * len(parts)), 3.2), squeeze=False)
+    for axis, part in zip(axes[0], parts):
+        met, pairs, before, last = [row for row in rows if row["part"] == part], [], 0, 0
+        for row in met:
             if row["samples"] < last:  # the next run of this part
                 before += last
             last = row["samples"]
             pairs.append((before + last) / 1000)
-            losses.append(row[loss])
-        axis.plot(pairs, losses, linewidth=0.8)
-        axis.set(title=f"{part}: {loss}", xlabel="pairs seen, thousands", yscale="log")
+        for loss in SHOWN[part]:
+            axis.plot(pairs, [row[loss] for row in met], linewidth=0.8, label=loss)
+        axis.set(title=part, xlabel="pairs seen, thousands", yscale="log")
+        axis.legend()
     figure.tight_layout()
     figure.savefig(args.to, dpi=80)
 
