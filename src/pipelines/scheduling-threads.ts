@@ -47,12 +47,12 @@ export async function withSchedulingThreads<T>(
 
 class Thread {
   readonly #worker: Worker;
-  readonly #listeners = new Map<number, (said: FromThread) => void>();
+  readonly #listeners = new Map<number, (message: FromThread) => void>();
   #failure: string | undefined;
 
   constructor(entry: URL) {
     this.#worker = new Worker(entry);
-    this.#worker.on("message", (said: FromThread) => this.#listeners.get(said.id)?.(said));
+    this.#worker.on("message", (message: FromThread) => this.#listeners.get(message.id)?.(message));
     this.#worker.on("error", (error) => this.#fail(error.message));
     this.#worker.on("exit", (code) => this.#fail(`it ended with code ${code}`));
   }
@@ -62,19 +62,19 @@ class Thread {
   }
 
   start(id: number, share: Share): ShareSteps {
-    const said: FromThread[] = [];
+    const unread: FromThread[] = [];
     let listener: ((next: FromThread) => void) | undefined;
     this.#listeners.set(id, (next) => {
       if (next.type !== "asks") this.#listeners.delete(id);
       if (listener) listener(next);
-      else said.push(next);
+      else unread.push(next);
       listener = undefined;
     });
     if (this.#failure === undefined) this.#post({ type: "start", id, share });
     else this.#listeners.get(id)?.({ type: "failed", id, message: this.#failure });
     return {
       says: async () => {
-        const next = said.shift() ?? (await new Promise<FromThread>((resolve) => (listener = resolve)));
+        const next = unread.shift() ?? (await new Promise<FromThread>((resolve) => (listener = resolve)));
         if (next.type !== "failed") return next;
         throw new StageError(`A thread that takes the steps of images failed: ${next.message.replace(/[\s.]+$/, "")}.`);
       },

@@ -39,8 +39,8 @@ async function draw(id: number, share: Share): Promise<Uint8Array> {
   const [from, to] = images;
   const [batch = 0, ...image] = shape;
   const row = elementCount(image);
-  const own = (memory: SharedArrayBuffer): Float32Array => new Float32Array(memory).subarray(from * row, to * row);
-  const [scaled, sample, original] = [own(shared.scaled), own(shared.sample), own(shared.original)];
+  const imagesIn = (memory: SharedArrayBuffer): Float32Array => new Float32Array(memory).subarray(from * row, to * row);
+  const [scaled, sample, original] = [imagesIn(shared.scaled), imagesIn(shared.sample), imagesIn(shared.original)];
   const generator = restoreGenerator(share.generatorState);
   await takeSteps(
     {
@@ -80,10 +80,10 @@ function rowsOf({ data, shape }: Predicted, batch: number, from: number, to: num
   const row = elementCount(image);
   const [texts, images] = [rows / batch, to - from];
   const all = new Float32Array(data);
-  const own = new Float32Array(texts * images * row);
+  const copied = new Float32Array(texts * images * row);
   for (let text = 0; text < texts; text++) {
     const start = text * batch + from;
-    own.set(all.subarray(start * row, (start + images) * row), text * images * row);
+    copied.set(all.subarray(start * row, (start + images) * row), text * images * row);
   }
-  return { data: own, shape: [texts * images, ...image] };
+  return { data: copied, shape: [texts * images, ...image] };
 }

@@ -6,23 +6,13 @@ import { StageError } from "../../../src/errors.ts";
 import type { BatchJob, Chunk } from "../../../src/run/batch/batch-jobs.ts";
 import { HandOver } from "../../../src/run/batch/hand-over.ts";
 import { createTurns } from "../../../src/run/batch/take-turns.ts";
-import { plainRequest } from "../../plan/plain-request.ts";
-
-const jobOf = (index: number): BatchJob => ({
-  index,
-  line: index,
-  request: plainRequest,
-  key: "",
-  files: [],
-  isDrawn: false,
-  isTaken: false,
-});
+import { plainJob } from "./plain-job.ts";
 
 async function* chunksOf(sizes: readonly number[]): AsyncGenerator<Chunk, void> {
   let index = 0;
   for (const [at, size] of sizes.entries()) {
     await macrotask(); // as lines are read
-    yield { number: at + 1, jobs: Array.from({ length: size }, () => jobOf(++index)), bad: [] };
+    yield { number: at + 1, jobs: Array.from({ length: size }, () => plainJob(++index)), bad: [] };
   }
 }
 
