@@ -27,8 +27,10 @@ export interface NetworkNeed {
   readonly privateBytes: number;
   /** The most that is resident at one moment. */
   readonly peakBytes: number;
-  /** On a GPU, predicted as memory/predict-network says: for webgpu fitted to one GPU, for cuda not measured. */
+  /** On a GPU, predicted as memory/predict-network says: what it takes here (see `gpuBytesHere`). */
   readonly gpuBytes?: number;
+  /** The same where more of it is free: it takes more than it needs. */
+  readonly gpuTakesBytes?: number;
 }
 
 export interface StageNeed {
@@ -49,6 +51,19 @@ export interface Limits {
   /** What the limit is: given, or measured. */
   readonly ramSource: string;
   readonly vramBytes: number;
+  /** Of the GPU, free now; absent where it could not be asked. */
+  readonly vramFreeBytes?: number;
+}
+
+/**
+ * What a network takes of a GPU: as much as it needs where no more than the budget is free. Where more is, all that it can
+ * use, for onnxruntime cannot be given a limit from JavaScript: then that has to be within the budget.
+ */
+export function gpuBytesHere(
+  { gpuBytes = 0, gpuTakesBytes = gpuBytes }: Pick<NetworkNeed, "gpuBytes" | "gpuTakesBytes">,
+  { vramBytes, vramFreeBytes = 0 }: Limits,
+): number {
+  return vramFreeBytes > vramBytes ? gpuTakesBytes : gpuBytes;
 }
 
 /** A free Colab machine, with a margin. */

@@ -11,7 +11,7 @@ import { inTiles } from "../onnx/tiles.ts";
 import { weightModeFor } from "../onnx/weight-mode.ts";
 import type { LowMemory, PlacedRun, Stage } from "../plan/plan.ts";
 import type { WeightTable } from "../weights/checkpoint.ts";
-import { type Limits, type NetworkNeed, type StageNeed, judge } from "./budget.ts";
+import { type Limits, type NetworkNeed, type StageNeed, gpuBytesHere, judge } from "./budget.ts";
 import { PROCESS_PRIVATE_BYTES, predictNetwork } from "./predict-network.ts";
 import { CPU, type ExecutionProvider } from "../onnx/lower/provider-names.ts";
 
@@ -60,7 +60,9 @@ function mildestMode(
 ): { mode: LowMemory; need: NetworkNeed } {
   const tried: { mode: LowMemory; need: NetworkNeed }[] = [];
   for (const mode of modesOf(network, provider)) {
-    const need = predictNetwork(network, weights, mode, provider);
+    const predicted = predictNetwork(network, weights, mode, provider);
+    const isOnGpu = predicted.gpuBytes !== undefined;
+    const need = isOnGpu ? { ...predicted, gpuBytes: gpuBytesHere(predicted, limits) } : predicted;
     if (judgeNetwork(need, limits) === "fits") return { mode, need };
     tried.push({ mode, need });
   }

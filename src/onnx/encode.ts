@@ -44,7 +44,7 @@ export function encodeModel(graph: Graph, opset: number, location: (file: string
   writer.tag(model.irVersion, WireType.Varint).int64(IR_VERSION);
   writer.tag(model.producerName, WireType.LengthDelimited).string("if-gen");
   message(writer, model.graph, () => writeGraph(writer, graph, location));
-  const hasInternal = graph.nodes.some(({ op }) => domainOf(op) === "com.ms.internal.nhwc");
+  const hasInternal = graph.nodes.some((node) => domainOf(onnxForm(node).opType ?? node.op) === "com.ms.internal.nhwc");
   for (const [domain, version] of [
     ["", opset],
     ["com.microsoft", 1],

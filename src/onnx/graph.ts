@@ -78,6 +78,7 @@ export class GraphBuilder {
   readonly #outputs: Value[] = [];
   readonly #parameters = new Map<string, Parameter>();
   readonly #constants: Constant[] = [];
+  readonly #constantNames = new Set<string>();
   readonly #fileWeights: FileWeight[] = [];
   readonly #weightNodes: Node[] = [];
   readonly #nodes: Node[] = [];
@@ -128,7 +129,12 @@ export class GraphBuilder {
   constant(data: ConstantData, shape: readonly number[], dtype: DType = dtypeOf(data)): Value {
     const value: Value = { name: this.#fresh("Constant"), dtype, shape };
     this.#constants.push({ value, data });
+    this.#constantNames.add(value.name);
     return value;
+  }
+
+  isConstant({ name }: Value): boolean {
+    return this.#constantNames.has(name);
   }
 
   /** A float32 number, shape []. */

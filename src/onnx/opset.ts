@@ -73,6 +73,11 @@ const forms: Readonly<Record<string, (node: Node, others: readonly Node[]) => On
     extraInputs: [],
     attributes: { transA: int(1), alpha: attributes["alpha"]! },
   }),
+  ConvOfKernelLast: ({ attributes, inputs: [, kernel] }) => ({
+    opType: "com.ms.internal.nhwc.Conv",
+    extraInputs: [],
+    attributes: { ...attributes, kernel_shape: { kind: "ints", value: kernel?.shape.slice(1, 3) ?? [] } },
+  }),
   ToChannelsFirst: () => turn(0, 3, 1, 2),
   ToChannelsLast: () => turn(0, 2, 3, 1),
   Resize: (node) => ({

@@ -257,13 +257,19 @@ const sumWithBias: Rule = (inputs) => {
   return { dtype: x.dtype, shape: x.shape };
 };
 
-/** a · bᵀ where the second one's axes are exchanged: (..., K), (N, K) -> (..., N). */
+/** a · bᵀ where the second one's axes are exchanged: (..., K), (N, K) -> (..., N), or (A, M, K), (A, N, K) -> (A, M, N). */
 const fusedMatMul: Rule = (inputs) => {
   const [a, b] = [input(inputs, 0), input(inputs, 1)];
-  if (b.shape.length !== 2 || b.shape[1] !== a.shape.at(-1)) {
+  const [features = 0, inner] = b.shape.slice(-2);
+  const stacks = b.shape.slice(0, -2);
+  if (
+    b.shape.length < 2 ||
+    inner !== a.shape.at(-1) ||
+    (stacks.length > 0 && stacks.join() !== a.shape.slice(0, -2).join())
+  ) {
     throw new ShapeError(`${show(a.shape)} does not fit the weight ${b.name} ${show(b.shape)}`);
   }
-  return { dtype: a.dtype, shape: [...a.shape.slice(0, -1), b.shape[0] ?? 0] };
+  return { dtype: a.dtype, shape: [...a.shape.slice(0, -1), features] };
 };
 
 /** xᵀ·x of each matrix of a batch: (B, L, C) -> (B, C, C). */
@@ -277,6 +283,21 @@ const gramMatrix: Rule = (inputs) => {
 const linearRows: Rule = (inputs, attributes, optional) => {
   const { dtype, shape } = linear(inputs, attributes, optional);
   return { dtype, shape: [...shape.slice(0, -1), intOf(attributes, "to") - intOf(attributes, "from")] };
+};
+
+/** x, then weights of one shape, then a bias for each: in `stacks` groups, one for each of x's first axis if there are several. */
+const joinedLinear: Rule = (inputs, attributes) => {
+  const [x, weight] = [input(inputs, 0), input(inputs, 1)];
+  const [count, stacks] = [(inputs.length - 1) / 2, intOf(attributes, "stacks")];
+  const [features = 0, inner] = weight.shape;
+  if (inner !== x.shape.at(-1) || count % stacks !== 0 || (stacks > 1 && x.shape[0] !== stacks)) {
+    throw new ShapeError(`${show(x.shape)} does not fit ${count} weights ${show(weight.shape)} in ${stacks} stacks`);
+  }
+  for (let at = 0; at < count; at++) {
+    expectShape(input(inputs, 1 + at), weight.shape);
+    expectShape(input(inputs, 1 + count + at), [features]);
+  }
+  return { dtype: x.dtype, shape: [...x.shape.slice(0, -1), (features * count) / stacks] };
 };
 
 /** The kernel too lies channels-last: (O, h, w, C). */
@@ -427,6 +448,8 @@ const rules: Readonly<Record<string, Rule>> = {
   SkipGroupSum: same, // the former's other result
   SumWithBias: sumWithBias,
   LinearRows: linearRows,
+  JoinedLinear: joinedLinear,
+  BiasSum: elementwise,
   // what lowering makes of the larger ones
   Gemm: gemm,
   InstanceNormalization: instanceNormalization,
@@ -453,6 +476,7 @@ const rules: Readonly<Record<string, Rule>> = {
   "com.microsoft.GroupNorm": skipGroupNorm,
   "com.microsoft.SkipGroupNorm": skipGroupNorm,
   "com.microsoft.NhwcConv": convOfKernelChannelsLast,
+  ConvOfKernelLast: convOfKernelChannelsLast,
   "com.ms.internal.nhwc.Conv": channelsLast(conv),
   "com.ms.internal.nhwc.AveragePool": channelsLast(averagePool),
   "com.microsoft.MultiHeadAttention": attention("num_heads", 5),

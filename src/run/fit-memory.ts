@@ -53,11 +53,12 @@ async function readFree(
 ): Promise<Limits> {
   const [available, beside] = [readAvailableMemory(), held()];
   const limits = chooseLimits({ ...available, bytes: available.bytes + beside.ram }, { ram, vram, budget });
-  if (vram !== undefined || Object.keys(gpuStages).length === 0) return limits;
+  if (Object.keys(gpuStages).length === 0) return limits;
   const unused = (await readNvidiaGpus())?.[provider.deviceId ?? 0]?.freeBytes;
   if (unused === undefined) return limits;
-  const free = unused + beside.vram;
-  return { ...limits, vramBytes: budget === "machine" ? free : Math.min(free, limits.vramBytes) };
+  const vramFreeBytes = unused + beside.vram;
+  const least = budget === "machine" ? vramFreeBytes : Math.min(vramFreeBytes, limits.vramBytes);
+  return { ...limits, vramFreeBytes, vramBytes: vram ?? least };
 }
 
 /** Stages that nobody insisted on having on the GPU go to the CPU if they do not fit there. */

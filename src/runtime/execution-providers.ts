@@ -29,7 +29,7 @@ type SessionOptions = (mode: WeightMode, choices?: ProviderChoices) => Inference
 
 export const sessionOptions: Readonly<Record<ExecutionProvider, SessionOptions>> = {
   cpu: cpuOptions,
-  cuda: (_, choices) => cudaOptions(choices?.deviceId),
+  cuda: (_, choices) => cudaOptions(choices),
   webgpu: (_, { bufferCache, weightFormat = "stored" } = {}) =>
     webgpuOptions(bufferCache ?? webgpuDefaults[weightFormat].bufferCache),
 };
@@ -101,10 +101,12 @@ function webgpuOptions(storageBufferCacheMode: BufferCacheMode): InferenceSessio
 }
 
 /** The arena would grow by doubling; CUDA's own pool does not. Its limit cannot be set from JavaScript. */
-function cudaOptions(deviceId: number | undefined): InferenceSession.SessionOptions {
-  const { extra, ...options } = gpuOptions("cuda", [], FOLDED_BYTES);
+function cudaOptions({ deviceId, weightFormat = "stored" }: ProviderChoices = {}): InferenceSession.SessionOptions {
+  const isUnpacked = weightFormat === "blocks"; // a layer at a time: folded, or planned as one, all layers would be there at once
+  const { extra, ...options } = gpuOptions("cuda", [], isUnpacked ? undefined : FOLDED_BYTES);
   return {
     ...options,
+    ...(isUnpacked ? { enableMemPattern: false } : {}),
     ...(deviceId === undefined ? {} : { executionProviders: [{ name: "cuda", deviceId }] }),
     extra: { ...extra, ep: { cuda: { arena: { use_cuda_mempool: "1" } } } },
   };

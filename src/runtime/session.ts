@@ -5,6 +5,7 @@
 
 import * as ort from "onnxruntime-node";
 import { CheckpointError, ShapeError } from "../errors.ts";
+import { float32ToFloat16 } from "../math/half.ts";
 import { elementCount, type Tensor } from "../math/tensor.ts";
 import { encodeModel } from "../onnx/encode.ts";
 import type { Graph, Value } from "../onnx/graph.ts";
@@ -21,7 +22,10 @@ ort.env.logLevel = "error"; // before the first session, else the library prints
 
 export type Feed = Float32Array | BigInt64Array;
 
-/** Runs the network once. Feeds are named and shaped as the graph's inputs; so are the results. */
+/**
+ * Runs the network once. Feeds are named and shaped as the graph's inputs; so are the results. A text that was fed must not be
+ * written to afterwards: it is converted once.
+ */
 export type Run = (feeds: Readonly<Record<string, Feed>>) => Promise<ReadonlyMap<string, Tensor>>;
 
 export interface SessionSettings extends ProviderChoices {
@@ -139,7 +143,17 @@ function asUint16(tensor: ort.Tensor): ort.Tensor {
   return { type, dims, location, data: new Uint16Array(buffer, byteOffset, length) } as unknown as ort.Tensor;
 }
 
-function feedTensor(
+/** Of what is fed in float16: a text, which is the same array in every step. */
+const halves = new WeakMap<Float32Array, Uint16Array>();
+
+function halvesOf(data: Float32Array): Uint16Array {
+  const made = halves.get(data) ?? float32ToFloat16(data);
+  halves.set(data, made);
+  return made;
+}
+
+/** @returns what the session is fed for one of its inputs. @throws {ShapeError} it is not fed, or with something else. */
+export function feedTensor(
   graph: Graph,
   { name, dtype, shape }: Value,
   feeds: Readonly<Record<string, Feed | ort.Tensor>>,
@@ -150,6 +164,7 @@ function feedTensor(
   if (data.length !== elementCount(shape)) {
     throw new ShapeError(`${graph.name}: ${data.length} numbers fed to ${name} [${shape.join(", ")}]`);
   }
+  if (dtype === "float16" && data instanceof Float32Array) return new ort.Tensor("float16", halvesOf(data), shape);
   if (dtype === "float32" && data instanceof Float32Array) return new ort.Tensor("float32", data, shape);
   if (dtype === "int64" && data instanceof BigInt64Array) return new ort.Tensor("int64", data, shape);
   throw new ShapeError(`${graph.name}: ${name} is ${dtype}, fed with ${data.constructor.name}`);

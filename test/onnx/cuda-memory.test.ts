@@ -38,7 +38,7 @@ test.each([
   const measured = mebibytes * 2 ** 20;
   expect(needsBytes / measured).toBeGreaterThan(0.95);
   expect(needsBytes / measured).toBeLessThan(1.1);
-  expect(takesBytes).toBeGreaterThan(needsBytes);
+  expect(takesBytes).toBeGreaterThanOrEqual(needsBytes);
 });
 
 test("T5-XXL in 8 bits takes 8,298 MiB: a network without convolutions needs no cuDNN", () => {

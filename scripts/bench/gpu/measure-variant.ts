@@ -102,7 +102,13 @@ export async function measureVariant(folder: string, options: MeasureOptions): P
   const step = options.case === undefined ? plainCase(graph) : await readCase(graph, options.case);
 
   const sessionSettings = withProviderSettings(
-    withoutOptimizers(sessionOptions[provider]("mapped", webgpuVariants[variant] ?? {}), options.without),
+    withoutOptimizers(
+      sessionOptions[provider]("mapped", {
+        weightFormat: takesBlocks(variant) ? "blocks" : "stored",
+        ...webgpuVariants[variant],
+      }),
+      options.without,
+    ),
     options.settings,
   );
   const optionsOfSession = {
@@ -121,13 +127,13 @@ export async function measureVariant(folder: string, options: MeasureOptions): P
     const feeds = { ...step.feeds, ...fixed };
     for (let at = 0; at <= runs; at++) {
       const before = performance.now();
-      output = await runOnce(session, whole, feeds);
+      output = await runOnce(session, lowered, feeds);
       times.push(performance.now() - before);
       if (at === 0) firstMiB = gpuMemoryMiB();
     }
     lastMiB = gpuMemoryMiB();
     residentMB = highWaterMB(); // before the reference and the trace add theirs
-    if (options.profile) profile = await traceRuns(model, whole, feeds, sessionSettings, options.profile);
+    if (options.profile) profile = await traceRuns(model, lowered, feeds, sessionSettings, options.profile);
   };
   try {
     await (first ? withFixed(first, step.feeds, sessionSettings, runSteps) : runSteps({}));

@@ -9,7 +9,7 @@ import { cpu } from "../../../src/onnx/lower/cpu/cpu.ts";
 import { lower } from "../../../src/onnx/lower/lower.ts";
 import { bindWeights } from "../../../src/runtime/bind-weights.ts";
 import { externalLocation, sessionOptions } from "../../../src/runtime/execution-providers.ts";
-import type { Feed } from "../../../src/runtime/session.ts";
+import { type Feed, feedTensor } from "../../../src/runtime/session.ts";
 import { openWeights } from "../../../src/weights/checkpoint.ts";
 import { type Profile, readProfile } from "./read-profile.ts";
 
@@ -29,12 +29,7 @@ export async function runAll(
   graph: Graph,
   feeds: Readonly<Record<string, Feed | ort.Tensor>>,
 ): Promise<Readonly<Record<string, ort.Tensor>>> {
-  const tensors = graph.inputs.map(({ name, dtype, shape }): [string, ort.Tensor] => {
-    const feed = feeds[name];
-    if (!feed) throw new Error(`${name} is not fed`);
-    return [name, "dims" in feed ? feed : new ort.Tensor(dtype as "float32", feed as Float32Array, shape)];
-  });
-  return session.run(Object.fromEntries(tensors));
+  return session.run(Object.fromEntries(graph.inputs.map((input) => [input.name, feedTensor(graph, input, feeds)])));
 }
 
 /** What the lowering for the CPU gives, in float32. */

@@ -21,9 +21,14 @@ export function computedIn(
   return Object.fromEntries(Object.entries(rewrites).map(([op, rewrite]) => [op, inType(type, rewrite, cast)]));
 }
 
-/** One cast for all that take a value in a type. */
-export const castOnce: typeof castTo = (g, value, to) =>
-  value.dtype === to ? value : once(g, `${value.name} in ${to}`, () => castTo(g, value, to));
+/** One cast for all that take a value in a type; of a constant, made as weights are: before all else. */
+export const castOnce: typeof castTo = (g, value, to) => {
+  if (value.dtype === to) return value;
+  const isConstant = g.isConstant(value) && value.dtype === "float32";
+  return once(g, `${value.name} in ${to}`, () =>
+    isConstant ? g.weightOp("Cast", [value], { to: ops.text(to) }) : castTo(g, value, to),
+  );
+};
 
 export const inType =
   (type: ComputeType, rewrite: Rewrite, cast: typeof castTo = castTo): Rewrite =>

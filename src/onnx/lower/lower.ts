@@ -10,8 +10,9 @@
  */
 
 import { checkGraph } from "../check.ts";
-import type { Graph } from "../graph.ts";
+import type { DType, Graph } from "../graph.ts";
 import { decompose } from "./decompose.ts";
+import { narrowInputs } from "./narrow-inputs.ts";
 import type { UnpackWeight, Rewrite, WeightLookup } from "./rewriting.ts";
 
 /** The same network in other operations or another layout. */
@@ -29,9 +30,11 @@ export interface Lowering {
   /** Operations that the device wants in other words; all others pass unchanged. */
   readonly rewrites: Readonly<Record<string, Rewrite>>;
   readonly unpackWeight: UnpackWeight;
+  /** Texts that are cast to this type before all else are fed in it. None if absent. */
+  readonly feedType?: DType;
 }
 
-/** @returns a graph of ONNX operations only. Its inputs and outputs keep their names and types. */
+/** @returns a graph of ONNX operations only. Its inputs and outputs keep their names and, but for `feedType`, their types. */
 export function lower(graph: Graph, weights: WeightLookup, lowering: Lowering): Graph {
   checkGraph(graph);
   let network = graph;
@@ -39,7 +42,8 @@ export function lower(graph: Graph, weights: WeightLookup, lowering: Lowering): 
     network = pass.run(network);
     checkGraph(network);
   }
-  const lowered = decompose(network, weights, lowering);
+  const decomposed = decompose(network, weights, lowering);
+  const lowered = lowering.feedType ? narrowInputs(decomposed, lowering.feedType) : decomposed;
   checkGraph(lowered);
   return lowered;
 }

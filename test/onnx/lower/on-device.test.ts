@@ -4,6 +4,8 @@
  */
 
 import { describe, expect, test, vi } from "vitest";
+import { cuda } from "../../../src/onnx/lower/cuda/cuda.ts";
+import { cudaVariants } from "../../../src/onnx/lower/cuda/variants.ts";
 import { cpu } from "../../../src/onnx/lower/cpu/cpu.ts";
 import { providers } from "../../../src/onnx/lower/providers.ts";
 import { webgpu } from "../../../src/onnx/lower/webgpu/webgpu.ts";
@@ -16,7 +18,7 @@ vi.setConfig({ testTimeout: 600_000 }); // a software device compiles each shade
 
 const named = (process.env["IF_GEN_TEST_PROVIDERS"] ?? "").split(",");
 const networks = await tinyNetworks();
-const wide = named.includes("webgpu") ? await wideNetworks() : [];
+const wide = named.includes("webgpu") || named.includes("cuda") ? await wideNetworks() : [];
 /** Not the fused attention, which software devices have wrong; feature maps of the networks' sizes count as large. */
 const inBlocks = Object.entries(webgpuVariants)
   .filter(([, { weights, attention }]) => weights === "blocks" && attention === "plain")
@@ -39,15 +41,39 @@ describe.each(["cuda", "webgpu"] as const)("on %s", (provider) => {
   });
 });
 
-describe.skipIf(wide.length === 0).each(wide)("on webgpu, in 8-bit blocks: $name", ({ graph, blocks, feeds }) => {
-  describe.each(inBlocks)("%s", (_, choices) => {
-    test.each([
-      ["float32", 1e-5],
-      ["float16", 2e-2],
-    ] as const)("in %s", async (type, tolerance) => {
-      const expected = await runLowered(graph, blocks, cpu, feeds);
-      const output = await runLowered(graph, blocks, webgpu(type, choices), feeds, "webgpu");
-      expect(relativeError(output, expected)).toBeLessThan(tolerance);
+describe.skipIf(!named.includes("cuda")).each(networks)(
+  "on cuda, $name",
+  ({ name, graph, folder, feeds, expected }) => {
+    test.runIf(name.startsWith("unet")).each(Object.entries(cudaVariants))("as %s, in float16", async (_, choices) => {
+      const output = await runLowered(graph, folder, cuda("float16", choices), feeds, "cuda");
+      expect(relativeError(output, expected.data)).toBeLessThan(3e-2);
     });
+  },
+);
+
+describe.skipIf(!named.includes("cuda")).each(wide)("on cuda, in 8-bit blocks: $name", ({ graph, blocks, feeds }) => {
+  test.each([
+    ["float32", 2e-3],
+    ["float16", 2e-2],
+  ] as const)("in %s", async (type, tolerance) => {
+    const expected = await runLowered(graph, blocks, cpu, feeds);
+    const lowering = providers.cuda.lowering({ computeType: type, weightFormat: "blocks" });
+    expect(relativeError(await runLowered(graph, blocks, lowering, feeds, "cuda"), expected)).toBeLessThan(tolerance);
   });
 });
+
+describe.skipIf(!named.includes("webgpu")).each(wide)(
+  "on webgpu, in 8-bit blocks: $name",
+  ({ graph, blocks, feeds }) => {
+    describe.each(inBlocks)("%s", (_, choices) => {
+      test.each([
+        ["float32", 1e-5],
+        ["float16", 2e-2],
+      ] as const)("in %s", async (type, tolerance) => {
+        const expected = await runLowered(graph, blocks, cpu, feeds);
+        const output = await runLowered(graph, blocks, webgpu(type, choices), feeds, "webgpu");
+        expect(relativeError(output, expected)).toBeLessThan(tolerance);
+      });
+    });
+  },
+);

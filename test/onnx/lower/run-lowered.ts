@@ -6,7 +6,7 @@ import type { Graph } from "../../../src/onnx/graph.ts";
 import { lower, type Lowering } from "../../../src/onnx/lower/lower.ts";
 import { bindWeights } from "../../../src/runtime/bind-weights.ts";
 import { externalLocation, sessionOptions } from "../../../src/runtime/execution-providers.ts";
-import type { Feed } from "../../../src/runtime/session.ts";
+import { type Feed, feedTensor } from "../../../src/runtime/session.ts";
 import { openWeights } from "../../../src/weights/checkpoint.ts";
 import { referenceVariant } from "../../golden.ts";
 import type { ExecutionProvider } from "../../../src/onnx/lower/provider-names.ts";
@@ -31,11 +31,7 @@ export async function runLowered(
     logSeverityLevel: 3,
   });
   try {
-    const tensors = graph.inputs.map(({ name, dtype, shape }): [string, ort.Tensor] => {
-      const data = feeds[name];
-      if (!data) throw new Error(`${name} is not fed`);
-      return [name, new ort.Tensor(dtype as "float32", data as Float32Array, shape)];
-    });
+    const tensors = lowered.inputs.map((input) => [input.name, feedTensor(lowered, input, feeds)] as const);
     const results = await session.run(Object.fromEntries(tensors));
     const data = results[graph.outputs[0]?.name ?? ""]?.data;
     if (!(data instanceof Float32Array)) throw new Error("the first output is not float32");

@@ -108,16 +108,10 @@ function makeAll(
   valueOf: (value: Value) => Value,
 ): (readonly [string, Value])[] {
   const channels = norms.map(({ weight }) => weight.shape[0] ?? 0);
-  const projected = ops.concat(
+  const projected = projectAll(
     g,
-    norms.map(({ layer }) =>
-      g.op(
-        layer.op,
-        layer.inputs.map((value) => value && valueOf(value)),
-        layer.attributes,
-      ),
-    ),
-    1,
+    norms.map(({ layer }) => layer),
+    valueOf,
   ); // (B, Σ 2·C)
   const [weights, biases] = [norms.map(({ weight }) => valueOf(weight)), norms.map(({ bias }) => valueOf(bias))];
   const filled = (count: number, number: number): Value => g.constant(new Float32Array(count).fill(number), [count]);
@@ -158,6 +152,17 @@ function makeAll(
     [factor.name, parts[2 * at]!] as const,
     [offset.name, parts[2 * at + 1]!] as const,
   ]);
+}
+
+/** Side by side. Biases are added to all at once: a Gemm that adds one is two kernels. */
+function projectAll(g: GraphBuilder, layers: readonly Node[], valueOf: (value: Value) => Value): Value {
+  const biases = layers.flatMap(({ inputs: [, , bias] }) => bias ?? []);
+  const areAll = biases.length === layers.length;
+  const products = layers.map(({ op, inputs: [x, weight, bias], attributes }) =>
+    g.op(op, [valueOf(x!), valueOf(weight!), areAll || !bias ? null : valueOf(bias)], attributes),
+  );
+  const joined = ops.concat(g, products, 1);
+  return areAll ? ops.add(g, joined, ops.concat(g, biases.map(valueOf), 0)) : joined;
 }
 
 /** Where the scale lies that belongs to each number of (scale | shift), one resnet after the other. */

@@ -13,10 +13,11 @@ import { castOnce, computedIn, mixedTypes, unpackTo } from "../compute-type.ts";
 import * as decompose from "../decompositions.ts";
 import type { Lowering, Pass } from "../lower.ts";
 import type { Rewrite } from "../rewriting.ts";
+import { joinedKeys } from "./attention-keys.ts";
 import { batchedConditioning } from "./conditioning.ts";
 import { fusedOperations } from "./fuse.ts";
 import { groupNorm, groupSum } from "./group-norm.ts";
-import { averagePool, convolve, linear, linearRows, sumWithBias, upsample } from "./layers.ts";
+import { averagePool, biasSum, convolve, joinedLinear, linear, linearRows, sumWithBias, upsample } from "./layers.ts";
 import { channelsLastLayout } from "./layout.ts";
 import { type CudaChoices, cudaDefault } from "./variants.ts";
 
@@ -26,7 +27,8 @@ export function cuda(type: decompose.ComputeType, choices: CudaChoices = cudaDef
     name: `cuda in ${type}`,
     opset: 20,
     unpackWeight: unpackTo(type),
-    passes: choices.layout === "last" ? channelsLastPasses : [],
+    feedType: type,
+    passes: passesOf(choices),
     rewrites: {
       ...mixedTypes,
       ...computedIn(
@@ -39,7 +41,7 @@ export function cuda(type: decompose.ComputeType, choices: CudaChoices = cudaDef
           LayerNorm: decompose.layerNorm,
           RmsNorm: decompose.simplifiedLayerNorm,
           Attention: decompose.attention,
-          ...channelsLast(type),
+          ...channelsLast(type, choices),
         },
         castOnce,
       ),
@@ -51,17 +53,25 @@ export function cuda(type: decompose.ComputeType, choices: CudaChoices = cudaDef
   };
 }
 
-const channelsLastPasses: readonly Pass[] = [batchedConditioning, channelsLastLayout, fusedOperations];
+function passesOf({ layout, keys }: CudaChoices): readonly Pass[] {
+  if (layout === "first") return [];
+  return [...(keys === "joined" ? [joinedKeys] : []), batchedConditioning, channelsLastLayout, fusedOperations];
+}
 
 /** What the passes make of a network's operations. */
-const channelsLast = (type: decompose.ComputeType): Readonly<Record<string, Rewrite>> => ({
-  ConvNhwc: convolve(type),
+const channelsLast = (
+  type: decompose.ComputeType,
+  { unpackedKernels }: CudaChoices,
+): Readonly<Record<string, Rewrite>> => ({
+  ConvNhwc: convolve(type, unpackedKernels),
   AveragePoolNhwc: averagePool,
   UpsampleNearestNhwc: upsample,
   GroupNormNhwc: groupNorm,
   SkipGroupSum: groupSum,
   SumWithBias: sumWithBias,
   LinearRows: linearRows(type),
+  JoinedLinear: joinedLinear,
+  BiasSum: biasSum(type),
   "com.microsoft.SkipLayerNormalization": decompose.unchanged,
   SkipSum: decompose.unchanged,
 });

@@ -127,7 +127,7 @@ class FusedWriter {
 
   #sumOf(biases: readonly BiasSource[]): Value | null {
     const values = biases.map(({ bias }) => this.valueOf(bias));
-    return values.length === 0 ? null : values.reduce((sum, bias) => ops.add(this.#g, sum, bias));
+    return values.length === 0 ? null : values.reduce((sum, bias) => this.#g.op("BiasSum", [sum, bias]));
   }
 
   #linearRows({ layer, from, to, gelu }: { layer: Node; from: number; to: number; gelu?: Node }): Value {

@@ -121,14 +121,14 @@ export class FusionPlan {
     return sources;
   }
 
-  /** The layer with a bias that makes a value which nobody else reads: a convolution, or a linear layer of tokens. */
+  /** The layer with a bias that makes a value which nobody else reads: a convolution, or a linear layer. */
   #biasOf(value: Value): BiasSource | undefined {
     const node = this.#producers.get(value.name);
     if (!node || this.#readersOf(value).length !== 1 || this.withoutBias.has(node)) return undefined;
     if (node.op === "Reshape" && node.inputs[0] && value.shape.at(-1) === node.inputs[0].shape.at(-1)) {
       return this.#biasOf(node.inputs[0]);
     }
-    const isLayer = node.op === "ConvNhwc" || (node.op === "Linear" && node.output.shape.length === 3);
+    const isLayer = node.op === "ConvNhwc" || node.op === "Linear";
     const bias = node.inputs[2];
     return isLayer && bias ? { layer: node, bias } : undefined;
   }

@@ -27,7 +27,7 @@ export const FOLDED_BYTES = 16 * 2 ** 20;
 
 /** (B, H, W, C) -> (B, H', W', O). */
 export const convolve =
-  (type: ComputeType): Rewrite =>
+  (type: ComputeType, unpackedKernels?: "internal"): Rewrite =>
   (context, node) => {
     const { g, lowered } = context;
     const [x, kernel, bias] = node.inputs;
@@ -44,6 +44,9 @@ export const convolve =
       ? unpackKernelChannelsLast(g, bound, kernel.shape, type)
       : g.weightOp("Transpose", [lowered(kernel)], { perm: ops.ints([0, 2, 3, 1]) });
     const constantBias = ownBias ?? sharedZeros(g, [kernel.shape[0] ?? 0], type);
+    if (unpackedKernels === "internal") {
+      return g.op("ConvOfKernelLast", [lowered(x), turned, constantBias], node.attributes);
+    }
     const result = g.op("com.microsoft.NhwcConv", [lowered(x), turned, constantBias], node.attributes);
     return ops.reshape(g, result, node.output.shape);
   };
@@ -98,6 +101,39 @@ export const linearRows =
       : fusedMatMul(g, x, castRows(g, weight, type));
     if (intOf(node.attributes, "gelu") === 1 && bias) return g.op("com.microsoft.BiasGelu", [product, bias]);
     return withBias(g, product, bias);
+  };
+
+/**
+ * Several linear layers of one input as one, their features side by side, or stacks of such for each of x's first axis:
+ * x (A, M, X) -> (A, M, features). Weights are joined as they are used.
+ */
+export const joinedLinear: Rewrite = (context, node) => {
+  const { g, lowered } = context;
+  const x = inputOf(context, node, 0);
+  const rest = node.inputs.slice(1).map((value) => lowered(value!));
+  const count = rest.length / 2;
+  const stacks = intOf(node.attributes, "stacks");
+  const joined = (parts: readonly Value[]): Value => g.weightOp("Concat", parts, { axis: ops.int(0) });
+  const [weight, bias] = [joined(rest.slice(0, count)), joined(rest.slice(count))];
+  if (stacks === 1) return withBias(g, fusedMatMul(g, x, weight), bias);
+  const features = (weight.shape[0] ?? 0) / stacks;
+  const reshaped = (value: Value, shape: readonly number[]): Value =>
+    g.weightOp("Reshape", [value], { shape: ops.ints(shape) });
+  const product = fusedMatMul(g, x, reshaped(weight, [stacks, features, weight.shape[1] ?? 0]));
+  return withBias(g, product, reshaped(bias, [stacks, 1, features]));
+};
+
+/**
+ * Of two biases. In float32, so that onnxruntime makes it when the session is made: it folds constants on the CPU, which adds no
+ * float16 numbers. Rounded once, as a sum of float16 numbers is.
+ */
+export const biasSum =
+  (type: ComputeType): Rewrite =>
+  ({ g, lowered }, node) => {
+    const cast = (value: Value, to: ComputeType): Value =>
+      value.dtype === to ? value : g.weightOp("Cast", [value], { to: ops.text(to) });
+    const [a, b] = node.inputs.map((value) => cast(lowered(value!), "float32"));
+    return cast(g.weightOp("Add", [a!, b!]), type);
   };
 
 const isBlockWeight = (rows: BoundWeight | Value): rows is BlockWeight => "value" in rows && inBlocks(rows);

@@ -7,14 +7,25 @@
 export interface CudaChoices {
   /** `last`: feature maps channels-last, passes taken together; `first`: as the network has them. */
   readonly layout: "first" | "last";
+  /** `joined`: keys and values of IF's attentions are made together (onnx/lower/cuda/attention-keys). */
+  readonly keys: "joined" | "apart";
+  /** Which convolution takes kernels that are unpacked as they are used, if not `NhwcConv`: onnxruntime's internal one. */
+  readonly unpackedKernels?: "internal";
 }
 
-const channelsLast: CudaChoices = { layout: "last" };
+const channelsLast: CudaChoices = { layout: "last", keys: "apart" };
 
-const plain: CudaChoices = { layout: "first" };
+const joinedKeys: CudaChoices = { layout: "last", keys: "joined" };
+
+const plain: CudaChoices = { layout: "first", keys: "apart" };
 
 /** By name. */
-export const cudaVariants: Readonly<Record<string, CudaChoices>> = { plain, nhwc: channelsLast };
+export const cudaVariants: Readonly<Record<string, CudaChoices>> = {
+  plain,
+  nhwc: channelsLast,
+  "nhwc-keys": joinedKeys,
+  "nhwc-internal": { ...channelsLast, unpackedKernels: "internal" },
+};
 
 export const cudaDefault: CudaChoices = channelsLast;
 

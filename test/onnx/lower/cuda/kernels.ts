@@ -41,6 +41,7 @@ const signatures: Readonly<Record<string, { inputs: readonly string[]; output: s
 /** Nodes that are results of one operation, by what it is. */
 const operations: Readonly<Record<string, string>> = {
   GramMatrix: "com.microsoft.FusedMatMul",
+  ConvOfKernelLast: "com.ms.internal.nhwc.Conv",
   Part: "Split",
   SkipGroupSum: "com.microsoft.SkipGroupNorm",
   SkipSum: "com.microsoft.SkipLayerNormalization",
