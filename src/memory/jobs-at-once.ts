@@ -43,7 +43,7 @@ async function largestThatFits(
   alone: StageNeed,
   limits: Limits,
 ): Promise<{ size: number; need: StageNeed } | undefined> {
-  if (stage.kind !== "diffusion" || alone.lowMemory.microBatch !== undefined) return undefined;
+  if (stage.kind !== "diffusion" || alone.lowMemory.microBatch !== undefined || run.jobs.length === 1) return undefined;
   const { busyPixels, groupsAtOnce } = providers[run.gpuStages[stage.name] ?? CPU];
   const gaining = Math.floor(busyPixels / ((await samplePixels(run, stage)) * run.numImages));
   const jobs = run.jobs.length;

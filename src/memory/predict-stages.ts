@@ -6,6 +6,7 @@
 import type { StageNetwork } from "../networks/stage-networks.ts";
 import { stageNetworks } from "../networks/stage-networks.ts";
 import { expectedWeights } from "../networks/network-weights.ts";
+import type { Graph } from "../onnx/graph.ts";
 import { providers } from "../onnx/lower/providers.ts";
 import { inTiles } from "../onnx/tiles.ts";
 import { weightModeFor } from "../onnx/weight-mode.ts";
@@ -79,9 +80,7 @@ const judgeNetwork = (need: NetworkNeed, limits: Limits): StageNeed["verdict"] =
 /** From none to the most: smaller micro-batches, then tiles. */
 function modesOf({ batch, canTile, tileBytes, build }: StageNetwork, provider: ExecutionProvider): LowMemory[] {
   if (tileBytes !== undefined) return [{}, { tileBytes }];
-  const graph = build(1);
-  const isSmall = canTile && providers[provider].isCpu && weightModeFor(graph) === "expanded";
-  if (isSmall && inTiles(graph, SMALL_TILE_BYTES) !== graph) return [{ tileBytes: SMALL_TILE_BYTES }];
+  if (canTile && providers[provider].isCpu && isSmallAndTiled(build(1))) return [{ tileBytes: SMALL_TILE_BYTES }];
   const divisors = Array.from({ length: batch - 1 }, (_, index) => batch - 1 - index).filter((d) => batch % d === 0);
   return [
     {},
@@ -89,6 +88,9 @@ function modesOf({ batch, canTile, tileBytes, build }: StageNetwork, provider: E
     ...(canTile ? TILE_BYTES.map((tileBytes) => ({ tileBytes })) : []),
   ];
 }
+
+const isSmallAndTiled = (graph: Graph): boolean =>
+  weightModeFor(graph) === "expanded" && inTiles(graph, SMALL_TILE_BYTES) !== graph;
 
 function merge(a: LowMemory, b: LowMemory): LowMemory {
   const microBatch = Math.min(a.microBatch ?? Infinity, b.microBatch ?? Infinity);

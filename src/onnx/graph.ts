@@ -71,9 +71,15 @@ export interface Graph {
   readonly modules: ReadonlyMap<string, Value>;
 }
 
+/** Nodes that a builder made: the shape of their output was inferred when they were. */
+const inferredNodes = new WeakSet<Node>();
+
+/** Is the shape of its output inferred from its inputs, so that it need not be inferred again? */
+export const isInferred = (node: Node): boolean => inferredNodes.has(node);
+
 export class GraphBuilder {
   readonly #name: string;
-  readonly #path: string[] = [];
+  #path = "";
   readonly #inputs: Value[] = [];
   readonly #outputs: Value[] = [];
   readonly #parameters = new Map<string, Parameter>();
@@ -91,19 +97,20 @@ export class GraphBuilder {
 
   /** Runs `build` with `name` (which may hold dots) added to the path of weight and node names. */
   scope<T>(name: string, build: () => T): T {
-    this.#path.push(name);
+    const outer = this.#path;
+    this.#path = this.#qualify(name);
     try {
       const result = build();
-      if (isValue(result)) this.#modules.set(this.#path.join("."), result);
+      if (isValue(result)) this.#modules.set(this.#path, result);
       return result;
     } finally {
-      this.#path.pop();
+      this.#path = outer;
     }
   }
 
   /** @returns the path of the innermost scope, joined by dots; "" outside all. */
   get path(): string {
-    return this.#path.join(".");
+    return this.#path;
   }
 
   input(name: string, dtype: DType, shape: readonly number[]): Value {
@@ -187,7 +194,9 @@ export class GraphBuilder {
   ): Value {
     try {
       const value: Value = { name: output, ...inferOutput(op, inputs, attributes) };
-      list.push({ name, op, inputs, output: value, attributes });
+      const node: Node = { name, op, inputs, output: value, attributes };
+      inferredNodes.add(node);
+      list.push(node);
       return value;
     } catch (error) {
       if (!(error instanceof ShapeError)) throw error;
@@ -196,12 +205,12 @@ export class GraphBuilder {
   }
 
   #qualify(name: string): string {
-    return this.#path.length === 0 ? name : `${this.path}.${name}`;
+    return this.#path === "" ? name : `${this.#path}.${name}`;
   }
 
   #fresh(op: string): string {
     const short = op.slice(op.lastIndexOf(".") + 1);
-    return `${this.path}/${short}_${this.#count++}`;
+    return `${this.#path}/${short}_${this.#count++}`;
   }
 }
 

@@ -149,7 +149,7 @@ function assignBuffers(
   const buffers = new Map<string, Buffer>();
   const open = new Map<Buffer, number>(); // uses to come, at this point of the run
   const outputs = new Set(graph.outputs.map(({ name }) => name));
-  let free: Buffer[] = []; // dead ones, the last to die first
+  const free: Buffer[] = []; // dead ones, the last to die last
   const join = (value: Value, buffer: Buffer): void => {
     const count = uses.get(value.name) ?? 0;
     buffers.set(value.name, buffer);
@@ -161,15 +161,15 @@ function assignBuffers(
     const key = sizeKey(output);
     const isOutput = outputs.has(output.name);
     const shared = isOutput ? undefined : reusableInput(node, buffers, open);
-    const dead = shared === undefined && !isOutput ? free.find((buffer) => buffer.key === key) : undefined;
-    if (dead) free = free.filter((buffer) => buffer !== dead);
+    const lastDead = shared === undefined && !isOutput ? free.findLastIndex((buffer) => buffer.key === key) : -1;
+    const [dead] = lastDead < 0 ? [] : free.splice(lastDead, 1);
     if (shared !== null) join(output, shared ?? dead ?? { bytes: valueBytes(output), key, uses: 0 });
     for (const input of node.inputs) {
       const buffer = input && buffers.get(input.name);
       if (!buffer) continue;
       const remaining = (open.get(buffer) ?? 0) - 1;
       open.set(buffer, remaining);
-      if (remaining === 0) free = [buffer, ...free];
+      if (remaining === 0) free.push(buffer);
     }
   }
   return buffers;

@@ -25,7 +25,6 @@ import { checkEmbeds } from "./check-embeds.ts";
 import { checkFiles } from "./check-files.ts";
 import { TEXT_LENGTH } from "../networks/description.ts";
 import { openT5Tokenizer } from "../networks/open-tokenizer.ts";
-import { preprocessCaption } from "../tokenizers/clean-caption.ts";
 import { checkPromptLength } from "../tokenizers/prompt-length.ts";
 import { checkPromptWeights } from "../tokenizers/prompt-weights.ts";
 import { splitText } from "../tokenizers/split-text.ts";
@@ -127,6 +126,7 @@ async function countTextParts(request: Request, checkpoints: Checkpoints): Promi
   const { text: checkpoint } = checkpoints;
   if (request.promptEmbeds !== undefined) return checkEmbeds(request.promptEmbeds, request, checkpoints);
   if (request.longPrompt !== "concat" || checkpoint === undefined) return 1;
+  const { preprocessCaption } = await import("../tokenizers/clean-caption.ts"); // its patterns take a while, and few need them
   const tokenizer = await openT5Tokenizer(checkpoint);
   const { cleanCaption } = request;
   const parts = textsOf(request).map(

@@ -109,9 +109,17 @@ function useSentencePiece(library: UnigramModel, model: SpieceModel, ids: Readon
 
 /** Sentinels swallow the white space around them; the library's own trim() is not Python's. */
 function createStripper(added: readonly AddedToken[]): (text: string) => string {
+  let patterns: readonly [before: RegExp, after: RegExp] | undefined; // a plan opens a tokenizer and encodes nothing
+  return (text) => {
+    const [before, after] = (patterns ??= strippingPatterns(added));
+    return text.replace(before, "").replace(after, "");
+  };
+}
+
+function strippingPatterns(added: readonly AddedToken[]): readonly [before: RegExp, after: RegExp] {
   const alternatives = (tokens: readonly AddedToken[]): string =>
     tokens.map(({ content }) => content.replace(/[\\^$.*+?()[\]{}|/]/gu, "\\$&")).join("|") || "(?!)";
   const before = pythonRegExp`(?<!\s)\s+(?=${alternatives(added.filter((token) => token.lstrip))})`;
   const after = pythonRegExp`(?=\s)(?<=${alternatives(added.filter((token) => token.rstrip))})\s+`;
-  return (text) => text.replace(before, "").replace(after, "");
+  return [before, after];
 }
