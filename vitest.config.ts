@@ -45,6 +45,7 @@ export default defineConfig({
   test: {
     pool: "forks", // onnxruntime-node is a native addon: a crash should end one file, not the run
     maxWorkers: 3, // a process of ours often waits: for another one to start, or for the disk
+    globalSetup: "test/small-model.ts",
     sequence: { sequencer: LongestFirst },
     // as bin/if-gen.js sets it; and no defaults of whoever runs the tests
     env: {

@@ -6,14 +6,15 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { readImage } from "../../src/image/read-image.ts";
-import { goldenPath, storedVariant } from "../golden.ts";
+import { storedVariant } from "../golden.ts";
+import { smallModel } from "../small-model.ts";
 import { eventSchema } from "../../src/cli/event-schema.ts";
 import { entriesOf } from "../run/batch/manifest-file.ts";
 import { eventsOf, type CliRun, finish, runCli, startCli, temporaryFolder } from "./run-cli.ts";
 
 vi.setConfig({ testTimeout: 300_000 }); // each stage is a process, and these are dozens
 
-const tiny = ["-m", goldenPath("checkpoints"), "--variant", storedVariant, "--until", "64", "--stage-1-steps", "2"];
+const tiny = ["-m", smallModel(), "--variant", storedVariant, "--until", "64", "--stage-1-steps", "2"];
 const options = [...tiny, "--safety", "off", "--execution-provider", "cpu", "--ram-budget", "4GB"];
 const words = (jobs: string, folder: string, ...more: string[]): string[] => [
   "batch",

@@ -3,7 +3,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { goldenPath } from "../golden.ts";
+import { smallModel } from "../small-model.ts";
 import { type CliRun, eventsOf, runCli, temporaryFolder } from "./run-cli.ts";
 
 interface Setup {
@@ -21,7 +21,7 @@ function start(config?: unknown): Setup {
   return { folder, file, run };
 }
 
-const plan = ["txt2img", "a cat", "--dry-run", "--json", "--quiet", "--model", goldenPath("checkpoints")];
+const plan = ["txt2img", "a cat", "--dry-run", "--json", "--quiet", "--model", smallModel()];
 
 interface Planned {
   readonly numImages: number;

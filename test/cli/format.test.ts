@@ -4,10 +4,10 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
 import { expect, test } from "vitest";
-import { goldenPath } from "../golden.ts";
+import { smallModel } from "../small-model.ts";
 import { runCli, temporaryFolder } from "./run-cli.ts";
 
-const model = ["--model", goldenPath("checkpoints"), "--until", "64", "--stage-1-steps", "1", "--safety", "off"];
+const model = ["--model", smallModel(), "--until", "64", "--stage-1-steps", "1", "--safety", "off"];
 const drawing = ["txt2img", "a cat", ...model, "--execution-provider", "cpu", "--seed", "7", "--quiet"];
 
 test(

@@ -5,7 +5,7 @@ import { chmodSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { goldenPath } from "../golden.ts";
+import { smallModel } from "../small-model.ts";
 import { startModelHub } from "./hub-server.ts";
 import { type CliRun, finish, root, startCli, temporaryFolder } from "./run-cli.ts";
 
@@ -30,7 +30,7 @@ async function run(args: readonly string[], env: Record<string, string>, input =
 const note = /^note: there is no home folder: .*if-gen-home-54321, which does not last; set HOME/m;
 
 describe.skipIf(process.getuid?.() !== 0 || read.status !== 0 || !hasNone)("a user without a home folder", () => {
-  const drawing = ["plan", "a cat", "--model", goldenPath("checkpoints"), "--execution-provider", "cpu"];
+  const drawing = ["plan", "a cat", "--model", smallModel(), "--execution-provider", "cpu"];
   const bits = ["--text-encoder-bits", "4", "--unet-bits", "8"];
 
   test("is told so where a token or weights with fewer bits are stored", async () => {

@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
-import { goldenPath } from "../golden.ts";
+import { smallModel } from "../small-model.ts";
 import { commit, type ServedFile, servedFile, startHub, type TestHub } from "../hub/server.ts";
 
 /** Which checkpoint plays which repository. */
@@ -42,7 +42,7 @@ export async function startModelHub(): Promise<TestHub> {
 }
 
 function readCheckpoint(checkpoint: string): ServedFile[] {
-  const root = goldenPath("checkpoints", checkpoint);
+  const root = smallModel(checkpoint);
   const entries = readdirSync(root, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const files = entries.map((entry) => {
     const path = relative(root, join(entry.parentPath, entry.name)).replaceAll(sep, "/");

@@ -4,10 +4,10 @@ import { existsSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { goldenPath } from "../golden.ts";
+import { smallModel } from "../small-model.ts";
 import { eventsOf, finish, runCli, startCli, temporaryFolder } from "./run-cli.ts";
 
-const model = ["--model", goldenPath("checkpoints"), "--seed", "7", "--execution-provider", "cpu"];
+const model = ["--model", smallModel(), "--seed", "7", "--execution-provider", "cpu"];
 const steps = ["--stage-1-steps", "6", "--stage-2-steps", "4"];
 const args = ["txt2img", "a cat", ...model, "--until", "256", ...steps];
 

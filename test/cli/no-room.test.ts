@@ -8,20 +8,11 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { goldenPath, goldenSampleSize } from "../golden.ts";
+import { goldenSampleSize } from "../golden.ts";
+import { smallModel } from "../small-model.ts";
 import { type CliRun, finish, runCli, startCli, temporaryFolder } from "./run-cli.ts";
 
-const settings = [
-  "--model",
-  goldenPath("checkpoints"),
-  "--seed",
-  "7",
-  "--until",
-  "256",
-  "--execution-provider",
-  "cpu",
-  "--quiet",
-];
+const settings = ["--model", smallModel(), "--seed", "7", "--until", "256", "--execution-provider", "cpu", "--quiet"];
 const args = ["txt2img", "a cat", ...settings, "--stage-1-steps", "2", "--stage-2-steps", "2"];
 
 /** No file may become larger than stage 2's values: more than all before, less than its result, which has a header too. */
@@ -61,7 +52,7 @@ describe.skipIf(process.platform === "win32")("a disk without room", () => {
       const folder = temporaryFolder();
       const cache = join(folder, "cache");
       const env = { XDG_CACHE_HOME: cache };
-      const model = bits === "8" ? floatModel(folder) : goldenPath("checkpoints");
+      const model = bits === "8" ? floatModel(folder) : smallModel();
       const command = [...args, "--model", model, "--text-encoder-bits", bits, "-o", "cat.png"];
       const full = await limited(command, folder, env);
       expect(full.code).toBe(6);
@@ -151,6 +142,6 @@ describe.skipIf(process.platform === "win32" || !canDrop)("a folder that cannot 
 /** The tiny checkpoints without T5's 8-bit file. */
 function floatModel(folder: string): string {
   const model = join(folder, "model");
-  cpSync(goldenPath("checkpoints"), model, { recursive: true, filter: (path) => !path.endsWith("8bit.safetensors") });
+  cpSync(smallModel(), model, { recursive: true, filter: (path) => !path.endsWith("8bit.safetensors") });
   return model;
 }

@@ -8,7 +8,7 @@ import { showPreview } from "../../src/cli/preview.ts";
 import { previewSettings } from "../../src/cli/preview-options.ts";
 import { encodePlainPng } from "../../src/image/plain-png.ts";
 import { terminalGraphics } from "../../src/machine/terminal-graphics.ts";
-import { goldenPath } from "../golden.ts";
+import { smallModel } from "../small-model.ts";
 import { runCli, temporaryFolder } from "./run-cli.ts";
 
 /** Left red, right blue; the lower half darker. */
@@ -108,7 +108,7 @@ test("nothing is shown in a pipe", () => {
 });
 
 describe("--save-steps", () => {
-  const model = ["--model", goldenPath("checkpoints"), "--until", "64", "--stage-1-steps", "3", "--safety", "off"];
+  const model = ["--model", smallModel(), "--until", "64", "--stage-1-steps", "3", "--safety", "off"];
   const drawing = ["txt2img", "a cat", ...model, "--execution-provider", "cpu", "--seed", "7", "--quiet"];
 
   test("keeps what each step predicts", { timeout: 180_000 }, async () => {

@@ -3,10 +3,10 @@
 import { describe, expect, test } from "vitest";
 import { hasNvidiaDevice } from "../../src/machine/nvidia.ts";
 import { cudaPlatforms } from "../../src/executor/install-cuda.ts";
-import { goldenPath } from "../golden.ts";
+import { smallModel } from "../small-model.ts";
 import { runCli } from "./run-cli.ts";
 
-const plan = ["plan", "a cat", "--model", goldenPath("checkpoints"), "--seed", "7", "--until", "64"];
+const plan = ["plan", "a cat", "--model", smallModel(), "--seed", "7", "--until", "64"];
 
 describe.skipIf(hasNvidiaDevice())("without an NVIDIA GPU", () => {
   test("auto is the CPU; the plan says why, as text and as JSON, and has no stage on a GPU", async () => {

@@ -6,6 +6,7 @@ import { describe, expect, test, vi } from "vitest";
 import { main } from "../../src/cli/main.ts";
 import { encodePng } from "../../src/image/write-png.ts";
 import { goldenPath } from "../golden.ts";
+import { smallModel } from "../small-model.ts";
 import { runCli, temporaryFolder } from "./run-cli.ts";
 
 // main() listens to both streams, once in a process that ends with it; here it is called again and again
@@ -13,7 +14,7 @@ process.stdout.setMaxListeners(0);
 process.stderr.setMaxListeners(0);
 
 const photo = goldenPath("image", "inputs", "photo_101x67.png");
-const model = ["--model", goldenPath("checkpoints"), "--until", "64"];
+const model = ["--model", smallModel(), "--until", "64"];
 
 /** Arguments, and what the sentence must say. */
 type Refusal = readonly [args: readonly string[], says: RegExp];
@@ -68,7 +69,7 @@ const usage: readonly Refusal[] = [
   [["txt2img", "a cat", "--stage-1-timesteps", "fast28", ...model], /none of fast27, smart27/],
   [["txt2img", "a cat", "--stage-1-steps", "5", "--stage-1-timesteps", "fast27", ...model], /exclude each other/],
   [["txt2img", "a cat", "--stage-1-noise-level", "5"], /unknown option/],
-  [["txt2img", "a cat", "--stage-3-noise-level", "400", "--model", goldenPath("checkpoints")], /at most 350/],
+  [["txt2img", "a cat", "--stage-3-noise-level", "400", "--model", smallModel()], /at most 350/],
   [["txt2img", "a cat", "--output", "cat.gif", ...model], /ends in \.png, \.jpg/],
   [
     ["txt2img", "a cat", "--output", "cat.jpg", "--format", "webp", ...model],

@@ -5,11 +5,11 @@ import { fromJSONSchema } from "zod";
 import { createProgram } from "../../src/cli/program.ts";
 import { describeProgram } from "../../src/cli/describe-program.ts";
 import { manualPage } from "../../src/cli/man.ts";
-import { goldenPath } from "../golden.ts";
+import { smallModel } from "../small-model.ts";
 import { eventsOf, root, runCli, temporaryFolder } from "./run-cli.ts";
 
 const draw = ["txt2img", "a cat", "--json", "--quiet", "--until", "64", "--stage-1-steps", "1", "--safety", "off"];
-const tiny = [...draw, "--model", goldenPath("checkpoints"), "--execution-provider", "cpu"];
+const tiny = [...draw, "--model", smallModel(), "--execution-provider", "cpu"];
 
 /** What another program would check with. */
 async function schemaOf(name: string): Promise<ReturnType<typeof fromJSONSchema>> {

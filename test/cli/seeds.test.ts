@@ -3,12 +3,12 @@
 import { readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
-import { goldenPath } from "../golden.ts";
+import { smallModel } from "../small-model.ts";
 import { eventsOf, runCli, temporaryFolder } from "./run-cli.ts";
 
 vi.setConfig({ testTimeout: 300_000 }); // each stage is a process
 
-const words = ["txt2img", "a cat", "--model", goldenPath("checkpoints"), "--execution-provider", "cpu"];
+const words = ["txt2img", "a cat", "--model", smallModel(), "--execution-provider", "cpu"];
 const short = [...words, "--until", "64", "--stage-1-steps", "1", "--safety", "off"];
 
 test("each is the image of a run of its own, named by its seed; the run goes on where files are missing", async () => {

@@ -7,11 +7,12 @@ import { describe, expect, test, vi } from "vitest";
 import { readImage } from "../../src/image/read-image.ts";
 import { encodePng } from "../../src/image/write-png.ts";
 import { goldenPath, storedVariant } from "../golden.ts";
+import { smallModel } from "../small-model.ts";
 import { type CliRun, runCli, temporaryFolder } from "./run-cli.ts";
 
 vi.setConfig({ testTimeout: 300_000 });
 
-const tiny = ["-m", goldenPath("checkpoints"), "--variant", storedVariant, "--until", "64", "--stage-1-steps", "2"];
+const tiny = ["-m", smallModel(), "--variant", storedVariant, "--until", "64", "--stage-1-steps", "2"];
 const drawing = [...tiny, "--safety", "off", "--execution-provider", "cpu", "--ram-budget", "4GB"];
 const budget = ["--ram-budget", "4GB"];
 const photo = goldenPath("image", "inputs", "photo_75x50.jpg");

@@ -4,11 +4,11 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { goldenPath } from "../golden.ts";
+import { smallModel } from "../small-model.ts";
 import { finish, root, runCli, startUntilFirstStage, temporaryFolder } from "./run-cli.ts";
 
 const program = join(root, "bin", "if-gen.js");
-const tiny = ["--model", goldenPath("checkpoints"), "--seed", "7", "--execution-provider", "cpu", "--until", "64"];
+const tiny = ["--model", smallModel(), "--seed", "7", "--execution-provider", "cpu", "--until", "64"];
 const drawing = ["txt2img", "a cat", ...tiny, "--stage-1-steps", "2", "--safety", "off"];
 
 /** @param script with "$@" as the program and its arguments. */

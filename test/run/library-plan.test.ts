@@ -4,7 +4,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, expect, test } from "vitest";
 import { temporaryFolder } from "../cli/run-cli.ts";
-import { goldenPath } from "../golden.ts";
+import { smallModel } from "../small-model.ts";
 import { importBuilt } from "./tiny-cascade.ts";
 
 let library: typeof import("../../src/index.ts");
@@ -23,7 +23,7 @@ async function halfImage(): Promise<string> {
   return path;
 }
 
-const common = { prompt: "a cat", model: goldenPath("checkpoints"), until: 64, executionProvider: "cpu" } as const;
+const common = { prompt: "a cat", model: smallModel(), until: 64, executionProvider: "cpu" } as const;
 
 test("text alone, an image, and each way to name a mask", async () => {
   const [image, mask] = [await halfImage(), await halfImage()];

@@ -11,10 +11,11 @@ import { goldenPath } from "../golden.ts";
 import { temporaryFolder } from "../weights/files.ts";
 import { filled, goldenLora, writeLora } from "../weights/lora/lora-files.ts";
 import { draw } from "./draw-tiny.ts";
-import { importBuilt, tinyRequest, tinySettings, tinyUntil } from "./tiny-cascade.ts";
+import { importBuilt, ofReference, tinyRequest, tinySettings, tinyUntil } from "./tiny-cascade.ts";
 
 vi.setConfig({ testTimeout: 300_000 }); // each stage is a process
 
+const reference = ofReference(tinyRequest);
 const built = await importBuilt<typeof import("../../src/run/complete-plans.ts")>("run/complete-plans");
 
 const withLoras = (request: Request, ...loras: LoraRequest[]): Request => ({ ...request, loras });
@@ -27,7 +28,7 @@ describe("which stage a LoRA changes", () => {
       { file: goldenLora("peft"), weight: 0.5 },
       { file: goldenLora("text"), weight: 2 },
     ];
-    const { stages } = await plan(withLoras(tinyUntil(256), ...loras));
+    const { stages } = await plan(withLoras(ofReference(tinyUntil(256)), ...loras));
     const applied = stages.map((stage) =>
       "lora" in stage ? (stage.lora?.loras ?? []).map(({ file, weight }) => [file, weight]) : [],
     );
@@ -35,7 +36,7 @@ describe("which stage a LoRA changes", () => {
   });
 
   test("the one that is named", async () => {
-    const request = withLoras(tinyUntil(256), { file: goldenLora("peft"), weight: 1, stage: "stage-2" });
+    const request = withLoras(ofReference(tinyUntil(256)), { file: goldenLora("peft"), weight: 1, stage: "stage-2" });
     await expect(plan(request)).rejects.toThrow(/was not trained with the UNet of stage-2, where there is no layer "/);
   });
 
@@ -44,7 +45,7 @@ describe("which stage a LoRA changes", () => {
       "unet.mid_block.attentions.0.to_q.lora_A.weight": filled([1, 16]),
       "unet.mid_block.attentions.0.to_q.lora_B.weight": filled([16, 1]),
     });
-    const request = tinyUntil(256);
+    const request = ofReference(tinyUntil(256));
     await expect(plan(withLoras(request, { file, weight: 1 }))).rejects.toMatchObject({
       code: "USAGE",
       message: expect.stringMatching(
@@ -60,7 +61,7 @@ describe("which stage a LoRA changes", () => {
       "text_encoder.text_model.encoder.layers.0.self_attn.q_proj.lora_A.weight": filled([1, 16]),
       "text_encoder.text_model.encoder.layers.0.self_attn.q_proj.lora_B.weight": filled([16, 1]),
     });
-    await expect(plan(withLoras(tinyRequest, { file, weight: 1 }))).rejects.toThrow(/a text encoder that is not .*T5/);
+    await expect(plan(withLoras(reference, { file, weight: 1 }))).rejects.toThrow(/a text encoder that is not .*T5/);
   });
 });
 
@@ -75,7 +76,7 @@ describe("a checkpoint saved without T5", () => {
   }
 
   test("asks for the one that it was trained with, and takes it", async () => {
-    const request = { ...tinyRequest, model: await withoutText() };
+    const request = { ...reference, model: await withoutText() };
     await expect(plan(request)).rejects.toThrow(/if-i has no text_encoder: .*with --text-encoder-model\.$/);
     const text = goldenPath("checkpoints", "if-i");
     const { stages } = await plan({ ...request, textEncoderModel: text });
@@ -98,9 +99,9 @@ test("options name a file, a weight and a stage", () => {
 });
 
 test("an image tells its LoRAs; at weight 0 it is the image without", async () => {
-  const withWeight = (weight: number): Request => withLoras(tinyRequest, { file: goldenLora("peft"), weight });
+  const withWeight = (weight: number): Request => withLoras(reference, { file: goldenLora("peft"), weight });
   const draws = async (request: Request) => (await draw([request], { pixels: true }))[0]?.images[0];
-  const [plain, none, whole] = [await draws(tinyRequest), await draws(withWeight(0)), await draws(withWeight(0.5))];
+  const [plain, none, whole] = [await draws(reference), await draws(withWeight(0)), await draws(withWeight(0.5))];
   expect(none?.pixels).toEqual(plain?.pixels);
   expect(whole?.pixels).not.toEqual(plain?.pixels);
   const words = parsePngText(Buffer.from(whole?.png ?? [])).get("parameters");

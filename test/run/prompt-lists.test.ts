@@ -10,7 +10,7 @@ import { optionsFromRequest } from "../../src/run/options-from-request.ts";
 import { temporaryFolder } from "../cli/run-cli.ts";
 import { describedImage } from "./described-image.ts";
 import { draw } from "./draw-tiny.ts";
-import { importBuilt, tinyRequest, tinySettings, tinyUntil } from "./tiny-cascade.ts";
+import { importBuilt, ofReference, tinyRequest, tinySettings, tinyUntil } from "./tiny-cascade.ts";
 
 vi.setConfig({ testTimeout: 120_000 }); // each stage is a process
 
@@ -44,7 +44,7 @@ const stages: Request["stages"] = {
   "stage-3": { steps: 3, guidance: 9, noiseLevel: 20 },
 };
 const list: Request = {
-  ...tinyUntil(1024),
+  ...ofReference(tinyUntil(1024)),
   stages,
   watermark: false,
   prompt: "a cat",

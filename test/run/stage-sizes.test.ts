@@ -6,7 +6,7 @@ import type { Request } from "../../src/plan/request.ts";
 import { temporaryFolder } from "../cli/run-cli.ts";
 import { describedImage } from "./described-image.ts";
 import { draw } from "./draw-tiny.ts";
-import { tinyUntil } from "./tiny-cascade.ts";
+import { ofReference, tinyUntil } from "./tiny-cascade.ts";
 
 vi.setConfig({ testTimeout: 120_000 }); // each stage is a process
 
@@ -18,7 +18,7 @@ const reference = {
 
 test("a wide first stage and a tall second one, as diffusers draws them", async () => {
   const request: Request = {
-    ...tinyUntil(256),
+    ...ofReference(tinyUntil(256)),
     stages: {
       "stage-1": { steps: 3, guidance: 7, width: 40, height: 16 },
       "stage-2": { steps: 3, guidance: 4, noiseLevel: 250, width: 32, height: 48 },

@@ -9,6 +9,7 @@ import { type Side, diffusionUntil } from "../../src/plan/stages.ts";
 import type { RunSettings } from "../../src/run/settings.ts";
 import { goldenPath, storedVariant } from "../golden.ts";
 import { plainRequest } from "../plan/plain-request.ts";
+import { smallModel } from "../small-model.ts";
 
 /** @returns a module of dist/, typed as its source. @throws {Error} the program has not been built. */
 export async function importBuilt<Module>(path: string): Promise<Module> {
@@ -17,10 +18,10 @@ export async function importBuilt<Module>(path: string): Promise<Module> {
   return (await import(url.href)) as Module;
 }
 
-/** A few steps on the CPU, the variant that the reference numbers were made with. */
+/** A few steps on the CPU. */
 export const tinyRequest: Request = {
   ...plainRequest,
-  model: goldenPath("checkpoints"),
+  model: smallModel(),
   variant: storedVariant,
   until: 64,
   stages: { "stage-1": { steps: 2 } },
@@ -28,6 +29,9 @@ export const tinyRequest: Request = {
   executionProvider: "cpu",
   threads: 1, // as vitest.config.ts says of the command line's
 };
+
+/** The same of the reference's own checkpoints, whose images and layers are compared with the reference's. */
+export const ofReference = (request: Request): Request => ({ ...request, model: goldenPath("checkpoints") });
 
 /** The same with the stages up to that side. */
 export function tinyUntil(until: Side): Request {
@@ -43,8 +47,8 @@ export const tinySettings: RunSettings = { download: false, budgets: { ram: 4e9,
 
 /** @returns the tiny cascade in a folder of its own, its first stage with another scheduler. */
 export async function withScheduler(folder: string, className: string): Promise<string> {
-  for (const name of ["if-ii", "x4-upscaler"]) await symlink(goldenPath("checkpoints", name), join(folder, name));
-  const first = goldenPath("checkpoints", "if-i");
+  for (const name of ["if-ii", "x4-upscaler"]) await symlink(smallModel(name), join(folder, name));
+  const first = smallModel("if-i");
   await mkdir(join(folder, "if-i"));
   for (const name of ["text_encoder", "tokenizer", "unet", "watermarker"]) {
     await symlink(join(first, name), join(folder, "if-i", name));

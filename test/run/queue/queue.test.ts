@@ -11,12 +11,13 @@ import { openQueue } from "../../../src/run/queue/open-queue.ts";
 import { drainQueue, readQueueStatus, retryFailed } from "../../../src/run/queue/queue-state.ts";
 import { entriesOf } from "../batch/manifest-file.ts";
 import { finish, runCli, startCli, temporaryFolder } from "../../cli/run-cli.ts";
-import { goldenPath, storedVariant } from "../../golden.ts";
+import { storedVariant } from "../../golden.ts";
+import { smallModel } from "../../small-model.ts";
 import { type RedisServer, createRedis, hasRedis } from "./redis-server.ts";
 
 vi.setConfig({ testTimeout: 300_000 });
 
-const tiny = ["-m", goldenPath("checkpoints"), "--variant", storedVariant, "--until", "64", "--stage-1-steps", "1"];
+const tiny = ["-m", smallModel(), "--variant", storedVariant, "--until", "64", "--stage-1-steps", "1"];
 const drawing = [...tiny, "--safety", "off", "--execution-provider", "cpu"];
 
 async function startRedis(folder: string): Promise<RedisServer> {

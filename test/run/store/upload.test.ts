@@ -6,14 +6,15 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { ManifestEntry } from "../../../src/run/batch/manifest.ts";
 import { finish, runCli, startCli, temporaryFolder } from "../../cli/run-cli.ts";
-import { goldenPath, storedVariant } from "../../golden.ts";
+import { storedVariant } from "../../golden.ts";
+import { smallModel } from "../../small-model.ts";
 import { entriesOf } from "../batch/manifest-file.ts";
 import { createRedis, hasRedis } from "../queue/redis-server.ts";
 import { type S3Server, startS3 } from "./s3-server.ts";
 
 vi.setConfig({ testTimeout: 300_000 });
 
-const tiny = ["-m", goldenPath("checkpoints"), "--variant", storedVariant, "--until", "64", "--stage-1-steps", "1"];
+const tiny = ["-m", smallModel(), "--variant", storedVariant, "--until", "64", "--stage-1-steps", "1"];
 const drawing = [...tiny, "--safety", "off", "--execution-provider", "cpu"];
 
 function writeJobs(folder: string): string {
