@@ -53,7 +53,7 @@ describe.skipIf(process.platform === "win32")("a disk without room", () => {
       const cache = join(folder, "cache");
       const env = { XDG_CACHE_HOME: cache };
       const model = bits === "8" ? floatModel(folder) : smallModel();
-      const command = [...args, "--model", model, "--text-encoder-bits", bits, "-o", "cat.png"];
+      const command = [...args, "--model", model, "--until", "64", "--text-encoder-bits", bits, "-o", "cat.png"];
       const full = await limited(command, folder, env);
       expect(full.code).toBe(6);
       const sentence =
@@ -84,7 +84,7 @@ describe.skipIf(process.platform === "win32" || !canDrop)("a folder that cannot 
     onTestFinished(() => chmodSync(run, 0o700));
     return { folder, run };
   }
-  const command = [...args, "-o", "cat.png", "--run-dir", "run", "--resume"];
+  const command = [...args, "--until", "64", "-o", "cat.png", "--run-dir", "run", "--resume"];
 
   test("from the start, or when a run is gone on with: one sentence, and the run goes on once it can", async () => {
     const { folder, run } = foldersOf();

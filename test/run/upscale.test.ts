@@ -13,6 +13,7 @@ import { readSafetensorsHeader, readTensorAsFloat32, writeSafetensors } from "..
 import { imageFile } from "../cli/command-line.ts";
 import { temporaryFolder } from "../cli/run-cli.ts";
 import { goldenPath, storedVariant } from "../golden.ts";
+import { smallModel } from "../small-model.ts";
 import {
   type CallArguments,
   type ImageSource,
@@ -112,6 +113,7 @@ describe("tiles", () => {
     const small = { data: data.map((value) => Math.max(-1, Math.min(1, value / 3))), shape };
     return requestFromOptions("upscale", {
       ...tiny,
+      model: smallModel(),
       seed: 1,
       image: await writeTensor(join(folder, "small.safetensors"), small),
       stages: ["stage-3", "stage-2"],
