@@ -134,17 +134,21 @@ export function overruns({ gpuBytes = 0 }: StageNeed, { vramBytes }: Limits): bo
 /**
  * @param available what is free now, see machine/available-memory.
  * @param requested `--ram-budget`, `--vram-budget`, `--budget`.
+ * @param workers   that share it. What is free and what was asked for is divided; of a machine with more than that each worker
+ *   may have what a free Colab machine has.
  */
 export function chooseLimits(
   available: { readonly bytes: number; readonly source: string },
   requested: { ram?: number | undefined; vram?: number | undefined; budget?: "colab" | "machine" | undefined },
+  workers = 1,
 ): Limits {
   const vramBytes = requested.vram ?? COLAB.vramBytes;
-  if (requested.ram !== undefined) return { ramBytes: requested.ram, ramSource: "--ram-budget", vramBytes };
-  if (requested.budget === "colab") return { ramBytes: COLAB.ramBytes, ramSource: "--budget colab", vramBytes };
+  const share = (bytes: number): number => Math.floor(bytes / workers);
+  if (requested.ram !== undefined) return { ramBytes: share(requested.ram), ramSource: "--ram-budget", vramBytes };
+  if (requested.budget === "colab") return { ramBytes: share(COLAB.ramBytes), ramSource: "--budget colab", vramBytes };
   const free = `free in this ${available.source}`;
-  if (requested.budget === "machine" || available.bytes <= COLAB.ramBytes) {
-    return { ramBytes: available.bytes, ramSource: free, vramBytes };
+  if (requested.budget === "machine" || share(available.bytes) <= COLAB.ramBytes) {
+    return { ramBytes: share(available.bytes), ramSource: free, vramBytes };
   }
   return { ramBytes: COLAB.ramBytes, ramSource: "a free Colab machine's; more with --budget machine", vramBytes };
 }

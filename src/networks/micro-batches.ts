@@ -19,28 +19,34 @@ export function microBatchOf(batch: number, most: number = batch): number {
 /** @returns `run`, which takes one `count`-th of the batch, as one that takes all of it. */
 export function inMicroBatches(run: Run, count: number): Run {
   if (count === 1) return run;
-  return async (feeds) => {
+  return async (feeds, into) => {
     const results: ReadonlyMap<string, Tensor>[] = [];
     for (let index = 0; index < count; index++) {
       const parts = Object.entries(feeds).map(([name, feed]): [string, Feed] => [
         name,
         partOf(name, feed, index, count),
       ]);
-      results.push(await run(Object.fromEntries(parts)));
+      const length = (into?.length ?? 0) / count;
+      results.push(await run(Object.fromEntries(parts), into?.subarray(index * length, (index + 1) * length)));
     }
     const names = [...(results[0]?.keys() ?? [])];
-    return new Map(names.map((name) => [name, concatBatch(results.flatMap((result) => result.get(name) ?? []))]));
+    const joined = (name: string, at: number): Tensor => {
+      const tensors = results.flatMap((result) => result.get(name) ?? []);
+      const [{ shape: [batch = 0, ...rest] = [] } = {}] = tensors;
+      return into && at === 0 ? { data: into, shape: [count * batch, ...rest] } : concatBatch(tensors);
+    };
+    return new Map(names.map((name, at) => [name, joined(name, at)]));
   };
 }
 
 /** @returns `run`, of whose inputs some take only the first part of a batch that repeats, as one that takes all of it. */
 export function withoutRepeats(run: Run, { inputs }: Pick<Graph, "inputs">): Run {
-  return (feeds) => {
+  return (feeds, into) => {
     const firstParts = inputs.flatMap(({ name, shape }) => {
       const feed = feeds[name]?.subarray(0, elementCount(shape));
       return feed ? [[name, feed] as const] : [];
     });
-    return run({ ...feeds, ...Object.fromEntries(firstParts) });
+    return run({ ...feeds, ...Object.fromEntries(firstParts) }, into);
   };
 }
 

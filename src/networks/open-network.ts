@@ -26,8 +26,8 @@ export interface NetworkSettings
   readonly kept?: KeptNetworks;
 }
 
-/** Runs a network that has one output. */
-export type Network = (feeds: Readonly<Record<string, Feed>>) => Promise<Tensor>;
+/** Runs a network that has one output. @param into where that is to lie. */
+export type Network = (feeds: Readonly<Record<string, Feed>>, into?: Float32Array) => Promise<Tensor>;
 
 /** As withNetworkOutputs, for a network that has one output. */
 export function withNetwork<T>(
@@ -36,8 +36,8 @@ export function withNetwork<T>(
   use: (network: Network) => Promise<T>,
 ): Promise<T> {
   return withNetworkOutputs(description, settings, (run) =>
-    use(async (feeds) => {
-      const [result] = (await run(feeds)).values();
+    use(async (feeds, into) => {
+      const [result] = (await run(feeds, into)).values();
       if (!result) throw new Error(`${description.folder}: the network has no output`);
       return result;
     }),

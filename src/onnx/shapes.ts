@@ -475,7 +475,6 @@ const rules: Readonly<Record<string, Rule>> = {
   "com.microsoft.BiasGelu": sumWithBias,
   "com.microsoft.GroupNorm": skipGroupNorm,
   "com.microsoft.SkipGroupNorm": skipGroupNorm,
-  "com.microsoft.NhwcConv": convOfKernelChannelsLast,
   ConvOfKernelLast: convOfKernelChannelsLast,
   "com.ms.internal.nhwc.Conv": channelsLast(conv),
   "com.ms.internal.nhwc.AveragePool": channelsLast(averagePool),

@@ -55,10 +55,12 @@ function resumable(generator: DenoiseOptions["generator"]): readonly Resumable[]
 
 async function takeAllSteps(options: DenoiseOptions, group: SharedGroup, shares: readonly ShareSteps[]): Promise<void> {
   const join = modelInput(options.sample, options.conditioning, textsPerImage(options));
+  let answer: Float32Array | undefined; // one for all steps
   for (const [step, timestep] of options.timesteps.entries()) {
     await Promise.all(shares.map(async (share) => share.says()));
     if (step > 0) await tell(options, group, step);
-    const { data, shape } = await options.predict(join(group.tensor("scaled")), timestep);
+    const { data, shape } = await options.predict(join(group.tensor("scaled")), timestep, answer);
+    answer = data;
     const predicted = { data: group.predicted(data), shape };
     for (const share of shares) share.answer(predicted);
   }

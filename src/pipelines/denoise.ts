@@ -38,15 +38,24 @@ export interface DenoiseOptions extends Guidance {
   /** DDIM's η; other schedulers ignore it. */
   readonly eta: number;
   readonly generator: Generator | readonly Generator[];
-  /** The network: (M·B, C + D, H, W), valid during the call, at a timestep -> (M·B, C or 2C, H, W), for M texts per image. */
-  readonly predict: (modelInput: Tensor, timestep: number) => Promise<Tensor>;
+  /**
+   * The network: (M·B, C + D, H, W), valid during the call, at a timestep -> (M·B, C or 2C, H, W), for M texts per image; in `into`
+   * where that can be.
+   */
+  readonly predict: (modelInput: Tensor, timestep: number, into?: Float32Array) => Promise<Tensor>;
   readonly onStep?: OnStep;
 }
 
 /** @returns x_0, (B, C, H, W), not clamped. */
 export async function denoise(options: DenoiseOptions): Promise<Tensor> {
-  const join = modelInput(options.sample, options.conditioning, textsPerImage(options));
-  return takeSteps(options, (scaled, timestep) => options.predict(join(scaled), timestep));
+  const texts = textsPerImage(options);
+  const join = modelInput(options.sample, options.conditioning, texts);
+  let answer: Float32Array | undefined; // one for all steps, where guidance makes another of it
+  return takeSteps(options, async (scaled, timestep) => {
+    const predicted = await options.predict(join(scaled), timestep, answer);
+    if (texts > 1) answer = predicted.data;
+    return predicted;
+  });
 }
 
 /** What the steps need besides the network. */

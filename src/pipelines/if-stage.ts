@@ -125,14 +125,17 @@ export async function withIfStage<Job extends IfJob, T>(
           eta: options.eta,
           generator,
           predict: predictInTiles(
-            (modelInput, timestep) =>
-              network({
-                sample: modelInput.data,
-                timestep: perSample(timestep),
-                encoder_hidden_states: embeds.data,
-                ...(style ? { style_hidden_states: style.data } : {}),
-                ...(enlarging ? { class_labels: perSample(enlarging.noiseLevel) } : {}),
-              }),
+            (modelInput, timestep, into) =>
+              network(
+                {
+                  sample: modelInput.data,
+                  timestep: perSample(timestep),
+                  encoder_hidden_states: embeds.data,
+                  ...(style ? { style_hidden_states: style.data } : {}),
+                  ...(enlarging ? { class_labels: perSample(enlarging.noiseLevel) } : {}),
+                },
+                into,
+              ),
             options.tiles,
             onTile,
           ),

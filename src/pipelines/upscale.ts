@@ -194,13 +194,16 @@ async function denoiseLatents(
           eta,
           generator: places.map(([, { generator }]) => generator),
           predict: predictInTiles(
-            (modelInput, timestep) =>
-              network({
-                sample: modelInput.data,
-                timestep: new Float32Array(description.batch).fill(timestep),
-                encoder_hidden_states: embeds.data,
-                class_labels: new BigInt64Array(description.batch).fill(BigInt(noiseLevel)),
-              }),
+            (modelInput, timestep, into) =>
+              network(
+                {
+                  sample: modelInput.data,
+                  timestep: new Float32Array(description.batch).fill(timestep),
+                  encoder_hidden_states: embeds.data,
+                  class_labels: new BigInt64Array(description.batch).fill(BigInt(noiseLevel)),
+                },
+                into,
+              ),
             options.tiles,
             group[0][1].onTile,
           ),

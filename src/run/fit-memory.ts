@@ -42,17 +42,18 @@ export async function fitMemory(
 
 /** What is free now, on the chosen GPU too where that can be asked and nothing else was said. */
 async function readLimits(placed: PlacedPlan, budgets: Budgets): Promise<Limits> {
-  const { ramBytes, vramBytes, ...limits } = await readFree(placed, budgets);
   const { shares = { ram: 1, vram: 1 } } = budgets;
-  return { ...limits, ramBytes: Math.floor(ramBytes / shares.ram), vramBytes: Math.floor(vramBytes / shares.vram) };
+  const { vramBytes, ...limits } = await readFree(placed, budgets, shares.ram);
+  return { ...limits, vramBytes: Math.floor(vramBytes / shares.vram) };
 }
 
 async function readFree(
   { gpuStages, provider }: PlacedPlan,
   { ram, vram, budget, held = () => ({ ram: 0, vram: 0 }) }: Budgets,
+  workers: number,
 ): Promise<Limits> {
   const [available, beside] = [readAvailableMemory(), held()];
-  const limits = chooseLimits({ ...available, bytes: available.bytes + beside.ram }, { ram, vram, budget });
+  const limits = chooseLimits({ ...available, bytes: available.bytes + beside.ram }, { ram, vram, budget }, workers);
   if (Object.keys(gpuStages).length === 0) return limits;
   const unused = (await readNvidiaGpus())?.[provider.deviceId ?? 0]?.freeBytes;
   if (unused === undefined) return limits;

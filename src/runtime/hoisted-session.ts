@@ -34,10 +34,10 @@ export async function withHoistedSession<T>(
     withOnce(once, onceProvider, weights, settings, async (computeOnce) => {
       const results = new Kept(kept);
       try {
-        return await use(async (feeds) => {
+        return await use(async (feeds, into) => {
           const fixed = Object.fromEntries(once.inputs.map(({ name }) => [name, feedOf(feeds, name)]));
           const hoisted = results.find(fixed) ?? results.keep(fixed, await computeOnce(fixed));
-          return numbersOf(rest, settings, await runRest({ ...feeds, ...hoisted }));
+          return numbersOf(rest, settings, await runRest({ ...feeds, ...hoisted }, into));
         });
       } finally {
         results.dispose();

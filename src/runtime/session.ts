@@ -25,8 +25,9 @@ export type Feed = Float32Array | BigInt64Array;
 /**
  * Runs the network once. Feeds are named and shaped as the graph's inputs; so are the results. A text that was fed must not be
  * written to afterwards: it is converted once.
+ * @param into where the first result is to lie: onnxruntime then makes no memory of its own for it.
  */
-export type Run = (feeds: Readonly<Record<string, Feed>>) => Promise<ReadonlyMap<string, Tensor>>;
+export type Run = (feeds: Readonly<Record<string, Feed>>, into?: Float32Array) => Promise<ReadonlyMap<string, Tensor>>;
 
 export interface SessionSettings extends ProviderChoices {
   readonly executionProvider: ExecutionProvider;
@@ -52,13 +53,14 @@ export async function withSession<T>(
   use: (run: Run) => Promise<T>,
 ): Promise<T> {
   return withTensors(graph, weights, settings, "process", (run) =>
-    use(async (feeds) => numbersOf(graph, settings, await run(feeds))),
+    use(async (feeds, into) => numbersOf(graph, settings, await run(feeds, into))),
   );
 }
 
 /** As `Run`, on onnxruntime's own tensors, which may stay where they were made. */
 export type RunTensors = (
   feeds: Readonly<Record<string, Feed | ort.Tensor>>,
+  into?: Float32Array,
 ) => Promise<Readonly<Record<string, ort.Tensor>>>;
 
 /**
@@ -85,13 +87,27 @@ export async function withTensors<T>(
   });
   const session = await namingFailure(graph, settings, create);
   try {
-    return await use((feeds) => {
+    return await use((feeds, into) => {
       const inputs = Object.fromEntries(lowered.inputs.map((input) => [input.name, feedTensor(lowered, input, feeds)]));
-      return namingFailure(graph, settings, session.run(inputs));
+      return namingFailure(graph, settings, into ? runInto(session, lowered, inputs, into) : session.run(inputs));
     });
   } finally {
     await session.release();
   }
+}
+
+/** The results that onnxruntime-node returns are copies of what it wrote there. @throws {ShapeError} the first one does not fit. */
+async function runInto(
+  session: ort.InferenceSession,
+  { name, outputs: [first] }: Graph,
+  inputs: Readonly<Record<string, ort.Tensor>>,
+  into: Float32Array,
+): Promise<Readonly<Record<string, ort.Tensor>>> {
+  if (!first || into.length !== elementCount(first.shape)) {
+    throw new ShapeError(`${name}: its first result does not fit into ${into.length} numbers`);
+  }
+  const placed = { [first.name]: new ort.Tensor("float32", into, first.shape) };
+  return { ...(await session.run(inputs, placed)), ...placed };
 }
 
 const namingFailure = <T>(
@@ -143,12 +159,14 @@ function asUint16(tensor: ort.Tensor): ort.Tensor {
   return { type, dims, location, data: new Uint16Array(buffer, byteOffset, length) } as unknown as ort.Tensor;
 }
 
-/** Of what is fed in float16: a text, which is the same array in every step. */
-const halves = new WeakMap<Float32Array, Uint16Array>();
+/** Of what is fed in float16: a text, which lies in the same place in every step. */
+const halves = new WeakMap<ArrayBufferLike, Map<string, Uint16Array>>();
 
 function halvesOf(data: Float32Array): Uint16Array {
-  const made = halves.get(data) ?? float32ToFloat16(data);
-  halves.set(data, made);
+  const place = `${data.byteOffset} ${data.length}`;
+  const ofBuffer = halves.get(data.buffer) ?? new Map<string, Uint16Array>();
+  const made = ofBuffer.get(place) ?? float32ToFloat16(data);
+  halves.set(data.buffer, ofBuffer.set(place, made));
   return made;
 }
 

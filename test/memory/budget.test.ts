@@ -1,6 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { UsageError } from "../../src/errors.ts";
-import { type NetworkNeed, type StageNeed, checkBudget, chooseLimits, judge } from "../../src/memory/budget.ts";
+import {
+  type NetworkNeed,
+  type StageNeed,
+  checkBudget,
+  chooseLimits,
+  gpuBytesHere,
+  judge,
+} from "../../src/memory/budget.ts";
 import { budgetTable } from "../../src/memory/budget-table.ts";
 import { parseBytes } from "../../src/memory/bytes.ts";
 import type { SinglePassStage } from "../../src/plan/plan.ts";
@@ -110,5 +117,30 @@ describe("the limits", () => {
     expect(chooseLimits(machine, { budget: "machine" }).ramBytes).toBe(64e9);
     expect(chooseLimits({ ...machine, bytes: 6e9 }, { budget: "colab" }).ramBytes).toBe(13e9);
     expect(chooseLimits(machine, { ram: 20e9, vram: 8e9 })).toMatchObject({ ramBytes: 20e9, vramBytes: 8e9 });
+  });
+
+  test.each([
+    ["each of several workers has as much, where there is as much", {}, 13e9],
+    ["what was asked for is divided", { ram: 20e9 }, 10e9],
+    ["so is Colab's", { budget: "colab" }, 6.5e9],
+    ["and what is free", { budget: "machine" }, 32e9],
+  ] as const)("%s", (_, requested, expected) => {
+    expect(chooseLimits(machine, requested, 2).ramBytes).toBe(expected);
+  });
+
+  test("of less than that for each worker, what is free is divided", () => {
+    expect(chooseLimits({ ...machine, bytes: 20e9 }, {}, 2)).toMatchObject({
+      ramBytes: 10e9,
+      ramSource: "free in this machine",
+    });
+  });
+
+  test("of a GPU more than is needed is taken where more than the budget is free", () => {
+    const network = { gpuBytes: 9e9, gpuTakesBytes: 16e9 };
+    const gpuBytes = (vramFreeBytes?: number): number =>
+      gpuBytesHere(network, { ...limits, ...(vramFreeBytes === undefined ? {} : { vramFreeBytes }) });
+    expect(gpuBytes(100e9)).toBe(16e9); // it would be ended for it
+    expect(gpuBytes(14e9)).toBe(9e9); // it can take no more than there is
+    expect(gpuBytes()).toBe(9e9);
   });
 });

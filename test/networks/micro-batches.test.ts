@@ -32,13 +32,20 @@ test("samples in micro-batches give what they give at once", async () => {
     timestep: Float32Array.of(900, 500, 100, 3),
     encoder_hidden_states: wave(4 * 5 * config.encoder_hid_dim, 1),
   };
-  const run = (microBatch?: number): Promise<ArrayLike<number>> =>
+  const run = (microBatch?: number, into?: Float32Array): Promise<Float32Array> =>
     withNetwork(
       description,
       { executionProvider: "cpu", ...(microBatch === undefined ? {} : { microBatch }) },
-      async (network) => (await network(feeds)).data,
+      async (network) => (await network(feeds, into)).data,
     );
   const [whole, halves, single] = [await run(), await run(2), await run(1)];
+  const place = new Float32Array(whole.length);
+  for (const [microBatch, expected] of [[undefined, whole] as const, [2, halves] as const]) {
+    const placed = await run(microBatch, place.fill(NaN));
+    expect(placed.buffer).toBe(place.buffer); // nothing new is made
+    expect(placed).toEqual(expected);
+  }
+  await expect(run(undefined, new Float32Array(7))).rejects.toThrow("does not fit into 7 numbers");
   const worst = (other: ArrayLike<number>): number =>
     Math.max(...Array.from(whole, (value, at) => Math.abs(value - (other[at] ?? NaN))));
   expect(whole).toHaveLength(4 * 6 * 24 * 24);

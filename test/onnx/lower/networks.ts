@@ -9,7 +9,7 @@ import {
   safetyCheckerConfigSchema,
 } from "../../../src/models/clip-vision.ts";
 import { readIfUnetConfig } from "../../../src/models/if-unet-config.ts";
-import { buildIfUnet } from "../../../src/models/if-unet.ts";
+import { buildIfUnet, type IfUnetShape } from "../../../src/models/if-unet.ts";
 import { readSdUnetConfig } from "../../../src/models/sd-unet-config.ts";
 import { buildRrdbNet } from "../../../src/models/rrdbnet.ts";
 import { buildSdUnet } from "../../../src/models/sd-unet.ts";
@@ -39,10 +39,9 @@ const vitL14 = safetyCheckerConfigSchema.parse({
 
 const x4plus = { blocks: 23, features: 64, growth: 32, inChannels: 3, doublings: 2 };
 
-const pair = { batch: 2, textLength: 77 };
-
-/** At the sizes of a run to 1024 pixels with guidance. */
-export async function publishedNetworks(): Promise<{ name: string; graph: Graph }[]> {
+/** At the sizes of a run to 1024 pixels with guidance. @param batch of the UNets and of T5: two for each image. */
+export async function publishedNetworks(batch = 2): Promise<{ name: string; graph: Graph }[]> {
+  const pair = { batch, textLength: 77 };
   const ifUnet = async (name: string, side: number): Promise<{ name: string; graph: Graph }> => {
     const config = await published(`${name}-v1.0.unet`, readIfUnetConfig);
     return { name, graph: buildIfUnet(config, { ...pair, height: side, width: side }) };
@@ -92,10 +91,7 @@ type Description = (
 ) => Promise<Pick<TinyNetwork, "graph" | "feeds">>;
 
 const unet =
-  (
-    build: (folder: string, shape: typeof pair & { height: number; width: number }) => Promise<Graph>,
-    levels: boolean,
-  ) =>
+  (build: (folder: string, shape: IfUnetShape) => Promise<Graph>, levels: boolean) =>
   (): Description =>
   async (folder, tensor) => {
     const [sample, text] = [tensor("sample"), tensor("encoder_hidden_states")];

@@ -30,7 +30,7 @@ describe.each(["cuda", "webgpu"] as const)("on %s", (provider) => {
   describe.skipIf(!named.includes(provider)).each(networks)("$name", ({ name, graph, folder, feeds, expected }) => {
     test("in float32", async () => {
       const output = await runLowered(graph, folder, lowering("float32"), feeds, provider);
-      expect(relativeError(output, expected.data)).toBeLessThan(provider === "cuda" ? 2e-3 : 1e-5); // CUDA: in TF32
+      expect(relativeError(output, expected.data)).toBeLessThan(provider === "cuda" ? 3e-3 : 1e-5); // CUDA: in TF32
     });
 
     /** Where products are summed in float16, a network of these depths is off by 1 to 3 %. */
@@ -53,7 +53,7 @@ describe.skipIf(!named.includes("cuda")).each(networks)(
 
 describe.skipIf(!named.includes("cuda")).each(wide)("on cuda, in 8-bit blocks: $name", ({ graph, blocks, feeds }) => {
   test.each([
-    ["float32", 2e-3],
+    ["float32", 3e-3],
     ["float16", 2e-2],
   ] as const)("in %s", async (type, tolerance) => {
     const expected = await runLowered(graph, blocks, cpu, feeds);

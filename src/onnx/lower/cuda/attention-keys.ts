@@ -3,8 +3,8 @@
  * The keys pass: keys and values of attentions that see a text and pixels at once (IF's networks). Starting an operation takes
  * the CPU longer than the GPU needs for most of these, and a step waits for the CPU in each of some twenty attentions. So
  *
- * - the text's group norm is made once, without the attentions' own weights;
- * - the text's keys and values of all attentions of one width are made side by side, in one product of stacked weights;
+ * - the text's group norm is made for several attentions at once, without their own weights;
+ * - so are the text's keys and values, side by side, in one product of stacked weights;
  * - keys and values of the pixels are one product, and they are joined with the text's in one operation: onnxruntime
  *   copies four tables to the GPU for each that joins parts of different lengths.
  *
@@ -14,6 +14,7 @@
  * Letters: A attentions of one width, B batch, L tokens of the text, N pixels, X width of the text, C channels.
  */
 
+import { elementCount } from "../../../math/tensor.ts";
 import type { Graph, GraphBuilder, Node, Value } from "../../graph.ts";
 import * as ops from "../../ops.ts";
 import { rebuild } from "../../rebuild.ts";
@@ -64,7 +65,10 @@ function attentionsIn(graph: Graph): TextAttention[] {
   });
 }
 
-/** Attentions of one width that see the same text; one alone would gain nothing. */
+/** Numbers of a stack's weights at most, 64 MiB in float16: they are there beside the feature maps. */
+const STACK_NUMBERS = 2 ** 25;
+
+/** Attentions of one width that see the same text, as many as a stack holds. */
 function groupsOf(attentions: readonly TextAttention[]): (readonly TextAttention[])[] {
   const groups = new Map<string, TextAttention[]>();
   for (const attention of attentions) {
@@ -73,7 +77,13 @@ function groupsOf(attentions: readonly TextAttention[]): (readonly TextAttention
     const key = [text.value.name, settings, ofText[0].weight.shape.join()].join(" ");
     groups.set(key, [...(groups.get(key) ?? []), attention]);
   }
-  return [...groups.values()].filter(({ length }) => length > 1);
+  return [...groups.values()].flatMap(inStacks);
+}
+
+function inStacks(group: readonly TextAttention[]): (readonly TextAttention[])[] {
+  const numbers = 2 * elementCount(group[0]?.ofText[0].weight.shape ?? []);
+  const size = Math.max(1, Math.floor(STACK_NUMBERS / numbers));
+  return Array.from({ length: Math.ceil(group.length / size) }, (_, at) => group.slice(at * size, (at + 1) * size));
 }
 
 class Finder {

@@ -2,7 +2,8 @@
  * @module onnx/lower/cuda/conditioning
  * The conditioning pass: what each resnet makes of the time, scale and shift of a group norm, is six small operations for each
  * of some fifty resnets. Starting an operation takes the CPU longer than the GPU needs for one of these, and a step of IF's
- * networks waits for the CPU. So they are made for all resnets at once, side by side.
+ * networks waits for the CPU. So they are made for many resnets at once, side by side: for the first ones, and for the others
+ * when the first ones' convolutions have given the GPU something to do.
  *
  * For each resnet y = (scale | shift), (B, 2·C), is given, and (w·(1 + scale) | b·(1 + scale) + shift) wanted. Side by side that is
  * y·(w | 1) + y'·(0 | b) + (w | b), y' being y with scale in the place of shift.
@@ -16,6 +17,9 @@ import { rebuild } from "../../rebuild.ts";
 import { intOf } from "../../shapes.ts";
 import type { Pass } from "../lower.ts";
 
+/** Theirs is made first: of IF-I-XL they take the GPU 1 ms, in which the CPU starts what the others need. */
+const FIRST_RESNETS = 3;
+
 export const batchedConditioning: Pass = {
   name: "conditioning",
   run: (graph) => {
@@ -28,14 +32,19 @@ export const batchedConditioning: Pass = {
         if (!made) throw new Error(`${value.name} is not made yet`);
         return made;
       };
-      const layers = new Set(norms.map(({ layer }) => layer));
+      const groupOf = new Map(
+        [norms.slice(0, FIRST_RESNETS), norms.slice(FIRST_RESNETS)].flatMap((group) =>
+          group.map(({ layer }) => [layer, group] as const),
+        ),
+      );
+      const made = new Set<readonly TimedNorm[]>();
       const replaced = new Set(norms.flatMap((norm) => norm.replaced));
-      let isMade = false;
       const visit = (node: Node): void => {
         if (replaced.has(node)) return;
-        if (layers.has(node)) {
-          if (!isMade) for (const [name, value] of makeAll(g, norms, valueOf)) values.set(name, value);
-          isMade = true;
+        const group = groupOf.get(node);
+        if (group) {
+          if (!made.has(group)) for (const [name, value] of makeAll(g, group, valueOf)) values.set(name, value);
+          made.add(group);
           return;
         }
         values.set(
@@ -101,7 +110,7 @@ function timedNorm(
   return { layer, weight, bias, factor, offset, replaced: [product, sum, other, scale, scales, shifts] };
 }
 
-/** @returns by the network's names, the factors and offsets of all norms: (B, 1, 1, C) each. */
+/** @returns by the network's names, the factors and offsets of these norms: (B, 1, 1, C) each. */
 function makeAll(
   g: GraphBuilder,
   norms: readonly TimedNorm[],

@@ -41,7 +41,7 @@ export function cuda(type: decompose.ComputeType, choices: CudaChoices = cudaDef
           LayerNorm: decompose.layerNorm,
           RmsNorm: decompose.simplifiedLayerNorm,
           Attention: decompose.attention,
-          ...channelsLast(type, choices),
+          ...channelsLast(type),
         },
         castOnce,
       ),
@@ -59,11 +59,8 @@ function passesOf({ layout, keys }: CudaChoices): readonly Pass[] {
 }
 
 /** What the passes make of a network's operations. */
-const channelsLast = (
-  type: decompose.ComputeType,
-  { unpackedKernels }: CudaChoices,
-): Readonly<Record<string, Rewrite>> => ({
-  ConvNhwc: convolve(type, unpackedKernels),
+const channelsLast = (type: decompose.ComputeType): Readonly<Record<string, Rewrite>> => ({
+  ConvNhwc: convolve(type),
   AveragePoolNhwc: averagePool,
   UpsampleNearestNhwc: upsample,
   GroupNormNhwc: groupNorm,

@@ -2,10 +2,10 @@
  * @module onnx/lower/cuda/layers
  * Convolutions, linear layers and sums on CUDA.
  *
- * A convolution of a weight that lies in its file as it is computed with is onnxruntime's own channels-last Conv: the provider
- * turns the kernel once, on the GPU, when the session is made. A weight that is unpacked as it is used is turned then, for
- * NhwcConv, which takes a kernel (O, h, w, C) for what it is only if its bias is a constant, and whose shape onnxruntime
- * would infer wrongly.
+ * A convolution is onnxruntime's own channels-last Conv. The provider turns a kernel that lies in its file as it is computed
+ * with once, on the GPU, when the session is made. One that is unpacked as it is used is turned then: the same Conv takes a kernel
+ * (O, h, w, C) for what it is if its bias is a constant (`PrePack` of any input but the kernel says so). `NhwcConv`, which
+ * is made for such kernels, fails at full size: onnxruntime finds no kernel for it where its kernel is not a constant.
  *
  * Letters: B batch, H and W sides, C and O channels, h and w of the kernel.
  */
@@ -27,7 +27,7 @@ export const FOLDED_BYTES = 16 * 2 ** 20;
 
 /** (B, H, W, C) -> (B, H', W', O). */
 export const convolve =
-  (type: ComputeType, unpackedKernels?: "internal"): Rewrite =>
+  (type: ComputeType): Rewrite =>
   (context, node) => {
     const { g, lowered } = context;
     const [x, kernel, bias] = node.inputs;
@@ -44,11 +44,7 @@ export const convolve =
       ? unpackKernelChannelsLast(g, bound, kernel.shape, type)
       : g.weightOp("Transpose", [lowered(kernel)], { perm: ops.ints([0, 2, 3, 1]) });
     const constantBias = ownBias ?? sharedZeros(g, [kernel.shape[0] ?? 0], type);
-    if (unpackedKernels === "internal") {
-      return g.op("ConvOfKernelLast", [lowered(x), turned, constantBias], node.attributes);
-    }
-    const result = g.op("com.microsoft.NhwcConv", [lowered(x), turned, constantBias], node.attributes);
-    return ops.reshape(g, result, node.output.shape);
+    return g.op("ConvOfKernelLast", [lowered(x), turned, constantBias], node.attributes);
   };
 
 /** Means over windows. */

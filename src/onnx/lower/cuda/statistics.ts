@@ -26,10 +26,14 @@ interface Statistics {
 export function scaledByStatistics(g: GraphBuilder, x: Value, { weight, shift, groups, epsilon }: Statistics): Value {
   const [batch = 0, height = 0, width = 0, channels = 0] = x.shape;
   const type = x.dtype as ComputeType;
+  const perGroup = channels / groups;
+  const byGroup = (value: Value): Value =>
+    ops.reshape(g, castTo(g, value, "float32"), [value.shape.length > 1 ? batch : 1, groups, perGroup]);
+  // Written down before the statistics, so that onnxruntime makes x before all that the time is for (onnx/execution-order).
+  const [weights, shifts] = [byGroup(weight), byGroup(shift)];
   const length = pieceLength(height * width);
   const pieces = ops.reshape(g, x, [-1, length, channels]); // (B·P, L, C)
   const [means, squares] = byProducts(g, pieces); // (B·P, C)
-  const perGroup = channels / groups;
   const inGroups = (value: Value): Value => {
     const bySample = ops.reshape(g, castTo(g, value, "float32"), [batch, -1, groups, perGroup]);
     return ops.mean(g, ops.reshape(g, ops.transpose(g, bySample, [0, 2, 1, 3]), [batch, groups, -1])); // (B, G, 1)
@@ -37,10 +41,8 @@ export function scaledByStatistics(g: GraphBuilder, x: Value, { weight, shift, g
   const mean = inGroups(means);
   const variance = ops.sub(g, inGroups(squares), ops.mul(g, mean, mean));
   const deviation = ops.sqrt(g, ops.add(g, variance, g.scalar(epsilon)));
-  const byGroup = (value: Value): Value =>
-    ops.reshape(g, castTo(g, value, "float32"), [value.shape.length > 1 ? batch : 1, groups, perGroup]);
-  const factor = ops.div(g, byGroup(weight), deviation); // (B, G, C/G)
-  const offset = ops.sub(g, byGroup(shift), ops.mul(g, mean, factor));
+  const factor = ops.div(g, weights, deviation); // (B, G, C/G)
+  const offset = ops.sub(g, shifts, ops.mul(g, mean, factor));
   const spread = (value: Value): Value => castTo(g, ops.reshape(g, value, [batch, 1, 1, channels]), type);
   return ops.add(g, ops.mul(g, x, spread(factor)), spread(offset));
 }

@@ -9,8 +9,6 @@ export interface CudaChoices {
   readonly layout: "first" | "last";
   /** `joined`: keys and values of IF's attentions are made together (onnx/lower/cuda/attention-keys). */
   readonly keys: "joined" | "apart";
-  /** Which convolution takes kernels that are unpacked as they are used, if not `NhwcConv`: onnxruntime's internal one. */
-  readonly unpackedKernels?: "internal";
 }
 
 const channelsLast: CudaChoices = { layout: "last", keys: "apart" };
@@ -24,13 +22,12 @@ export const cudaVariants: Readonly<Record<string, CudaChoices>> = {
   plain,
   nhwc: channelsLast,
   "nhwc-keys": joinedKeys,
-  "nhwc-internal": { ...channelsLast, unpackedKernels: "internal" },
 };
 
-export const cudaDefault: CudaChoices = channelsLast;
+export const cudaDefault: CudaChoices = joinedKeys;
 
-/** By how the weights lie: of 8-bit blocks, kernels are unpacked for NhwcConv, which was not measured at full size. */
+/** By how the weights lie: those of 8-bit blocks are unpacked, which joining them would do anew at each step. */
 export const cudaDefaults: Readonly<Record<"stored" | "blocks", CudaChoices>> = {
-  stored: channelsLast,
-  blocks: plain,
+  stored: joinedKeys,
+  blocks: channelsLast,
 };

@@ -41,7 +41,6 @@ const groupNorm: Meaning = (g, [x, weight, shift, skip = null, bias = null], { a
 
 const meanings: Readonly<Record<string, Meaning>> = {
   "com.ms.internal.nhwc.Conv": convolution((_, kernel) => kernel),
-  "com.microsoft.NhwcConv": convolution((g, kernel) => toFirst(g, kernel)),
   ConvOfKernelLast: convolution((g, kernel) => toFirst(g, kernel)),
   "com.ms.internal.nhwc.AveragePool": (g, [x], { attributes }) =>
     toLast(g, g.op("AveragePool", [toFirst(g, x!)], attributes)),

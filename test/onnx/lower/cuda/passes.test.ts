@@ -1,6 +1,7 @@
 /** What the passes for CUDA leave of a network: nothing is turned inside, and what can be taken together is. */
 
 import { expect, test } from "vitest";
+import { executionOrder } from "../../../../src/onnx/execution-order.ts";
 import { GraphBuilder } from "../../../../src/onnx/graph.ts";
 import { cuda } from "../../../../src/onnx/lower/cuda/cuda.ts";
 import { isSupported } from "../../../../src/onnx/lower/cuda/group-norm.ts";
@@ -30,12 +31,59 @@ test("sums, biases and SiLU before and behind a norm are part of it", () => {
   expect(count("Slice")).toBe(0); // GEGLU's halves are layers of their own
 });
 
-test("what resnets make of the time is made for all at once", () => {
-  const graph = networks.get("IF-I-XL")!;
-  const { nodes } = lower(graph, weightsOf("float16"), cuda("float16"));
-  const together = nodes.filter(({ op }) => op === "Part").map(({ inputs }) => inputs[0]?.name);
-  expect(new Set(together).size).toBe(1);
-  expect(together).toHaveLength(2 * 36); // a factor and an offset for each resnet
+const lowered = (network: string) => lower(networks.get(network)!, weightsOf("float16"), cuda("float16"));
+
+test("what resnets make of the time is made for three of them, and then for all others at once", () => {
+  const { nodes } = lowered("IF-I-XL");
+  const ofTime = nodes.filter(({ op, name }) => op === "Part" && name.includes("time_emb_proj"));
+  const sources = ofTime.map(({ inputs }) => inputs[0]!.name);
+  const counts = [...new Set(sources)].map((source) => sources.filter((name) => name === source).length);
+  expect(counts).toEqual([2 * 3, 2 * 33]); // a factor and an offset for each resnet
+});
+
+test.each(["IF-I-XL", "IF-II-L"])("%s gives the GPU convolutions before what the time is made of", (network) => {
+  const order = executionOrder(lowered(network)).map(({ op, name }) => `${op} ${name}`);
+  const isLayerOfTime = (name: string): boolean => name.startsWith("Gemm") && name.includes("time_emb_proj");
+  const before = (place: number): number => order.slice(0, place).filter((name) => name.includes("nhwc.Conv")).length;
+  expect(before(order.findIndex((name) => name.startsWith("Gemm")))).toBeGreaterThanOrEqual(2);
+  expect(before(order.findLastIndex(isLayerOfTime))).toBeGreaterThanOrEqual(6);
+});
+
+test("keys and values of IF's attentions are joined once, and the text's are made for many attentions at once", () => {
+  const { nodes } = lowered("IF-I-XL");
+  const producers = new Map(nodes.map((node) => [node.output.name, node]));
+  const attentions = nodes.filter(({ op, name }) => op.endsWith("MultiHeadAttention") && !name.includes("pool"));
+  expect(attentions).toHaveLength(22);
+  const texts = attentions.map(({ inputs: [, key, value] }) => {
+    const [keyPart, valuePart] = [producers.get(key!.name), producers.get(value!.name)];
+    expect(keyPart?.op).toBe("Part");
+    expect(keyPart?.inputs).toEqual(valuePart?.inputs);
+    return producers.get(producers.get(keyPart!.inputs[0]!.name)!.inputs[0]!.name)!; // text, then pixels
+  });
+  expect(new Set(texts.map(({ inputs }) => producers.get(inputs[0]!.name)?.inputs[0]?.name)).size).toBeLessThan(22 / 2);
+  const normsOfText = nodes.filter(({ op, inputs }) => op.endsWith("GroupNorm") && inputs[0]?.shape[1] === 77);
+  expect(normsOfText.length).toBeLessThan(22 / 2);
+});
+
+test("sums of biases are made when the session is: of float32 numbers, which the CPU can add", () => {
+  const { nodes, fileWeights } = lowered("x4 UNet");
+  const constant = new Set(fileWeights.map(({ value }) => value.name));
+  for (const { inputs, output } of nodes) {
+    if (inputs.every((value) => value && constant.has(value.name))) constant.add(output.name);
+  }
+  const sums = nodes.filter(({ op, output }) => op === "Add" && constant.has(output.name));
+  expect(sums.length).toBeGreaterThan(20);
+  expect(sums.filter(({ output }) => output.dtype !== "float32")).toEqual([]);
+});
+
+test("a text is fed in float16, images as they are", () => {
+  const types = Object.fromEntries(lowered("IF-II-L").inputs.map(({ name, dtype }) => [name, dtype]));
+  expect(types).toEqual({
+    sample: "float32",
+    timestep: "float32",
+    encoder_hidden_states: "float16",
+    class_labels: "float32",
+  });
 });
 
 test.each([
