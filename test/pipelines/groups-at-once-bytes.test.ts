@@ -6,7 +6,7 @@ import type { Tensor } from "../../src/math/tensor.ts";
 import { drawGroups } from "../../src/pipelines/groups-at-once.ts";
 import { withStage1 } from "../../src/pipelines/stage-1.ts";
 import { type UpscaleJob, runUpscale } from "../../src/pipelines/upscale.ts";
-import { goldenPath } from "../golden.ts";
+import { smallModel } from "../small-model.ts";
 import { settingsFor } from "./reference-run.ts";
 
 /** The built thread: there is none among the sources. */
@@ -16,15 +16,13 @@ vi.mock(import("../../src/pipelines/scheduling-threads.ts"), async (importOrigin
   return { withSchedulingThreads: (count, use) => withSchedulingThreads(count, use, entry) };
 });
 
-const checkpoint = (name: string): string => goldenPath("checkpoints", name);
-
 test("stage 1", async () => {
-  const settings = await settingsFor(checkpoint("if-i"));
+  const settings = await settingsFor(smallModel("if-i"));
   const embeds = (seed: number): Tensor => createGenerator(seed).randn([1, 77, 16]);
   const drawAll = (groupsAtOnce: number): Promise<Tensor[]> =>
     withStage1(
       {
-        checkpoint: checkpoint("if-i"),
+        checkpoint: smallModel("if-i"),
         images: 1,
         width: 16,
         height: 16,
@@ -51,12 +49,12 @@ test("stage 1", async () => {
 });
 
 test("the upscaler", async () => {
-  const settings = await settingsFor(checkpoint("x4-upscaler"));
+  const settings = await settingsFor(smallModel("x4-upscaler"));
   const drawAll = async (groupsAtOnce: number): Promise<Tensor[]> => {
     const images: Tensor[] = [];
     await runUpscale(
       {
-        checkpoint: checkpoint("x4-upscaler"),
+        checkpoint: smallModel("x4-upscaler"),
         images: 1,
         width: 64,
         height: 64,
