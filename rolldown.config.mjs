@@ -48,7 +48,7 @@ const isOfCommandLine = (file) => file.startsWith(resolve("dist/cli"));
 /** The processes of stages, and of what needs a process besides. */
 const workers = ["worker", "probe-worker", "inspect-worker", "convert-worker", "texts-worker"];
 
-/** Processes that the modules of dist/ start, in tests, run the joined program too: it opens in a third of the time. */
+/** Processes that the modules of dist/ start, in tests, run the joined program too, which opens sooner. */
 const startsJoined = {
   name: "starts-joined",
   writeBundle() {
