@@ -15,7 +15,7 @@ import type { StageTask } from "./protocol.ts";
 import type { StageContext } from "./run-stage.ts";
 
 export async function enlarge(
-  { numImages, isAhead }: StageTask,
+  { numImages, warmsUp }: StageTask,
   stage: SinglePassStage,
   settings: NetworkSettings,
   { jobs, report }: StageContext,
@@ -24,7 +24,7 @@ export async function enlarge(
   const tiles = stage.tiles ? { tiles: stage.tiles } : {};
   const each = stage.tiles ? tileCount(stage, stage.tiles) : 1;
   const what = each > 1 ? `enlarging in ${each} tiles` : "enlarging";
-  await withEsrgan({ file, width, height, ...tiles, settings, warmUp: isAhead }, async (run) => {
+  await withEsrgan({ file, width, height, ...tiles, settings, warmUp: warmsUp ?? false }, async (run) => {
     for (const job of await jobs()) {
       const images = await readUnitImages(stage, job, numImages);
       const told = (step: number): void =>

@@ -56,10 +56,12 @@ export const stageTask = z.strictObject({
   /** Send a preview after every so many steps; absent: none. */
   previewEvery: z.int().positive().exactOptional(),
   /**
-   * It is not the stage's turn yet: its networks are loaded and warmed up, and the jobs, of which no file may be read
-   * before, come in a {@link goMessage}.
+   * It is not the stage's turn yet: its networks are loaded, and the jobs, of which no file may be read before, come in a
+   * {@link goMessage}.
    */
   isAhead: z.boolean(),
+  /** Its UNet is run once before its turn. Absent: it is not. */
+  warmsUp: z.literal(true).exactOptional(),
   /** Its networks stay open when it is done, and the process waits for another task. Absent: it ends. */
   keepsNetworks: z.literal(true).exactOptional(),
   jobs: z.array(taskJob).min(1),

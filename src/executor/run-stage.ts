@@ -159,7 +159,7 @@ function drawOptions(task: StageTask, stage: DiffusionStage, context: StageConte
     eta,
     settings,
     schedulingThreads: schedulingThreadsOf(task),
-    warmUp: task.isAhead,
+    warmUp: task.warmsUp ?? false,
   };
 }
 

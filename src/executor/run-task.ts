@@ -132,6 +132,7 @@ export function taskOf(
     jobsAtOnce: plan.jobsAtOnce[stage.name] ?? 1,
     ...(previewEvery ? { previewEvery } : {}),
     isAhead,
+    ...(isAhead && !plan.loadedAhead?.includes(stage.name) ? { warmsUp: true as const } : {}),
     ...(keeping?.mayKeep(stage.name) ? { keepsNetworks: true as const } : {}),
     jobs,
   };

@@ -31,6 +31,8 @@ export interface NetworkNeed {
   readonly gpuBytes?: number;
   /** The same where more of it is free: it takes more than it needs. */
   readonly gpuTakesBytes?: number;
+  /** Before its first run; absent: not known. */
+  readonly gpuLoadedBytes?: number;
 }
 
 export interface StageNeed {
@@ -42,6 +44,8 @@ export interface StageNeed {
   readonly peakBytes: number;
   /** Absent: it runs on the CPU. */
   readonly gpuBytes?: number;
+  /** Of it, with a network that has not run yet; absent: not known. */
+  readonly gpuLoadedBytes?: number;
   /** "fits": all of it. "from disk": only what is private does. */
   readonly verdict: "fits" | "from disk" | "too large";
 }

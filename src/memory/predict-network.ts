@@ -137,6 +137,7 @@ function onGpu(network: StageNetwork, prepared: PreparedNetwork, weights: Weight
     privateBytes: overheadBytes,
     peakBytes: overheadBytes,
     gpuBytes: (device?.needsBytes ?? 0) + others,
+    ...(device?.loadedBytes === undefined ? {} : { gpuLoadedBytes: device.loadedBytes }),
     gpuTakesBytes: (runsAgain ? (device?.takesBytes ?? 0) : (device?.needsBytes ?? 0)) + others,
   };
 }

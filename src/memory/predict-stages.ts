@@ -41,13 +41,14 @@ export async function predictStage(run: PlacedRun, stage: Stage, limits: Limits)
   const privateBytes = Math.max(PROCESS_PRIVATE_BYTES, ...networks.map((need) => need.privateBytes));
   const peakBytes = Math.max(PROCESS_PRIVATE_BYTES, ...networks.map((need) => need.peakBytes));
   const gpuBytes = Math.max(0, ...networks.map((need) => need.gpuBytes ?? 0));
+  const gpuLoadedBytes = Math.max(0, ...networks.map((need) => need.gpuLoadedBytes ?? need.gpuBytes ?? 0));
   return {
     stage: stage.name,
     networks,
     lowMemory,
     privateBytes,
     peakBytes,
-    ...(gpuBytes > 0 ? { gpuBytes } : {}),
+    ...(gpuBytes > 0 ? { gpuBytes, gpuLoadedBytes } : {}),
     verdict: judge(privateBytes, peakBytes, limits, gpuBytes),
   };
 }

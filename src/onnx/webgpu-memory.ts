@@ -31,6 +31,8 @@ export interface DeviceMemory {
   readonly needsBytes: number;
   /** With more free, no more is taken. */
   readonly takesBytes: number;
+  /** Before the first run. Absent: not known. */
+  readonly loadedBytes?: number;
 }
 
 /**

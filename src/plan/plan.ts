@@ -240,6 +240,8 @@ export const planSchema = z.strictObject({
   gpuStages: z.partialRecord(stageName, providerName),
   /** Stages on a GPU whose process is started, loaded and warmed up while the stage before still runs: both fit. */
   ahead: z.array(stageName),
+  /** Those of them that are loaded but not warmed up: for that they do not fit. */
+  loadedAhead: z.array(stageName).exactOptional(),
   /** How many jobs a stage's UNet takes at once, where it is more than one. */
   jobsAtOnce: z.partialRecord(stageName, pixels),
   /** What stages do to need less memory, where they have to. */

@@ -19,7 +19,7 @@ export interface FittedPlan {
   readonly limits: Limits;
 }
 
-type PlacedPlan = Omit<Plan, "lowMemory" | "jobsAtOnce" | "ahead">;
+type PlacedPlan = Omit<Plan, "lowMemory" | "jobsAtOnce" | "ahead" | "loadedAhead">;
 
 /**
  * Does not throw when a stage is too large: memory/budget's checkBudget does.
@@ -37,7 +37,8 @@ export async function fitMemory(
   const lowMemory = resumed ?? Object.fromEntries(chosen.map((need) => [need.stage, need.lowMemory]));
   const slower = resumed ? [] : needs.filter((need) => isSlower(need.lowMemory));
   const notes = [...plan.notes, ...(slower.length > 0 ? [describeModes(slower)] : [])];
-  return { plan: { ...plan, lowMemory, jobsAtOnce, ahead: stagesAhead(plan, needs, limits), notes }, needs, limits };
+  const early = stagesAhead(plan, needs, limits);
+  return { plan: { ...plan, lowMemory, jobsAtOnce, ...early, notes }, needs, limits };
 }
 
 /** What is free now, on the chosen GPU too where that can be asked and nothing else was said. */
@@ -78,17 +79,23 @@ async function offTooSmallGpu(
 }
 
 /**
- * A GPU stage is there sooner if its process, its kernels and its weights are ready when the stage before ends. On the CPU
- * the two would only take each other's time.
+ * A GPU stage is there sooner if its process, its kernels and its weights are ready when the stage before ends. Where there
+ * is no room for its first run as well, it is loaded alone. On the CPU the two would only take each other's time.
  */
-function stagesAhead({ gpuStages }: PlacedPlan, needs: readonly StageNeed[], limits: Limits): Plan["ahead"] {
-  return needs.flatMap(({ stage, peakBytes, privateBytes, gpuBytes = 0 }, index) => {
+function stagesAhead(
+  { gpuStages }: PlacedPlan,
+  needs: readonly StageNeed[],
+  { ramBytes, vramBytes }: Limits,
+): Pick<Plan, "ahead" | "loadedAhead"> {
+  const early = needs.flatMap(({ stage, peakBytes, privateBytes, gpuBytes = 0, gpuLoadedBytes = gpuBytes }, index) => {
     const before = needs[index - 1];
     if (!before || gpuStages[stage] === undefined) return [];
     const ram = Math.max(before.peakBytes + privateBytes, before.privateBytes + peakBytes);
-    const fits = ram <= limits.ramBytes && (before.gpuBytes ?? 0) + gpuBytes <= limits.vramBytes;
-    return fits ? [stage] : [];
+    const leftBytes = vramBytes - (before.gpuBytes ?? 0);
+    return ram <= ramBytes && gpuLoadedBytes <= leftBytes ? [{ stage, isWarm: gpuBytes <= leftBytes }] : [];
   });
+  const loadedAhead = early.filter(({ isWarm }) => !isWarm).map(({ stage }) => stage);
+  return { ahead: early.map(({ stage }) => stage), ...(loadedAhead.length > 0 ? { loadedAhead } : {}) };
 }
 
 function describeModes(needs: readonly StageNeed[]): string {

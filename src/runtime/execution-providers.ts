@@ -102,8 +102,10 @@ function webgpuOptions(storageBufferCacheMode: BufferCacheMode): InferenceSessio
 
 /** The arena would grow by doubling; CUDA's own pool does not. Its limit cannot be set from JavaScript. */
 function cudaOptions({ deviceId, weightFormat = "stored" }: ProviderChoices = {}): InferenceSession.SessionOptions {
-  const isUnpacked = weightFormat === "blocks"; // a layer at a time: folded, or planned as one, all layers would be there at once
-  const { extra, ...options } = gpuOptions("cuda", [], isUnpacked ? undefined : FOLDED_BYTES);
+  // Weights are unpacked a layer at a time. Folded or planned as one, all would be there at once; and a folded kernel is a
+  // constant, which the provider turns as one that lies in its file (onnx/lower/cuda/layers).
+  const isUnpacked = weightFormat === "blocks";
+  const { extra, ...options } = gpuOptions("cuda", isUnpacked ? ["ConstantFolding"] : [], FOLDED_BYTES);
   return {
     ...options,
     ...(isUnpacked ? { enableMemPattern: false } : {}),

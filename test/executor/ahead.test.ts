@@ -41,7 +41,7 @@ function workerThat(body: string): { worker: URL; folder: string; log: () => str
         await say({ type: "done" });
         setImmediate(() => process.exit());
       };
-      log("start " + name + (task.isAhead ? " ahead" : ""));
+      log("start " + name + (task.isAhead ? " ahead" : "") + (task.isAhead && !task.warmsUp ? ", not warmed up" : ""));
       ${body}
     });`,
   );
@@ -86,6 +86,15 @@ test("none without the plan's word", async () => {
   const made = workerThat(waiting);
   await run(made, { ...plan, ahead: [] });
   expect(made.log().filter((line) => /ahead|go/.test(line))).toEqual([]);
+});
+
+test("one without room for its first run is loaded, and not warmed up", async () => {
+  const made = workerThat(waiting);
+  await run(made, { ...plan, loadedAhead: ["stage-2"] });
+  expect(made.log().filter((line) => line.includes("ahead"))).toEqual([
+    "start stage-1 ahead",
+    "start stage-2 ahead, not warmed up",
+  ]);
 });
 
 test("one that fails before its turn is started again when it comes", async () => {

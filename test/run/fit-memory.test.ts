@@ -1,0 +1,77 @@
+/** What a cascade on a GPU gets of its memory: nothing of it is drawn, and nvidia-smi is a script. */
+
+import { chmodSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import type { Plan } from "../../src/plan/plan.ts";
+import type { FittedPlan } from "../../src/run/fit-memory.ts";
+import { temporaryFolder } from "../cli/run-cli.ts";
+import { importBuilt, tinySettings, tinyUntil } from "./tiny-cascade.ts";
+
+const { completePlans } = await importBuilt<typeof import("../../src/run/complete-plans.ts")>("run/complete-plans");
+const { fitMemory } = await importBuilt<typeof import("../../src/run/fit-memory.ts")>("run/fit-memory");
+
+const [made] = await completePlans([{ ...tinyUntil(256), numImages: 8 }], tinySettings);
+const placed: Plan = {
+  ...made!.plan,
+  provider: { requested: "cuda", name: "cuda", passedOver: [] },
+  gpuStages: { "stage-1": "cuda", "stage-2": "cuda" },
+};
+
+const fitted = (vram: number): Promise<FittedPlan> =>
+  fitMemory(placed, { ram: 64e9, vram: Math.ceil(vram) }, undefined);
+const [, stage1, stage2] = (await fitted(64e9)).needs;
+const [of1, of2, loaded2] = [stage1!.gpuBytes!, stage2!.gpuBytes!, stage2!.gpuLoadedBytes!];
+
+test.each([
+  [
+    "both fit: the next stage is loaded and run once beside the one before",
+    of1 + of2,
+    ["stage-1", "stage-2"],
+    undefined,
+  ],
+  ["not its first run", of1 + of2 - 2, ["stage-1", "stage-2"], ["stage-2"]],
+  ["just its weights", of1 + loaded2, ["stage-1", "stage-2"], ["stage-2"]],
+  ["not even these", of1 + loaded2 - 2, ["stage-1"], undefined],
+])("%s", async (_, vram, ahead, loadedAhead) => {
+  const { plan } = await fitted(vram);
+  expect(plan.ahead).toEqual(ahead);
+  expect(plan.loadedAhead).toEqual(loadedAhead);
+});
+
+test("what is loaded and has not run takes less", () => {
+  expect(loaded2).toBeLessThan(of2);
+  expect(loaded2).toBeGreaterThan(1e9); // CUDA's own
+});
+
+/** An NVIDIA GPU with so much free. */
+function withFree(bytes: number): void {
+  const folder = temporaryFolder();
+  const script = join(folder, "nvidia-smi");
+  const free = Math.round(bytes / 2 ** 20);
+  writeFileSync(script, `#!/bin/sh\necho "NVIDIA Test, ${free + 1000}, ${free}, 580.1, GPU-1"\n`);
+  chmodSync(script, 0o755);
+  const before = process.env["PATH"] ?? "";
+  process.env["PATH"] = [folder, before].join(delimiter);
+  onTestFinished(() => {
+    process.env["PATH"] = before;
+  });
+}
+
+test("with more free than the budget a stage is judged by all that it would take", async () => {
+  withFree(100e9);
+  const { needs, limits } = await fitted(15e9);
+  expect(limits.vramFreeBytes).toBeCloseTo(100e9, -7);
+  expect(limits.vramBytes).toBe(15e9);
+  for (const { gpuBytes, networks } of needs) {
+    for (const network of networks) expect(network.gpuBytes).toBe(network.gpuTakesBytes);
+    expect(gpuBytes ?? 0).toBeLessThanOrEqual(15e9);
+  }
+});
+
+test("with less free it is judged by what it needs", async () => {
+  withFree(14e9);
+  const { limits } = await fitMemory(placed, { ram: 64e9 }, undefined);
+  expect(limits.vramBytes).toBeCloseTo(14e9, -7);
+  expect(limits.vramFreeBytes).toBe(limits.vramBytes);
+});
