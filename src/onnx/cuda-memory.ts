@@ -7,6 +7,7 @@
 import { sum } from "../math/statistics.ts";
 import type { Graph } from "./graph.ts";
 import { graphMemory } from "./memory.ts";
+import type { LoweringSettings } from "./lower/providers.ts";
 import type { DeviceMemory } from "./webgpu-memory.ts";
 
 /** CUDA's context, the libraries' handles, a session's own and the convolutions' workspace, with kernels loaded. */
@@ -19,20 +20,26 @@ const CONTEXT_WITHOUT_CONVOLUTIONS_BYTES = 0.45e9;
 const WEIGHT_SHARE = 1.03;
 /** Of what values take at one moment, in the first run: with weights and context 2 % below to 13 % above what was measured. */
 const NEEDED_SHARE = 1.2;
+/** The same where weights are unpacked as they are used, each in a buffer of its own: IF-I-XL in 8 bits took 8.84 GB (1 % below this). */
+const UNPACKED_SHARE = 2;
 /**
  * From the second run on values lie in one block. One of up to a GiB is found in what the first run left; a larger one is taken
  * anew where it is free, in a power of two: 2 GiB for 1.1 and 1.4 of values, 4 for 2.7, 8 for 4.4 were measured.
  */
 const BLOCK_BYTES = 2 ** 30;
 
-export function cudaMemory(graphs: readonly Graph[]): DeviceMemory {
+export function cudaMemory(
+  graphs: readonly Graph[],
+  { weightFormat }: Pick<LoweringSettings, "weightFormat">,
+): DeviceMemory {
   const memories = graphs.map((graph) => graphMemory(graph));
   const weights = WEIGHT_SHARE * sum(memories.map(({ fileBytes, constantBytes }) => fileBytes + constantBytes));
   const values = sum(memories.map(({ valueBytes }) => valueBytes));
   const convolves = graphs.some(({ nodes }) => nodes.some(({ op }) => op.endsWith("Conv")));
   const fixed = (convolves ? CONTEXT_BYTES : CONTEXT_WITHOUT_CONVOLUTIONS_BYTES) + weights;
-  const needsBytes = fixed + NEEDED_SHARE * values;
-  const block = values > BLOCK_BYTES ? 2 ** Math.ceil(Math.log2(values)) : 0;
+  const isUnpacked = weightFormat === "blocks";
+  const needsBytes = fixed + (isUnpacked ? UNPACKED_SHARE : NEEDED_SHARE) * values;
+  const block = values > BLOCK_BYTES && !isUnpacked ? 2 ** Math.ceil(Math.log2(values)) : 0;
   const loadedBytes = Math.min(needsBytes, LOADED_CONTEXT_BYTES + weights);
   return { needsBytes, takesBytes: needsBytes + block, loadedBytes };
 }

@@ -34,7 +34,7 @@ const ofMany = await Promise.all([4, 8].map(async (images) => [images, await pub
 /** MiB: what was in use after the first run of a process, and after its last. Batches of two are an image with guidance. */
 test.each([
   ["IF-I-XL", 1, 10_213, 10_213],
-  ["IF-I-XL", 8, 11_239, 13_287],
+  ["IF-I-XL", 8, 12_263, 14_311],
   ["IF-II-L", 1, 4607, 4607],
   ["IF-II-L", 4, 6657, 10_745],
   ["x4 UNet", 1, 3179, 5227],
@@ -42,17 +42,17 @@ test.each([
 ])("%s with %i images needs %i MiB, and takes %i where they are free", (network, images, needed, taken) => {
   const graphs = images === 1 ? networks : ofMany.find(([count]) => count === images)![1];
   const { graph } = graphs.find(({ name }) => name === network)!;
-  const { needsBytes, takesBytes } = cudaMemory([lower(graph, sized, cuda("float16"))]);
+  const { needsBytes, takesBytes } = cudaMemory([lower(graph, sized, cuda("float16"))], { weightFormat: "stored" });
   const ratios = [needsBytes / (needed * 2 ** 20), takesBytes / (taken * 2 ** 20)];
   for (const [at, ratio] of ratios.entries()) {
     expect(ratio).toBeGreaterThan(0.95);
-    expect(ratio, ["needs", "takes"][at]!).toBeLessThan(at === 0 ? 1.2 : 1.1);
+    expect(ratio, ["needs", "takes"][at]!).toBeLessThan(at === 0 ? 1.2 : 1.12);
   }
 });
 
 test("T5-XXL in 8 bits takes 8,298 MiB: a network without convolutions needs no cuDNN", () => {
   const graph = networks.find(({ name }) => name === "T5-XXL")!.graph;
-  const { needsBytes } = cudaMemory([lower(graph, sizedRows, cuda("float32"))]);
+  const { needsBytes } = cudaMemory([lower(graph, sizedRows, cuda("float32"))], { weightFormat: "stored" });
   expect(needsBytes / (8298 * 2 ** 20)).toBeGreaterThan(0.95);
   expect(needsBytes / (8298 * 2 ** 20)).toBeLessThan(1.1);
 });

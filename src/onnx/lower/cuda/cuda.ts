@@ -41,7 +41,7 @@ export function cuda(type: decompose.ComputeType, choices: CudaChoices = cudaDef
           LayerNorm: decompose.layerNorm,
           RmsNorm: decompose.simplifiedLayerNorm,
           Attention: decompose.attention,
-          ...channelsLast(type),
+          ...channelsLast(type, choices),
         },
         castOnce,
       ),
@@ -59,8 +59,8 @@ function passesOf({ layout, keys }: CudaChoices): readonly Pass[] {
 }
 
 /** What the passes make of a network's operations. */
-const channelsLast = (type: decompose.ComputeType): Readonly<Record<string, Rewrite>> => ({
-  ConvNhwc: convolve(type),
+const channelsLast = (type: decompose.ComputeType, { folds }: CudaChoices): Readonly<Record<string, Rewrite>> => ({
+  ConvNhwc: convolve(type, folds),
   AveragePoolNhwc: averagePool,
   UpsampleNearestNhwc: upsample,
   GroupNormNhwc: groupNorm,

@@ -4,8 +4,9 @@
  *
  * A convolution is onnxruntime's own channels-last Conv. The provider turns a kernel that lies in its file as it is computed
  * with once, on the GPU, when the session is made. One that is unpacked as it is used is turned then: the same Conv takes a kernel
- * (O, h, w, C) for what it is if its bias is a constant (`PrePack` of any input but the kernel says so). `NhwcConv`, which
- * is made for such kernels, fails at full size: onnxruntime finds no kernel for it where its kernel is not a constant.
+ * (O, h, w, C) for what it is if its bias is a constant (`PrePack` of any input but the kernel says so), and if the kernel is
+ * none: a kernel that onnxruntime folded to a constant it would turn. `NhwcConv`, which is made for such kernels, fails at full
+ * size: onnxruntime finds no kernel for it where its kernel is not a constant.
  *
  * Letters: B batch, H and W sides, C and O channels, h and w of the kernel.
  */
@@ -25,26 +26,29 @@ import { sharedZeros } from "../shared-constants.ts";
  */
 export const FOLDED_BYTES = 16 * 2 ** 20;
 
-/** (B, H, W, C) -> (B, H', W', O). */
+/** (B, H, W, C) -> (B, H', W', O). @param folds does onnxruntime make constants of what is cast, up to FOLDED_BYTES? */
 export const convolve =
-  (type: ComputeType): Rewrite =>
+  (type: ComputeType, folds: boolean): Rewrite =>
   (context, node) => {
     const { g, lowered } = context;
     const [x, kernel, bias] = node.inputs;
     if (!x || !kernel) throw new Error(`${node.name}: a convolution takes a feature map and a kernel`);
     const stored = context.weight(kernel);
     const ownBias = bias ? lowered(bias) : null;
-    const isFloat = stored !== undefined && !stored.rowScales && !stored.blockScales;
+    const isPlain = stored !== undefined && !stored.blockScales;
     const bytes = elementCount(kernel.shape) * (type === "float32" ? 4 : 2);
-    if (isFloat && (stored.dtype === type || bytes <= FOLDED_BYTES)) {
+    const isFolded = folds && bytes <= FOLDED_BYTES;
+    if (isPlain && ((stored.dtype === type && !stored.rowScales) || isFolded)) {
       return g.op("com.ms.internal.nhwc.Conv", [lowered(x), lowered(kernel), ownBias], node.attributes);
     }
     const bound = context.stored(kernel);
     const turned = inBlocks(bound)
       ? unpackKernelChannelsLast(g, bound, kernel.shape, type)
       : g.weightOp("Transpose", [lowered(kernel)], { perm: ops.ints([0, 2, 3, 1]) });
-    const constantBias = ownBias ?? sharedZeros(g, [kernel.shape[0] ?? 0], type);
-    return g.op("ConvOfKernelLast", [lowered(x), turned, constantBias], node.attributes);
+    const isConstant = bias ? context.weight(bias)?.dtype === type : false; // not one that is cast at each step
+    const constantBias = ownBias && isConstant ? ownBias : sharedZeros(g, [kernel.shape[0] ?? 0], type);
+    const result = g.op("ConvOfKernelLast", [lowered(x), turned, constantBias], node.attributes);
+    return ownBias && !isConstant ? ops.add(g, result, ownBias) : result;
   };
 
 /** Means over windows. */

@@ -9,19 +9,25 @@ export interface CudaChoices {
   readonly layout: "first" | "last";
   /** `joined`: keys and values of IF's attentions are made together (onnx/lower/cuda/attention-keys). */
   readonly keys: "joined" | "apart";
+  /** Does onnxruntime fold what is made of constants when the session is made (runtime/execution-providers)? */
+  readonly folds: boolean;
 }
 
-const channelsLast: CudaChoices = { layout: "last", keys: "apart" };
+const channelsLast: CudaChoices = { layout: "last", keys: "apart", folds: true };
 
-const joinedKeys: CudaChoices = { layout: "last", keys: "joined" };
+const joinedKeys: CudaChoices = { ...channelsLast, keys: "joined" };
 
-const plain: CudaChoices = { layout: "first", keys: "apart" };
+/** For weights in 8-bit blocks, which are unpacked as they are used. */
+const unfolded: CudaChoices = { ...channelsLast, folds: false };
+
+const plain: CudaChoices = { ...channelsLast, layout: "first" };
 
 /** By name. */
 export const cudaVariants: Readonly<Record<string, CudaChoices>> = {
   plain,
   nhwc: channelsLast,
   "nhwc-keys": joinedKeys,
+  "nhwc-unfolded": unfolded,
 };
 
 export const cudaDefault: CudaChoices = joinedKeys;
@@ -29,5 +35,5 @@ export const cudaDefault: CudaChoices = joinedKeys;
 /** By how the weights lie: those of 8-bit blocks are unpacked, which joining them would do anew at each step. */
 export const cudaDefaults: Readonly<Record<"stored" | "blocks", CudaChoices>> = {
   stored: joinedKeys,
-  blocks: channelsLast,
+  blocks: unfolded,
 };

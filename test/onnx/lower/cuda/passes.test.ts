@@ -2,8 +2,9 @@
 
 import { expect, test } from "vitest";
 import { executionOrder } from "../../../../src/onnx/execution-order.ts";
-import { GraphBuilder } from "../../../../src/onnx/graph.ts";
+import { GraphBuilder, type Node } from "../../../../src/onnx/graph.ts";
 import { cuda } from "../../../../src/onnx/lower/cuda/cuda.ts";
+import { cudaVariants } from "../../../../src/onnx/lower/cuda/variants.ts";
 import { isSupported } from "../../../../src/onnx/lower/cuda/group-norm.ts";
 import { channelsLastLayout } from "../../../../src/onnx/lower/cuda/layout.ts";
 import { lower } from "../../../../src/onnx/lower/lower.ts";
@@ -74,6 +75,26 @@ test("sums of biases are made when the session is: of float32 numbers, which the
   const sums = nodes.filter(({ op, output }) => op === "Add" && constant.has(output.name));
   expect(sums.length).toBeGreaterThan(20);
   expect(sums.filter(({ output }) => output.dtype !== "float32")).toEqual([]);
+});
+
+/** What becomes of a convolution whose kernel lies in float16 and is computed with in float32. */
+function castKernel(variant: string): readonly Node[] {
+  const g = new GraphBuilder("test");
+  const x = g.input("x", "float32", [1, 2, 4, 4]);
+  g.output("out", ops.conv2d(g, x, g.parameter("kernel", [3, 2, 3, 3]), g.parameter("bias", [3])));
+  return lower(g.finish(), weightsOf("float16"), cuda("float32", cudaVariants[variant])).nodes;
+}
+
+test("a kernel that is cast when the session is made is turned by the provider, one that is cast at each step is turned here", () => {
+  const folded = castKernel("nhwc").map(({ op }) => op);
+  expect(folded).toContain("com.ms.internal.nhwc.Conv");
+  expect(folded).not.toContain("ConvOfKernelLast");
+  const nodes = castKernel("nhwc-unfolded");
+  const convolution = nodes.find(({ op }) => op === "ConvOfKernelLast");
+  const producers = new Set(nodes.map(({ output }) => output.name));
+  expect(convolution?.inputs[1]?.shape).toEqual([3, 3, 3, 2]);
+  expect(producers.has(convolution!.inputs[2]!.name)).toBe(false); // its bias is a constant, the layer's own is added
+  expect(nodes.some(({ op, inputs }) => op === "Add" && inputs[0] === convolution?.output)).toBe(true);
 });
 
 test("a text is fed in float16, images as they are", () => {
