@@ -33,7 +33,7 @@ import { keepingLatents } from "./keep-latents.ts";
 import { readTensorFile } from "./stage-files.ts";
 import { stepReport } from "./step-report.ts";
 import { CPU } from "../onnx/lower/provider-names.ts";
-import { providers } from "../onnx/lower/providers.ts";
+import { providers, schedulingThreadsFor } from "../onnx/lower/providers.ts";
 
 /** How the stage tells its parent what it is doing. */
 export type Report = (message: StageMessage) => void;
@@ -117,8 +117,7 @@ function schedulingThreadsOf(task: StageTask): number {
   const { executionProvider = CPU, threads = countParallelThreads(), jobs } = task;
   const size = groupSizeOf(task);
   const atWork = Math.min(groupsAtOnceOf(task), Math.ceil(jobs.length / size)) * size;
-  if (atWork === 1) return 0;
-  return Math.max(0, Math.min(providers[executionProvider].schedulingThreads, atWork, threads - 1));
+  return Math.max(0, Math.min(schedulingThreadsFor(executionProvider, atWork), threads - 1));
 }
 
 const asGroup = <T>(jobs: readonly T[]): readonly [T, ...T[]] => jobs as readonly [T, ...T[]];

@@ -15,6 +15,9 @@ import { predictStage } from "./predict-stages.ts";
 /** More were never measured, and a step would take long to end. */
 const MOST_JOBS = 16;
 
+/** Of a GPU's budget: predictions were up to 4 % too low, and a stage that takes more than its budget is ended. */
+const SURE_SHARE = 0.95;
+
 type JobsAtOnce = Plan["jobsAtOnce"];
 
 /**
@@ -52,7 +55,8 @@ async function largestThatFits(
   const most = Math.min(inGroup, gaining, MOST_JOBS);
   for (let size = most; size > 1; size = Math.floor(size / 2)) {
     const need = await predictStage({ ...run, jobsAtOnce: { [stage.name]: size } }, stage, limits);
-    if (need.verdict === "fits" && need.lowMemory.microBatch === undefined) return { size, need };
+    const isSure = (need.gpuBytes ?? 0) <= SURE_SHARE * limits.vramBytes;
+    if (need.verdict === "fits" && need.lowMemory.microBatch === undefined && isSure) return { size, need };
   }
   return undefined;
 }

@@ -9,7 +9,7 @@ import { inBlockedLayout } from "../onnx/blocked-layout.ts";
 import type { Graph } from "../onnx/graph.ts";
 import { cpu } from "../onnx/lower/cpu/cpu.ts";
 import { lower } from "../onnx/lower/lower.ts";
-import { lowerFor, providers } from "../onnx/lower/providers.ts";
+import { lowerFor, providers, schedulingThreadsFor } from "../onnx/lower/providers.ts";
 import type { StoredTensor, WeightLookup } from "../onnx/lower/rewriting.ts";
 import { type GraphMemory, graphMemory, valueBytes } from "../onnx/memory.ts";
 import { expandedBytes } from "../onnx/weight-mode.ts";
@@ -118,7 +118,7 @@ function onGpu(network: StageNetwork, prepared: PreparedNetwork, weights: Weight
     memory.nodes * NODE_BYTES +
     groupsAtOnce * TENSOR_COPIES * microBatches * bytesOf([...graph.inputs, ...graph.outputs]) +
     imageBytes(network, prepared) +
-    THREAD_BYTES * schedulingThreads(network, provider) +
+    THREAD_BYTES * schedulingThreadsFor(provider, network.denoisedJobs ?? 1) + // at most: few cores have fewer
     Math.max(
       loading.largestWeights * memory.largestWeightBytes,
       onceOnCpu ? onceOnCpu.peakBytes + onceOnCpu.fileBytes : 0, // its weights are not mapped while others are loaded
@@ -140,11 +140,6 @@ function onGpu(network: StageNetwork, prepared: PreparedNetwork, weights: Weight
     ...(device?.loadedBytes === undefined ? {} : { gpuLoadedBytes: device.loadedBytes }),
     gpuTakesBytes: (runsAgain ? (device?.takesBytes ?? 0) : (device?.needsBytes ?? 0)) + others,
   };
-}
-
-/** At most: a machine with few cores has fewer. One job's steps are taken where its network is called. */
-function schedulingThreads({ denoisedJobs = 1 }: StageNetwork, provider: ExecutionProvider): number {
-  return denoisedJobs === 1 ? 0 : Math.min(providers[provider].schedulingThreads, denoisedJobs);
 }
 
 const dtypes = { F32: "float32", F16: "float16", BF16: "bfloat16", I8: "int8", U8: "uint8" } as const;

@@ -75,3 +75,16 @@ test("with less free it is judged by what it needs", async () => {
   expect(limits.vramBytes).toBeCloseTo(14e9, -7);
   expect(limits.vramFreeBytes).toBe(limits.vramBytes);
 });
+
+test("so many jobs are drawn at once as are sure to stay within the budget", async () => {
+  const request = tinyUntil(64);
+  const requests = Array.from({ length: 16 }, (_, seed) => ({ ...request, seed }));
+  const [many] = await completePlans(requests, tinySettings);
+  const jobs: Plan = { ...many!.plan, provider: placed.provider, gpuStages: { "stage-1": "cuda" } };
+  const fit = (vram: number): Promise<FittedPlan> => fitMemory(jobs, { ram: 64e9, vram: Math.ceil(vram) }, undefined);
+  const free = await fit(64e9);
+  const need = free.needs.find(({ stage }) => stage === "stage-1")!.gpuBytes!;
+  expect(free.plan.jobsAtOnce["stage-1"]).toBe(8); // half of them, for two groups take turns
+  expect((await fit(need / 0.95)).plan.jobsAtOnce["stage-1"]).toBe(8);
+  expect((await fit(need / 0.95 - 1e6)).plan.jobsAtOnce["stage-1"] ?? 1).toBeLessThan(8);
+});

@@ -148,6 +148,10 @@ export const providersInOrder: readonly ProviderTraits[] = Object.values(provide
   (a, b) => a.auto.rank - b.auto.rank,
 );
 
+/** @returns in how many threads the steps of so many jobs are taken: one job's are taken where its network is called. */
+export const schedulingThreadsFor = (provider: ExecutionProvider, jobs: number): number =>
+  jobs > 1 ? Math.min(providers[provider].schedulingThreads, jobs) : 0;
+
 /** @returns the network as the provider runs it, and the opset at which it is to be encoded. */
 export function lowerFor(
   provider: ExecutionProvider,
