@@ -182,7 +182,8 @@ export function feedTensor(
   if (data.length !== elementCount(shape)) {
     throw new ShapeError(`${graph.name}: ${data.length} numbers fed to ${name} [${shape.join(", ")}]`);
   }
-  if (dtype === "float16" && data instanceof Float32Array) return new ort.Tensor("float16", halvesOf(data), shape);
+  if (dtype === "float16" && data instanceof Float32Array)
+    return asUint16(new ort.Tensor("float16", halvesOf(data), shape));
   if (dtype === "float32" && data instanceof Float32Array) return new ort.Tensor("float32", data, shape);
   if (dtype === "int64" && data instanceof BigInt64Array) return new ort.Tensor("int64", data, shape);
   throw new ShapeError(`${graph.name}: ${name} is ${dtype}, fed with ${data.constructor.name}`);

@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { GraphBuilder } from "../../src/onnx/graph.ts";
 import { lowerFor } from "../../src/onnx/lower/providers.ts";
+import { feedTensor } from "../../src/runtime/session.ts";
 import * as ops from "../../src/onnx/ops.ts";
 import { externalLocation, sessionOptions } from "../../src/runtime/execution-providers.ts";
 import { withFolder } from "../models/checkpoint-copy.ts";
@@ -21,6 +22,25 @@ test("there are three", () => {
 test("a GPU is named to CUDA alone", () => {
   expect(sessionOptions.cuda("mapped", { deviceId: 1 }).executionProviders).toEqual([{ name: "cuda", deviceId: 1 }]);
   expect(sessionOptions.webgpu("mapped", { deviceId: 1 })).toEqual(sessionOptions.webgpu("mapped"));
+});
+
+test("a text in float16 arrives as it was fed, whatever class Node has for such numbers", async () => {
+  const g = new GraphBuilder("text");
+  const text = g.input("text", "float16", [1, 2, 3]);
+  g.output("out", g.op("Cast", [text], { to: ops.text("float32") }));
+  const graph = g.finish();
+  const session = await ort.InferenceSession.create(
+    encodeModel(graph, 20, externalLocation),
+    sessionOptions.cpu("mapped"),
+  );
+  const numbers = Float32Array.of(1, -2, 0.5, 1024, 0, 3.14159);
+  const run = async (fed: Float32Array): Promise<unknown> =>
+    (await session.run({ text: feedTensor(graph, text, { text: fed }) }))["out"]?.data;
+  const halves = Float32Array.of(1, -2, 0.5, 1024, 0, 3.140625);
+  expect(await run(numbers)).toEqual(halves);
+  expect(await run(numbers)).toEqual(halves); // the conversion of before
+  expect(await run(numbers.subarray().map((value) => -value))).toEqual(halves.map((value) => -value));
+  await session.release();
 });
 
 test("CUDA has no arena that doubles, and weights go to the GPU without a copy in the process", () => {
