@@ -11,6 +11,8 @@ import { print, printJson } from "./terminal.ts";
 /** Failures that are shown: on a screen, and to programs. */
 const SHOWN = { lines: 20, json: 1000 };
 
+const UNTOLD = "unknown, for this Redis user may not list clients";
+
 interface QueueOptions {
   queue?: string;
 }
@@ -19,7 +21,7 @@ export async function showQueue(options: QueueOptions & { json?: boolean }): Pro
   const status = await readQueueStatus(queueAddress(options.queue), options.json ? SHOWN.json : SHOWN.lines);
   if (options.json) return printJson(status);
   const { waiting, active, drawn, failed, workers, failures } = status;
-  print(`waiting ${waiting}, at work ${active}, drawn ${drawn}, failed ${failed}; workers: ${workers}\n`);
+  print(`waiting ${waiting}, at work ${active}, drawn ${drawn}, failed ${failed}; workers: ${workers ?? UNTOLD}\n`);
   for (const { file, attempts, code, message } of failures) {
     print(`${printable(file, 200)}, tried ${attempts} times: ${printable(message, 2000)} [${code}]\n`);
   }

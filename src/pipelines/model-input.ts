@@ -21,18 +21,21 @@ export function modelInput(sample: Tensor, conditioning: Tensor | undefined, tex
   checkSameShape([conditioned, ...conditionedSides], [batch, ...sides], "joining along the channels");
   if (texts === 1 && !conditioning) return (scaled) => scaled;
   const plane = elementCount(sides);
-  const [own, beside] = [channels * plane, further * plane];
-  const data = new Float32Array(texts * batch * (own + beside));
-  const rowStart = (row: number): number => row * (own + beside);
+  const [sampleLength, conditioningLength] = [channels * plane, further * plane];
+  const data = new Float32Array(texts * batch * (sampleLength + conditioningLength));
+  const rowStart = (row: number): number => row * (sampleLength + conditioningLength);
   for (let row = 0; conditioning && row < texts * batch; row++) {
     const image = row % batch;
-    data.set(conditioning.data.subarray(image * beside, (image + 1) * beside), rowStart(row) + own);
+    data.set(
+      conditioning.data.subarray(image * conditioningLength, (image + 1) * conditioningLength),
+      rowStart(row) + sampleLength,
+    );
   }
   const joined: Tensor = { data, shape: [texts * batch, channels + further, ...sides] };
   return (scaled) => {
     for (let row = 0; row < texts * batch; row++) {
       const image = row % batch;
-      data.set(scaled.data.subarray(image * own, (image + 1) * own), rowStart(row));
+      data.set(scaled.data.subarray(image * sampleLength, (image + 1) * sampleLength), rowStart(row));
     }
     return joined;
   };

@@ -3,7 +3,7 @@
  * What is in a queue, for people: how many wait, who works, what failed; and what they may do about it.
  */
 
-import { openQueue } from "./open-queue.ts";
+import { type JobQueue, openQueue } from "./open-queue.ts";
 import { failureOf, parseQueuedJob } from "./queued-job.ts";
 
 export interface QueueStatus {
@@ -13,7 +13,8 @@ export interface QueueStatus {
   /** Drawn, and not yet fetched by who waits for them. */
   readonly drawn: number;
   readonly failed: number;
-  readonly workers: number;
+  /** null: this Redis user may not list the server's clients. */
+  readonly workers: number | null;
   /** The last ones that failed for good. */
   readonly failures: readonly QueueFailure[];
 }
@@ -38,7 +39,7 @@ export async function readQueueStatus(url: string, most: number): Promise<QueueS
       active: countOf("active"),
       drawn: countOf("completed"),
       failed: countOf("failed"),
-      workers: (await queue.getWorkers()).length,
+      workers: await countWorkers(queue),
       failures: failed.map((job) => {
         const { code, message } = failureOf(job.failedReason);
         const file = parseQueuedJob(job.data)?.files[0] ?? job.id ?? "";
@@ -47,6 +48,18 @@ export async function readQueueStatus(url: string, most: number): Promise<QueueS
     };
   } finally {
     await close();
+  }
+}
+
+/** Redis's words for what its access list does not let a user do. */
+const NOT_PERMITTED = /NOPERM|no permissions/i;
+
+async function countWorkers(queue: JobQueue): Promise<number | null> {
+  try {
+    return (await queue.getWorkers()).length;
+  } catch (error) {
+    if (error instanceof Error && NOT_PERMITTED.test(error.message)) return null;
+    throw error;
   }
 }
 

@@ -146,8 +146,8 @@ class QueuedBatch {
   }
 
   /** Once it stands in the manifest, the queue need not keep it. */
-  async #collect(id: string, job: BatchJob, said: string): Promise<void> {
-    const entry = parseEntry(said);
+  async #collect(id: string, job: BatchJob, answer: string): Promise<void> {
+    const entry = parseEntry(answer);
     if (!entry) return this.fail(job, new StageError("its worker is of another version of if-gen."));
     await this.#settings.folder.manifest.add({ ...entry, index: job.index, line: job.line, key: job.key });
     this.#count.drawn++;
@@ -167,9 +167,9 @@ class QueuedBatch {
   }
 }
 
-function parseEntry(said: unknown): ManifestEntry | undefined {
+function parseEntry(answer: unknown): ManifestEntry | undefined {
   try {
-    return manifestEntry.safeParse(JSON.parse(String(said))).data;
+    return manifestEntry.safeParse(JSON.parse(String(answer))).data;
   } catch {
     return undefined;
   }

@@ -3,6 +3,7 @@
 import { Redis } from "ioredis";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { openWorker } from "../../../src/run/queue/open-queue.ts";
+import { readQueueStatus } from "../../../src/run/queue/queue-state.ts";
 import { type QueueLoad, type Taking, fairPart, takeGroup } from "../../../src/run/queue/take-group.ts";
 import { temporaryFolder } from "../../cli/run-cli.ts";
 import { createRedis, hasRedis } from "./redis-server.ts";
@@ -30,9 +31,12 @@ async function forbidList(url: string): Promise<void> {
 }
 
 describe.skipIf(!hasRedis)("with a Redis", () => {
+  let redisUrl: string | undefined;
+
   async function openWorkers(count: number, jobs: number, mayList = true): Promise<Taking[]> {
     const redis = await createRedis(temporaryFolder());
     onTestFinished(redis.kill);
+    redisUrl = redis.url;
     if (!mayList) await forbidList(redis.url);
     const workers: Taking[] = [];
     for (let token = 0; token < count; token++) {
@@ -65,6 +69,7 @@ describe.skipIf(!hasRedis)("with a Redis", () => {
   test("who may not list the server's clients takes what it can hold", async () => {
     const [one, two] = (await openWorkers(2, 6, false)) as [Taking, Taking];
     await expect(one.queue.getWorkers()).rejects.toThrow("client|list");
+    expect(await readQueueStatus(redisUrl!, 1)).toMatchObject({ waiting: 6, workers: null });
     expect(await takeGroup(one, 4)).toHaveLength(4);
     expect(await takeGroup(two, 4)).toHaveLength(2);
   });
