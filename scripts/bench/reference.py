@@ -70,7 +70,8 @@ def draw(plan, out):
     from diffusers import IFPipeline, IFSuperResolutionPipeline, StableDiffusionUpscalePipeline
 
     stages = {stage["name"]: stage for stage in plan["stages"]}
-    generator = torch.Generator().manual_seed(plan["seed"])
+    [job] = plan["jobs"]
+    generator = torch.Generator().manual_seed(job["seed"])
     last = plan["stages"][-1]["name"]
 
     def output(name):
@@ -80,7 +81,7 @@ def draw(plan, out):
     pipe = IFPipeline.from_pretrained(stage["checkpoint"], **FLOAT32)
     pipe.set_progress_bar_config(disable=True)
     guided = any(one.get("guidanceScale", 0) > 1 for one in (stage, stages.get("stage-2", {})))
-    embeds, negative = pipe.encode_prompt(plan["prompt"], do_classifier_free_guidance=guided)
+    embeds, negative = pipe.encode_prompt(job["prompt"], do_classifier_free_guidance=guided)
     text = {"prompt_embeds": embeds, "negative_prompt_embeds": negative}
     images = pipe(
         **text, **steps(stage), guidance_scale=stage["guidanceScale"], generator=generator, output_type=output("stage-1")
@@ -108,7 +109,7 @@ def draw(plan, out):
             pipe.vae.register_to_config(scaling_factor=json.load(file).get("scaling_factor", 0.08333))
         pipe.set_progress_bar_config(disable=True)
         images = pipe(
-            prompt=plan["prompt"],
+            prompt=job["prompt"],
             image=images,
             **steps(stage),
             guidance_scale=stage["guidanceScale"],
