@@ -15,16 +15,10 @@ export function narrowInputs(graph: Graph, type: DType): Graph {
   const casts = new Set<Node>();
   const narrow = new Map<string, Value>();
   for (const input of graph.inputs) {
+    const isText = input.shape.length === TEXT_RANK && input.dtype === "float32" && type !== "float32";
     const readers = graph.nodes.filter(({ inputs }) => inputs.some((value) => value?.name === input.name));
     const areCasts = readers.every(({ op, attributes }) => op === "Cast" && textOf(attributes, "to") === type);
-    if (
-      input.shape.length !== TEXT_RANK ||
-      input.dtype !== "float32" ||
-      input.dtype === type ||
-      readers.length === 0 ||
-      !areCasts
-    )
-      continue;
+    if (!isText || !areCasts || readers.length === 0) continue;
     const value = { ...input, dtype: type };
     narrow.set(input.name, value);
     for (const node of readers) {
