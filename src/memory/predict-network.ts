@@ -126,7 +126,7 @@ function onGpu(network: StageNetwork, prepared: PreparedNetwork, weights: Weight
   const opened = parts ? [parts.rest, ...(onceOnCpu ? [] : [parts.once])] : [graph];
   const device = deviceMemory?.(opened.map(onDevice), lowering);
   const hoisted = parts ? bytesOf([...parts.once.inputs, ...parts.once.outputs]) : 0;
-  const others = (microBatches - 1) * hoisted; // the prediction has one micro-batch's
+  const furtherHoisted = (microBatches - 1) * hoisted; // the prediction has one micro-batch's
   const runsAgain = !network.runsOnce || microBatches > 1;
   return {
     network: network.name,
@@ -136,9 +136,9 @@ function onGpu(network: StageNetwork, prepared: PreparedNetwork, weights: Weight
     overheadBytes,
     privateBytes: overheadBytes,
     peakBytes: overheadBytes,
-    gpuBytes: (device?.needsBytes ?? 0) + others,
+    gpuBytes: (device?.needsBytes ?? 0) + furtherHoisted,
     ...(device?.loadedBytes === undefined ? {} : { gpuLoadedBytes: device.loadedBytes }),
-    gpuTakesBytes: (runsAgain ? (device?.takesBytes ?? 0) : (device?.needsBytes ?? 0)) + others,
+    gpuTakesBytes: (runsAgain ? (device?.takesBytes ?? 0) : (device?.needsBytes ?? 0)) + furtherHoisted,
   };
 }
 

@@ -9,7 +9,7 @@ import type { Value } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { inBlocks, unpackBlocks } from "./block-weights.ts";
 import type { Rewrite, UnpackWeight } from "./rewriting.ts";
-import { type ComputeType, castTo, inputsOf } from "./decompositions.ts";
+import { type ComputeType, castTo, castWeight, inputsOf } from "./decompositions.ts";
 import { once } from "./shared-constants.ts";
 
 /** The rewrites, each given all its floating-point inputs in `type`. @param cast how a value gets another type. */
@@ -25,9 +25,7 @@ export function computedIn(
 export const castOnce: typeof castTo = (g, value, to) => {
   if (value.dtype === to) return value;
   const isConstant = g.isConstant(value) && value.dtype === "float32";
-  return once(g, `${value.name} in ${to}`, () =>
-    isConstant ? g.weightOp("Cast", [value], { to: ops.text(to) }) : castTo(g, value, to),
-  );
+  return once(g, `${value.name} in ${to}`, () => (isConstant ? castWeight(g, value, to) : castTo(g, value, to)));
 };
 
 export const inType =
@@ -66,9 +64,8 @@ export const unpackTo =
   (type: ComputeType): UnpackWeight =>
   (g, bound, shape) => {
     const { value, weight } = bound;
-    const cast = (x: Value): Value => (x.dtype === type ? x : g.weightOp("Cast", [x], { to: ops.text(type) }));
     if (inBlocks(bound)) return unpackBlocks(g, bound, shape, type);
-    if (!weight.rowScales) return cast(value);
+    if (!weight.rowScales) return castWeight(g, value, type);
     const scales = g.constant(weight.rowScales, [weight.rowScales.length]);
-    return cast(g.weightOp("DequantizeLinear", [value, scales], { axis: ops.int(0) }));
+    return castWeight(g, g.weightOp("DequantizeLinear", [value, scales], { axis: ops.int(0) }), type);
   };

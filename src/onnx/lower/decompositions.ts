@@ -27,6 +27,10 @@ export function castTo(g: GraphBuilder, value: Value, to: ComputeType): Value {
   return value.dtype === to || !isFloat(value) ? value : ops.cast(g, value, to);
 }
 
+/** The same of a weight, by a node that runs just before it is used (GraphBuilder.weightOp). */
+export const castWeight = (g: GraphBuilder, weight: Value, to: ComputeType): Value =>
+  weight.dtype === to ? weight : g.weightOp("Cast", [weight], { to: ops.text(to) });
+
 const isFloat = ({ dtype }: Value): boolean => dtype === "float32" || dtype === "float16";
 
 /** A float32 constant in the type of `like`. */

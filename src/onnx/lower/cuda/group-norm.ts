@@ -9,7 +9,7 @@
 import type { GraphBuilder, Node, Value } from "../../graph.ts";
 import * as ops from "../../ops.ts";
 import { floatOf, intOf } from "../../shapes.ts";
-import { type ComputeType, castTo } from "../decompositions.ts";
+import { type ComputeType, castTo, castWeight } from "../decompositions.ts";
 import type { Rewrite } from "../rewriting.ts";
 import { sharedOnes, sharedZeros } from "../shared-constants.ts";
 import { scaledByStatistics } from "./statistics.ts";
@@ -83,7 +83,7 @@ function fused(g: GraphBuilder, { x, weight, shift, skip, bias, groups, epsilon,
 
 /** Of weights, the cast is done once, when the session is made. */
 function inFloat32(g: GraphBuilder, value: Value): Value {
-  return value.dtype === "float32" ? value : g.weightOp("Cast", [value], { to: ops.text("float32") });
+  return castWeight(g, value, "float32");
 }
 
 /** Weight and bias (B, C): normalised for all samples, then a product, a sum and the activation. */

@@ -16,7 +16,7 @@ import type { GraphBuilder, Node, Value } from "../../graph.ts";
 import * as ops from "../../ops.ts";
 import { intOf, intsOf } from "../../shapes.ts";
 import { type BlockWeight, bindRows, inBlocks, multiplyBlocks, unpackKernelChannelsLast } from "../block-weights.ts";
-import { type ComputeType, castTo, inputOf, linearAsGemm } from "../decompositions.ts";
+import { type ComputeType, castTo, castWeight, inputOf, linearAsGemm } from "../decompositions.ts";
 import type { BoundWeight, Rewrite, Rewriting } from "../rewriting.ts";
 import { sharedZeros } from "../shared-constants.ts";
 
@@ -130,10 +130,8 @@ export const joinedLinear: Rewrite = (context, node) => {
 export const biasSum =
   (type: ComputeType): Rewrite =>
   ({ g, lowered }, node) => {
-    const cast = (value: Value, to: ComputeType): Value =>
-      value.dtype === to ? value : g.weightOp("Cast", [value], { to: ops.text(to) });
-    const [a, b] = node.inputs.map((value) => cast(lowered(value!), "float32"));
-    return cast(g.weightOp("Add", [a!, b!]), type);
+    const [a, b] = node.inputs.map((value) => castWeight(g, lowered(value!), "float32"));
+    return castWeight(g, g.weightOp("Add", [a!, b!]), type);
   };
 
 const isBlockWeight = (rows: BoundWeight | Value): rows is BlockWeight => "value" in rows && inBlocks(rows);
@@ -147,8 +145,7 @@ function rowsOf(context: Rewriting, value: Value, from: number, to: number): Bou
 }
 
 function castRows(g: GraphBuilder, rows: BoundWeight | Value, type: ComputeType): Value {
-  const value = "value" in rows ? rows.value : rows;
-  return value.dtype === type ? value : g.weightOp("Cast", [value], { to: ops.text(type) });
+  return castWeight(g, "value" in rows ? rows.value : rows, type);
 }
 
 const fusedMatMul = (g: GraphBuilder, x: Value, weight: Value): Value => g.op("com.microsoft.FusedMatMul", [x, weight]);
