@@ -66,6 +66,7 @@ export default {
     index: "dist/index.js",
     ...Object.fromEntries(workers.map((name) => [name, `dist/executor/${name}.js`])),
     "scheduling-worker": "dist/pipelines/scheduling-worker.js",
+    "noise-worker": "dist/pipelines/noise-worker.js",
   },
   platform: "node",
   external: (id) => apart.some((name) => id === name || id.startsWith(`${name}/`)),

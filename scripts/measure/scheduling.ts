@@ -1,9 +1,9 @@
 /**
- * What do the steps of a batch cost besides its network, and how long does a GPU wait for them? In place of the network this
- * thread sleeps, as it is blocked by onnxruntime-node while a GPU computes; results are checked as a GPU's are.
+ * What do the steps of a batch, or of one image, cost besides its network, and how long does a GPU wait for them? In place of the
+ * network this thread sleeps, as it is blocked by onnxruntime-node while a GPU computes; results are checked as a GPU's are.
  *
  *   node build/scripts/measure/scheduling.js CHECKPOINT [--size 256] [--conditioning 3] [--images 4] [--groups 2]
- *     [--steps 20] [--threads 0] [--network 0]
+ *     [--steps 20] [--threads 0] [--noise-ahead] [--network 0]
  *
  * --size is that of the sample, --network milliseconds of a call. Prints, for each image and step: CPU milliseconds of this
  * thread and of all, milliseconds in all; and the share of the time in the network. Needs Linux and the built program.
@@ -16,7 +16,9 @@ import { createGenerator } from "../../src/math/random.ts";
 import { openScheduler } from "../../src/networks/open-scheduler.ts";
 import { oneAtATime } from "../../src/networks/one-at-a-time.ts";
 import { denoiseInThreads } from "../../src/pipelines/denoise-in-threads.ts";
-import { type SchedulingThreads, withSchedulingThreads } from "../../src/pipelines/scheduling-threads.ts";
+import { withNoiseThread } from "../../src/pipelines/noise-thread.ts";
+import { withSchedulingThreads } from "../../src/pipelines/scheduling-threads.ts";
+import type { StepThreads } from "../../src/pipelines/step-threads.ts";
 import { checkNumbers } from "../../src/runtime/gpu-failure.ts";
 
 const option = (value: string) => ({ type: "string", default: value }) as const;
@@ -30,10 +32,11 @@ const { values, positionals } = parseArgs({
     steps: option("20"),
     threads: option("0"),
     network: option("0"),
+    "noise-ahead": { type: "boolean", default: false },
   },
 });
 const [checkpoint = ""] = positionals;
-const count = (name: keyof typeof values): number => Number(values[name]);
+const count = (name: Exclude<keyof typeof values, "noise-ahead">): number => Number(values[name]);
 const [size, images, groups, steps] = [count("size"), count("images"), count("groups"), count("steps")];
 const selection = { numInferenceSteps: steps };
 
@@ -57,15 +60,20 @@ const network = oneAtATime(async () => {
 const ownCpu = (): number => Number(readFileSync("/proc/thread-self/schedstat", "latin1").split(" ")[0]) / 1e6;
 
 const before = process.memoryUsage.rss();
-const entry = new URL("../../../dist/program/scheduling-worker.js", import.meta.url);
-await withSchedulingThreads(count("threads"), measure, entry);
+const entry = (name: string): URL => new URL(`../../../dist/program/${name}.js`, import.meta.url);
+await withSchedulingThreads(
+  count("threads"),
+  (threads) =>
+    withNoiseThread(values["noise-ahead"], (noiseThread) => measure({ threads, noiseThread }), entry("noise-worker")),
+  entry("scheduling-worker"),
+);
 
-async function measure(threads: SchedulingThreads | undefined): Promise<void> {
+async function measure(threads: StepThreads): Promise<void> {
   const drawGroup = async (group: number): Promise<void> => {
     const own = await openScheduler(checkpoint, "scheduler");
     own.setTimesteps(selection);
     await denoiseInThreads({
-      threads,
+      ...threads,
       source: { checkpoint, selection },
       scheduler: own,
       timesteps: own.timesteps,

@@ -16,6 +16,7 @@ import { guidanceOf } from "../pipelines/guidance.ts";
 import type { IfJob, IfStageOptions } from "../pipelines/if-stage.ts";
 import { filledUp, groupJobs, groupSize, joinIfJobs, splitBatch } from "../pipelines/join-jobs.ts";
 import { drawGroups } from "../pipelines/groups-at-once.ts";
+import type { StepThreadOptions } from "../pipelines/step-threads.ts";
 import type { UpscaleJob } from "../pipelines/upscale.ts";
 import {
   type DiffusionStage,
@@ -112,12 +113,13 @@ const groupSizeOf = ({ jobs, jobsAtOnce }: StageTask): number => groupSize(jobs.
 
 const groupsAtOnceOf = ({ executionProvider = CPU }: StageTask): number => providers[executionProvider].groupsAtOnce;
 
-/** One image alone gains nothing: the device waits for its step wherever that is taken. */
-function schedulingThreadsOf(task: StageTask): number {
+/** The device waits for one job's steps wherever they are taken: only their noise is drawn in another thread. */
+function threadsOf(task: StageTask): StepThreadOptions {
   const { executionProvider = CPU, threads = countParallelThreads(), jobs } = task;
   const size = groupSizeOf(task);
   const atWork = Math.min(groupsAtOnceOf(task), Math.ceil(jobs.length / size)) * size;
-  return Math.max(0, Math.min(schedulingThreadsFor(executionProvider, atWork), threads - 1));
+  const count = Math.max(0, Math.min(schedulingThreadsFor(executionProvider, atWork), threads - 1));
+  return atWork > 1 ? { schedulingThreads: count } : { drawsNoiseAhead: count > 0 };
 }
 
 const asGroup = <T>(jobs: readonly T[]): readonly [T, ...T[]] => jobs as readonly [T, ...T[]];
@@ -157,7 +159,7 @@ function drawOptions(task: StageTask, stage: DiffusionStage, context: StageConte
     ...guidanceOf(stage),
     eta,
     settings,
-    schedulingThreads: schedulingThreadsOf(task),
+    ...threadsOf(task),
     warmUp: task.warmsUp ?? false,
   };
 }

@@ -1,6 +1,6 @@
 /**
  * @module math/statistics
- * Sums, and quantiles of many numbers without sorting them.
+ * Sums, and of many numbers quantiles without sorting them, and clipping.
  */
 
 export function sum(numbers: Iterable<number>): number {
@@ -25,7 +25,7 @@ export function quantileOfMagnitudes(values: Float32Array, q: number): number {
   const weight = fround(rank - below);
 
   const upperHalves = countHalves(bits);
-  if (hasNaN(bits)) return Number.NaN;
+  if (hasNaN(values)) return Number.NaN;
   const lower = kthSmallest(bits, upperHalves, below);
   const upper = kthSmallest(bits, upperHalves, Math.ceil(rank));
   const distance = fround(upper - lower);
@@ -41,9 +41,25 @@ function magnitudeBits(values: Float32Array): Uint32Array {
   return bits;
 }
 
-function hasNaN(bits: Uint32Array): boolean {
-  for (let i = 0; i < bits.length; i++) if (bits[i]! > infinityBits) return true;
-  return false;
+export function hasNaN(values: Float32Array): boolean {
+  const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
+  let signs = 0; // negative once a magnitude's bits are above infinity's
+  for (let i = 0; i < bits.length; i++) signs |= infinityBits - (bits[i]! & 0x7fffffff);
+  return signs < 0;
+}
+
+/**
+ * Clips to ±limit, in place. Without branches: which numbers of an image are clipped cannot be predicted.
+ * @param values none is NaN.
+ * @param limit  0 or more, exact in float32.
+ */
+export function clipMagnitudes(values: Float32Array, limit: number): void {
+  const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
+  const limitBits = new Int32Array(Float32Array.of(limit).buffer)[0]!;
+  for (let i = 0; i < bits.length; i++) {
+    const excess = (bits[i]! & 0x7fffffff) - limitBits;
+    bits[i] = bits[i]! - (excess & ~(excess >> 31)); // the sign bit stays
+  }
 }
 
 /** How many numbers have which upper 16 bits. */

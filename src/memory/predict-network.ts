@@ -118,7 +118,7 @@ function onGpu(network: StageNetwork, prepared: PreparedNetwork, weights: Weight
     memory.nodes * NODE_BYTES +
     groupsAtOnce * TENSOR_COPIES * microBatches * bytesOf([...graph.inputs, ...graph.outputs]) +
     imageBytes(network, prepared) +
-    THREAD_BYTES * schedulingThreadsFor(provider, network.denoisedJobs ?? 1) + // at most: few cores have fewer
+    THREAD_BYTES * schedulingThreadsFor(provider, network.denoisedJobs ?? 0) + // at most: few cores have fewer
     Math.max(
       loading.largestWeights * memory.largestWeightBytes,
       onceOnCpu ? onceOnCpu.peakBytes + onceOnCpu.fileBytes : 0, // its weights are not mapped while others are loaded

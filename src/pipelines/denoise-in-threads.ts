@@ -12,13 +12,12 @@ import { type DenoiseOptions, denoise } from "./denoise.ts";
 import { guidanceOf } from "./guidance.ts";
 import { modelInput } from "./model-input.ts";
 import type { SchedulerSource, Share } from "./scheduling-messages.ts";
-import type { SchedulingThreads, ShareSteps } from "./scheduling-threads.ts";
+import type { ShareSteps } from "./scheduling-threads.ts";
+import type { StepThreads } from "./step-threads.ts";
 
-export interface ThreadedOptions extends DenoiseOptions {
+export interface ThreadedOptions extends DenoiseOptions, StepThreads {
   /** How `scheduler` was made. */
   readonly source: SchedulerSource;
-  /** Absent: all is done in this thread. */
-  readonly threads?: SchedulingThreads | undefined;
 }
 
 type Resumable = Generator & { readonly loadState: (state: Uint8Array) => void };
@@ -27,10 +26,13 @@ type Resumable = Generator & { readonly loadState: (state: Uint8Array) => void }
  * As denoise. The tensors of a step's event are copies.
  * @throws {StageError} a thread failed.
  */
-export async function denoiseInThreads({ threads, source, ...options }: ThreadedOptions): Promise<Tensor> {
+export async function denoiseInThreads({ threads, noiseThread, source, ...options }: ThreadedOptions): Promise<Tensor> {
   const generators = resumable(options.generator);
   const [batch = 0] = options.sample.shape;
   const size = batch / (generators?.length ?? 1);
+  if (!threads && noiseThread && generators?.length === 1) {
+    return denoise({ ...options, generator: noiseThread.drawAhead(generators[0]!) });
+  }
   if (!threads || !generators || !Number.isInteger(size) || options.timesteps.length === 0) return denoise(options);
   const group = new SharedGroup(options.sample);
   const shares = generators.map((generator, index) =>

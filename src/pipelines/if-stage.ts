@@ -24,11 +24,11 @@ import { type OnTile, predictInTiles } from "./blended-tiles.ts";
 import type { OnStep } from "./denoise.ts";
 import { denoiseInThreads } from "./denoise-in-threads.ts";
 import { type Guidance, guidanceOf } from "./guidance.ts";
-import { withSchedulingThreads } from "./scheduling-threads.ts";
 import { type Start, startSample } from "./start.ts";
+import { type StepThreadOptions, withStepThreads } from "./step-threads.ts";
 
 /** What all jobs of an IF stage share. */
-export interface IfStageOptions extends Guidance {
+export interface IfStageOptions extends Guidance, StepThreadOptions {
   /** A checkpoint with `unet/` and `scheduler/`. */
   readonly checkpoint: string;
   /** N, of each job. */
@@ -48,8 +48,6 @@ export interface IfStageOptions extends Guidance {
   /** Merged into the UNet's weights. @default nothing */
   readonly lora?: LoraMerge | undefined;
   readonly settings: NetworkSettings;
-  /** In which the steps are taken beside the network's calls. @default 0, none */
-  readonly schedulingThreads?: number;
   /** Run the network once on zeros before `use`: a GPU's kernels are chosen at the first step. @default false */
   readonly warmUp?: boolean;
 }
@@ -93,7 +91,7 @@ export async function withIfStage<Job extends IfJob, T>(
   const { checkpoint, selection } = options;
   const config = await readIfUnetConfig(join(checkpoint, "unet"));
   const description = await describeIfUnet(checkpoint, options, options.lora);
-  return withSchedulingThreads(options.schedulingThreads ?? 0, (threads) =>
+  return withStepThreads(options, (threads) =>
     withNetwork(description, options.settings, async (network) => {
       if (options.warmUp) await warmUp(network, description);
       return use(async (job) => {
@@ -114,7 +112,7 @@ export async function withIfStage<Job extends IfJob, T>(
         return denoiseInThreads({
           ...started,
           scheduler,
-          threads,
+          ...threads,
           source: {
             checkpoint,
             selection,

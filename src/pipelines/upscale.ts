@@ -31,10 +31,10 @@ import { type Guidance, guidanceOf } from "./guidance.ts";
 import { type NonEmpty, filledUp, splitBatch, tellEach } from "./join-jobs.ts";
 import { drawGroups } from "./groups-at-once.ts";
 import { openScheduler } from "../networks/open-scheduler.ts";
-import { withSchedulingThreads } from "./scheduling-threads.ts";
+import { type StepThreadOptions, withStepThreads } from "./step-threads.ts";
 
 /** What all jobs share. */
-export interface UpscaleOptions extends Omit<Guidance, "positiveMixer"> {
+export interface UpscaleOptions extends Omit<Guidance, "positiveMixer">, StepThreadOptions {
   readonly checkpoint: string;
   /** N, of each job. */
   readonly images: number;
@@ -55,8 +55,6 @@ export interface UpscaleOptions extends Omit<Guidance, "positiveMixer"> {
   readonly groupSize?: number;
   /** How many such groups of jobs are denoised side by side. @default 1 */
   readonly groupsAtOnce?: number;
-  /** In which the steps are taken beside the UNet's calls. @default 0, none */
-  readonly schedulingThreads?: number;
   /** Run the UNet once on zeros before it is a job's turn. @default false */
   readonly warmUp?: boolean;
 }
@@ -157,7 +155,7 @@ async function denoiseLatents(
   const config = await readSdUnetConfig(join(checkpoint, "unet"));
   const vae = await readVaeConfig(join(checkpoint, "vae"));
   const lowRes = await openScheduler(checkpoint, "low_res_scheduler");
-  return withSchedulingThreads(options.schedulingThreads ?? 0, (threads) =>
+  return withStepThreads(options, (threads) =>
     withNetwork(description, options.settings, async (network) => {
       if (options.warmUp) await warmUp(network, description);
       const groups = await jobs();
@@ -181,7 +179,7 @@ async function denoiseLatents(
         }
         const denoised = await denoiseInThreads({
           scheduler,
-          threads,
+          ...threads,
           source: {
             checkpoint,
             selection: options.selection,

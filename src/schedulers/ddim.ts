@@ -7,6 +7,7 @@
  */
 
 import type { Tensor } from "../math/tensor.ts";
+import { weightedSum } from "../math/weighted-sum.ts";
 import { createBetas, cumulateAlphas } from "./betas.ts";
 import type { SchedulerConfig } from "./config.ts";
 import { addNoiseAt, drawNoise } from "./noise.ts";
@@ -68,10 +69,7 @@ export function createDdimScheduler(config: SchedulerConfig): Scheduler {
       // 4. x_{t-1}, Song et al. eq. 12
       const alphaPrevious = root(alphaProdPrevious);
       const direction = root(fround(betaProdPrevious - fround(deviation * deviation)));
-      const data = new Float32Array(sample.data.length);
-      for (let i = 0; i < data.length; i++) {
-        data[i] = fround(alphaPrevious * original.data[i]!) + fround(direction * noise[i]!);
-      }
+      const data = weightedSum(alphaPrevious, original.data, direction, noise);
       if (eta > 0) {
         const fresh = drawNoise(sample.shape, generator).data;
         for (let i = 0; i < data.length; i++) data[i] = data[i]! + fround(deviation * fresh[i]!);
@@ -105,10 +103,7 @@ function predictNoise(
       for (let i = 0; i < noise.length; i++) noise[i] = fround(x[i]! - fround(alpha * p[i]!)) / sigma;
       return noise;
     }
-    case "v_prediction": {
-      const noise = new Float32Array(x.length);
-      for (let i = 0; i < noise.length; i++) noise[i] = fround(alpha * p[i]!) + fround(sigma * x[i]!);
-      return noise;
-    }
+    case "v_prediction":
+      return weightedSum(alpha, p, sigma, x);
   }
 }

@@ -6,7 +6,9 @@
  * Numbers are rounded to float32 where diffusers' DDPMScheduler holds a float32 tensor.
  */
 
+import { expToFloat32 } from "../math/exp.ts";
 import type { Tensor } from "../math/tensor.ts";
+import { weightedSum } from "../math/weighted-sum.ts";
 import { createBetas, cumulateAlphas } from "./betas.ts";
 import type { SchedulerConfig } from "./config.ts";
 import { addNoiseAt, drawNoise } from "./noise.ts";
@@ -69,10 +71,7 @@ export function createDdpmScheduler(config: SchedulerConfig): Scheduler {
       // 3. the mean of x_{t-1}, Ho et al. eq. 7
       const originalShare = fround(fround(root(alphaProdPrevious) * currentBeta) / betaProd);
       const sampleShare = fround(fround(root(currentAlpha) * betaProdPrevious) / betaProd);
-      const data = new Float32Array(sample.data.length);
-      for (let i = 0; i < data.length; i++) {
-        data[i] = fround(originalShare * original.data[i]!) + fround(sampleShare * sample.data[i]!);
-      }
+      const data = weightedSum(originalShare, original.data, sampleShare, sample.data);
 
       // 4. fresh noise, except at the very end
       if (timestep > 0) {
@@ -118,7 +117,6 @@ function addVariance(
   for (let i = 0; i < data.length; i++) {
     const share = fround(fround(v[i]! + 1) / 2);
     const logVariance = fround(fround(share * maxLog) + fround(fround(1 - share) * minLog));
-    const deviation = fround(Math.exp(0.5 * logVariance));
-    data[i] = data[i]! + fround(deviation * noise[i]!);
+    data[i] = data[i]! + fround(expToFloat32(0.5 * logVariance) * noise[i]!);
   }
 }

@@ -4,8 +4,9 @@
  */
 
 import { ShapeError } from "../errors.ts";
-import { quantileOfMagnitudes } from "../math/statistics.ts";
+import { clipMagnitudes, hasNaN, quantileOfMagnitudes } from "../math/statistics.ts";
 import { checkSameShape, type Tensor } from "../math/tensor.ts";
+import { weightedSum } from "../math/weighted-sum.ts";
 import type { SchedulerConfig } from "./config.ts";
 
 const fround = Math.fround;
@@ -49,19 +50,21 @@ export function predictOriginalSample(
 ): Tensor {
   checkSameShape(prediction.shape, sample.shape, "model output and sample");
   const [p, x] = [prediction.data, sample.data];
-  const data = new Float32Array(x.length);
   switch (predictionType) {
     case "epsilon":
-      for (let i = 0; i < data.length; i++) data[i] = fround(x[i]! - fround(sigma * p[i]!)) / alpha;
-      break;
+      return { data: withoutNoise(x, p, alpha, sigma), shape: sample.shape };
     case "sample":
-      data.set(p);
-      break;
+      return { data: p.slice(), shape: sample.shape };
     case "v_prediction":
-      for (let i = 0; i < data.length; i++) data[i] = fround(alpha * x[i]!) - fround(sigma * p[i]!);
-      break;
+      return { data: weightedSum(alpha, x, -sigma, p), shape: sample.shape };
   }
-  return { data, shape: sample.shape };
+}
+
+/** (x - σ · noise) / α */
+function withoutNoise(x: Float32Array, noise: Float32Array, alpha: number, sigma: number): Float32Array {
+  const data = new Float32Array(x.length);
+  for (let i = 0; i < data.length; i++) data[i] = fround(x[i]! - fround(sigma * noise[i]!)) / alpha;
+  return data;
 }
 
 /**
@@ -74,13 +77,18 @@ export function threshold(config: SchedulerConfig, original: Tensor): void {
   const perImage = original.data.length / batch;
   for (let b = 0; b < batch; b++) {
     const image = original.data.subarray(b * perImage, (b + 1) * perImage);
-    const quantile = quantileOfMagnitudes(image, config.dynamicThresholdingRatio);
-    const s = Math.min(Math.max(quantile, 1), fround(config.sampleMaxValue));
-    for (let i = 0; i < image.length; i++) {
-      const value = image[i]!;
-      image[i] = value > s ? 1 : value < -s ? -1 : value / s; // NaN stays
-    }
+    const s = thresholdOf(config, image);
+    if (Number.isNaN(s)) image.fill(s);
+    else clipMagnitudes(image, s);
+    if (s !== 1) for (let i = 0; i < image.length; i++) image[i] = image[i]! / s;
   }
+}
+
+/** @returns s; NaN where the image has a NaN. The quantile is not looked for where s is the same whatever it is, as in stage 2. */
+function thresholdOf({ dynamicThresholdingRatio, sampleMaxValue }: SchedulerConfig, image: Float32Array): number {
+  const most = fround(sampleMaxValue);
+  if (most <= 1) return hasNaN(image) ? Number.NaN : most;
+  return Math.min(Math.max(quantileOfMagnitudes(image, dynamicThresholdingRatio), 1), most);
 }
 
 /** Clips to ±clipSampleRange, in place. */

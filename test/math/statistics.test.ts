@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createGenerator } from "../../src/math/random.ts";
-import { quantileOfMagnitudes } from "../../src/math/statistics.ts";
+import { clipMagnitudes, hasNaN, quantileOfMagnitudes } from "../../src/math/statistics.ts";
 
 /** The definition, by sorting. */
 function bySorting(values: Float32Array, q: number): number {
@@ -31,6 +31,21 @@ test("equal numbers, negative ones", () => {
 
 test("one NaN makes the quantile NaN", () => {
   expect(quantileOfMagnitudes(Float32Array.of(1, Number.NaN, 2), 0)).toBeNaN();
+});
+
+test.each([0, 1, 1.25, Infinity])("magnitudes are clipped to %d", (limit) => {
+  const numbers = [0, -0, 0.5, -0.5, 1, -1, 1.25, -1.3, 1e-40, 3e38, -3e38, Infinity, -Infinity];
+  const values = Float32Array.from(numbers);
+  clipMagnitudes(values, limit);
+  const signOf = (value: number): number => (value < 0 || Object.is(value, -0) ? -1 : 1);
+  expect([...values]).toEqual(numbers.map((x) => signOf(x) * Math.min(Math.abs(Math.fround(x)), limit)));
+});
+
+test("a NaN of either sign is found, infinity is none", () => {
+  expect(hasNaN(Float32Array.of(1, -Infinity, Infinity, -0))).toBe(false);
+  for (const bits of [0x7fc00000, 0xffc00000, 0x7f800001]) {
+    expect(hasNaN(new Float32Array(Uint32Array.of(0, bits, 0).buffer))).toBe(true);
+  }
 });
 
 test("the input stays as it is", () => {

@@ -1,4 +1,4 @@
-/** Jobs that are drawn side by side, their steps taken in a thread, are, to the byte, what they are one after the other. */
+/** Jobs that are drawn side by side, or with threads for steps or noise, are, to the byte, what they are one after the other. */
 
 import { expect, test, vi } from "vitest";
 import { createGenerator } from "../../src/math/random.ts";
@@ -16,10 +16,16 @@ vi.mock(import("../../src/pipelines/scheduling-threads.ts"), async (importOrigin
   return { withSchedulingThreads: (count, use) => withSchedulingThreads(count, use, entry) };
 });
 
+vi.mock(import("../../src/pipelines/noise-thread.ts"), async (importOriginal) => {
+  const { withNoiseThread } = await importOriginal();
+  const entry = new URL("../../dist/program/noise-worker.js", import.meta.url);
+  return { withNoiseThread: (wanted, use) => withNoiseThread(wanted, use, entry) };
+});
+
 test("stage 1", async () => {
   const settings = await settingsFor(smallModel("if-i"));
   const embeds = (seed: number): Tensor => createGenerator(seed).randn([1, 77, 16]);
-  const drawAll = (groupsAtOnce: number): Promise<Tensor[]> =>
+  const drawAll = (groupsAtOnce: number, drawsNoiseAhead = false): Promise<Tensor[]> =>
     withStage1(
       {
         checkpoint: smallModel("if-i"),
@@ -31,6 +37,7 @@ test("stage 1", async () => {
         guidanceScale: 5,
         settings,
         schedulingThreads: groupsAtOnce - 1,
+        drawsNoiseAhead,
       },
       (draw) =>
         drawGroups([1, 2, 3], groupsAtOnce, (seed) =>
@@ -45,6 +52,10 @@ test("stage 1", async () => {
     );
   const [together, alone] = [await drawAll(2), await drawAll(1)];
   expect(together).toEqual(alone);
+  const begun = vi.fn();
+  process.once("worker", begun);
+  expect(await drawAll(1, true)).toEqual(alone);
+  expect(begun).toHaveBeenCalledOnce();
   expect(alone[0]).not.toEqual(alone[1]);
 });
 

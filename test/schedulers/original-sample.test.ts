@@ -14,6 +14,12 @@ describe("dynamic thresholding", () => {
     expect([...data]).toEqual([0.5, -0.25, 1, -0.5, 1, -1]);
   });
 
+  test("no image is divided where the largest allowed value is 1", () => {
+    const data = Float32Array.of(0.5, -0.25, 1.25, -1, Number.NaN, 0.5);
+    threshold({ ...config, sampleMaxValue: 1 }, { data, shape: [3, 2] });
+    expect([...data]).toEqual([0.5, -0.25, 1, -1, Number.NaN, Number.NaN]);
+  });
+
   test("a NaN makes its own image NaN, which later checks can see", () => {
     const data = Float32Array.of(Number.NaN, 0.5, 0.5, 0.25);
     threshold(config, { data, shape: [2, 2] });

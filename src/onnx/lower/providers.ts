@@ -64,7 +64,10 @@ export interface ProviderTraits {
   readonly takesTextEncoder: boolean;
   /** Groups of jobs that are drawn side by side, so that the device does not wait for what this process does between steps. */
   readonly groupsAtOnce: number;
-  /** Threads at most in which images' steps are taken while the device computes; 0: in the one that calls the network. */
+  /**
+   * Threads at most in which images' steps are taken while the device computes; of one image, the noise of its steps is drawn in
+   * one of them. 0: all is done in the one that calls the network.
+   */
   readonly schedulingThreads: number;
   /** `auto` takes the first that works, in ascending order; some are only tried where NVIDIA hardware is. */
   readonly auto: { readonly rank: number; readonly onlyNvidia: boolean };
@@ -148,9 +151,9 @@ export const providersInOrder: readonly ProviderTraits[] = Object.values(provide
   (a, b) => a.auto.rank - b.auto.rank,
 );
 
-/** @returns in how many threads the steps of so many jobs are taken: one job's are taken where its network is called. */
+/** @returns in how many threads the steps of so many jobs are taken; one job's thread draws the noise of its steps. */
 export const schedulingThreadsFor = (provider: ExecutionProvider, jobs: number): number =>
-  jobs > 1 ? Math.min(providers[provider].schedulingThreads, jobs) : 0;
+  Math.min(providers[provider].schedulingThreads, jobs);
 
 /** @returns the network as the provider runs it, and the opset at which it is to be encoded. */
 export function lowerFor(
