@@ -4,13 +4,13 @@
  *
  *   node build/scripts/measure/gpu.js UNET_FOLDER [--case FILE.safetensors] [--variants all|a,b] [--side 64] [--batch 2]
  *       [--provider webgpu] [--type float16] [--runs 5] [--blocks CACHE] [--quantize] [--without MatMulAddFusion] [--alone]
- *       [--settings validationMode=disabled] [--hoisted] [--spares-gpu] [--cold] [--read-ahead] [--profile FOLDER]
+ *       [--same-weights] [--settings validationMode=disabled] [--hoisted] [--spares-gpu] [--cold] [--read-ahead] [--profile FOLDER]
  *       [--json FILE] [--seconds 120] [--until EPOCH] [--name NAME] [--list]
  *
  * Each variant is a process of its own, ended after --seconds; none is started after --until. --list prints their names.
  * Prints a line for each; --json appends them as JSON, --profile adds the time of each kind of operation.
  * --case holds the inputs and `expected` (scripts/bench/gpu/time_torch.py writes it). Without it the expected result is
- * computed on the CPU, with --alone not at all. --blocks is where weights in 8-bit blocks are kept, and made where
+ * computed on the CPU, with --same-weights from the variant's 8-bit blocks, with --alone not at all. --blocks is where weights in 8-bit blocks are kept, and made where
  * they are missing, for the variants that take such; --quantize makes them and ends. --without names optimizers of
  * onnxruntime that are left out, --settings gives the provider settings of its own. --hoisted times the step as the program
  * runs it: what depends on the text alone is computed once, before; with --spares-gpu on the CPU. --cold empties
@@ -42,6 +42,7 @@ const { values, positionals } = parseArgs({
     type: { type: "string", default: "float16" },
     runs: { type: "string", default: "5" },
     alone: { type: "boolean", default: false },
+    "same-weights": { type: "boolean", default: false },
     without: { type: "string" },
     settings: { type: "string" },
     "memory-pattern": { type: "string" },
@@ -77,6 +78,7 @@ async function child(variant: string): Promise<void> {
     ...values,
     variant,
     sparesGpu: values["spares-gpu"],
+    sameWeights: values["same-weights"],
     ...(values["memory-pattern"] === undefined ? {} : { memoryPattern: values["memory-pattern"] }),
     shape: { batch: Number(values.batch), height: Number(values.side), width: Number(values.side), textLength: 77 },
     runs: Number(values.runs),

@@ -5,6 +5,7 @@
 
 import type { InferenceSession } from "onnxruntime-node";
 import { FOLDED_BYTES } from "../onnx/lower/cuda/layers.ts";
+import { cudaDefaults } from "../onnx/lower/cuda/variants.ts";
 import type { WeightFormat } from "../onnx/lower/providers.ts";
 import { webgpuDefaults } from "../onnx/lower/webgpu/variants.ts";
 import type { BufferCacheMode } from "../onnx/webgpu-memory.ts";
@@ -21,6 +22,8 @@ export interface ProviderChoices {
   readonly inOrder?: boolean;
   /** How the network's weights lie: webgpu keeps dead buffers accordingly, unless `bufferCache` says how. */
   readonly weightFormat?: WeightFormat;
+  /** Whether constants of a few kilobytes are folded with weights in blocks on cuda, in place of the lowering's own choice. */
+  readonly foldsSmall?: boolean;
   /** How webgpu keeps dead buffers, in place of the weights' own way. */
   readonly bufferCache?: BufferCacheMode;
 }
@@ -100,12 +103,20 @@ function webgpuOptions(storageBufferCacheMode: BufferCacheMode): InferenceSessio
   };
 }
 
+/** Weights and biases of norms and layers, cast or joined: no kernel of a published network's is as small. */
+const SMALL_FOLDED_BYTES = 64 * 2 ** 10;
+
 /** The arena would grow by doubling; CUDA's own pool does not. Its limit cannot be set from JavaScript. */
-function cudaOptions({ deviceId, weightFormat = "stored" }: ProviderChoices = {}): InferenceSession.SessionOptions {
+function cudaOptions({
+  deviceId,
+  weightFormat = "stored",
+  foldsSmall = cudaDefaults[weightFormat].foldsSmall,
+}: ProviderChoices = {}): InferenceSession.SessionOptions {
   // Weights are unpacked a layer at a time. Folded or planned as one, all would be there at once; and a folded kernel is a
   // constant, which the provider turns as one that lies in its file (onnx/lower/cuda/layers).
   const isUnpacked = weightFormat === "blocks";
-  const { extra, ...options } = gpuOptions("cuda", isUnpacked ? ["ConstantFolding"] : [], FOLDED_BYTES);
+  const foldedBytes = isUnpacked ? SMALL_FOLDED_BYTES : FOLDED_BYTES;
+  const { extra, ...options } = gpuOptions("cuda", isUnpacked && !foldsSmall ? ["ConstantFolding"] : [], foldedBytes);
   return {
     ...options,
     ...(isUnpacked ? { enableMemPattern: false } : {}),

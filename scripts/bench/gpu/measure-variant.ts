@@ -20,7 +20,7 @@ import type { Feed } from "../../../src/runtime/session.ts";
 import { type StepShape, openUnet, plainCase, readCase, relativeError } from "./open-unet.ts";
 import type { Profile } from "./read-profile.ts";
 import { onCpu, runAll, runOnce, traceRuns } from "./run-step.ts";
-import { takesBlocks, variantLowering } from "./variants.ts";
+import { cudaSession, takesBlocks, variantLowering } from "./variants.ts";
 import type { ExecutionProvider } from "../../../src/onnx/lower/provider-names.ts";
 
 export interface MeasureOptions {
@@ -33,6 +33,8 @@ export interface MeasureOptions {
   readonly case?: string;
   /** Nothing is compared. */
   readonly alone: boolean;
+  /** The CPU takes the variant's weights, so that the error is not that of 8 bits too. */
+  readonly sameWeights: boolean;
   /** Where the weights in blocks are kept, or made. */
   readonly blocks?: string;
   /** Optimizers of onnxruntime's that are left out, separated by semicolons. */
@@ -106,6 +108,7 @@ export async function measureVariant(folder: string, options: MeasureOptions): P
       sessionOptions[provider]("mapped", {
         weightFormat: takesBlocks(variant) ? "blocks" : "stored",
         ...webgpuVariants[variant],
+        ...cudaSession(variant),
       }),
       options.without,
     ),
@@ -141,7 +144,9 @@ export async function measureVariant(folder: string, options: MeasureOptions): P
     await session.release();
   }
   const [firstMs = 0, ...stepsMs] = times;
-  const expected = step.expected ?? (options.alone ? undefined : await onCpu(graph, folder, step.feeds));
+  const expected =
+    step.expected ??
+    (options.alone ? undefined : await onCpu(graph, options.sameWeights ? weightsFolder : folder, step.feeds));
   return {
     nodes: lowered.nodes.length,
     weightBytes: weights.totalBytes,

@@ -32,7 +32,11 @@ traces() { # needs CUPTI, which comes with CUDA and with PyTorch's packages
 }
 8bit() { # making IF-I-XL's weights takes two minutes
   $step "$full/if-i/unet" --quantize --blocks /tmp/blocks
-  $step "$full/if-i/unet" --side 64 --name IF-I-XL --variants nhwc-keys,plain+8bit,nhwc-unfolded+8bit --blocks /tmp/blocks
+  local taps=nhwc-small-taps+8bit,nhwc-taps+8bit,nhwc-taps-keys+8bit,nhwc-all-taps+8bit
+  local eight="$step $full/if-i/unet --side 64 --blocks /tmp/blocks --seconds 300"
+  $eight --name IF-I-XL --variants nhwc-keys,nhwc-unfolded+8bit,$taps
+  ORT_FPA_INTB_GEMM=1 ORT_FPA_INTB_PROFILE_M=2,128,256,512,2048 $eight --name fpa_intb --variants $taps
+  ORT_MATMULNBITS_FORCE_CHUNKED=1 ORT_MATMULNBITS_CHUNK_SIZE=8448 $eight --name chunked --variants nhwc-taps-keys+8bit,nhwc-all-taps+8bit
 }
 draw() { $node bin/if-gen.js "$@" -m "$full" --execution-provider cuda --safety off; }
 single() {

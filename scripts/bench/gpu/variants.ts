@@ -26,5 +26,11 @@ export function variantLowering(provider: string, name: string, type: ComputeTyp
   throw new Error(`there is no variant ${name} for ${provider}`);
 }
 
+/** What the sessions of a variant of cuda's are told. */
+export function cudaSession(name: string): { readonly foldsSmall?: boolean } {
+  const choices = cudaVariants[name.replace(BLOCKS, "")];
+  return choices ? { foldsSmall: choices.foldsSmall } : {};
+}
+
 export const takesBlocks = (name: string): boolean =>
   name.endsWith(BLOCKS) || webgpuVariants[name]?.weights === "blocks";

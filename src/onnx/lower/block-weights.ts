@@ -124,6 +124,18 @@ export function unpackKernelChannelsLast(
   return onWeight(g, "Reshape", turned, { shape: ops.ints([outputs, height, width, channels]) });
 }
 
+/** The same as rows of kernel taps: (h·w·O, C). */
+export function unpackKernelTaps(
+  g: GraphBuilder,
+  weight: BlockWeight,
+  shape: readonly number[],
+  type: ComputeType,
+): Value {
+  const { taps, perms } = kernelTaps(g, unpackMatrix(g, weight, type), shape);
+  const turned = onWeight(g, "Transpose", taps, { perm: ops.ints(perms.tapsFirst) });
+  return onWeight(g, "Reshape", turned, { shape: ops.ints([-1, shape[1] ?? 0]) });
+}
+
 const onWeight = (g: GraphBuilder, op: string, x: Value, attributes: Attributes): Value =>
   g.weightOp(op, [x], attributes);
 
@@ -146,21 +158,21 @@ function unpackMatrix(g: GraphBuilder, { value, scales }: BlockWeight, type: Com
   return reshaped(numbers, [rows, -1]);
 }
 
-/** A kernel's taps as they lie, and the permutations that make (O, C, h, w) or (O, h, w, C) of them. */
+/** A kernel's taps as they lie, and the permutations that make (O, C, h, w), (O, h, w, C) or (h, w, O, C) of them. */
 function kernelTaps(
   g: GraphBuilder,
   matrix: Value,
   [outputs = 0, channels = 0, height = 1, width = 1]: readonly number[],
-): { taps: Value; perms: Record<"channelsFirst" | "channelsLast", readonly number[]> } {
+): { taps: Value; perms: Record<"channelsFirst" | "channelsLast" | "tapsFirst", readonly number[]> } {
   const [rows = 0, columns = 0] = matrix.shape;
   const reshaped = (x: Value, to: readonly number[]): Value => onWeight(g, "Reshape", x, { shape: ops.ints(to) });
   if (columns === channels) {
     const taps = withoutFill(g, reshaped(matrix, [height * width, -1, channels]), outputs); // (h·w, O, C)
-    return { taps, perms: { channelsFirst: [1, 2, 0], channelsLast: [1, 0, 2] } };
+    return { taps, perms: { channelsFirst: [1, 2, 0], channelsLast: [1, 0, 2], tapsFirst: [0, 1, 2] } };
   }
   const beside = withoutFill(g, reshaped(matrix, [height, rows / height, -1]), outputs); // (h, O, w·C)
   const taps = reshaped(beside, [height, outputs, channels / 4, width, 4]);
-  return { taps, perms: { channelsFirst: [1, 2, 4, 0, 3], channelsLast: [1, 0, 3, 2, 4] } };
+  return { taps, perms: { channelsFirst: [1, 2, 4, 0, 3], channelsLast: [1, 0, 3, 2, 4], tapsFirst: [0, 3, 1, 2, 4] } };
 }
 
 /** Of the rows in the second axis, the first ones: zeros were added. */

@@ -3,6 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { cpu } from "../../../src/onnx/lower/cpu/cpu.ts";
 import { cuda } from "../../../src/onnx/lower/cuda/cuda.ts";
+import { cudaVariants } from "../../../src/onnx/lower/cuda/variants.ts";
 import { lower } from "../../../src/onnx/lower/lower.ts";
 import { webgpu } from "../../../src/onnx/lower/webgpu/webgpu.ts";
 import { webgpuVariants } from "../../../src/onnx/lower/webgpu/variants.ts";
@@ -64,6 +65,16 @@ describe.each(await wideNetworks())("$name, wide", ({ graph, stored, blocks, fee
     const lowering = webgpu("float32", webgpuVariants["blocks"]);
     expect(relativeError(await runLowered(graph, stored, lowering, feeds), await exact)).toBeLessThan(1e-5);
   });
+
+  test.each(Object.entries(cudaVariants).filter(([, { folds }]) => !folds))(
+    "as lowered for CUDA, %s, is what unpacked weights give",
+    async (_, choices) => {
+      const result = await runLowered(graph, blocks, cuda("float32", choices), feeds, "cpu", onCpuOperations);
+      expect(relativeError(result, await unpacked)).toBeLessThan(1e-5);
+      const inFloat16 = lower(graph, await bindWeights(await openWeights(blocks)), cuda("float16", choices));
+      expect(missingKernels(inFloat16, 20)).toEqual([]);
+    },
+  );
 
   test.each(["float32", "float16"] as const)("as lowered for CUDA in %s has a kernel for every node", async (type) => {
     const lowering = cuda(type);

@@ -58,8 +58,15 @@ describe.skipIf(!named.includes("cuda")).each(wide)("on cuda, in 8-bit blocks: $
   ] as const)("in %s", async (type, tolerance) => {
     const expected = await runLowered(graph, blocks, cpu, feeds);
     const lowering = providers.cuda.lowering({ computeType: type, weightFormat: "blocks" });
-    const output = await runLowered(graph, blocks, lowering, feeds, "cuda", undefined, "blocks");
+    const output = await runLowered(graph, blocks, lowering, feeds, "cuda", undefined, { weightFormat: "blocks" });
     expect(relativeError(output, expected)).toBeLessThan(tolerance);
+  });
+
+  test.each(Object.entries(cudaVariants).filter(([, { folds }]) => !folds))("as %s, in float16", async (_, variant) => {
+    const settings = { weightFormat: "blocks", foldsSmall: variant.foldsSmall } as const;
+    const lowering = cuda("float16", variant);
+    const output = await runLowered(graph, blocks, lowering, feeds, "cuda", undefined, settings);
+    expect(relativeError(output, await runLowered(graph, blocks, cpu, feeds))).toBeLessThan(2e-2);
   });
 });
 

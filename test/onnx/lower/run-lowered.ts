@@ -5,8 +5,7 @@ import { encodeModel } from "../../../src/onnx/encode.ts";
 import type { Graph } from "../../../src/onnx/graph.ts";
 import { lower, type Lowering } from "../../../src/onnx/lower/lower.ts";
 import { bindWeights } from "../../../src/runtime/bind-weights.ts";
-import { externalLocation, sessionOptions } from "../../../src/runtime/execution-providers.ts";
-import type { WeightFormat } from "../../../src/onnx/lower/providers.ts";
+import { type ProviderChoices, externalLocation, sessionOptions } from "../../../src/runtime/execution-providers.ts";
 import { type Feed, feedTensor } from "../../../src/runtime/session.ts";
 import { openWeights } from "../../../src/weights/checkpoint.ts";
 import { referenceVariant } from "../../golden.ts";
@@ -24,12 +23,12 @@ export async function runLowered(
   feeds: Readonly<Record<string, Feed>>,
   executionProvider: ExecutionProvider = "cpu",
   rewrite: (lowered: Graph) => Graph = (lowered) => lowered,
-  weightFormat: WeightFormat = "stored",
+  choices: ProviderChoices = {},
 ): Promise<Float32Array> {
   const weights = folder === null ? null : await openWeights(folder, await referenceVariant(folder));
   const lowered = rewrite(lower(graph, await bindWeights(weights), lowering));
   const session = await ort.InferenceSession.create(encodeModel(lowered, lowering.opset, externalLocation), {
-    ...sessionOptions[executionProvider]("mapped", { weightFormat }),
+    ...sessionOptions[executionProvider]("mapped", choices),
     logSeverityLevel: 3,
   });
   try {

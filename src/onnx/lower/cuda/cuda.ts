@@ -17,7 +17,17 @@ import { joinedKeys } from "./attention-keys.ts";
 import { batchedConditioning } from "./conditioning.ts";
 import { fusedOperations } from "./fuse.ts";
 import { groupNorm, groupSum } from "./group-norm.ts";
-import { averagePool, biasSum, convolve, joinedLinear, linear, linearRows, sumWithBias, upsample } from "./layers.ts";
+import {
+  averagePool,
+  biasSum,
+  convolve,
+  joinedLinear,
+  linear,
+  linearRows,
+  sumWithBias,
+  upsample,
+  upsampleLater,
+} from "./layers.ts";
 import { channelsLastLayout } from "./layout.ts";
 import { type CudaChoices, cudaDefault } from "./variants.ts";
 
@@ -59,10 +69,10 @@ function passesOf({ layout, keys }: CudaChoices): readonly Pass[] {
 }
 
 /** What the passes make of a network's operations. */
-const channelsLast = (type: decompose.ComputeType, { folds }: CudaChoices): Readonly<Record<string, Rewrite>> => ({
-  ConvNhwc: convolve(type, folds),
+const channelsLast = (type: decompose.ComputeType, choices: CudaChoices): Readonly<Record<string, Rewrite>> => ({
+  ConvNhwc: convolve(type, choices),
   AveragePoolNhwc: averagePool,
-  UpsampleNearestNhwc: upsample,
+  UpsampleNearestNhwc: choices.mostTapPixels > 0 ? upsampleLater : upsample,
   GroupNormNhwc: groupNorm,
   SkipGroupSum: groupSum,
   SumWithBias: sumWithBias,

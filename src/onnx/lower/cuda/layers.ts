@@ -15,10 +15,19 @@ import { elementCount } from "../../../math/tensor.ts";
 import type { GraphBuilder, Node, Value } from "../../graph.ts";
 import * as ops from "../../ops.ts";
 import { intOf, intsOf } from "../../shapes.ts";
-import { type BlockWeight, bindRows, inBlocks, multiplyBlocks, unpackKernelChannelsLast } from "../block-weights.ts";
+import {
+  type BlockWeight,
+  bindRows,
+  inBlocks,
+  isInBlocks,
+  multiplyBlocks,
+  unpackKernelChannelsLast,
+} from "../block-weights.ts";
 import { type ComputeType, castTo, castWeight, inputOf, linearAsGemm } from "../decompositions.ts";
 import type { BoundWeight, Rewrite, Rewriting } from "../rewriting.ts";
 import { sharedZeros } from "../shared-constants.ts";
+import { multiplyTaps } from "./tap-products.ts";
+import type { CudaChoices } from "./variants.ts";
 
 /**
  * A kernel of another type than is computed in is cast once, when the session is made, up to this size
@@ -26,18 +35,20 @@ import { sharedZeros } from "../shared-constants.ts";
  */
 export const FOLDED_BYTES = 16 * 2 ** 20;
 
-/** (B, H, W, C) -> (B, H', W', O). @param folds does onnxruntime make constants of what is cast, up to FOLDED_BYTES? */
+/** (B, H, W, C) -> (B, H', W', O). Where `folds`, onnxruntime makes constants of what is cast, up to FOLDED_BYTES. */
 export const convolve =
-  (type: ComputeType, folds: boolean): Rewrite =>
+  (type: ComputeType, choices: CudaChoices): Rewrite =>
   (context, node) => {
     const { g, lowered } = context;
     const [x, kernel, bias] = node.inputs;
     if (!x || !kernel) throw new Error(`${node.name}: a convolution takes a feature map and a kernel`);
     const stored = context.weight(kernel);
     const ownBias = bias ? lowered(bias) : null;
+    const sums = multiplyTaps(context, node, type, choices);
+    if (sums) return ownBias ? ops.add(g, sums, ownBias) : sums;
     const isPlain = stored !== undefined && !stored.blockScales;
     const bytes = elementCount(kernel.shape) * (type === "float32" ? 4 : 2);
-    const isFolded = folds && bytes <= FOLDED_BYTES;
+    const isFolded = choices.folds && bytes <= FOLDED_BYTES;
     if (isPlain && ((stored.dtype === type && !stored.rowScales) || isFolded)) {
       return g.op("com.ms.internal.nhwc.Conv", [lowered(x), lowered(kernel), ownBias], node.attributes);
     }
@@ -55,8 +66,11 @@ export const convolve =
 export const averagePool: Rewrite = ({ g, lowered }, node) =>
   g.op("com.ms.internal.nhwc.AveragePool", [lowered(node.inputs[0]!)], node.attributes);
 
+/** Made where it is asked for: a convolution of kernel taps takes what was enlarged. */
+export const upsampleLater: Rewrite = (context, node) => ({ later: () => upsample(context, node) });
+
 /** Nearest neighbours of (B, H, W, C), whole numbers of times in both directions, or by ONNX's Resize between two turns. */
-export const upsample: Rewrite = (context, node) => {
+export const upsample = (context: Rewriting, node: Node): Value => {
   const { g } = context;
   const x = inputOf(context, node, 0);
   const [batch = 0, height = 0, width = 0, channels = 0] = x.shape;
@@ -105,23 +119,50 @@ export const linearRows =
 
 /**
  * Several linear layers of one input as one, their features side by side, or stacks of such for each of x's first axis:
- * x (A, M, X) -> (A, M, features). Weights are joined as they are used.
+ * x (A, M, X) -> (A, M, features). Weights are joined as they are used, those in blocks multiplied one by one.
  */
 export const joinedLinear: Rewrite = (context, node) => {
   const { g, lowered } = context;
   const x = inputOf(context, node, 0);
-  const rest = node.inputs.slice(1).map((value) => lowered(value!));
-  const count = rest.length / 2;
+  const layers = node.inputs.slice(1).map((value) => value!);
+  const count = layers.length / 2;
   const stacks = intOf(node.attributes, "stacks");
   const joined = (parts: readonly Value[]): Value => g.weightOp("Concat", parts, { axis: ops.int(0) });
-  const [weight, bias] = [joined(rest.slice(0, count)), joined(rest.slice(count))];
-  if (stacks === 1) return withBias(g, fusedMatMul(g, x, weight), bias);
-  const features = (weight.shape[0] ?? 0) / stacks;
   const reshaped = (value: Value, shape: readonly number[]): Value =>
     g.weightOp("Reshape", [value], { shape: ops.ints(shape) });
+  const inStacks = (bias: Value): Value =>
+    stacks === 1 ? bias : reshaped(bias, [stacks, 1, (bias.shape[0] ?? 0) / stacks]);
+  const weights = layers.slice(0, count);
+  if (weights.every((value) => isInBlocks(context.weight(value)))) {
+    const bound = weights.map((value) => context.stored(value)).filter(inBlocks);
+    const bias = joined(layers.slice(count).map((value) => lowered(value)));
+    return withBias(g, joinedProducts(g, x, bound, stacks), inStacks(bias));
+  }
+  const all = layers.map((value) => lowered(value));
+  const [weight, bias] = [joined(all.slice(0, count)), joined(all.slice(count))];
+  if (stacks === 1) return withBias(g, fusedMatMul(g, x, weight), bias);
+  const features = (weight.shape[0] ?? 0) / stacks;
   const product = fusedMatMul(g, x, reshaped(weight, [stacks, features, weight.shape[1] ?? 0]));
-  return withBias(g, product, reshaped(bias, [stacks, 1, features]));
+  return withBias(g, product, inStacks(bias));
 };
+
+/** x (A, M, X) with so many weights for each A, or with all of them -> their features side by side. */
+function joinedProducts(g: GraphBuilder, x: Value, weights: readonly BlockWeight[], stacks: number): Value {
+  const perStack = weights.length / stacks;
+  const sizes = Array.from({ length: stacks }, () => 1);
+  const products = (stacks === 1 ? [x] : ops.parts(g, x, 0, sizes)).map((part, at) => {
+    const ofPart = weights.slice(at * perStack, (at + 1) * perStack);
+    return beside(
+      g,
+      2,
+      ofPart.map((weight) => multiplyBlocks(g, part, weight, null)),
+    );
+  });
+  return beside(g, 0, products);
+}
+
+const beside = (g: GraphBuilder, axis: number, [first, ...rest]: readonly Value[]): Value =>
+  rest.length === 0 ? first! : ops.concat(g, [first!, ...rest], axis);
 
 /**
  * Of two biases. In float32, so that onnxruntime makes it when the session is made: it folds constants on the CPU, which adds no

@@ -11,14 +11,38 @@ export interface CudaChoices {
   readonly keys: "joined" | "apart";
   /** Does onnxruntime fold what is made of constants when the session is made (runtime/execution-providers)? */
   readonly folds: boolean;
+  /** Up to how many pixels of a feature map a convolution is products of kernel taps, where its kernel lies so (onnx/lower/cuda/tap-products). */
+  readonly mostTapPixels: number;
+  /** Up to so many, kernels that lie in another way are unpacked for such products too. */
+  readonly unpacksTaps: boolean;
+  /** Constants of a few kilobytes are folded with weights in blocks too: for graphs without convolutions of unpacked kernels. */
+  readonly foldsSmall: boolean;
 }
 
-const channelsLast: CudaChoices = { layout: "last", keys: "apart", folds: true };
+const channelsLast: CudaChoices = {
+  layout: "last",
+  keys: "apart",
+  folds: true,
+  mostTapPixels: 0,
+  unpacksTaps: false,
+  foldsSmall: false,
+};
 
 const joinedKeys: CudaChoices = { ...channelsLast, keys: "joined" };
 
 /** For weights in 8-bit blocks, which are unpacked as they are used. */
 const unfolded: CudaChoices = { ...channelsLast, folds: false };
+
+/** The same, convolutions as products: of few pixels, whose weights are most of what they read, or of more. */
+const smallTaps: CudaChoices = { ...unfolded, mostTapPixels: 16 ** 2 };
+const taps: CudaChoices = { ...unfolded, mostTapPixels: 32 ** 2 };
+/** Keys joined too. */
+const tapsKeys: CudaChoices = { ...taps, keys: "joined" };
+/**
+ * All convolutions of stage 1, so that it does without cuDNN's and their workspace. Not of more pixels: the ones and zeros that
+ * sum them grow too large.
+ */
+const allTaps: CudaChoices = { ...tapsKeys, mostTapPixels: 64 ** 2, unpacksTaps: true, foldsSmall: true };
 
 const plain: CudaChoices = { ...channelsLast, layout: "first" };
 
@@ -28,6 +52,10 @@ export const cudaVariants: Readonly<Record<string, CudaChoices>> = {
   nhwc: channelsLast,
   "nhwc-keys": joinedKeys,
   "nhwc-unfolded": unfolded,
+  "nhwc-small-taps": smallTaps,
+  "nhwc-taps": taps,
+  "nhwc-taps-keys": tapsKeys,
+  "nhwc-all-taps": allTaps,
 };
 
 export const cudaDefault: CudaChoices = joinedKeys;
