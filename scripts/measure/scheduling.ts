@@ -3,18 +3,22 @@
  * network this thread sleeps, as it is blocked by onnxruntime-node while a GPU computes; results are checked as a GPU's are.
  *
  *   node build/scripts/measure/scheduling.js CHECKPOINT [--size 256] [--conditioning 3] [--images 4] [--groups 2]
- *     [--steps 20] [--threads 0] [--noise-ahead] [--network 0]
+ *     [--steps 20] [--threads 0] [--noise-ahead] [--halves] [--network 0]
  *
- * --size is that of the sample, --network milliseconds of a call. Prints, for each image and step: CPU milliseconds of this
+ * --size is that of the sample, --network milliseconds of a call; with --halves the network takes and gives float16, and the
+ * threads convert it. Prints, for each image and step: CPU milliseconds of this
  * thread and of all, milliseconds in all; and the share of the time in the network. Needs Linux and the built program.
  */
 
 import { readFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 import { parseArgs } from "node:util";
+import { float32ToFloat16 } from "../../src/math/half.ts";
 import { createGenerator } from "../../src/math/random.ts";
+import type { Numbers } from "../../src/math/tensor.ts";
 import { openScheduler } from "../../src/networks/open-scheduler.ts";
 import { oneAtATime } from "../../src/networks/one-at-a-time.ts";
+import type { Predict } from "../../src/pipelines/denoise.ts";
 import { denoiseInThreads } from "../../src/pipelines/denoise-in-threads.ts";
 import { withNoiseThread } from "../../src/pipelines/noise-thread.ts";
 import { withSchedulingThreads } from "../../src/pipelines/scheduling-threads.ts";
@@ -33,28 +37,36 @@ const { values, positionals } = parseArgs({
     threads: option("0"),
     network: option("0"),
     "noise-ahead": { type: "boolean", default: false },
+    halves: { type: "boolean", default: false },
   },
 });
 const [checkpoint = ""] = positionals;
-const count = (name: Exclude<keyof typeof values, "noise-ahead">): number => Number(values[name]);
+const count = (name: Exclude<keyof typeof values, "noise-ahead" | "halves">): number => Number(values[name]);
 const [size, images, groups, steps] = [count("size"), count("images"), count("groups"), count("steps")];
 const selection = { numInferenceSteps: steps };
 
 const scheduler = await openScheduler(checkpoint, "scheduler");
 const channels = scheduler.takesLearnedVariance ? 3 : 4;
 const outChannels = scheduler.takesLearnedVariance ? 6 : 4;
-const answer = createGenerator(1).randn([2 * images, outChannels, size, size]);
+const { data: floats, shape } = createGenerator(1).randn([2 * images, outChannels, size, size]);
+const halves = float32ToFloat16(floats);
 const sleeping = new Int32Array(new SharedArrayBuffer(4));
 let inNetwork = 0;
-const network = oneAtATime(async () => {
+const network = oneAtATime(async (answer: Numbers): Promise<Numbers> => {
   await new Promise(setImmediate);
   const before = performance.now();
-  const result = { data: answer.data.slice(), shape: answer.shape };
+  const data = answer.slice();
   Atomics.wait(sleeping, 0, 0, count("network"));
   inNetwork += performance.now() - before;
-  checkNumbers("the network", new Map([["sample", result]]));
-  return result;
+  checkNumbers("the network", new Map([["sample", { data, shape }]]));
+  return data;
 });
+const predict: Predict = async () => ({ data: (await network(floats)) as Float32Array, shape });
+const predictHalves: Predict<Uint16Array> = async (_, __, into) => {
+  const data = into ?? new Uint16Array(new SharedArrayBuffer(halves.byteLength));
+  data.set(await network(halves));
+  return { data, shape };
+};
 
 /** CPU milliseconds of this thread. */
 const ownCpu = (): number => Number(readFileSync("/proc/thread-self/schedstat", "latin1").split(" ")[0]) / 1e6;
@@ -82,7 +94,8 @@ async function measure(threads: StepThreads): Promise<void> {
       guidanceScale: 4,
       eta: 0,
       generator: Array.from({ length: images }, (_, image) => createGenerator(image)),
-      predict: network,
+      predict,
+      ...(values.halves ? { predictHalves } : {}),
       onStep: () => undefined,
     });
   };

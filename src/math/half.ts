@@ -4,6 +4,8 @@
  * Rounding is to nearest, ties to even, as in torch; overflow becomes infinity, every NaN stays a NaN.
  */
 
+import type { Numbers } from "./tensor.ts";
+
 const scratch = new Float32Array(1);
 const scratchBits = new Uint32Array(scratch.buffer);
 
@@ -49,6 +51,13 @@ export function float32ToBfloat16(values: Float32Array): Uint16Array {
     out[i] = isNan ? (one >>> 16) | 0x40 : (one + 0x7fff + ((one >>> 16) & 1)) >>> 16;
   }
   return out;
+}
+
+/** Copies numbers to `out`, in the type that it has. */
+export function copyNumbers(values: Numbers, out: Numbers): void {
+  if (values instanceof Float32Array && out instanceof Uint16Array) float32ToFloat16(values, out);
+  else if (values instanceof Uint16Array && out instanceof Float32Array) float16ToFloat32(values, out);
+  else out.set(values);
 }
 
 /** Rounds each number to the nearest float16, in place. */

@@ -5,8 +5,17 @@
 
 import { ShapeError } from "../errors.ts";
 
-export interface Tensor {
-  readonly data: Float32Array;
+/** What numbers lie in: float32, or float16 as its bits (math/half). */
+export type Numbers = Float32Array | Uint16Array;
+
+/** Makes it: so many zeros, or what lies in some memory. */
+export interface NumbersConstructor<Data extends Numbers> {
+  new (length: number): Data;
+  new (memory: SharedArrayBuffer): Data;
+}
+
+export interface Tensor<Data extends Numbers = Float32Array> {
+  readonly data: Data;
   /** Images are (B, C, H, W), embeddings (B, L, D). */
   readonly shape: readonly number[];
 }

@@ -33,7 +33,9 @@ export function inMicroBatches(run: Run, count: number): Run {
     const joined = (name: string, at: number): Tensor => {
       const tensors = results.flatMap((result) => result.get(name) ?? []);
       const [batch = 0, ...rest] = tensors[0]?.shape ?? [];
-      return into && at === 0 ? { data: into, shape: [count * batch, ...rest] } : concatBatch(tensors);
+      return into instanceof Float32Array && at === 0
+        ? { data: into, shape: [count * batch, ...rest] }
+        : concatBatch(tensors);
     };
     return new Map(names.map((name, at) => [name, joined(name, at)]));
   };

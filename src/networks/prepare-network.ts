@@ -33,11 +33,17 @@ export interface PreparedNetwork {
   readonly keepBuffers: boolean;
 }
 
+export interface NetworkChoices extends LowMemory {
+  readonly provider: ExecutionProvider;
+  /** Shall images be passed on in float16, if it computes in it? @default false */
+  readonly narrowsImages?: boolean | undefined;
+}
+
 /** @param weights those it runs on, or a table of what they will be. */
 export function prepareNetwork(
   description: Pick<NetworkDescription, "name" | "batch" | "build" | "fitsFloat16" | "canTile" | "varying">,
   weights: WeightTable,
-  { provider, microBatch, tileBytes }: LowMemory & { readonly provider: ExecutionProvider },
+  { provider, microBatch, tileBytes, narrowsImages }: NetworkChoices,
 ): PreparedNetwork {
   const { name, batch, build, canTile, varying } = description;
   const samples = microBatchOf(batch, microBatch);
@@ -45,8 +51,10 @@ export function prepareNetwork(
   const tiled = canTile && tileBytes !== undefined;
   const graph = tiled ? inTiles(whole, tileBytes) : whole;
   const computeType = computeTypeOf(description.fitsFloat16, weights.variant);
-  const lowering: LoweringSettings = { computeType, weightFormat: hasBlocks(weights) ? "blocks" : "stored" };
-  const { hoistedForm } = providers[provider];
+  const { hoistedForm, lowering: loweringOf } = providers[provider];
+  const stored: LoweringSettings = { computeType, weightFormat: hasBlocks(weights) ? "blocks" : "stored" };
+  const isNarrowed = narrowsImages === true && loweringOf(stored).feedType === "float16";
+  const lowering = isNarrowed ? { ...stored, narrowsImages } : stored;
   const parts = varying && hoistedForm ? hoist(graph, varying, hoistedForm(lowering)) : undefined;
   const microBatches = batch / samples;
   return {

@@ -9,12 +9,10 @@
 import { type TileShape, addTile, countTiles, cropTile, tileGrid, tilesOf } from "../math/blended-tiles.ts";
 import type { Tensor } from "../math/tensor.ts";
 import type { StageTiles } from "../plan/plan.ts";
-import type { DenoiseOptions } from "./denoise.ts";
+import type { Predict } from "./denoise.ts";
 
 /** How many tiles of how many are done. */
 export type OnTile = (done: number, tiles: number) => void;
-
-type Predict = DenoiseOptions["predict"];
 
 /** @returns the tiles of an image whose sides are a `divisor`-th of the drawn one's: latents. */
 export const dividedTiles = ({ width, height, overlap }: StageTiles, divisor: number): StageTiles => ({

@@ -5,10 +5,10 @@
  */
 
 import type { Generator } from "../math/random.ts";
-import { elementCount, type Tensor } from "../math/tensor.ts";
+import { type Numbers, type NumbersConstructor, elementCount, type Tensor } from "../math/tensor.ts";
 import { sliceBatch } from "../math/layout.ts";
 import { textsPerImage } from "../plan/plan.ts";
-import { type DenoiseOptions, denoise } from "./denoise.ts";
+import { type DenoiseOptions, type Predict, denoise } from "./denoise.ts";
 import { guidanceOf } from "./guidance.ts";
 import { modelInput } from "./model-input.ts";
 import type { SchedulerSource, Share } from "./scheduling-messages.ts";
@@ -18,6 +18,8 @@ import type { StepThreads } from "./step-threads.ts";
 export interface ThreadedOptions extends DenoiseOptions, StepThreads {
   /** How `scheduler` was made. */
   readonly source: SchedulerSource;
+  /** As `predict`, in float16, which the other threads convert from and to. Absent: they leave it to the network. */
+  readonly predictHalves?: Predict<Uint16Array> | undefined;
 }
 
 type Resumable = Generator & { readonly loadState: (state: Uint8Array) => void };
@@ -26,7 +28,8 @@ type Resumable = Generator & { readonly loadState: (state: Uint8Array) => void }
  * As denoise. The tensors of a step's event are copies.
  * @throws {StageError} a thread failed.
  */
-export async function denoiseInThreads({ threads, noiseThread, source, ...options }: ThreadedOptions): Promise<Tensor> {
+export async function denoiseInThreads(threaded: ThreadedOptions): Promise<Tensor> {
+  const { threads, noiseThread, source, predictHalves, ...options } = threaded;
   const generators = resumable(options.generator);
   const [batch = 0] = options.sample.shape;
   const size = batch / (generators?.length ?? 1);
@@ -34,11 +37,12 @@ export async function denoiseInThreads({ threads, noiseThread, source, ...option
     return denoise({ ...options, generator: noiseThread.drawAhead(generators[0]!) });
   }
   if (!threads || !generators || !Number.isInteger(size) || options.timesteps.length === 0) return denoise(options);
-  const group = new SharedGroup(options.sample);
+  const group = new SharedGroup(options.sample, predictHalves !== undefined);
   const shares = generators.map((generator, index) =>
     threads.start(shareOf(options, source, group, generator, [index * size, (index + 1) * size])),
   );
-  await takeAllSteps(options, group, shares);
+  if (predictHalves) await takeAllSteps(options, group, shares, predictHalves, Uint16Array);
+  else await takeAllSteps(options, group, shares, options.predict, Float32Array);
   const states = await Promise.all(shares.map(async (share) => share.says()));
   await tell(options, group, options.timesteps.length);
   for (const [index, state] of states.entries()) {
@@ -55,15 +59,23 @@ function resumable(generator: DenoiseOptions["generator"]): readonly Resumable[]
   return found.length === all.length ? found : undefined;
 }
 
-async function takeAllSteps(options: DenoiseOptions, group: SharedGroup, shares: readonly ShareSteps[]): Promise<void> {
-  const join = modelInput(options.sample, options.conditioning, textsPerImage(options));
-  let answer: Float32Array | undefined; // one for all steps
+async function takeAllSteps<Data extends Numbers>(
+  options: DenoiseOptions,
+  group: SharedGroup,
+  shares: readonly ShareSteps[],
+  predict: Predict<Data>,
+  Type: NumbersConstructor<Data>,
+): Promise<void> {
+  const { shape } = group;
+  const join = modelInput(shape, options.conditioning, textsPerImage(options), Type);
+  const scaled = new Type(group.shared.scaled);
+  let answer: Data | undefined; // one for all steps
   for (const [step, timestep] of options.timesteps.entries()) {
     await Promise.all(shares.map(async (share) => share.says()));
     if (step > 0) await tell(options, group, step);
-    const { data, shape } = await options.predict(join(group.tensor("scaled")), timestep, answer);
-    answer = data;
-    const predicted = { data: group.predicted(data), shape };
+    const answered = await predict(join({ data: scaled, shape }), timestep, answer);
+    answer = answered.data;
+    const predicted = { data: group.predicted(answer), shape: answered.shape };
     for (const share of shares) share.answer(predicted);
   }
 }
@@ -86,7 +98,7 @@ async function tell({ onStep, timesteps }: DenoiseOptions, group: SharedGroup, s
 function shareOf(
   options: DenoiseOptions,
   scheduler: SchedulerSource,
-  { shape, shared }: SharedGroup,
+  { shape, shared, inHalves }: SharedGroup,
   generator: Generator,
   images: readonly [number, number],
 ): Share {
@@ -103,6 +115,7 @@ function shareOf(
     // a part's memory would be sent whole
     ...(ofGroup ? { mask: { data: ofGroup.data.slice(), shape: ofGroup.shape } } : {}),
     shared,
+    inHalves,
   };
 }
 
@@ -110,28 +123,26 @@ function shareOf(
 class SharedGroup {
   readonly shape: readonly number[];
   readonly shared: Readonly<Record<"scaled" | "sample" | "original", SharedArrayBuffer>>;
-  #predicted: Float32Array<SharedArrayBuffer> | undefined;
+  readonly inHalves: boolean;
+  #predicted: Uint8Array<SharedArrayBuffer> | undefined;
 
-  constructor({ data, shape }: Tensor) {
-    const memory = (): SharedArrayBuffer => new SharedArrayBuffer(4 * elementCount(shape));
+  constructor({ data, shape }: Tensor, inHalves: boolean) {
+    const memory = (bytes = 4): SharedArrayBuffer => new SharedArrayBuffer(bytes * elementCount(shape));
     this.shape = shape;
-    this.shared = { scaled: memory(), sample: memory(), original: memory() };
+    this.inHalves = inHalves;
+    this.shared = { scaled: memory(inHalves ? 2 : 4), sample: memory(), original: memory() };
     new Float32Array(this.shared.sample).set(data);
   }
 
-  /** It is the threads' own memory. */
-  tensor(name: keyof SharedGroup["shared"]): Tensor {
-    return { data: new Float32Array(this.shared[name]), shape: this.shape };
-  }
-
-  copy(name: keyof SharedGroup["shared"]): Tensor {
-    return { data: this.tensor(name).data.slice(), shape: this.shape };
+  copy(name: "sample" | "original"): Tensor {
+    return { data: new Float32Array(this.shared[name]).slice(), shape: this.shape };
   }
 
   /** @returns the network's answer where the threads see it. */
-  predicted(data: Float32Array): SharedArrayBuffer {
-    this.#predicted ??= new Float32Array(new SharedArrayBuffer(data.byteLength));
-    this.#predicted.set(data);
+  predicted({ buffer, byteOffset, byteLength }: Numbers): SharedArrayBuffer {
+    if (buffer instanceof SharedArrayBuffer) return buffer;
+    this.#predicted ??= new Uint8Array(new SharedArrayBuffer(byteLength));
+    this.#predicted.set(new Uint8Array(buffer, byteOffset, byteLength));
     return this.#predicted.buffer;
   }
 }

@@ -6,7 +6,7 @@
 
 import { blend } from "../math/layout.ts";
 import type { Generator } from "../math/random.ts";
-import type { Tensor } from "../math/tensor.ts";
+import type { Numbers, Tensor } from "../math/tensor.ts";
 import type { Scheduler } from "../schedulers/scheduler.ts";
 import { textsPerImage } from "../plan/plan.ts";
 import { type Guidance, applyGuidance, dropVariance } from "./guidance.ts";
@@ -25,6 +25,16 @@ export interface StepEvent {
 /** What it returns is awaited before the next step. */
 export type OnStep = (event: StepEvent) => unknown;
 
+/**
+ * The network: (M·B, C + D, H, W), valid during the call, at a timestep -> (M·B, C or 2C, H, W), for M texts per image; in `into`
+ * where that can be.
+ */
+export type Predict<Data extends Numbers = Float32Array> = (
+  modelInput: Tensor<Data>,
+  timestep: number,
+  into?: Data,
+) => Promise<Tensor<Data>>;
+
 export interface DenoiseOptions extends Guidance {
   readonly scheduler: Scheduler;
   /** Those of the scheduler's that are left to run: all of them, or from where an image is the start. */
@@ -38,21 +48,19 @@ export interface DenoiseOptions extends Guidance {
   /** DDIM's η; other schedulers ignore it. */
   readonly eta: number;
   readonly generator: Generator | readonly Generator[];
-  /**
-   * The network: (M·B, C + D, H, W), valid during the call, at a timestep -> (M·B, C or 2C, H, W), for M texts per image; in `into`
-   * where that can be.
-   */
-  readonly predict: (modelInput: Tensor, timestep: number, into?: Float32Array) => Promise<Tensor>;
+  readonly predict: Predict;
   readonly onStep?: OnStep;
 }
 
 /** @returns x_0, (B, C, H, W), not clamped. */
 export async function denoise(options: DenoiseOptions): Promise<Tensor> {
   const texts = textsPerImage(options);
-  const join = modelInput(options.sample, options.conditioning, texts);
+  const { sample, conditioning } = options;
+  const joins = texts > 1 || conditioning !== undefined;
+  const join = joins ? modelInput<Float32Array>(sample.shape, conditioning, texts, Float32Array) : undefined;
   let answer: Float32Array | undefined; // one for all steps, where guidance makes another of it
   return takeSteps(options, async (scaled, timestep) => {
-    const predicted = await options.predict(join(scaled), timestep, answer);
+    const predicted = await options.predict(join?.(scaled) ?? scaled, timestep, answer);
     if (texts > 1) answer = predicted.data;
     return predicted;
   });
@@ -66,7 +74,7 @@ export type StepOptions = Omit<DenoiseOptions, "conditioning" | "predict">;
  * @param predict what `scaleModelInput` gave, (B, C, H, W), at a timestep -> (M·B, C or 2C, H, W).
  * @returns x_0, (B, C, H, W), not clamped.
  */
-export async function takeSteps(options: StepOptions, predict: DenoiseOptions["predict"]): Promise<Tensor> {
+export async function takeSteps(options: StepOptions, predict: Predict): Promise<Tensor> {
   const { scheduler, timesteps, mask, generator, eta } = options;
   const texts = textsPerImage(options);
   const steps = timesteps.length;

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { ShapeError } from "../errors.ts";
 import { concatBatch, repeatInterleave } from "../math/layout.ts";
 import type { Generator } from "../math/random.ts";
-import type { Tensor } from "../math/tensor.ts";
+import type { Numbers, Tensor } from "../math/tensor.ts";
 import { readIfUnetConfig } from "../models/if-unet-config.ts";
 import { checkSameWidth } from "../networks/description.ts";
 import { describeIfUnet } from "../networks/if-unet.ts";
@@ -19,13 +19,14 @@ import { warmUp } from "../networks/warm-up.ts";
 import { type StageTiles, textsPerImage } from "../plan/plan.ts";
 import type { CreateSchedulerOptions } from "../schedulers/create-scheduler.ts";
 import type { TimestepSelection } from "../schedulers/scheduler.ts";
+import type { Feed } from "../runtime/session.ts";
 import type { LoraMerge } from "../weights/lora/merge-lora.ts";
 import { type OnTile, predictInTiles } from "./blended-tiles.ts";
 import type { OnStep } from "./denoise.ts";
 import { denoiseInThreads } from "./denoise-in-threads.ts";
 import { type Guidance, guidanceOf } from "./guidance.ts";
 import { type Start, startSample } from "./start.ts";
-import { type StepThreadOptions, withStepThreads } from "./step-threads.ts";
+import { type StepThreadOptions, convertsHalves, withStepThreads } from "./step-threads.ts";
 
 /** What all jobs of an IF stage share. */
 export interface IfStageOptions extends Guidance, StepThreadOptions {
@@ -92,7 +93,7 @@ export async function withIfStage<Job extends IfJob, T>(
   const config = await readIfUnetConfig(join(checkpoint, "unet"));
   const description = await describeIfUnet(checkpoint, options, options.lora);
   return withStepThreads(options, (threads) =>
-    withNetwork(description, options.settings, async (network) => {
+    withNetwork(description, { ...options.settings, narrowsImages: convertsHalves(options) }, async (network) => {
       if (options.warmUp) await warmUp(network, description);
       return use(async (job) => {
         const { generator, onStep, onTile, imagesPerPrompt } = job;
@@ -108,6 +109,13 @@ export async function withIfStage<Job extends IfJob, T>(
           generator,
         });
         const conditioning = enlarging?.condition(job, started.sample.shape);
+        const feedsOf = (sample: Numbers, timestep: number): Record<string, Feed> => ({
+          sample,
+          timestep: perSample(timestep),
+          encoder_hidden_states: embeds.data,
+          ...(style ? { style_hidden_states: style.data } : {}),
+          ...(enlarging ? { class_labels: perSample(enlarging.noiseLevel) } : {}),
+        });
         const perSample = (value: number): Float32Array => new Float32Array(description.batch).fill(value);
         return denoiseInThreads({
           ...started,
@@ -123,20 +131,12 @@ export async function withIfStage<Job extends IfJob, T>(
           eta: options.eta,
           generator,
           predict: predictInTiles(
-            (modelInput, timestep, into) =>
-              network(
-                {
-                  sample: modelInput.data,
-                  timestep: perSample(timestep),
-                  encoder_hidden_states: embeds.data,
-                  ...(style ? { style_hidden_states: style.data } : {}),
-                  ...(enlarging ? { class_labels: perSample(enlarging.noiseLevel) } : {}),
-                },
-                into,
-              ),
+            ({ data }, timestep, into) => network(feedsOf(data, timestep), into),
             options.tiles,
             onTile,
           ),
+          predictHalves:
+            network.inHalves && (({ data }, timestep, into) => network.inHalves!(feedsOf(data, timestep), into)),
           ...(conditioning ? { conditioning } : {}),
           ...(onStep ? { onStep } : {}),
         });

@@ -19,9 +19,9 @@ export interface SchedulerSource {
   readonly beginIndex?: number;
 }
 
-/** What both threads see of a group's tensors, (B, C, H, W) each, float32. */
+/** What both threads see of a group's tensors, (B, C, H, W) each, float32 unless said otherwise. */
 export interface SharedTensors {
-  /** What the network is to see next, before the conditioning is joined to it. */
+  /** What the network is to see next, before the conditioning is joined to it; as its answer, float16 where `inHalves` says so. */
   readonly scaled: SharedArrayBuffer;
   /** After the last step. */
   readonly sample: SharedArrayBuffer;
@@ -41,6 +41,8 @@ export interface Share {
   readonly shape: readonly number[];
   readonly mask?: Tensor;
   readonly shared: SharedTensors;
+  /** Does the network take and give float16? */
+  readonly inHalves: boolean;
 }
 
 export type ToThread =

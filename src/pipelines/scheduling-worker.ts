@@ -4,7 +4,8 @@
  */
 
 import { parentPort } from "node:worker_threads";
-import { elementCount, type Tensor } from "../math/tensor.ts";
+import { copyNumbers } from "../math/half.ts";
+import { type Numbers, type NumbersConstructor, elementCount, type Tensor } from "../math/tensor.ts";
 import { restoreGenerator } from "../math/random.ts";
 import { openScheduler } from "../networks/open-scheduler.ts";
 import type { Scheduler } from "../schedulers/scheduler.ts";
@@ -35,12 +36,14 @@ async function run(id: number, share: Share): Promise<void> {
 
 /** @returns the state of the generator after the last step. */
 async function draw(id: number, share: Share): Promise<Uint8Array> {
-  const { shape, images, timesteps, guidance, eta, mask, shared } = share;
+  const { shape, images, timesteps, guidance, eta, mask, shared, inHalves } = share;
   const [from, to] = images;
   const [batch = 0, ...image] = shape;
   const row = elementCount(image);
   const imagesIn = (memory: SharedArrayBuffer): Float32Array => new Float32Array(memory).subarray(from * row, to * row);
-  const [scaled, sample, original] = [imagesIn(shared.scaled), imagesIn(shared.sample), imagesIn(shared.original)];
+  const Exchanged: NumbersConstructor<Numbers> = inHalves ? Uint16Array : Float32Array;
+  const [sample, original] = [imagesIn(shared.sample), imagesIn(shared.original)];
+  const scaled = new Exchanged(shared.scaled).subarray(from * row, to * row);
   const generator = restoreGenerator(share.generatorState);
   await takeSteps(
     {
@@ -57,10 +60,11 @@ async function draw(id: number, share: Share): Promise<Uint8Array> {
       },
     },
     async (input) => {
-      scaled.set(input.data);
+      copyNumbers(input.data, scaled);
       const answer = new Promise<Predicted>((resolve) => waiting.set(id, resolve));
       say({ type: "asks", id });
-      return rowsOf(await answer, batch, from, to);
+      const { data, shape: answered } = await answer;
+      return rowsOf(new Exchanged(data), answered, batch, images);
     },
   );
   waiting.delete(id);
@@ -75,15 +79,19 @@ async function openAt({ checkpoint, override, selection, beginIndex }: Scheduler
 }
 
 /** Of each text's batch in (M·batch, ...) the images `from` up to `to`, as a tensor of this thread's own. */
-function rowsOf({ data, shape }: Predicted, batch: number, from: number, to: number): Tensor {
-  const [rows = 0, ...image] = shape;
+function rowsOf(
+  all: Numbers,
+  [rows = 0, ...image]: readonly number[],
+  batch: number,
+  [from, to]: Share["images"],
+): Tensor {
   const row = elementCount(image);
   const [texts, images] = [rows / batch, to - from];
-  const all = new Float32Array(data);
   const copied = new Float32Array(texts * images * row);
   for (let text = 0; text < texts; text++) {
     const start = text * batch + from;
-    copied.set(all.subarray(start * row, (start + images) * row), text * images * row);
+    const place = copied.subarray(text * images * row, (text + 1) * images * row);
+    copyNumbers(all.subarray(start * row, (start + images) * row), place);
   }
   return { data: copied, shape: [texts * images, ...image] };
 }

@@ -3,6 +3,7 @@
  * The threads beside the one that calls a stage's network.
  */
 
+import type { StageTiles } from "../plan/plan.ts";
 import { type NoiseThread, withNoiseThread } from "./noise-thread.ts";
 import { type SchedulingThreads, withSchedulingThreads } from "./scheduling-threads.ts";
 
@@ -12,6 +13,12 @@ export interface StepThreadOptions {
   /** Without those: does a thread draw a step's noise while the network runs? @default false */
   readonly drawsNoiseAhead?: boolean;
 }
+
+/** Do other threads convert what the network takes and gives? Tiles of an image are cut out and blended in float32. */
+export const convertsHalves = ({
+  schedulingThreads = 0,
+  tiles,
+}: StepThreadOptions & { readonly tiles?: StageTiles | undefined }): boolean => schedulingThreads > 0 && !tiles;
 
 export interface StepThreads {
   /** Absent: the steps are taken in the thread that calls the network. */

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { preprocessUpscalerTensor } from "../image/preprocess-upscaler.ts";
 import { concatBatch, repeatInterleave, sliceBatch, tileBatch } from "../math/layout.ts";
 import { type Generator, restoreGenerator } from "../math/random.ts";
-import type { Tensor } from "../math/tensor.ts";
+import type { Numbers, Tensor } from "../math/tensor.ts";
 import { readSdUnetConfig } from "../models/sd-unet-config.ts";
 import { readVaeConfig } from "../models/vae.ts";
 import { type NetworkDescription, TEXT_LENGTH, checkSameWidth } from "../networks/description.ts";
@@ -23,6 +23,7 @@ import type { CreateSchedulerOptions } from "../schedulers/create-scheduler.ts";
 import { drawNoise } from "../schedulers/noise.ts";
 import type { TimestepSelection } from "../schedulers/scheduler.ts";
 import type { Tokenized } from "../tokenizers/text-tokenizer.ts";
+import type { Feed } from "../runtime/session.ts";
 import type { LoraMerge } from "../weights/lora/merge-lora.ts";
 import { type OnTile, dividedTiles, predictInTiles, runInTiles } from "./blended-tiles.ts";
 import type { OnStep } from "./denoise.ts";
@@ -31,7 +32,7 @@ import { type Guidance, guidanceOf } from "./guidance.ts";
 import { type NonEmpty, filledUp, splitBatch, tellEach } from "./join-jobs.ts";
 import { drawGroups } from "./groups-at-once.ts";
 import { openScheduler } from "../networks/open-scheduler.ts";
-import { type StepThreadOptions, withStepThreads } from "./step-threads.ts";
+import { type StepThreadOptions, convertsHalves, withStepThreads } from "./step-threads.ts";
 
 /** What all jobs share. */
 export interface UpscaleOptions extends Omit<Guidance, "positiveMixer">, StepThreadOptions {
@@ -156,7 +157,7 @@ async function denoiseLatents(
   const vae = await readVaeConfig(join(checkpoint, "vae"));
   const lowRes = await openScheduler(checkpoint, "low_res_scheduler");
   return withStepThreads(options, (threads) =>
-    withNetwork(description, options.settings, async (network) => {
+    withNetwork(description, { ...options.settings, narrowsImages: convertsHalves(options) }, async (network) => {
       if (options.warmUp) await warmUp(network, description);
       const groups = await jobs();
       const latents = await drawGroups(numbered(groups), options.groupsAtOnce ?? 1, async (group) => {
@@ -177,6 +178,12 @@ async function denoiseLatents(
             conditioning: tileBatch(noised, job.imagesPerPrompt), // a, b, a, b beside prompts a, a, b, b: as the reference
           });
         }
+        const feedsOf = (sample: Numbers, timestep: number): Record<string, Feed> => ({
+          sample,
+          timestep: new Float32Array(description.batch).fill(timestep),
+          encoder_hidden_states: embeds.data,
+          class_labels: new BigInt64Array(description.batch).fill(BigInt(noiseLevel)),
+        });
         const denoised = await denoiseInThreads({
           scheduler,
           ...threads,
@@ -192,19 +199,12 @@ async function denoiseLatents(
           eta,
           generator: places.map(([, { generator }]) => generator),
           predict: predictInTiles(
-            (modelInput, timestep, into) =>
-              network(
-                {
-                  sample: modelInput.data,
-                  timestep: new Float32Array(description.batch).fill(timestep),
-                  encoder_hidden_states: embeds.data,
-                  class_labels: new BigInt64Array(description.batch).fill(BigInt(noiseLevel)),
-                },
-                into,
-              ),
+            ({ data }, timestep, into) => network(feedsOf(data, timestep), into),
             options.tiles,
             group[0][1].onTile,
           ),
+          predictHalves:
+            network.inHalves && (({ data }, timestep, into) => network.inHalves!(feedsOf(data, timestep), into)),
           onStep: (event) =>
             tellEach(
               places.map(([, job]) => job),

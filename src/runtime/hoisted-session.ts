@@ -37,7 +37,7 @@ export async function withHoistedSession<T>(
         return await use(async (feeds, into) => {
           const fixed = Object.fromEntries(once.inputs.map(({ name }) => [name, feedOf(feeds, name)]));
           const hoisted = results.find(fixed) ?? results.keep(fixed, await computeOnce(fixed));
-          return numbersOf(rest, settings, await runRest({ ...feeds, ...hoisted }, into));
+          return numbersOf(rest, settings, await runRest({ ...feeds, ...hoisted }, into), into);
         });
       } finally {
         results.dispose();

@@ -25,6 +25,21 @@ async function prepare(
   return prepareNetwork(network, weights, { provider, ...lowMemory });
 }
 
+test.each([
+  ["cuda", "fp16", true, true],
+  ["cuda", "fp16", false, false],
+  ["cuda", "fp32", true, false],
+  ["webgpu", "fp16", true, false],
+  ["cpu", "fp16", true, false],
+] as const)(
+  "%s with %s weights, images in float16 asked for: %s; passed on so: %s",
+  async (provider, variant, asked, given) => {
+    const weights = { ...(await expectedWeights(unet, { variant: storedVariant })), variant };
+    const { lowering } = prepareNetwork(unet, weights, { provider, narrowsImages: asked });
+    expect(lowering.narrowsImages ?? false).toBe(given);
+  },
+);
+
 const namesOf = (values: readonly { readonly name: string }[]): string[] => values.map(({ name }) => name).sort();
 const batchOf = ({ graph }: PreparedNetwork): number | undefined =>
   graph.inputs.find(({ name }) => name === "sample")?.shape[0];

@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createGenerator, type Generator } from "../../src/math/random.ts";
+import { float16ToFloat32, float32ToFloat16, roundToFloat16 } from "../../src/math/half.ts";
 import type { Tensor } from "../../src/math/tensor.ts";
 import { variedGenerator } from "../../src/math/variation.ts";
 import { openScheduler } from "../../src/networks/open-scheduler.ts";
@@ -53,6 +54,22 @@ async function draw(threads: SchedulingThreads | undefined, { className, options
   const states = [generator].flat().map((one) => (one as Generator).saveState());
   return { image, states, steps } satisfies Drawn;
 }
+
+/** `pretend` in float16, which here are converted in this thread. */
+const pretendInFloat16 = (data: Float32Array, timestep: number): Tensor => {
+  const rounded = data.slice();
+  roundToFloat16(rounded);
+  const answer = pretend(rounded, timestep);
+  roundToFloat16(answer.data);
+  return answer;
+};
+
+/** The same as a network that takes and gives float16, in `into` or memory of its own. */
+const predictHalves: ThreadedOptions["predictHalves"] = async ({ data }, timestep, into) => {
+  const answer = pretend(float16ToFloat32(data), timestep);
+  const place = into ?? new Uint16Array(new SharedArrayBuffer(2 * answer.data.length));
+  return Promise.resolve({ data: float32ToFloat16(answer.data, place), shape: answer.shape });
+};
 
 /** A network: of each text's images, joined to their conditioning, what makes a difference between all of them. */
 function pretend(data: Float32Array, timestep: number): Tensor {
@@ -111,6 +128,26 @@ describe("to the byte", () => {
   ])("%s", async (_, make) => {
     const { here, threaded } = await both(make);
     expect(threaded).toEqual(here);
+  });
+
+  test.each<readonly [string, () => Case]>([
+    ...schedulerClassNames.map((className) => [className, () => ({ className })] as const),
+    ["two generators for two images each", () => ({ generators: [createGenerator(5), createGenerator(6)] })],
+    ["a mask for each", () => ({ options: { mask: perImage } })],
+    [
+      "one generator for all: no threads",
+      () => ({ generators: variedGenerator(createGenerator(5), createGenerator(6), 0.3) }),
+    ],
+  ])("float16 to and from the network: %s", async (_, make) => {
+    const predict: ThreadedOptions["predict"] = async ({ data }, timestep) =>
+      Promise.resolve(pretendInFloat16(data, timestep));
+    const drawIn = async (threads: SchedulingThreads | undefined, halves: Partial<ThreadedOptions>): Promise<Drawn> => {
+      const { options, ...others } = make();
+      return draw(threads, { ...others, options: { ...options, predict, ...halves } });
+    };
+    const [here, threaded] = [await drawIn(undefined, {}), await drawIn(pool, { predictHalves })];
+    expect(threaded).toEqual(here);
+    expect(await drawIn(pool, {})).toEqual(here);
   });
 
   test("two groups at once, in one thread", async () => {

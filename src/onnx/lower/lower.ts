@@ -12,7 +12,7 @@
 import { checkGraph } from "../check.ts";
 import type { DType, Graph } from "../graph.ts";
 import { decompose } from "./decompose.ts";
-import { narrowInputs } from "./narrow-inputs.ts";
+import { narrowEnds } from "./narrow-ends.ts";
 import type { UnpackWeight, Rewrite, WeightLookup } from "./rewriting.ts";
 
 /** The same network in other operations or another layout. */
@@ -30,8 +30,10 @@ export interface Lowering {
   /** Operations that the device wants in other words; all others pass unchanged. */
   readonly rewrites: Readonly<Record<string, Rewrite>>;
   readonly unpackWeight: UnpackWeight;
-  /** Texts that are cast to this type before all else are fed in it. None if absent. */
+  /** Texts that are cast to this type before all else are fed in it; so are images, where that is asked for. None if absent. */
   readonly feedType?: DType;
+  /** Are images, too, fed in `feedType`, and given in it where they are cast after all else? @default false */
+  readonly narrowsImages?: boolean;
 }
 
 /** @returns a graph of ONNX operations only. Its inputs and outputs keep their names and, but for `feedType`, their types. */
@@ -43,7 +45,9 @@ export function lower(graph: Graph, weights: WeightLookup, lowering: Lowering): 
     checkGraph(network);
   }
   const decomposed = decompose(network, weights, lowering);
-  const lowered = lowering.feedType ? narrowInputs(decomposed, lowering.feedType) : decomposed;
+  const lowered = lowering.feedType
+    ? narrowEnds(decomposed, lowering.feedType, lowering.narrowsImages ?? false)
+    : decomposed;
   checkGraph(lowered);
   return lowered;
 }

@@ -26,6 +26,8 @@ export interface LoweringSettings {
   /** Ignored by providers that compute in float32 alone. */
   readonly computeType: ComputeType;
   readonly weightFormat: WeightFormat;
+  /** Are images fed and given in float16 where that is computed in (`Lowering.narrowsImages`)? @default false */
+  readonly narrowsImages?: boolean;
 }
 
 /** Libraries that a provider needs besides onnxruntime-node's own. */
@@ -162,7 +164,8 @@ export function lowerFor(
   weights: WeightLookup,
   settings: LoweringSettings,
 ): { readonly graph: Graph; readonly opset: number } {
-  const lowering = providers[provider].lowering(settings);
+  const { narrowsImages = false } = settings;
+  const lowering = { ...providers[provider].lowering(settings), narrowsImages };
   return { graph: lower(graph, weights, lowering), opset: lowering.opset };
 }
 

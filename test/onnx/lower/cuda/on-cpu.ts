@@ -1,9 +1,10 @@
 /**
  * What a network lowered for CUDA says, in operations that the CPU provider has: the same arithmetic, written out from the
- * operations' definitions, so that wiring and layouts are tested where there is no GPU. In float32.
+ * operations' definitions, so that wiring and layouts are tested where there is no GPU.
  */
 
 import { type Graph, GraphBuilder, type Node, type Value } from "../../../../src/onnx/graph.ts";
+import { castTo } from "../../../../src/onnx/lower/decompositions.ts";
 import * as ops from "../../../../src/onnx/ops.ts";
 import { floatOf, intOf } from "../../../../src/onnx/shapes.ts";
 
@@ -27,7 +28,7 @@ const sum = (g: GraphBuilder, x: Value, skip: Value | null, bias: Value | null):
 };
 
 const groupNorm: Meaning = (g, [x, weight, shift, skip = null, bias = null], { attributes }) => {
-  const whole = sum(g, x!, skip, bias);
+  const whole = castTo(g, sum(g, x!, skip, bias), "float32"); // as its weights
   const [batch = 0, height = 0, width = 0, channels = 0] = whole.shape;
   const groups = intOf(attributes, "groups");
   const inGroups = ops.reshape(g, toFirst(g, whole), [batch, groups, -1]);
@@ -36,7 +37,8 @@ const groupNorm: Meaning = (g, [x, weight, shift, skip = null, bias = null], { a
   const deviation = ops.sqrt(g, ops.add(g, variance, g.scalar(floatOf(attributes, "epsilon"))));
   const normal = ops.reshape(g, ops.div(g, centred, deviation), [batch, channels, height, width]);
   const scaled = ops.add(g, ops.mul(g, toLast(g, normal), weight!), shift!);
-  return intOf(attributes, "activation") === 1 ? ops.mul(g, scaled, ops.sigmoid(g, scaled)) : scaled;
+  const active = intOf(attributes, "activation") === 1 ? ops.mul(g, scaled, ops.sigmoid(g, scaled)) : scaled;
+  return x!.dtype === "float16" ? castTo(g, active, "float16") : active;
 };
 
 const meanings: Readonly<Record<string, Meaning>> = {
@@ -49,7 +51,7 @@ const meanings: Readonly<Record<string, Meaning>> = {
   "com.microsoft.BiasAdd": (g, [x, bias, skip]) => ops.add(g, ops.add(g, x!, bias!), skip!),
 };
 
-/** @param lowered for CUDA, in float32. @returns the same numbers, for the CPU provider. */
+/** @param lowered for CUDA; what it says in float16 the CPU provider computes in float32. @returns the same numbers, for the CPU provider. */
 export function onCpuOperations(lowered: Graph): Graph {
   const g = new GraphBuilder(`${lowered.name}, on the CPU`);
   const values = new Map<string, Value>();
