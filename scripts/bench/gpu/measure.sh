@@ -16,9 +16,9 @@ weights() {
   $write IF-I-XL-v1.0 "$full/if-i" --text-bits 8 & $write IF-II-L-v1.0 "$full/if-ii" & $write x4-upscaler "$full/x4-upscaler" & wait
 }
 unets() {
-  $step "$full/if-i/unet" --side 64 --name IF-I-XL --variants nhwc,nhwc-keys
-  $step "$full/if-ii/unet" --side 256 --name IF-II-L --variants nhwc,nhwc-keys
-  $step "$full/x4-upscaler/unet" --side 256 --name x4 --variants nhwc
+  $step "$full/if-i/unet" --side 64 --name IF-I-XL --variants nhwc,nhwc-keys,nhwc-phases
+  $step "$full/if-ii/unet" --side 256 --name IF-II-L --variants nhwc,nhwc-keys,nhwc-phases
+  $step "$full/x4-upscaler/unet" --side 256 --name x4 --variants nhwc,nhwc-keys,nhwc-phases
 }
 traces() { # needs CUPTI, which comes with CUDA and with PyTorch's packages
   local library; library=$(find / -name 'libcupti.so.1*' -not -path '/proc/*' 2>/dev/null | head -1)

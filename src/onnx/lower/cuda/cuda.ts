@@ -72,7 +72,7 @@ function passesOf({ layout, keys }: CudaChoices): readonly Pass[] {
 const channelsLast = (type: decompose.ComputeType, choices: CudaChoices): Readonly<Record<string, Rewrite>> => ({
   ConvNhwc: convolve(type, choices),
   AveragePoolNhwc: averagePool,
-  UpsampleNearestNhwc: choices.mostTapPixels > 0 ? upsampleLater : upsample,
+  UpsampleNearestNhwc: choices.mostTapPixels > 0 || Number.isFinite(choices.phases.pixels) ? upsampleLater : upsample,
   GroupNormNhwc: groupNorm,
   SkipGroupSum: groupSum,
   SumWithBias: sumWithBias,

@@ -26,6 +26,7 @@ import {
 import { type ComputeType, castTo, castWeight, inputOf, linearAsGemm } from "../decompositions.ts";
 import type { BoundWeight, Rewrite, Rewriting } from "../rewriting.ts";
 import { sharedZeros } from "../shared-constants.ts";
+import { convolvePhases } from "./enlarged-phases.ts";
 import { multiplyTaps } from "./tap-products.ts";
 import type { CudaChoices } from "./variants.ts";
 
@@ -42,6 +43,8 @@ export const convolve =
     const { g, lowered } = context;
     const [x, kernel, bias] = node.inputs;
     if (!x || !kernel) throw new Error(`${node.name}: a convolution takes a feature map and a kernel`);
+    const phases = convolvePhases(context, node, type, choices);
+    if (phases) return phases;
     const stored = context.weight(kernel);
     const ownBias = bias ? lowered(bias) : null;
     const sums = multiplyTaps(context, node, type, choices);
@@ -66,7 +69,7 @@ export const convolve =
 export const averagePool: Rewrite = ({ g, lowered }, node) =>
   g.op("com.ms.internal.nhwc.AveragePool", [lowered(node.inputs[0]!)], node.attributes);
 
-/** Made where it is asked for: a convolution of kernel taps takes what was enlarged. */
+/** Made where it is asked for: a convolution of kernel taps or of phases takes what was enlarged. */
 export const upsampleLater: Rewrite = (context, node) => ({ later: () => upsample(context, node) });
 
 /** Nearest neighbours of (B, H, W, C), whole numbers of times in both directions, or by ONNX's Resize between two turns. */

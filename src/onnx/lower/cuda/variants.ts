@@ -4,6 +4,12 @@
  * stable: the log of measurements (docs/notebook/cuda.md) refers to them. It also names what lost and is gone.
  */
 
+/** Fewest pixels of the small feature maps of a batch, B·H·W, and fewest of their channels. */
+export interface PhaseLimits {
+  readonly pixels: number;
+  readonly channels: number;
+}
+
 export interface CudaChoices {
   /** `last`: feature maps channels-last, passes taken together; `first`: as the network has them. */
   readonly layout: "first" | "last";
@@ -15,6 +21,8 @@ export interface CudaChoices {
   readonly mostTapPixels: number;
   /** Up to so many, kernels that lie in another way are unpacked for such products too. */
   readonly unpacksTaps: boolean;
+  /** Which 3x3 convolutions behind a twofold enlargement are computed on the small feature map (onnx/lower/cuda/enlarged-phases). */
+  readonly phases: PhaseLimits;
   /** Constants of a few kilobytes are folded with weights in blocks too: for graphs without convolutions of unpacked kernels. */
   readonly foldsSmall: boolean;
 }
@@ -25,10 +33,25 @@ const channelsLast: CudaChoices = {
   folds: true,
   mostTapPixels: 0,
   unpacksTaps: false,
+  phases: { pixels: Infinity, channels: Infinity },
   foldsSmall: false,
 };
 
 const joinedKeys: CudaChoices = { ...channelsLast, keys: "joined" };
+
+/**
+ * Where computing on the small feature map pays, reckoned for an H200 at 480 TFLOP/s and 3.5 TB/s. Saved are 5/9 of the
+ * 2 x 9 x 4·B·H·W·O·C operations.
+ *
+ * - Making the kernels reads and writes 2 bytes x O·C x (9 + 16 in the product, 16 + 16 as it is turned): O·C cancels, and it pays from
+ *   391 pixels on. Twice as many and up to a power of two, since a product of nine columns may be slower than its bytes.
+ * - The gathering reads four times what the enlargement did, and a Conv with a bias, here of zeros, adds it in a pass of its own: 5.5 bytes x
+ *   4·B·H·W·O. It pays from 75 channels on; twice as many.
+ */
+const WORTHWHILE_PHASES: PhaseLimits = { pixels: 2 ** 10, channels: 150 };
+
+/** In float16. */
+const phases: CudaChoices = { ...joinedKeys, phases: WORTHWHILE_PHASES };
 
 /** For weights in 8-bit blocks, which are unpacked as they are used. */
 const unfolded: CudaChoices = { ...channelsLast, folds: false };
@@ -51,6 +74,7 @@ export const cudaVariants: Readonly<Record<string, CudaChoices>> = {
   plain,
   nhwc: channelsLast,
   "nhwc-keys": joinedKeys,
+  "nhwc-phases": phases,
   "nhwc-unfolded": unfolded,
   "nhwc-small-taps": smallTaps,
   "nhwc-taps": taps,
