@@ -4,12 +4,16 @@
  */
 
 import { describe, expect, test, vi } from "vitest";
+import { float16ToFloat32, float32ToFloat16 } from "../../../src/math/half.ts";
 import { cuda } from "../../../src/onnx/lower/cuda/cuda.ts";
 import { cudaVariants } from "../../../src/onnx/lower/cuda/variants.ts";
 import { cpu } from "../../../src/onnx/lower/cpu/cpu.ts";
 import { providers } from "../../../src/onnx/lower/providers.ts";
 import { webgpu } from "../../../src/onnx/lower/webgpu/webgpu.ts";
 import { webgpuVariants } from "../../../src/onnx/lower/webgpu/variants.ts";
+import { withSession } from "../../../src/runtime/session.ts";
+import { openWeights } from "../../../src/weights/checkpoint.ts";
+import { referenceVariant } from "../../golden.ts";
 import { tinyNetworks } from "./networks.ts";
 import { relativeError, runLowered } from "./run-lowered.ts";
 import { wideNetworks } from "./wide-networks.ts";
@@ -47,6 +51,15 @@ describe.skipIf(!named.includes("cuda")).each(networks)(
     test.runIf(name.startsWith("unet")).each(Object.entries(cudaVariants))("as %s, in float16", async (_, choices) => {
       const output = await runLowered(graph, folder, cuda("float16", choices), feeds, "cuda");
       expect(relativeError(output, expected.data)).toBeLessThan(3e-2);
+    });
+
+    test.runIf(name.startsWith("unet"))("images in float16, as threads give and take them", async () => {
+      const settings = { executionProvider: "cuda", computeType: "float16", narrowsImages: true } as const;
+      const weights = await openWeights(folder, await referenceVariant(folder));
+      const sample = float32ToFloat16(feeds["sample"] as Float32Array);
+      const into = new Uint16Array(new SharedArrayBuffer(2 * expected.data.length));
+      await withSession(graph, weights, settings, (run) => run({ ...feeds, sample }, into));
+      expect(relativeError(float16ToFloat32(into), expected.data)).toBeLessThan(3e-2);
     });
   },
 );
