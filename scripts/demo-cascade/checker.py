@@ -51,11 +51,11 @@ class Block(nn.Module):
 class Checker(nn.Module):
     def __init__(self, things):
         super().__init__()
-        self.first = nn.Conv2d(3, 48, 3, 1, 1)
-        self.blocks = nn.Sequential(Block(48, 96, 2), Block(96, 96, 1), Block(96, 192, 2), Block(192, 192, 1), Block(192, 256, 2), Block(256, 256, 1))
-        self.squeeze = nn.Conv2d(256, 64, 1)
-        self.hidden = nn.Linear(64 * 64, 768)
-        self.heads = nn.ModuleDict({name: nn.Linear(768, n) for name, n in classes(things).items()})
+        self.first = nn.Conv2d(3, 64, 3, 1, 1)
+        self.blocks = nn.Sequential(Block(64, 128, 2), Block(128, 128, 1), Block(128, 256, 2), Block(256, 256, 1), Block(256, 384, 2), Block(384, 384, 1))
+        self.squeeze = nn.Conv2d(384, 96, 1)
+        self.hidden = nn.Linear(96 * 64, 1024)
+        self.heads = nn.ModuleDict({name: nn.Linear(1024, n) for name, n in classes(things).items()})
 
     def forward(self, picture):
         h = F.silu(self.squeeze(F.silu(self.blocks(self.first(picture)))))
@@ -72,6 +72,8 @@ def main():
     parser.add_argument("--ring", type=int, default=200000, help="drawn pictures that wait on the GPU, 12 kB each")
     parser.add_argument("--resume", action="store_true", help="go on from checker.safetensors")
     parser.add_argument("--signs", type=float, default=0.22, help="share of signs among the scenes")
+    parser.add_argument("--compiled", action="store_true")
+    parser.add_argument("--keep-every", type=int, default=2000, help="save weights every so many steps")
     parser.add_argument("--start", type=float, default=1.0, help="height on the cosine at which to begin")
     parser.add_argument("--side", type=int, default=384, help="of the drawings, pixels")
     parser.add_argument("--things", default="things")
@@ -100,21 +102,31 @@ def main():
         picture, rows = from_bytes(seen["picture"]), pool.rows[seen["index"]].long()
         return (degrade(picture, 1.5, 0.2) if spoilt else picture), answers(rows)
 
+    def loss_of(picture, target):
+        with half_precision(device):
+            seen = model(picture.contiguous(memory_format=torch.channels_last))
+        return sum(torch.nan_to_num(F.cross_entropy(logits.float(), target[name], ignore_index=-1)) for name, logits in seen.items())
+
+    def keep():
+        average.swap()
+        save_half(model, os.path.join(args.out, "weights", "checker.safetensors"))
+        average.swap()
+
+    asked = torch.compile(loss_of, dynamic=False) if args.compiled else loss_of
     while clock.tick(optimizer):
         if log.step % 8 == 0:
             ring.renew(args.batch)
-        picture, target = pictures(args.batch, True)
-        with half_precision(device):
-            seen = model(picture.contiguous(memory_format=torch.channels_last))
-        loss = sum(torch.nan_to_num(F.cross_entropy(logits.float(), target[name], ignore_index=-1)) for name, logits in seen.items())
+        loss = asked(*pictures(args.batch, True))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         average.update()
         log.add(args.batch, loss=loss)
+        if log.step % args.keep_every == 0:
+            keep()
+    keep()
     average.swap()
-    save_half(model, os.path.join(args.out, "weights", "checker.safetensors"))
-    right, known = dict.fromkeys(seen, 0), dict.fromkeys(seen, 0)
+    right, known = dict.fromkeys(model.heads, 0), dict.fromkeys(model.heads, 0)
     with torch.no_grad():
         for _ in range(8):
             picture, target = pictures(min(512, args.batch), False)

@@ -66,8 +66,9 @@ def judge(model, pictures, rows):
         "both colours": (hit["colour_a"] & hit["colour_b"])[two & (wanted["colour_a"] >= 0) & (wanted["colour_b"] >= 0) & ~either],
         "beside or above": hit["relation"][two & ~either], "number": hit["count"][kind == 2], "its object": hit["object_a"][kind == 2],
         "look": hit["style"], "ground told": hit["ground"][told],
-        "whole word, alone": (letters & hit["length_0"] & hit["length_1"])[signed & one],
-        "whole word, of two": (letters & hit["length_0"])[signed & two],
+        "whole text, alone": (letters & hit["length_0"] & hit["length_1"])[signed & one],
+        "of one line": (letters & hit["length_0"] & hit["length_1"])[signed & one & (wanted["length_1"] == 0)],
+        "whole word, beside something": (letters & hit["length_0"])[signed & two],
     }
 
 

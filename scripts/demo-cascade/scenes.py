@@ -92,7 +92,7 @@ def word(rng, longest=LONGEST):
 def put_word(row, rng):
     """A sign beside something else is small: it has one line of at most SHORT letters."""
     lines = [word(rng, LONGEST if row["kind"] == ONE else SHORT)]
-    if row["kind"] == ONE and rng.random() < 0.2:
+    if row["kind"] == ONE and rng.random() < 0.3:
         lines.append(word(rng))
     for j in range(2):
         text = lines[j] if j < len(lines) else ""

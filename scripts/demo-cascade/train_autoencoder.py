@@ -4,7 +4,12 @@ Group normalisation sees a whole window at once, so windows of 128 px take turns
 outlines quickly, and leave wrong colours on a large flat ground.  With --only-decoder latents stay as they are, so that the
 upscaler can be trained at the same time.
 
+The encoder marks in its latents where a picture ends, since it pads with zeros, and the upscaler writes these marks inexactly.
+With --borders the decoder learns, on whole pictures too, to need none: it is given anything between latents with marks and
+latents of a picture that goes on.
+
     python train_autoencoder.py --minutes 20 --out runs/demo
+    python train_autoencoder.py --minutes 8 --resume --only-decoder --borders --rate 5e-4 --muon 2e-3
 """
 import argparse
 import json
@@ -20,6 +25,24 @@ from rings import GEOMETRY, Ring, canvases, cut
 from training import Average, Clock, Log, half_precision, load_half, optimizer_for, save_half, setup
 
 
+BEYOND = 64  # pixels that a picture goes on for, enough for what one latent sees
+
+
+def encode(vae, picture):
+    """(mean, log variance) of the latents."""
+    mean, log_variance = vae.quant_conv(vae.encoder(picture)).float().chunk(2, 1)
+    return mean, log_variance.clamp(-12, 4)
+
+
+def with_fainter_borders(vae, picture, mean):
+    """Latents whose marks of borders are as they are, fainter, gone, or too strong, each picture's by chance."""
+    margin = BEYOND // 4
+    beyond = F.pad(picture, (BEYOND,) * 4, mode="replicate").contiguous(memory_format=torch.channels_last)
+    unmarked = encode(vae, beyond)[0][:, :, margin:-margin, margin:-margin]
+    share = (torch.rand(len(mean), 1, 1, 1, device=mean.device) * 1.8 - 0.4).clamp(0, 1.2)
+    return unmarked + share * (mean - unmarked)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=20.0)
@@ -33,6 +56,7 @@ def main():
     parser.add_argument("--ring", type=int, default=2000, help="drawn pictures that wait on the GPU, 3.1 MB each")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--only-decoder", action="store_true")
+    parser.add_argument("--borders", action="store_true", help="with --only-decoder: borders that the latents do not mark, and whole pictures")
     parser.add_argument("--start", type=float, default=1.0, help="height on the cosine at which to begin")
     parser.add_argument("--side", type=int, default=384, help="of the drawings, pixels")
     parser.add_argument("--things", default="things")
@@ -63,19 +87,25 @@ def main():
     print("ring filled", flush=True)
     clock = Clock(args.minutes, args.steps, args.rate, start=args.start, until=os.path.join(args.out, "until-vae"))
     log = Log(os.path.join(args.out, "logs.jsonl"), "vae", 50)
+    sides = (128, 512, 512, 1024) if args.borders else (128, 512)
     while clock.tick(optimizer):
-        side = (128, 512)[log.step % 2]
+        side = sides[log.step % len(sides)]
         if log.step % 4 == 0:
             ring.renew(min(16, args.ring))
         picture = windows(max(1, args.batch * 128 * 128 // side**2), side)
         with half_precision(device):
             with torch.set_grad_enabled(not args.only_decoder):
-                mean, log_variance = vae.quant_conv(vae.encoder(picture)).float().chunk(2, 1)
-            log_variance = log_variance.clamp(-12, 4)
+                mean, log_variance = encode(vae, picture)
+                if args.borders:
+                    mean = with_fainter_borders(vae, picture, mean)
             spread = (0.5 * log_variance).exp() + args.jitter
             result = vae.decoder(vae.post_quant_conv(mean + spread * torch.randn_like(mean)))
         difference = result.float() - picture
-        absolute, square = difference.abs().mean(), difference.square().mean()
+        weight = torch.ones_like(difference[:1, :1])
+        if args.borders:  # they are few among all pixels
+            weight[:, :, 8:-8, 8:-8] = 1 / 3
+        weight = weight / weight.mean()
+        absolute, square = (difference.abs() * weight).mean(), (difference.square() * weight).mean()
         # Three latents are held near the colours of the small picture, which the upscaler is given: its work stays local.
         gap = (mean[:, :3] - F.avg_pool2d(picture, 4)).square().mean()
         prior = (log_variance.exp() - log_variance).mean() + 10 * mean[:, 3].square().mean()

@@ -47,6 +47,7 @@ def main():
     parser.add_argument("--keep-every", type=int, default=500, help="save weights, state and samples every so many steps")
     parser.add_argument("--easy", type=float, nargs=2, default=(0.8, 0.3), help="share of easy scenes at the start and from half of the time on")
     parser.add_argument("--signs", type=float, nargs=2, default=(0.15, 0.22), help="share of signs in easy and in common scenes")
+    parser.add_argument("--kinds", type=int, nargs=3, default=(50, 40, 10), help="how often one thing, two, or several are met in common scenes")
     parser.add_argument("--letter-times", type=float, default=0.6, help="share of signs whose noise is as strong as where letters are decided")
     parser.add_argument("--shapes", nargs="*", default=["64x64", "96x64", "64x96"], help="widths and heights, the first is met most")
     parser.add_argument("--others", type=float, default=0.15, help="share of steps with the other shapes")
@@ -62,7 +63,7 @@ def main():
     looks = load_sprites(args.things, args.side)
     seed = 2 + args.resume
     own_seed = seed + 50 * int(os.environ.get("RANK", 0))
-    pool = Pool(args.tokenizers, args.things, args.pool, "cpu", own_seed, easy={**EASY, "signs": args.signs[0]}, common={"signs": args.signs[1]})
+    pool = Pool(args.tokenizers, args.things, args.pool, "cpu", own_seed, easy={**EASY, "signs": args.signs[0]}, common={"signs": args.signs[1], "kinds": args.kinds})
     device = setup(own_seed)
     team = Team()  # after the pool's processes have been forked
     pool.to(device)
