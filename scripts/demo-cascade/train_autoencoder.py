@@ -22,7 +22,9 @@ import networks
 from compose import Composer, load_sprites
 from data import Pool, edge_windows
 from rings import GEOMETRY, Ring, canvases, cut
+from scenes import COLUMN
 from training import Average, Clock, Log, half_precision, load_half, optimizer_for, save_half, setup
+from vocabulary import COLOURS
 
 
 BEYOND = 64  # pixels that a picture goes on for, enough for what one latent sees
@@ -41,6 +43,15 @@ def with_fainter_borders(vae, picture, mean):
     unmarked = encode(vae, beyond)[0][:, :, margin:-margin, margin:-margin]
     share = (torch.rand(len(mean), 1, 1, 1, device=mean.device) * 1.8 - 0.4).clamp(0, 1.2)
     return unmarked + share * (mean - unmarked)
+
+
+def with_any_ground(rows):
+    """Half of the scenes on a ground of any colour: most are on white, where borders are seen least."""
+    turned = rows.clone()
+    told = torch.rand(len(rows), device=rows.device) < 0.5
+    turned[told, COLUMN["ground_told"]] = 1
+    turned[told, COLUMN["ground"]] = torch.randint(len(COLOURS), (int(told.sum()),), device=rows.device).to(rows.dtype)
+    return turned
 
 
 def main():
@@ -82,12 +93,13 @@ def main():
         picture = cut(ring.held["picture"], pick, (corner * 1024).round().long(), side)
         return picture.contiguous(memory_format=torch.channels_last)
 
-    ring = Ring(canvases(pool.pick, pool.rows, composer, 1024, lambda scene: composer.paint(scene, 1, 1, 1) * 2 - 1),
+    rows = with_any_ground(pool.rows) if args.borders else pool.rows
+    ring = Ring(canvases(pool.pick, rows, composer, 1024, lambda scene: composer.paint(scene, 1, 1, 1) * 2 - 1),
                 args.ring, min(16, args.ring))
     print("ring filled", flush=True)
     clock = Clock(args.minutes, args.steps, args.rate, start=args.start, until=os.path.join(args.out, "until-vae"))
     log = Log(os.path.join(args.out, "logs.jsonl"), "vae", 50)
-    sides = (128, 512, 512, 1024) if args.borders else (128, 512)
+    sides = (128, 512, 1024, 1024) if args.borders else (128, 512)
     while clock.tick(optimizer):
         side = sides[log.step % len(sides)]
         if log.step % 4 == 0:
