@@ -1,12 +1,13 @@
 /**
  * @module executor/executor
- * Runs a plan, stage after stage, each over all jobs in a process of its own: when it ends the operating system has all its
- * memory back, a crash costs one stage, and the parent stays responsive meanwhile.
+ * Runs a plan, stage after stage, each over all jobs in a process of its own, or in several side by side: when it ends the
+ * operating system has all its memory back, a crash costs one stage, and the parent stays responsive meanwhile.
  */
 
 import { join } from "node:path";
 import { sweepDrafts } from "../files/draft.ts";
 import { makeFolder } from "../files/make-folder.ts";
+import { processesFor } from "../memory/stage-processes.ts";
 import { OutputError, whyNotWritten } from "../errors.ts";
 import type { Plan, Stage } from "../plan/plan.ts";
 import { type StageName, describeStage } from "../plan/stages.ts";
@@ -15,6 +16,7 @@ import { runOrFallBack } from "./fall-back.ts";
 import { SAFETY_REPORT_FILE } from "./protocol.ts";
 import { jobFolder } from "./run-folder.ts";
 import type { RunOptions } from "./run-options.ts";
+import { runInParts } from "./run-in-parts.ts";
 import { type RunState, runTask, taskOf } from "./run-task.ts";
 import type { StagePeaks, StageProcessOptions } from "./stage-process.ts";
 
@@ -100,6 +102,11 @@ async function endFinishedJobs({ plan, options }: RunState, pending: readonly nu
 }
 
 async function runStage(run: RunState, index: number, pending: readonly number[]): Promise<StagePeaks> {
+  const most = run.plan.processes?.[stageAt(run.plan, index).name];
+  return runInParts(run, pending, processesFor(pending.length, most), (ofPart, jobs) => runJobs(ofPart, index, jobs));
+}
+
+async function runJobs(run: RunState, index: number, pending: readonly number[]): Promise<StagePeaks> {
   const { plan, options, generatorStates } = run;
   const stage = stageAt(plan, index);
   const finished = new Set<number>();

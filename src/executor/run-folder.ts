@@ -174,11 +174,19 @@ export function readRunRecord(folder: string): Promise<RunRecord | undefined> {
 }
 
 /**
- * Notes, the reasons for a provider and how many jobs are drawn at once change no image, and the low-memory modes are those of
- * the first run.
+ * Notes, the reasons for a provider, how many jobs are drawn at once and in how many processes, and what is loaded early change
+ * no image, and the low-memory modes are those of the first run.
  */
 function planKey(plan: Plan): string {
-  const free: readonly string[] = ["notes", "lowMemory", "jobsAtOnce", "provider", "ahead"] satisfies (keyof Plan)[];
+  const free: readonly string[] = [
+    "notes",
+    "lowMemory",
+    "jobsAtOnce",
+    "processes",
+    "provider",
+    "ahead",
+    "loadedAhead",
+  ] satisfies (keyof Plan)[];
   const bound = Object.entries(plan).filter(([key]) => !free.includes(key));
   return createHash("sha256").update(JSON.stringify(bound)).digest("hex");
 }

@@ -244,6 +244,8 @@ export const planSchema = z.strictObject({
   loadedAhead: z.array(stageName).exactOptional(),
   /** How many jobs a stage's UNet takes at once, where it is more than one. */
   jobsAtOnce: z.partialRecord(stageName, pixels),
+  /** In how many processes a stage draws its jobs side by side, where it is more than one. */
+  processes: z.partialRecord(stageName, pixels).exactOptional(),
   /** What stages do to need less memory, where they have to. */
   lowMemory: z.partialRecord(stageName, lowMemorySchema),
   /** Sentences for the user about what was decided. */

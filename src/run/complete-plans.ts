@@ -218,7 +218,8 @@ async function completePlan(
     notes,
   };
   await checkCaches(placed);
-  const fitted = await fitMemory(placed, settings.budgets, await settings.resumedLowMemory?.(requests));
+  const resumed = await settings.resumedLowMemory?.(requests);
+  const fitted = await fitMemory(placed, settings.budgets, resumed, settings.keptStages !== undefined);
   return { ...fitted, requests, jobs: group.map(({ job }) => job) };
 }
 

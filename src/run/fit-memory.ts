@@ -5,11 +5,13 @@
  */
 
 import { readNvidiaGpus } from "../executor/probe.ts";
+import { countCores } from "../machine/cores.ts";
 import { readAvailableMemory } from "../machine/hardware.ts";
 import { type Limits, type StageNeed, chooseLimits, overruns } from "../memory/budget.ts";
 import { gigabytes } from "../memory/bytes.ts";
 import { chooseJobsAtOnce } from "../memory/jobs-at-once.ts";
 import { isSlower, predictStages } from "../memory/predict-stages.ts";
+import { chooseProcesses } from "../memory/stage-processes.ts";
 import type { LowMemory, Plan } from "../plan/plan.ts";
 import type { Budgets, LowMemoryModes } from "./settings.ts";
 
@@ -19,26 +21,32 @@ export interface FittedPlan {
   readonly limits: Limits;
 }
 
-type PlacedPlan = Omit<Plan, "lowMemory" | "jobsAtOnce" | "ahead" | "loadedAhead">;
+type PlacedPlan = Omit<Plan, "lowMemory" | "jobsAtOnce" | "processes" | "ahead" | "loadedAhead">;
 
 /**
  * Does not throw when a stage is too large: memory/budget's checkBudget does.
  * @param resumed the modes of the run that is gone on with.
+ * @param keepsNetworks do processes stay for later runs? There is one of each stage then.
  */
 export async function fitMemory(
   placed: PlacedPlan,
   budgets: Budgets,
   resumed: LowMemoryModes | undefined,
+  keepsNetworks = false,
 ): Promise<FittedPlan> {
   const limits = await readLimits(placed, budgets);
   const { plan, needs: alone } = await offTooSmallGpu(placed, limits);
-  const { jobsAtOnce, needs } = await chooseJobsAtOnce(plan, alone, limits);
+  const { jobsAtOnce, needs: inOne } = await chooseJobsAtOnce(plan, alone, limits);
+  const { processes, needs } = keepsNetworks
+    ? { processes: {}, needs: inOne }
+    : chooseProcesses(plan, inOne, limits, countCores());
   const chosen = needs.filter((need) => Object.keys(need.lowMemory).length > 0);
   const lowMemory = resumed ?? Object.fromEntries(chosen.map((need) => [need.stage, need.lowMemory]));
   const slower = resumed ? [] : needs.filter((need) => isSlower(need.lowMemory));
   const notes = [...plan.notes, ...(slower.length > 0 ? [describeModes(slower)] : [])];
   const early = stagesAhead(plan, needs, limits);
-  return { plan: { ...plan, lowMemory, jobsAtOnce, ...early, notes }, needs, limits };
+  const inSeveral = Object.keys(processes).length > 0 ? { processes } : {};
+  return { plan: { ...plan, lowMemory, jobsAtOnce, ...inSeveral, ...early, notes }, needs, limits };
 }
 
 /** What is free now, on the chosen GPU too where that can be asked and nothing else was said. */
