@@ -6,7 +6,7 @@
 
 import type { Graph } from "../onnx/graph.ts";
 import { type HoistedGraph, hoist } from "../onnx/hoist.ts";
-import { type LoweringSettings, computeTypeOf, providers } from "../onnx/lower/providers.ts";
+import { FEW_PIXELS, type LoweringSettings, computeTypeOf, providers } from "../onnx/lower/providers.ts";
 import { inTiles } from "../onnx/tiles.ts";
 import { type WeightMode, weightModeFor } from "../onnx/weight-mode.ts";
 import type { LowMemory } from "../plan/plan.ts";
@@ -52,7 +52,11 @@ export function prepareNetwork(
   const graph = tiled ? inTiles(whole, tileBytes) : whole;
   const computeType = computeTypeOf(description.fitsFloat16, weights.variant);
   const { hoistedForm, lowering: loweringOf } = providers[provider];
-  const stored: LoweringSettings = { computeType, weightFormat: hasBlocks(weights) ? "blocks" : "stored" };
+  const stored: LoweringSettings = {
+    computeType,
+    weightFormat: hasBlocks(weights) ? "blocks" : "stored",
+    ...(pixelsOf(graph) <= FEW_PIXELS ? { fewPixels: true } : {}),
+  };
   const isNarrowed = narrowsImages === true && loweringOf(stored).feedType === "float16";
   const lowering = isNarrowed ? { ...stored, narrowsImages } : stored;
   const parts = varying && hoistedForm ? hoist(graph, varying, hoistedForm(lowering)) : undefined;
@@ -70,3 +74,11 @@ export function prepareNetwork(
     keepBuffers: tiled || varying !== undefined,
   };
 }
+
+/** Of its images, of all samples together. */
+const pixelsOf = ({ inputs, outputs }: Graph): number =>
+  Math.max(
+    ...[...inputs, ...outputs].map(({ shape: [batch = 0, , ...sides] }) =>
+      sides.length === 2 ? sides.reduce((product, side) => product * side, batch) : 0,
+    ),
+  );

@@ -12,16 +12,16 @@ import type { DeviceMemory } from "./webgpu-memory.ts";
 
 /** CUDA's context, the libraries' handles, a session's own and the convolutions' workspace, with kernels loaded. */
 const CONTEXT_BYTES = 1.4e9;
-/** The same without convolutions, and so without cuDNN's libraries: T5-XXL in 8 bits took 8.70 GB (3 % below this). */
-const CONTEXT_WITHOUT_CONVOLUTIONS_BYTES = 0.45e9;
+/** The same without convolutions, and so without cuDNN's libraries: T5-XXL in 8 bits took 8.70 GB (4 % below this). */
+const CONTEXT_WITHOUT_CONVOLUTIONS_BYTES = 0.55e9;
 /** With convolutions, before the first run: no workspace yet. 3.67 and 2.17 GB were measured with 2.49 and 0.95 of weights. */
 const LOADED_CONTEXT_BYTES = 1.2e9;
 /** Weights, and what is left over where kernels are turned when the session is made. */
 const WEIGHT_SHARE = 1.03;
 /** Of what values take at one moment, in the first run: with weights and context 2 % below to 13 % above what was measured. */
 const NEEDED_SHARE = 1.2;
-/** The same where weights are unpacked as they are used, each in a buffer of its own: IF-I-XL in 8 bits took 8.84 GB (1 % below this). */
-const UNPACKED_SHARE = 2;
+/** The same where weights are unpacked as they are used, each in a buffer of its own: IF-I-XL in 8 bits took 6.71 GB (1 % above this). */
+const UNPACKED_SHARE = 2.2;
 /**
  * From the second run on values lie in one block. One of up to a GiB is found in what the first run left; a larger one is taken
  * anew where it is free, in a power of two: 2 GiB for 1.1 and 1.4 of values, 4 for 2.7, 8 for 4.4 were measured.

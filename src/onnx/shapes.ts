@@ -442,6 +442,7 @@ const rules: Readonly<Record<string, Rule>> = {
   Attention: attention("heads", 3),
   // feature maps channels-last, and operations taken together: between a lowering's passes
   ConvNhwc: channelsLast(conv),
+  ConvInPhases: channelsLast(conv),
   AveragePoolNhwc: channelsLast(averagePool),
   UpsampleNearestNhwc: channelsLast(upsample),
   GroupNormNhwc: skipGroupNorm,

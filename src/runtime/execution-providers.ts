@@ -5,7 +5,7 @@
 
 import type { InferenceSession } from "onnxruntime-node";
 import { FOLDED_BYTES } from "../onnx/lower/cuda/layers.ts";
-import { cudaDefaults } from "../onnx/lower/cuda/variants.ts";
+import { cudaDefaultFor } from "../onnx/lower/cuda/variants.ts";
 import type { WeightFormat } from "../onnx/lower/providers.ts";
 import { webgpuDefaults } from "../onnx/lower/webgpu/variants.ts";
 import type { BufferCacheMode } from "../onnx/webgpu-memory.ts";
@@ -22,6 +22,8 @@ export interface ProviderChoices {
   readonly inOrder?: boolean;
   /** How the network's weights lie: webgpu keeps dead buffers accordingly, unless `bufferCache` says how. */
   readonly weightFormat?: WeightFormat;
+  /** Has the network so few pixels that the lowering differs (onnx/lower/providers)? @default false */
+  readonly fewPixels?: boolean;
   /** Whether constants of a few kilobytes are folded with weights in blocks on cuda, in place of the lowering's own choice. */
   readonly foldsSmall?: boolean;
   /** How webgpu keeps dead buffers, in place of the weights' own way. */
@@ -110,7 +112,8 @@ const SMALL_FOLDED_BYTES = 64 * 2 ** 10;
 function cudaOptions({
   deviceId,
   weightFormat = "stored",
-  foldsSmall = cudaDefaults[weightFormat].foldsSmall,
+  fewPixels = false,
+  foldsSmall = cudaDefaultFor({ weightFormat, fewPixels }).foldsSmall,
 }: ProviderChoices = {}): InferenceSession.SessionOptions {
   // Weights are unpacked a layer at a time. Folded or planned as one, all would be there at once; and a folded kernel is a
   // constant, which the provider turns as one that lies in its file (onnx/lower/cuda/layers).

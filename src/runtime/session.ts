@@ -79,10 +79,11 @@ export async function withTensors<T>(
   use: (run: RunTensors) => Promise<T>,
 ): Promise<T> {
   const { executionProvider: provider, threads, computeType = "float32", weightFormat = "stored" } = settings;
-  const { narrowsImages = false } = settings;
+  const { narrowsImages = false, fewPixels = false } = settings;
   const { graph: lowered, opset } = lowerFor(provider, graph, await bindWeights(weights), {
     computeType,
     weightFormat,
+    fewPixels,
     narrowsImages,
   });
   const model = encodeModel(lowered, opset, externalLocation);

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import type { NetworkDescription } from "../../src/networks/description.ts";
+import { type Graph, GraphBuilder } from "../../src/onnx/graph.ts";
 import { describeIfUnet } from "../../src/networks/if-unet.ts";
 import { asQuantized, expectedWeights } from "../../src/networks/network-weights.ts";
 import { type PreparedNetwork, prepareNetwork } from "../../src/networks/prepare-network.ts";
@@ -128,13 +129,28 @@ describe("how it is lowered", () => {
   };
 
   test("in float16 where the weights are, if the network's numbers are in its range", async () => {
-    expect(await lowering(unet, "fp16")).toEqual({ computeType: "float16", weightFormat: "stored" });
-    expect(await lowering(unet, "fp32")).toEqual({ computeType: "float32", weightFormat: "stored" });
-    expect(await lowering(t5, "fp16")).toEqual({ computeType: "float32", weightFormat: "stored" });
-    expect(await lowering(upscaler.decoder, "fp16")).toEqual({ computeType: "float32", weightFormat: "stored" });
+    expect(await lowering(unet, "fp16")).toMatchObject({ computeType: "float16", weightFormat: "stored" });
+    expect(await lowering(unet, "fp32")).toMatchObject({ computeType: "float32", weightFormat: "stored" });
+    expect(await lowering(t5, "fp16")).toMatchObject({ computeType: "float32", weightFormat: "stored" });
+    expect(await lowering(upscaler.decoder, "fp16")).toMatchObject({ computeType: "float32", weightFormat: "stored" });
   });
 
   test("weights in 8-bit blocks, also where they are yet to be made", async () => {
     expect(await lowering(unet, "fp16", "unet")).toMatchObject({ weightFormat: "blocks" });
+  });
+
+  test("as one of few pixels up to two samples of 64 x 64", async () => {
+    const weights = await expectedWeights(unet, { variant: storedVariant });
+    const ofSide = (batch: number, side: number) => {
+      const build = (samples: number): Graph => {
+        const g = new GraphBuilder("a network");
+        g.output("out", g.op("Silu", [g.input("sample", "float32", [samples, 3, side, side])]));
+        return g.finish();
+      };
+      return prepareNetwork({ ...unet, batch, build }, weights, { provider: "cuda" }).lowering;
+    };
+    expect(ofSide(2, 64)).toHaveProperty("fewPixels", true);
+    expect(ofSide(4, 64)).not.toHaveProperty("fewPixels");
+    expect(ofSide(2, 72)).not.toHaveProperty("fewPixels");
   });
 });

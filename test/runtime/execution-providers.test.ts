@@ -24,6 +24,15 @@ test("a GPU is named to CUDA alone", () => {
   expect(sessionOptions.webgpu("mapped", { deviceId: 1 })).toEqual(sessionOptions.webgpu("mapped"));
 });
 
+test("unpacked kernels are never constants on cuda: with weights in blocks small ones are folded only where no kernel is unpacked", () => {
+  const isFolding = (fewPixels: boolean): boolean => {
+    const { extra } = sessionOptions.cuda("mapped", { weightFormat: "blocks", fewPixels });
+    return !JSON.stringify(extra).includes("ConstantFolding");
+  };
+  expect(isFolding(false)).toBe(false);
+  expect(isFolding(true)).toBe(true);
+});
+
 test("a text in float16 arrives as it was fed, whatever class Node has for such numbers", async () => {
   const g = new GraphBuilder("text");
   const text = g.input("text", "float16", [1, 2, 3]);

@@ -10,7 +10,7 @@ import { cudaMemory } from "../cuda-memory.ts";
 import { type DeviceMemory, webgpuMemory } from "../webgpu-memory.ts";
 import { cpu } from "./cpu/cpu.ts";
 import { cuda } from "./cuda/cuda.ts";
-import { cudaDefaults } from "./cuda/variants.ts";
+import { cudaDefaultFor } from "./cuda/variants.ts";
 import { type Lowering, lower } from "./lower.ts";
 import type { ExecutionProvider } from "./provider-names.ts";
 import type { WeightLookup } from "./rewriting.ts";
@@ -21,11 +21,16 @@ import { webgpu } from "./webgpu/webgpu.ts";
 /** How a checkpoint holds its matrices and kernels: each as it was published, or in 8-bit blocks with one scale each. */
 export type WeightFormat = "stored" | "blocks";
 
+/** An image of 64 x 64 pixels with guidance. */
+export const FEW_PIXELS = 2 * 64 ** 2;
+
 /** What the lowering of a network depends on besides the network and its weights. */
 export interface LoweringSettings {
   /** Ignored by providers that compute in float32 alone. */
   readonly computeType: ComputeType;
   readonly weightFormat: WeightFormat;
+  /** Have its feature maps FEW_PIXELS at most, all samples together? @default false */
+  readonly fewPixels?: boolean;
   /** Are images fed and given in float16 where that is computed in (`Lowering.narrowsImages`)? @default false */
   readonly narrowsImages?: boolean;
 }
@@ -105,7 +110,7 @@ export const providers: Readonly<Record<ExecutionProvider, ProviderTraits>> = {
     name: "cuda",
     isCpu: false,
     computeTypes: ["float16", "float32"],
-    lowering: ({ computeType, weightFormat }) => cuda(computeType, cudaDefaults[weightFormat]),
+    lowering: (settings) => cuda(settings.computeType, cudaDefaultFor(settings)),
     keepsResults: false, // a result's place can be chosen for webgpu alone
     hoistedForm: null, // carrying it to the GPU at each step takes longer than computing it again
     deviceMemory: cudaMemory,

@@ -40,6 +40,30 @@ export function sharedConstant(
   });
 }
 
+/**
+ * The same matrix so many times: (count, rows, columns), zeros and ones. @param key of numbers that are the same.
+ * @param places of the matrix's ones, row · columns + column.
+ */
+export function sharedMatrices(
+  g: GraphBuilder,
+  key: string,
+  [count, rows, columns]: readonly [number, number, number],
+  type: ComputeType,
+  places: () => Iterable<number>,
+): Value {
+  const shape = [count, rows, columns];
+  return once(g, `${key} ${shape.join()} ${type}`, () => {
+    const matrix = rows * columns;
+    const numbers = type === "float16" ? new Uint16Array(count * matrix) : new Float32Array(count * matrix);
+    const one = type === "float16" ? HALF_ONE : 1;
+    for (const place of places()) numbers[place] = one;
+    for (let at = 1; at < count; at++) numbers.copyWithin(at * matrix, 0, matrix);
+    return g.constant(numbers, shape);
+  });
+}
+
+const HALF_ONE = 0x3c00; // 1 as float16
+
 export const sharedZeros = (g: GraphBuilder, shape: readonly number[], type: ComputeType): Value =>
   sharedConstant(g, `zeros ${shape.join()}`, shape, type, () => 0);
 

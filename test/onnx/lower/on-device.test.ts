@@ -34,7 +34,7 @@ describe.each(["cuda", "webgpu"] as const)("on %s", (provider) => {
   describe.skipIf(!named.includes(provider)).each(networks)("$name", ({ name, graph, folder, feeds, expected }) => {
     test("in float32", async () => {
       const output = await runLowered(graph, folder, lowering("float32"), feeds, provider);
-      expect(relativeError(output, expected.data)).toBeLessThan(provider === "cuda" ? 3e-3 : 1e-5); // CUDA: in TF32
+      expect(relativeError(output, expected.data)).toBeLessThan(provider === "cuda" ? 4e-3 : 1e-5); // CUDA: in TF32, from 1e-3 to 3.2e-3 on several machines
     });
 
     /** Where products are summed in float16, a network of these depths is off by 1 to 3 %. */

@@ -15,6 +15,7 @@ import type { Lowering, Pass } from "../lower.ts";
 import type { Rewrite } from "../rewriting.ts";
 import { joinedKeys } from "./attention-keys.ts";
 import { batchedConditioning } from "./conditioning.ts";
+import { convolutionsInPhases, convolveInPhases } from "./enlarged-phases.ts";
 import { fusedOperations } from "./fuse.ts";
 import { groupNorm, groupSum } from "./group-norm.ts";
 import {
@@ -63,16 +64,23 @@ export function cuda(type: decompose.ComputeType, choices: CudaChoices = cudaDef
   };
 }
 
-function passesOf({ layout, keys }: CudaChoices): readonly Pass[] {
+function passesOf({ layout, keys, phases }: CudaChoices): readonly Pass[] {
   if (layout === "first") return [];
-  return [...(keys === "joined" ? [joinedKeys] : []), batchedConditioning, channelsLastLayout, fusedOperations];
+  return [
+    ...(keys === "joined" ? [joinedKeys] : []),
+    batchedConditioning,
+    channelsLastLayout,
+    fusedOperations,
+    ...(phases ? [convolutionsInPhases(phases)] : []),
+  ];
 }
 
 /** What the passes make of a network's operations. */
 const channelsLast = (type: decompose.ComputeType, choices: CudaChoices): Readonly<Record<string, Rewrite>> => ({
   ConvNhwc: convolve(type, choices),
+  ConvInPhases: convolveInPhases(type, choices, convolve(type, choices)),
   AveragePoolNhwc: averagePool,
-  UpsampleNearestNhwc: choices.mostTapPixels > 0 || Number.isFinite(choices.phases.pixels) ? upsampleLater : upsample,
+  UpsampleNearestNhwc: choices.mostTapPixels > 0 || choices.phases ? upsampleLater : upsample,
   GroupNormNhwc: groupNorm,
   SkipGroupSum: groupSum,
   SumWithBias: sumWithBias,

@@ -12,6 +12,7 @@
  * 3. A table of indices gathers the phases in their places, in one pass.
  *
  * The product is made at each step, on the GPU: onnxruntime folds constants on the CPU, which has no product of float16 numbers.
+ * A pass says which convolutions of a network are taken so: all that have pixels enough, or none.
  *
  * Letters: B batch, H and W sides of the small feature map, C and O channels.
  */
@@ -21,52 +22,66 @@ import type { GraphBuilder, Node, Value } from "../../graph.ts";
 import * as ops from "../../ops.ts";
 import { intsOf } from "../../shapes.ts";
 import type { ComputeType } from "../decompositions.ts";
-import type { Rewriting } from "../rewriting.ts";
+import type { Pass } from "../lower.ts";
+import type { Rewrite } from "../rewriting.ts";
 import { sharedConstant, sharedIndices, sharedZeros } from "../shared-constants.ts";
 import { enlargedFrom } from "./tap-products.ts";
-import type { CudaChoices } from "./variants.ts";
+import type { CudaChoices, PhaseLimits } from "./variants.ts";
 
 const TAPS = 3 ** 2;
 const PHASES = 2 ** 2;
 const PHASE_TAPS = 2 ** 2;
 
-/** (B, 2H, 2W, C) -> (B, 2H, 2W, O), bias included; undefined: the convolution is another one, or has fewer pixels. */
-export function convolvePhases(
-  context: Rewriting,
-  node: Node,
-  type: ComputeType,
-  { phases: limits, folds }: CudaChoices,
-): Value | undefined {
-  const { g, lowered, weight } = context;
-  const [enlarged, kernel, bias] = node.inputs;
-  if (!enlarged || !kernel || (folds && type === "float32")) return undefined; // folded, the kernels would be turned twice
-  const source = enlargedFrom(context, enlarged);
-  if (!source || !isTwofold(source, enlarged) || !isOfNeighbours(node, kernel)) return undefined;
-  const [outputs = 0, channels = 0] = kernel.shape;
-  const isLarge = elementCount(source.shape.slice(0, 3)) >= limits.pixels && channels >= limits.channels;
-  if (!isLarge || weight(kernel)?.blockScales) return undefined;
-  const isConstant = bias ? folds || weight(bias)?.dtype === type : false;
-  const ownBias = bias ? lowered(bias) : null;
-  const fourBiases =
-    ownBias && isConstant
-      ? g.weightOp("Concat", [ownBias, ownBias, ownBias, ownBias], { axis: ops.int(0) })
-      : sharedZeros(g, [PHASES * outputs], type);
-  const phases = g.op("ConvOfKernelLast", [lowered(source), phaseKernels(g, lowered(kernel), type), fourBiases], {
-    strides: ops.ints([1, 1]),
-    pads: ops.ints([1, 1, 1, 1]),
-  });
-  const result = inPlaces(g, phases, outputs);
-  return ownBias && !isConstant ? ops.add(g, result, ownBias) : result;
+/** Names the convolutions that are computed so, if none of those with so many pixels has fewer channels. */
+export const convolutionsInPhases = ({ pixels, channels }: PhaseLimits): Pass => ({
+  name: "phases",
+  run: (graph) => {
+    const makers = new Map(graph.nodes.map((node) => [node.output.name, node]));
+    const large = graph.nodes.filter((node) => {
+      const source = enlargedTwofold(node, (value) => makers.get(value.name));
+      return source !== undefined && elementCount(source.shape.slice(0, 3)) >= pixels;
+    });
+    if (large.some(({ inputs: [x] }) => (x?.shape[3] ?? 0) < channels)) return graph;
+    const inPhases = new Set(large);
+    const nodes = graph.nodes.map((node) => (inPhases.has(node) ? { ...node, op: "ConvInPhases" } : node));
+    return { ...graph, nodes };
+  },
+});
+
+/** (B, 2H, 2W, C) -> (B, 2H, 2W, O), bias included. Where that cannot be, as `convolve` does it. */
+export const convolveInPhases =
+  (type: ComputeType, { folds }: CudaChoices, convolve: Rewrite): Rewrite =>
+  (context, node) => {
+    const { g, lowered, weight } = context;
+    const [enlarged, kernel, bias] = node.inputs;
+    const source = enlarged && enlargedFrom(context, enlarged);
+    const isFolded = folds && type === "float32"; // the kernels would be turned twice
+    if (!source || !kernel || isFolded || weight(kernel)?.blockScales) return convolve(context, node);
+    const [outputs = 0] = kernel.shape;
+    const isConstant = bias ? folds || weight(bias)?.dtype === type : false;
+    const ownBias = bias ? lowered(bias) : null;
+    const fourBiases =
+      ownBias && isConstant
+        ? g.weightOp("Concat", [ownBias, ownBias, ownBias, ownBias], { axis: ops.int(0) })
+        : sharedZeros(g, [PHASES * outputs], type);
+    const phases = g.op("ConvOfKernelLast", [lowered(source), phaseKernels(g, lowered(kernel), type), fourBiases], {
+      strides: ops.ints([1, 1]),
+      pads: ops.ints([1, 1, 1, 1]),
+    });
+    const result = inPlaces(g, phases, outputs);
+    return ownBias && !isConstant ? ops.add(g, result, ownBias) : result;
+  };
+
+/** What was enlarged to twice its sides for a convolution of each pixel and the eight around it. */
+function enlargedTwofold(node: Node, makerOf: (value: Value) => Node | undefined): Value | undefined {
+  const [enlarged, kernel] = node.inputs;
+  const maker = enlarged && makerOf(enlarged);
+  const [source] = maker?.op === "UpsampleNearestNhwc" ? maker.inputs : [];
+  if (!source || node.op !== "ConvNhwc" || kernel?.shape.slice(2).join() !== "3,3") return undefined;
+  const isTwofold = [1, 2].every((axis) => enlarged?.shape[axis] === 2 * (source.shape[axis] ?? 0));
+  const stepsByOne = intsOf(node.attributes, "strides").every((stride) => stride === 1);
+  return isTwofold && stepsByOne && intsOf(node.attributes, "pads").every((pad) => pad === 1) ? source : undefined;
 }
-
-const isTwofold = (source: Value, enlarged: Value): boolean =>
-  [1, 2].every((axis) => enlarged.shape[axis] === 2 * (source.shape[axis] ?? 0));
-
-/** Of each pixel and the eight around it. */
-const isOfNeighbours = ({ attributes }: Node, { shape }: Value): boolean =>
-  shape.slice(2).join() === "3,3" &&
-  intsOf(attributes, "strides").every((stride) => stride === 1) &&
-  intsOf(attributes, "pads").every((pad) => pad === 1);
 
 /** (O, C, 3, 3) -> (4·O, 2, 2, C), phase by phase. */
 function phaseKernels(g: GraphBuilder, kernel: Value, type: ComputeType): Value {

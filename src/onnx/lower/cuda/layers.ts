@@ -26,7 +26,6 @@ import {
 import { type ComputeType, castTo, castWeight, inputOf, linearAsGemm } from "../decompositions.ts";
 import type { BoundWeight, Rewrite, Rewriting } from "../rewriting.ts";
 import { sharedZeros } from "../shared-constants.ts";
-import { convolvePhases } from "./enlarged-phases.ts";
 import { multiplyTaps } from "./tap-products.ts";
 import type { CudaChoices } from "./variants.ts";
 
@@ -43,8 +42,6 @@ export const convolve =
     const { g, lowered } = context;
     const [x, kernel, bias] = node.inputs;
     if (!x || !kernel) throw new Error(`${node.name}: a convolution takes a feature map and a kernel`);
-    const phases = convolvePhases(context, node, type, choices);
-    if (phases) return phases;
     const stored = context.weight(kernel);
     const ownBias = bias ? lowered(bias) : null;
     const sums = multiplyTaps(context, node, type, choices);

@@ -17,7 +17,7 @@ import { intsOf } from "../../shapes.ts";
 import { inBlocks, multiplyBlocks, unpackKernelTaps } from "../block-weights.ts";
 import type { ComputeType } from "../decompositions.ts";
 import type { Rewriting } from "../rewriting.ts";
-import { sharedConstant } from "../shared-constants.ts";
+import { sharedMatrices } from "../shared-constants.ts";
 import type { CudaChoices } from "./variants.ts";
 
 /** Ones and zeros for a sample's neighbours all at once, at most: 16 x 16 pixels of nine taps are 0.6 million. */
@@ -123,52 +123,45 @@ function sumTaps(g: GraphBuilder, products: Value, [vertical, horizontal]: reado
   return ops.reshape(g, sums, [batch, downwards, across, outputs]);
 }
 
-/** Does the tap of the result's pixel `to` lie on the pixel `from`? */
-function meets({ pixels, times, stride, before }: Side, to: number, from: number, tap: number): boolean {
-  const place = to * stride + tap - before;
-  return place >= 0 && place < pixels * times && Math.floor(place / times) === from;
+/** The pixel on which a tap of the result's pixel `to` lies, and the tap. */
+function* tapsOn({ pixels, times, taps, stride, before }: Side, to: number): Generator<readonly [number, number]> {
+  for (let tap = 0; tap < taps; tap++) {
+    const place = to * stride + tap - before;
+    if (place >= 0 && place < pixels * times) yield [Math.floor(place / times), tap];
+  }
 }
 
 /** A 1 where the row's pixel of the result takes the column's pixel and tap: (count, Π results, Π pixels · Π taps). */
 function neighbours(g: GraphBuilder, like: Value, count: number, sides: readonly Side[]): Value {
   const product = (of: (side: Side) => number): number => sides.reduce((total, side) => total * of(side), 1);
   const allTaps = product(({ taps }) => taps);
-  const shape = [count, product(({ results }) => results), product(({ pixels }) => pixels) * allTaps];
-  return ones(g, `neighbours ${JSON.stringify(sides)}`, shape, like, (row, column) => {
-    let [to, from, tap] = [row, Math.floor(column / allTaps), column % allTaps];
-    return sides.toReversed().every((side) => {
-      const isMet = meets(side, to % side.results, from % side.pixels, tap % side.taps);
-      to = Math.floor(to / side.results);
-      from = Math.floor(from / side.pixels);
-      tap = Math.floor(tap / side.taps);
-      return isMet;
-    });
-  });
+  const [rows, columns] = [product(({ results }) => results), product(({ pixels }) => pixels) * allTaps];
+  /** Of the sides from `at` on, given what the ones before make of row, pixel and tap. */
+  function* places(at: number, row: number, pixel: number, tap: number): Generator<number> {
+    const side = sides[at];
+    if (!side) return yield row * columns + pixel * allTaps + tap;
+    for (let to = 0; to < side.results; to++) {
+      for (const [from, ownTap] of tapsOn(side, to)) {
+        yield* places(at + 1, row * side.results + to, pixel * side.pixels + from, tap * side.taps + ownTap);
+      }
+    }
+  }
+  const key = `neighbours ${JSON.stringify(sides)}`;
+  return sharedMatrices(g, key, [count, rows, columns], like.dtype as ComputeType, () => places(0, 0, 0, 0));
 }
 
 /** The same within a row of pixels, for each of the kernel's rows: (count, h·W', W·h·w). */
 function neighboursInRow(g: GraphBuilder, like: Value, count: number, kernelRows: number, side: Side): Value {
   const { pixels, results, taps } = side;
-  const shape = [count, kernelRows * results, pixels * kernelRows * taps];
-  return ones(g, `neighbours in ${kernelRows} rows ${JSON.stringify(side)}`, shape, like, (row, column) => {
-    const [kernelRow, place] = [Math.floor(row / results), Math.floor(column / taps)];
-    return (
-      kernelRow === place % kernelRows && meets(side, row % results, Math.floor(place / kernelRows), column % taps)
-    );
-  });
-}
-
-/** For each of `count` matrices the same: a product of batches takes no table of them then. */
-function ones(
-  g: GraphBuilder,
-  key: string,
-  shape: readonly number[],
-  { dtype }: Value,
-  isOne: (row: number, column: number) => boolean,
-): Value {
-  const [, rows = 0, columns = 0] = shape;
-  return sharedConstant(g, `${key} ${shape.join()}`, shape, dtype as ComputeType, (at) => {
-    const within = at % (rows * columns);
-    return isOne(Math.floor(within / columns), within % columns) ? 1 : 0;
-  });
+  const [rows, columns] = [kernelRows * results, pixels * kernelRows * taps];
+  function* places(): Generator<number> {
+    for (let row = 0; row < rows; row++) {
+      const kernelRow = Math.floor(row / results);
+      for (const [from, tap] of tapsOn(side, row % results)) {
+        yield row * columns + (from * kernelRows + kernelRow) * taps + tap;
+      }
+    }
+  }
+  const key = `neighbours in ${kernelRows} rows ${JSON.stringify(side)}`;
+  return sharedMatrices(g, key, [count, rows, columns], like.dtype as ComputeType, places);
 }

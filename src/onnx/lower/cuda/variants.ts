@@ -4,7 +4,7 @@
  * stable: the log of measurements (docs/notebook/cuda.md) refers to them. It also names what lost and is gone.
  */
 
-/** Fewest pixels of the small feature maps of a batch, B·H·W, and fewest of their channels. */
+/** Fewest pixels of the small feature maps of a batch, B·H·W, and fewest channels of all that have as many. */
 export interface PhaseLimits {
   readonly pixels: number;
   readonly channels: number;
@@ -22,7 +22,7 @@ export interface CudaChoices {
   /** Up to so many, kernels that lie in another way are unpacked for such products too. */
   readonly unpacksTaps: boolean;
   /** Which 3x3 convolutions behind a twofold enlargement are computed on the small feature map (onnx/lower/cuda/enlarged-phases). */
-  readonly phases: PhaseLimits;
+  readonly phases: PhaseLimits | null;
   /** Constants of a few kilobytes are folded with weights in blocks too: for graphs without convolutions of unpacked kernels. */
   readonly foldsSmall: boolean;
 }
@@ -33,7 +33,7 @@ const channelsLast: CudaChoices = {
   folds: true,
   mostTapPixels: 0,
   unpacksTaps: false,
-  phases: { pixels: Infinity, channels: Infinity },
+  phases: null,
   foldsSmall: false,
 };
 
@@ -46,9 +46,10 @@ const joinedKeys: CudaChoices = { ...channelsLast, keys: "joined" };
  * - Making the kernels reads and writes 2 bytes x O·C x (9 + 16 in the product, 16 + 16 as it is turned): O·C cancels, and it pays from
  *   391 pixels on. Twice as many and up to a power of two, since a product of nine columns may be slower than its bytes.
  * - The gathering reads four times what the enlargement did, and a Conv with a bias, here of zeros, adds it in a pass of its own: 5.5 bytes x
- *   4·B·H·W·O. It pays from 75 channels on; twice as many.
+ *   4·B·H·W·O. It pays from 75 channels on, by that reckoning. Measured: the x4 UNet (512 and 1024 channels) and IF-I-XL (1408) gained 0.8
+ *   and 0.4 ms a step; IF-II-L, whose largest map has 320, lost 1.5.
  */
-const WORTHWHILE_PHASES: PhaseLimits = { pixels: 2 ** 10, channels: 150 };
+const WORTHWHILE_PHASES: PhaseLimits = { pixels: 2 ** 10, channels: 512 };
 
 /** In float16. */
 const phases: CudaChoices = { ...joinedKeys, phases: WORTHWHILE_PHASES };
@@ -84,8 +85,18 @@ export const cudaVariants: Readonly<Record<string, CudaChoices>> = {
 
 export const cudaDefault: CudaChoices = joinedKeys;
 
-/** By how the weights lie: those of 8-bit blocks are unpacked, which joining them would do anew at each step. */
-export const cudaDefaults: Readonly<Record<"stored" | "blocks", CudaChoices>> = {
-  stored: joinedKeys,
-  blocks: unfolded,
-};
+/** By how the weights lie. */
+export const cudaDefaults = {
+  stored: phases,
+  blocks: tapsKeys,
+  /** Of a network whose feature maps have few pixels. */
+  blocksOfFewPixels: allTaps,
+} as const satisfies Readonly<Record<string, CudaChoices>>;
+
+export const cudaDefaultFor = ({
+  weightFormat,
+  fewPixels = false,
+}: {
+  readonly weightFormat: "stored" | "blocks";
+  readonly fewPixels?: boolean;
+}): CudaChoices => cudaDefaults[weightFormat === "blocks" && fewPixels ? "blocksOfFewPixels" : weightFormat];
