@@ -17,7 +17,7 @@
 import { elementCount } from "../../../math/tensor.ts";
 import type { Graph, GraphBuilder, Node, Value } from "../../graph.ts";
 import * as ops from "../../ops.ts";
-import { rebuild } from "../../rebuild.ts";
+import { type WrittenValues, rebuild } from "../../rebuild.ts";
 import { intOf } from "../../shapes.ts";
 import type { Pass } from "../lower.ts";
 
@@ -28,7 +28,7 @@ export const joinedKeys: Pass = {
     if (groups.length === 0) return graph;
     return rebuild(graph, (g, values) => {
       const writer = new KeyWriter(g, values, groups);
-      return { visit: (node) => writer.visit(node), result: (value) => writer.valueOf(value) };
+      return { visit: (node) => writer.visit(node) };
     });
   },
 };
@@ -164,7 +164,7 @@ class Finder {
 
 class KeyWriter {
   readonly #g: GraphBuilder;
-  readonly #values: Map<string, Value>;
+  readonly #values: WrittenValues;
   readonly #replaced: ReadonlySet<Node>;
   /** By the node that joins keys, and by the one that joins values. */
   readonly #attentions = new Map<Node, TextAttention>();
@@ -172,9 +172,9 @@ class KeyWriter {
   /** The text's keys and values side by side, (B, L, 2·C). */
   readonly #ofText = new Map<TextAttention, Value>();
 
-  constructor(g: GraphBuilder, values: ReadonlyMap<string, Value>, groups: readonly (readonly TextAttention[])[]) {
+  constructor(g: GraphBuilder, values: WrittenValues, groups: readonly (readonly TextAttention[])[]) {
     this.#g = g;
-    this.#values = new Map(values);
+    this.#values = values;
     for (const group of groups) {
       for (const attention of group) {
         this.#groups.set(attention, group);
@@ -184,31 +184,22 @@ class KeyWriter {
     this.#replaced = new Set(groups.flat().flatMap(({ replaced }) => replaced));
   }
 
-  valueOf(value: Value): Value {
-    const made = this.#values.get(value.name);
-    if (!made) throw new Error(`${value.name} is not made yet`);
-    return made;
-  }
-
   visit(node: Node): void {
-    if (this.#replaced.has(node) || this.#values.has(node.output.name)) return;
+    if (this.#replaced.has(node) || this.#values.has(node.output)) return;
     const attention = this.#attentions.get(node);
     if (attention) this.#join(attention);
-    else {
-      const inputs = node.inputs.map((value) => value && this.valueOf(value));
-      this.#values.set(node.output.name, this.#g.op(node.op, inputs, node.attributes));
-    }
+    else this.#values.copy(node);
   }
 
   #join(attention: TextAttention): void {
     const { joined, pixels, ofPixels } = attention;
     if (!this.#ofText.has(attention)) this.#makeText(this.#groups.get(attention)!);
     const ofText = this.#ofText.get(attention)!;
-    const both = ops.concat(this.#g, [ofText, this.#linear(this.valueOf(pixels), ofPixels, 1)], 1); // (B, L + N, 2·C)
+    const both = ops.concat(this.#g, [ofText, this.#linear(this.#values.of(pixels), ofPixels, 1)], 1); // (B, L + N, 2·C)
     const channels = (both.shape[2] ?? 0) / 2;
     const [key, value] = ops.parts(this.#g, both, 2, [channels, channels]);
-    this.#values.set(joined[0].output.name, key!);
-    this.#values.set(joined[1].output.name, value!);
+    this.#values.set(joined[0].output, key!);
+    this.#values.set(joined[1].output, value!);
   }
 
   /** Keys and values of the text for all attentions of a group: (A, B·L, 2·C), cut into (B, L, 2·C) each. */
@@ -231,12 +222,12 @@ class KeyWriter {
     const { value, norm } = group[0]!.text;
     const [batch = 0, length = 0, width = 0] = value.shape;
     const shape = [group.length, batch * length, width];
-    if (!norm) return ops.expand(g, ops.reshape(g, this.valueOf(value), [1, batch * length, width]), shape);
-    const turned = ops.transpose(g, this.valueOf(value), [0, 2, 1]); // (B, X, L)
+    if (!norm) return ops.expand(g, ops.reshape(g, this.#values.of(value), [1, batch * length, width]), shape);
+    const turned = ops.transpose(g, this.#values.of(value), [0, 2, 1]); // (B, X, L)
     const plain = [new Float32Array(width).fill(1), new Float32Array(width)].map((data) => g.constant(data, [width]));
     const normed = ops.transpose(g, g.op("GroupNorm", [turned, ...plain], norm.node.attributes), [0, 2, 1]);
     const ofAll = (choose: (norm: NonNullable<TextSource["norm"]>) => Value): Value => {
-      const each = group.map(({ text }) => this.valueOf(choose(text.norm!)));
+      const each = group.map(({ text }) => this.#values.of(choose(text.norm!)));
       return ops.reshape(g, ops.concat(g, each, 0), [group.length, 1, width]);
     };
     const scaled = ops.mul(
@@ -252,8 +243,8 @@ class KeyWriter {
   }
 
   #linear(x: Value, layers: readonly Layer[], stacks: number): Value {
-    const weights = layers.map(({ weight }) => this.valueOf(weight));
-    const biases = layers.map(({ bias }) => this.valueOf(bias));
+    const weights = layers.map(({ weight }) => this.#values.of(weight));
+    const biases = layers.map(({ bias }) => this.#values.of(bias));
     return this.#g.op("JoinedLinear", [x, ...weights, ...biases], { stacks: ops.int(stacks) });
   }
 }

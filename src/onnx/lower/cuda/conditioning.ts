@@ -13,7 +13,7 @@
 
 import type { Graph, GraphBuilder, Node, Value } from "../../graph.ts";
 import * as ops from "../../ops.ts";
-import { rebuild } from "../../rebuild.ts";
+import { type WrittenValues, rebuild } from "../../rebuild.ts";
 import { intOf } from "../../shapes.ts";
 import type { Pass } from "../lower.ts";
 
@@ -25,13 +25,7 @@ export const batchedConditioning: Pass = {
   run: (graph) => {
     const norms = timedNorms(graph);
     if (norms.length < 2) return graph;
-    return rebuild(graph, (g, initial) => {
-      const values = new Map(initial);
-      const valueOf = (value: Value): Value => {
-        const made = values.get(value.name);
-        if (!made) throw new Error(`${value.name} is not made yet`);
-        return made;
-      };
+    return rebuild(graph, (g, values) => {
       const groupOf = new Map(
         [norms.slice(0, FIRST_RESNETS), norms.slice(FIRST_RESNETS)].flatMap((group) =>
           group.map(({ layer }) => [layer, group] as const),
@@ -43,20 +37,11 @@ export const batchedConditioning: Pass = {
         if (replaced.has(node)) return;
         const group = groupOf.get(node);
         if (group) {
-          if (!made.has(group)) for (const [name, value] of makeAll(g, group, valueOf)) values.set(name, value);
+          if (!made.has(group)) makeAll(g, group, values);
           made.add(group);
-          return;
-        }
-        values.set(
-          node.output.name,
-          g.op(
-            node.op,
-            node.inputs.map((value) => value && valueOf(value)),
-            node.attributes,
-          ),
-        );
+        } else values.copy(node);
       };
-      return { visit, result: valueOf };
+      return { visit };
     });
   },
 };
@@ -110,19 +95,15 @@ function timedNorm(
   return { layer, weight, bias, factor, offset, replaced: [product, sum, other, scale, scales, shifts] };
 }
 
-/** @returns by the network's names, the factors and offsets of these norms: (B, 1, 1, C) each. */
-function makeAll(
-  g: GraphBuilder,
-  norms: readonly TimedNorm[],
-  valueOf: (value: Value) => Value,
-): (readonly [string, Value])[] {
+/** Writes the factors and offsets of these norms: (B, 1, 1, C) each. */
+function makeAll(g: GraphBuilder, norms: readonly TimedNorm[], values: WrittenValues): void {
   const channels = norms.map(({ weight }) => weight.shape[0] ?? 0);
   const projected = projectAll(
     g,
     norms.map(({ layer }) => layer),
-    valueOf,
+    values,
   ); // (B, Σ 2·C)
-  const [weights, biases] = [norms.map(({ weight }) => valueOf(weight)), norms.map(({ bias }) => valueOf(bias))];
+  const [weights, biases] = [norms.map(({ weight }) => values.of(weight)), norms.map(({ bias }) => values.of(bias))];
   const filled = (count: number, number: number): Value => g.constant(new Float32Array(count).fill(number), [count]);
   const sideBySide = (first: (at: number) => Value, second: (at: number) => Value): Value =>
     ops.concat(
@@ -157,21 +138,31 @@ function makeAll(
     3,
     channels.flatMap((count) => [count, count]),
   );
-  return norms.flatMap(({ factor, offset }, at) => [
-    [factor.name, parts[2 * at]!] as const,
-    [offset.name, parts[2 * at + 1]!] as const,
-  ]);
+  for (const [at, { factor, offset }] of norms.entries()) {
+    values.set(factor, parts[2 * at]!);
+    values.set(offset, parts[2 * at + 1]!);
+  }
 }
 
 /** Side by side. Biases are added to all at once: a Gemm that adds one is two kernels. */
-function projectAll(g: GraphBuilder, layers: readonly Node[], valueOf: (value: Value) => Value): Value {
+function projectAll(g: GraphBuilder, layers: readonly Node[], values: WrittenValues): Value {
   const biases = layers.flatMap(({ inputs: [, , bias] }) => bias ?? []);
   const areAll = biases.length === layers.length;
   const products = layers.map(({ op, inputs: [x, weight, bias], attributes }) =>
-    g.op(op, [valueOf(x!), valueOf(weight!), areAll || !bias ? null : valueOf(bias)], attributes),
+    g.op(op, [values.of(x!), values.of(weight!), areAll || !bias ? null : values.of(bias)], attributes),
   );
   const joined = ops.concat(g, products, 1);
-  return areAll ? ops.add(g, joined, ops.concat(g, biases.map(valueOf), 0)) : joined;
+  return areAll
+    ? ops.add(
+        g,
+        joined,
+        ops.concat(
+          g,
+          biases.map((bias) => values.of(bias)),
+          0,
+        ),
+      )
+    : joined;
 }
 
 /** Where the scale lies that belongs to each number of (scale | shift), one resnet after the other. */

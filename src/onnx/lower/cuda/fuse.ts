@@ -13,7 +13,7 @@
 
 import type { GraphBuilder, Node, Value } from "../../graph.ts";
 import * as ops from "../../ops.ts";
-import { rebuild } from "../../rebuild.ts";
+import { type WrittenValues, rebuild } from "../../rebuild.ts";
 import { floatOf } from "../../shapes.ts";
 import type { Pass } from "../lower.ts";
 import { type BiasSource, FusionPlan, type PlannedSum } from "./fusion-plan.ts";
@@ -24,32 +24,26 @@ export const fusedOperations: Pass = {
     const plan = new FusionPlan(graph);
     return rebuild(graph, (g, values) => {
       const writer = new FusedWriter(g, values, plan);
-      return { visit: (node) => writer.visit(node), result: (value) => writer.valueOf(value) };
+      return { visit: (node) => writer.visit(node) };
     });
   },
 };
 
 class FusedWriter {
   readonly #g: GraphBuilder;
-  readonly #values: Map<string, Value>;
+  readonly #values: WrittenValues;
   readonly #plan: FusionPlan;
 
-  constructor(g: GraphBuilder, values: ReadonlyMap<string, Value>, plan: FusionPlan) {
+  constructor(g: GraphBuilder, values: WrittenValues, plan: FusionPlan) {
     this.#g = g;
-    this.#values = new Map(values);
+    this.#values = values;
     this.#plan = plan;
-  }
-
-  valueOf(value: Value): Value {
-    const made = this.#values.get(value.name);
-    if (!made) throw new Error(`${value.name} is not made yet`);
-    return made;
   }
 
   visit(node: Node): void {
     const { output } = node;
-    if (this.#values.has(output.name) || this.#plan.replaced.has(node)) return; // made with another node, or in parts
-    this.#values.set(output.name, this.#write(node));
+    if (this.#values.has(output) || this.#plan.replaced.has(node)) return; // made with another node, or in parts
+    this.#values.set(output, this.#write(node));
   }
 
   #write(node: Node): Value {
@@ -59,7 +53,7 @@ class FusedWriter {
     if (node.op === "GroupNormNhwc") return this.#groupNorm(node);
     const rows = this.#plan.rows.get(node);
     if (rows) return this.#linearRows(rows);
-    const inputs = node.inputs.map((value) => value && this.valueOf(value));
+    const inputs = this.#values.inputsOf(node);
     if (this.#plan.withoutBias.has(node)) return this.#g.op(node.op, [inputs[0]!, inputs[1]!, null], node.attributes);
     return this.#g.op(this.#plan.parts.has(node) ? "Part" : node.op, inputs, node.attributes);
   }
@@ -67,13 +61,13 @@ class FusedWriter {
   /** The sum is the node's own value; the norm, and the SiLU behind it, are made with it. */
   #sumAndNorm(node: Node, norm: Node, { isRead, biases, divisor }: PlannedSum): Value {
     const [x, skip] = this.#operands(node);
-    const [weight, shift] = norm.inputs.slice(1).map((value) => this.valueOf(value!));
+    const [weight, shift] = norm.inputs.slice(1).map((value) => this.#values.of(value!));
     const bias = this.#sumOf(biases);
     if (norm.op === "LayerNorm") {
       const normed = this.#g.op("com.microsoft.SkipLayerNormalization", [x, skip, weight!, shift!, bias], {
         epsilon: ops.float(floatOf(norm.attributes, "epsilon")),
       });
-      this.#values.set(norm.output.name, normed);
+      this.#values.set(norm.output, normed);
       return isRead ? this.#g.op("SkipSum", [x, skip]) : normed;
     }
     const perSample = skip.shape.join() === x.shape.join() ? skip : this.#perSample(skip, x);
@@ -88,7 +82,7 @@ class FusedWriter {
 
   /** Sum's operands, the larger one first. */
   #operands({ inputs }: Node): [Value, Value] {
-    const [a, b] = inputs.map((value) => this.valueOf(value!));
+    const [a, b] = inputs.map((value) => this.#values.of(value!));
     return count(a!) >= count(b!) ? [a!, b!] : [b!, a!];
   }
 
@@ -99,9 +93,9 @@ class FusedWriter {
   }
 
   #groupNorm(node: Node): Value {
-    const [x, weight, shift] = node.inputs.map((value) => value && this.valueOf(value));
+    const [x, weight, shift] = this.#values.inputsOf(node);
     const source = this.#plan.normBiases.get(node);
-    const bias = source ? this.valueOf(source.bias) : null;
+    const bias = source ? this.#values.of(source.bias) : null;
     const [batch = 0, channels = 0] = [x!.shape[0], x!.shape.at(-1)];
     const skip = bias && ops.expand(this.#g, ops.reshape(this.#g, bias, [1, channels]), [batch, channels]);
     const normed = this.#g.op("GroupNormNhwc", [x!, weight!, shift!, skip], this.#normAttributes(node));
@@ -115,9 +109,9 @@ class FusedWriter {
 
   /** The norm's value and that of the SiLU that it takes are one. */
   #finishNorm(norm: Node, normed: Value): void {
-    this.#values.set(norm.output.name, normed);
+    this.#values.set(norm.output, normed);
     const silu = this.#plan.activations.get(norm);
-    if (silu) this.#values.set(silu.output.name, normed);
+    if (silu) this.#values.set(silu.output, normed);
   }
 
   #biasAdd(node: Node, biases: readonly BiasSource[]): Value {
@@ -126,15 +120,15 @@ class FusedWriter {
   }
 
   #sumOf(biases: readonly BiasSource[]): Value | null {
-    const values = biases.map(({ bias }) => this.valueOf(bias));
+    const values = biases.map(({ bias }) => this.#values.of(bias));
     return values.length === 0 ? null : values.reduce((sum, bias) => this.#g.op("BiasSum", [sum, bias]));
   }
 
   #linearRows({ layer, from, to, gelu }: { layer: Node; from: number; to: number; gelu?: Node }): Value {
-    const inputs = layer.inputs.map((value) => value && this.valueOf(value));
+    const inputs = this.#values.inputsOf(layer);
     const attributes = { from: ops.int(from), to: ops.int(to), gelu: ops.int(gelu ? 1 : 0) };
     const made = this.#g.op("LinearRows", inputs, attributes);
-    if (gelu) this.#values.set(gelu.output.name, made);
+    if (gelu) this.#values.set(gelu.output, made);
     return made;
   }
 }

@@ -9,7 +9,7 @@
 
 import type { GraphBuilder, Node, Value } from "../../graph.ts";
 import * as ops from "../../ops.ts";
-import { rebuild } from "../../rebuild.ts";
+import { type WrittenValues, rebuild } from "../../rebuild.ts";
 import { intOf, intsOf } from "../../shapes.ts";
 import type { Pass } from "../lower.ts";
 
@@ -35,12 +35,12 @@ const ON_MAPS: Readonly<Record<string, string>> = {
 
 class Layout {
   readonly #g: GraphBuilder;
-  readonly #first: Map<string, Value>;
+  readonly #first: WrittenValues;
   readonly #last = new Map<string, Value>();
 
-  constructor(g: GraphBuilder, values: ReadonlyMap<string, Value>) {
+  constructor(g: GraphBuilder, values: WrittenValues) {
     this.#g = g;
-    this.#first = new Map(values);
+    this.#first = values;
   }
 
   visit(node: Node): void {
@@ -52,12 +52,12 @@ class Layout {
     }
     if (op === "Transpose" && this.#isTurn(node)) {
       const [x] = node.inputs;
-      if (x && this.#last.has(x.name)) this.#first.set(output.name, this.channelsLast(x));
+      if (x && this.#last.has(x.name)) this.#first.set(output, this.channelsLast(x));
       else if (x) this.#last.set(output.name, this.channelsFirst(x));
       return;
     }
     const inputs = node.inputs.map((value) => value && this.channelsFirst(value));
-    this.#first.set(output.name, this.#g.op(op, inputs, node.attributes));
+    this.#first.set(output, this.#g.op(op, inputs, node.attributes));
   }
 
   /** (B, C, N) <-> (B, N, C) */
@@ -111,12 +111,11 @@ class Layout {
 
   /** The value as the network has it. */
   channelsFirst(value: Value): Value {
-    const existing = this.#first.get(value.name);
-    if (existing) return existing;
+    if (this.#first.has(value)) return this.#first.of(value);
     const last = this.#last.get(value.name);
     if (!last) throw new Error(`${value.name} is not made yet`);
     const turned = ops.transpose(this.#g, last, last.shape.length === 4 ? [0, 3, 1, 2] : [0, 2, 1]);
-    this.#first.set(value.name, turned);
+    this.#first.set(value, turned);
     return turned;
   }
 
