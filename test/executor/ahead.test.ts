@@ -24,15 +24,17 @@ function workerThat(body: string): { worker: URL; folder: string; log: () => str
   const [file, log] = [join(folder, "worker.mjs"), join(folder, "log")];
   writeFileSync(
     file,
-    `import { appendFileSync } from "node:fs";
+    `import { appendFileSync, readFileSync } from "node:fs";
+    const logged = () => readFileSync(${JSON.stringify(log)}, "utf8");
     const log = (text) => appendFileSync(${JSON.stringify(log)}, text + "\\n");
     const say = (message) => new Promise((resolve) => process.send(message, undefined, {}, resolve));
     process.once("disconnect", () => process.exit());
     process.once("message", async (task) => {
       const { name } = task.stage;
       const turn = new Promise((resolve) => process.once("message", resolve));
-      const finish = async (jobs) => {
+      const finish = async (jobs, mayEnd = () => true) => {
         await say({ type: "progress", job: 0, step: 1, steps: 2, what: "x" });
+        while (!mayEnd()) await new Promise((resolve) => setTimeout(resolve, 50));
         await new Promise((resolve) => setTimeout(resolve, 1000));
         for (const { index: job } of jobs) {
           await say({ type: "finished", job, ...(name === "stage-1" ? { generatorState: "after stage 1" } : {}) });
@@ -98,7 +100,13 @@ test("one without room for its first run is loaded, and not warmed up", async ()
 });
 
 test("one that fails before its turn is started again when it comes", async () => {
-  const made = workerThat(`if (name === "stage-2" && task.isAhead) process.exit(3);${waiting}`);
+  const made = workerThat(`
+    if (name === "stage-2" && task.isAhead) process.exit(3);
+    if (name === "stage-1") { // it goes on until the other has failed, however busy the machine is
+      const { jobs } = await turn;
+      return finish(jobs, () => logged().includes("start stage-2 ahead"));
+    }
+    ${waiting}`);
   await run(made);
   expect(made.log().filter((line) => line.includes("stage-2"))).toEqual([
     "start stage-2 ahead",
