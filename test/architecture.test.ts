@@ -49,12 +49,7 @@ const packageDoors: Readonly<Record<string, readonly string[]>> = {
   "@bufbuild/protobuf": ["onnx/encode.ts", "tokenizers/"], // spiece.model is protobuf too
   zod: [""],
   "node:child_process": ["executor/"],
-  "node:worker_threads": [
-    "pipelines/noise-thread.ts",
-    "pipelines/noise-worker.ts",
-    "pipelines/scheduling-threads.ts",
-    "pipelines/scheduling-worker.ts",
-  ],
+  "node:worker_threads": ["pipelines/noise-worker.ts", "pipelines/scheduling-worker.ts", "pipelines/start-thread.ts"],
   "node:os": ["machine/"],
   "node:process": ["machine/"],
 };

@@ -4,11 +4,10 @@
  * which is blocked meanwhile (onnxruntime issue 19611); its noise is all of a step that does not need the network's answer.
  */
 
-import { Worker } from "node:worker_threads";
-import { StageError } from "../errors.ts";
 import type { Generator } from "../math/random.ts";
 import { elementCount } from "../math/tensor.ts";
 import type { NoiseOrder } from "./noise-worker.ts";
+import { type Worker, startThread, threadFailure } from "./start-thread.ts";
 
 type Resumable = Generator & Required<Pick<Generator, "loadState">>;
 
@@ -79,21 +78,12 @@ class Thread {
 
   /** @throws {StageError} the thread has failed. */
   post(order: NoiseOrder): void {
-    if (this.#failure !== undefined) {
-      throw new StageError(`The thread that draws noise failed: ${this.#failure.replace(/[\s.]+$/, "")}.`);
-    }
-    this.#worker ??= this.#start();
+    if (this.#failure !== undefined) throw threadFailure("The thread that draws noise", this.#failure);
+    this.#worker ??= startThread(this.#entry, (why) => (this.#failure ??= why));
     this.#worker.postMessage(order);
   }
 
   async end(): Promise<void> {
     await this.#worker?.terminate();
-  }
-
-  #start(): Worker {
-    const worker = new Worker(this.#entry);
-    worker.on("error", (error) => (this.#failure ??= error.message));
-    worker.on("exit", (code) => (this.#failure ??= `it ended with code ${code}`));
-    return worker;
   }
 }

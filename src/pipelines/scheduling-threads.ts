@@ -5,9 +5,8 @@
  * is done elsewhere, or the GPU waits for it.
  */
 
-import { Worker } from "node:worker_threads";
-import { StageError } from "../errors.ts";
 import type { FromThread, Share, ToThread } from "./scheduling-messages.ts";
+import { type Worker, startThread, threadFailure } from "./start-thread.ts";
 
 type Predicted = Omit<Extract<ToThread, { type: "predicted" }>, "type" | "id">;
 
@@ -51,10 +50,8 @@ class Thread {
   #failure: string | undefined;
 
   constructor(entry: URL) {
-    this.#worker = new Worker(entry);
+    this.#worker = startThread(entry, (why) => this.#fail(why));
     this.#worker.on("message", (message: FromThread) => this.#listeners.get(message.id)?.(message));
-    this.#worker.on("error", (error) => this.#fail(error.message));
-    this.#worker.on("exit", (code) => this.#fail(`it ended with code ${code}`));
   }
 
   get shares(): number {
@@ -76,7 +73,7 @@ class Thread {
       says: async () => {
         const next = unread.shift() ?? (await new Promise<FromThread>((resolve) => (listener = resolve)));
         if (next.type !== "failed") return next;
-        throw new StageError(`A thread that takes the steps of images failed: ${next.message.replace(/[\s.]+$/, "")}.`);
+        throw threadFailure("A thread that takes the steps of images", next.message);
       },
       answer: (predicted) => this.#post({ type: "predicted", id, ...predicted }),
     };

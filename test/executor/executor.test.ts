@@ -1,9 +1,8 @@
 /** The parent's side: what it makes of a stage's process, whatever that does. The children here are a few lines each. */
 
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
 import { IfGenError, StageError } from "../../src/errors.ts";
 import { draftFolderIn } from "../../src/files/draft.ts";
@@ -11,24 +10,7 @@ import { type RunOptions, runPlan } from "../../src/executor/executor.ts";
 import { type StageTask, stageTask } from "../../src/executor/protocol.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { planOf } from "../plan/plan-of.ts";
-
-/** A child that runs `body` once its task has come; `say` sends a message, `done` ends properly. */
-function workerThat(body: string): { worker: URL; folder: string } {
-  const folder = mkdtempSync(join(tmpdir(), "if-gen-test-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  const file = join(folder, "worker.mjs");
-  writeFileSync(
-    file,
-    `import { appendFileSync } from "node:fs";
-    const say = (message) => new Promise((resolve) => process.send(message, undefined, {}, resolve));
-    const done = () => setImmediate(() => process.disconnect()); // not within the handler: Node 20 crashes
-    process.once("message", async (task) => {
-      appendFileSync(${JSON.stringify(folder)} + "/tasks.jsonl", JSON.stringify(task) + "\\n");
-      ${body}
-    });`,
-  );
-  return { worker: pathToFileURL(file), folder };
-}
+import { childThat } from "./child-that.ts";
 
 const plan = planOf({});
 const optionsFor = (made: { worker: URL; folder: string }, more: Partial<RunOptions> = {}): RunOptions => ({
@@ -37,7 +19,7 @@ const optionsFor = (made: { worker: URL; folder: string }, more: Partial<RunOpti
   ...more,
 });
 const failureOf = (body: string, more: Partial<RunOptions> = {}): Promise<unknown> =>
-  runPlan(plan, optionsFor(workerThat(body), more)).then(
+  runPlan(plan, optionsFor(childThat(body), more)).then(
     () => "it succeeded",
     (error: unknown) => error,
   );
@@ -48,7 +30,7 @@ const tasksIn = (folder: string): StageTask[] =>
     .map((line) => JSON.parse(line) as StageTask);
 
 test("stage after stage, each with the jobs' words and the generator as the one before left it", async () => {
-  const made = workerThat(`
+  const made = childThat(`
     const { name } = task.stage;
     for (const { index: job } of task.jobs) {
       await say({ type: "progress", job, step: 1, steps: 1, what: name });
@@ -143,7 +125,7 @@ test.skipIf(process.platform === "win32").each(Object.entries(caching))(
     const mine = basename(draftFolderIn(cache));
     mkdirSync(join(cache, mine)); // of a process that lives: this one
     const parts = JSON.stringify(mine.split(String(process.pid)));
-    const made = workerThat(`
+    const made = childThat(`
     const { mkdirSync, writeFileSync } = await import("node:fs");
     const folder = ${JSON.stringify(cache)} + "/" + ${parts}.join(process.pid);
     mkdirSync(folder);
@@ -166,7 +148,7 @@ test("success is a result and exit code 0, neither alone; what the child wrote t
 
 test("an abort ends the running child, even one that will not listen, and no other is started", async () => {
   const controller = new AbortController();
-  const made = workerThat(
+  const made = childThat(
     `process.on("SIGTERM", () => {}); await say({ type: "note", job: 0, text: "busy" }); setInterval(() => {}, 1000);`,
   );
   const reason = new IfGenError("INTERRUPTED", "enough");
@@ -178,7 +160,7 @@ test("an abort ends the running child, even one that will not listen, and no oth
   await expect(running).rejects.toBe(reason);
   expect(performance.now() - start).toBeLessThan(20_000);
   expect(tasksIn(made.folder)).toHaveLength(1);
-  const aborted = workerThat("done();");
+  const aborted = childThat("done();");
   await expect(runPlan(plan, optionsFor(aborted, { signal: controller.signal }))).rejects.toBe(reason);
   expect(existsSync(join(aborted.folder, "tasks.jsonl"))).toBe(false);
 });

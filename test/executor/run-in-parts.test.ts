@@ -1,14 +1,13 @@
 /** A stage's jobs in several processes side by side. The children here are a few lines each. */
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { type RunOptions, runPlan } from "../../src/executor/executor.ts";
 import type { StageTask } from "../../src/executor/protocol.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { planOf } from "../plan/plan-of.ts";
+import { childThat } from "./child-that.ts";
 
 const made = planOf({});
 const [job] = made.jobs;
@@ -18,23 +17,11 @@ const plan: Plan = {
   processes: { "stage-1": 2 },
 };
 
-/** A child that runs `body` for its task; `say` sends a message. */
-function optionsWith(body: string, more: Partial<RunOptions> = {}): RunOptions {
-  const folder = mkdtempSync(join(tmpdir(), "if-gen-test-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  const file = join(folder, "worker.mjs");
-  writeFileSync(
-    file,
-    `import { appendFileSync } from "node:fs";
-    const say = (message) => new Promise((resolve) => process.send(message, undefined, {}, resolve));
-    const end = () => setImmediate(() => process.disconnect()); // not within the handler: Node 20 crashes
-    process.once("message", async (task) => {
-      appendFileSync(${JSON.stringify(folder)} + "/tasks.jsonl", JSON.stringify(task) + "\\n");
-      ${body}
-    });`,
-  );
-  return { folder, worker: pathToFileURL(file), imagesOf: () => undefined, ...more };
-}
+const optionsWith = (body: string, more: Partial<RunOptions> = {}): RunOptions => ({
+  ...childThat(body),
+  imagesOf: () => undefined,
+  ...more,
+});
 
 const tasksIn = (folder: string): StageTask[] =>
   readFileSync(join(folder, "tasks.jsonl"), "utf8")
@@ -45,7 +32,7 @@ const tasksIn = (folder: string): StageTask[] =>
 const drawAll = `
   for (const { index: job } of task.jobs) await say({ type: "finished", job, generatorState: task.stage.name + " " + job });
   await say({ type: "done" });
-  end();`;
+  done();`;
 
 test("each process has a part of the jobs and of the threads; the next stage goes on with all", async () => {
   const options = optionsWith(drawAll);

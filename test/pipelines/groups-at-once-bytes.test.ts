@@ -8,6 +8,7 @@ import { withStage1 } from "../../src/pipelines/stage-1.ts";
 import { type UpscaleJob, runUpscale } from "../../src/pipelines/upscale.ts";
 import { smallModel } from "../small-model.ts";
 import { settingsFor } from "./reference-run.ts";
+import { smallUpscaleJob, smallUpscaler } from "./small-upscaler.ts";
 
 /** The built thread: there is none among the sources. */
 vi.mock(import("../../src/pipelines/scheduling-threads.ts"), async (importOriginal) => {
@@ -65,29 +66,12 @@ test("the upscaler", async () => {
     const images: Tensor[] = [];
     await runUpscale(
       {
-        checkpoint: smallModel("x4-upscaler"),
-        images: 1,
-        width: 64,
-        height: 64,
-        selection: { numInferenceSteps: 2 },
-        eta: 0,
-        guidanceScale: 3,
-        noiseLevel: 20,
-        settings,
+        ...smallUpscaler(settings),
         schedulingThreads: groupsAtOnce - 1,
         groupsAtOnce,
       },
       ["a", "b", "c"].map((prompt) => ({ prompts: [prompt], negativePrompts: [""] })),
-      async () =>
-        Promise.resolve(
-          [1, 2, 3].map((seed): [UpscaleJob] => [
-            {
-              imagesPerPrompt: 1,
-              generator: createGenerator(seed),
-              image: async () => Promise.resolve(createGenerator(seed + 10).randn([1, 3, 16, 16])),
-            },
-          ]),
-        ),
+      async () => Promise.resolve([1, 2, 3].map((seed): [UpscaleJob] => [smallUpscaleJob(seed)])),
       async (index, result) => {
         images[index] = result.images;
         return Promise.resolve();

@@ -11,9 +11,10 @@ import type { NetworkSettings } from "../../src/networks/open-network.ts";
 import { drawGroups } from "../../src/pipelines/groups-at-once.ts";
 import { withStage1 } from "../../src/pipelines/stage-1.ts";
 import { withStage2 } from "../../src/pipelines/stage-2.ts";
-import { type UpscaleJob, runUpscale } from "../../src/pipelines/upscale.ts";
+import { runUpscale } from "../../src/pipelines/upscale.ts";
 import { smallModel } from "../small-model.ts";
 import { settingsFor } from "./reference-run.ts";
+import { smallUpscaleJob, smallUpscaler } from "./small-upscaler.ts";
 
 /** Of each UNet that was opened: the types of the images that it takes and gives. */
 const opened = vi.hoisted((): string[] => []);
@@ -148,29 +149,16 @@ test("stage 1, whose network is fed the samples alone where it is unguided", asy
 test("the upscaler, whose last group is filled up", async () => {
   const settings = await settingsFor(smallModel("x4-upscaler"));
   const [alone, threaded] = await both(async (schedulingThreads) => {
-    const job = (seed: number): UpscaleJob => ({
-      imagesPerPrompt: 1,
-      generator: createGenerator(seed),
-      image: async () => Promise.resolve(createGenerator(seed + 10).randn([1, 3, 16, 16])),
-    });
     const images: Tensor[] = [];
     await runUpscale(
       {
-        checkpoint: smallModel("x4-upscaler"),
-        images: 1,
-        width: 64,
-        height: 64,
-        selection: { numInferenceSteps: 2 },
-        eta: 0,
-        guidanceScale: 3,
-        noiseLevel: 20,
-        settings,
+        ...smallUpscaler(settings),
         schedulingThreads,
         groupSize: 2,
         groupsAtOnce: 2,
       },
       ["a", "b", "c"].map((prompt) => ({ prompts: [prompt], negativePrompts: [""] })),
-      async () => Promise.resolve([[job(1), job(2)], [job(3)]]),
+      async () => Promise.resolve([[smallUpscaleJob(1), smallUpscaleJob(2)], [smallUpscaleJob(3)]]),
       async (index, result) => {
         images[index] = result.images;
         return Promise.resolve();

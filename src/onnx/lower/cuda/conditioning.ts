@@ -152,17 +152,9 @@ function projectAll(g: GraphBuilder, layers: readonly Node[], values: WrittenVal
     g.op(op, [values.of(x!), values.of(weight!), areAll || !bias ? null : values.of(bias)], attributes),
   );
   const joined = ops.concat(g, products, 1);
-  return areAll
-    ? ops.add(
-        g,
-        joined,
-        ops.concat(
-          g,
-          biases.map((bias) => values.of(bias)),
-          0,
-        ),
-      )
-    : joined;
+  if (!areAll) return joined;
+  const written = biases.map((bias) => values.of(bias));
+  return ops.add(g, joined, ops.concat(g, written, 0));
 }
 
 /** Where the scale lies that belongs to each number of (scale | shift), one resnet after the other. */

@@ -30,10 +30,10 @@ import {
   upsampleLater,
 } from "./layers.ts";
 import { channelsLastLayout } from "./layout.ts";
-import { type CudaChoices, cudaDefault } from "./variants.ts";
+import { type CudaChoices, cudaDefaults } from "./variants.ts";
 
 /** @param type float16 where the network tolerates it: T5 and the upscaler's VAE exceed its range. */
-export function cuda(type: decompose.ComputeType, choices: CudaChoices = cudaDefault): Lowering {
+export function cuda(type: decompose.ComputeType, choices: CudaChoices = cudaDefaults.stored): Lowering {
   return {
     name: `cuda in ${type}`,
     opset: 20,

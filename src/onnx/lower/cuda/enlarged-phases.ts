@@ -23,7 +23,7 @@ import * as ops from "../../ops.ts";
 import { intsOf } from "../../shapes.ts";
 import type { ComputeType } from "../decompositions.ts";
 import type { Pass } from "../lower.ts";
-import type { Rewrite } from "../rewriting.ts";
+import type { Rewrite, Rewriting } from "../rewriting.ts";
 import { sharedConstant, sharedIndices, sharedZeros } from "../shared-constants.ts";
 import { enlargedFrom } from "./tap-products.ts";
 import type { CudaChoices, PhaseLimits } from "./variants.ts";
@@ -37,8 +37,9 @@ export const convolutionsInPhases = ({ pixels, channels }: PhaseLimits): Pass =>
   name: "phases",
   run: (graph) => {
     const makers = new Map(graph.nodes.map((node) => [node.output.name, node]));
+    const producer = (value: Value): Node | undefined => makers.get(value.name);
     const large = graph.nodes.filter((node) => {
-      const source = enlargedTwofold(node, (value) => makers.get(value.name));
+      const source = enlargedTwofold({ producer }, node);
       return source !== undefined && elementCount(source.shape.slice(0, 3)) >= pixels;
     });
     if (large.some(({ inputs: [x] }) => (x?.shape[3] ?? 0) < channels)) return graph;
@@ -73,12 +74,12 @@ export const convolveInPhases =
   };
 
 /** What was enlarged to twice its sides for a convolution of each pixel and the eight around it. */
-function enlargedTwofold(node: Node, makerOf: (value: Value) => Node | undefined): Value | undefined {
+function enlargedTwofold(context: Pick<Rewriting, "producer">, node: Node): Value | undefined {
   const [enlarged, kernel] = node.inputs;
-  const maker = enlarged && makerOf(enlarged);
-  const [source] = maker?.op === "UpsampleNearestNhwc" ? maker.inputs : [];
-  if (!source || node.op !== "ConvNhwc" || kernel?.shape.slice(2).join() !== "3,3") return undefined;
-  const isTwofold = [1, 2].every((axis) => enlarged?.shape[axis] === 2 * (source.shape[axis] ?? 0));
+  if (node.op !== "ConvNhwc" || kernel?.shape.slice(2).join() !== "3,3") return undefined;
+  const source = enlarged && enlargedFrom(context, enlarged);
+  if (!source) return undefined;
+  const isTwofold = [1, 2].every((axis) => enlarged.shape[axis] === 2 * (source.shape[axis] ?? 0));
   const stepsByOne = intsOf(node.attributes, "strides").every((stride) => stride === 1);
   return isTwofold && stepsByOne && intsOf(node.attributes, "pads").every((pad) => pad === 1) ? source : undefined;
 }

@@ -83,7 +83,7 @@ function multiplication(
 }
 
 /** The feature map that was enlarged to `x`, a whole number of times in both directions. */
-export function enlargedFrom({ producer }: Rewriting, x: Value): Value | undefined {
+export function enlargedFrom({ producer }: Pick<Rewriting, "producer">, x: Value): Value | undefined {
   const maker = producer(x);
   const [smaller] = maker?.op === "UpsampleNearestNhwc" ? maker.inputs : [];
   const isWhole = [1, 2].every((axis) => (x.shape[axis] ?? 0) % (smaller?.shape[axis] ?? 0) === 0);

@@ -83,8 +83,6 @@ export const cudaVariants: Readonly<Record<string, CudaChoices>> = {
   "nhwc-all-taps": allTaps,
 };
 
-export const cudaDefault: CudaChoices = joinedKeys;
-
 /** By how the weights lie. */
 export const cudaDefaults = {
   stored: phases,

@@ -13,10 +13,13 @@ import { publishedNetworks, weightsOf } from "../networks.ts";
 
 const networks = new Map((await publishedNetworks()).map(({ name, graph }) => [name, graph]));
 
+/** Without phases, whose kernels are turned. */
+const lowering = cuda("float16", cudaVariants["nhwc-keys"]);
+
 const countOf = (network: string): ((op: string) => number) => {
   const graph = networks.get(network);
   if (!graph) throw new Error(`there is no ${network}`);
-  const { nodes } = lower(graph, weightsOf("float16"), cuda("float16"));
+  const { nodes } = lower(graph, weightsOf("float16"), lowering);
   return (op) => nodes.filter((node) => node.op === op).length;
 };
 
@@ -32,7 +35,7 @@ test("sums, biases and SiLU before and behind a norm are part of it", () => {
   expect(count("Slice")).toBe(0); // GEGLU's halves are layers of their own
 });
 
-const lowered = (network: string) => lower(networks.get(network)!, weightsOf("float16"), cuda("float16"));
+const lowered = (network: string) => lower(networks.get(network)!, weightsOf("float16"), lowering);
 
 test("what resnets make of the time is made for three of them, and then for all others at once", () => {
   const { nodes } = lowered("IF-I-XL");
