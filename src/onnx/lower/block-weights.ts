@@ -56,6 +56,11 @@ export function bindRows(g: GraphBuilder, weight: StoredWeight, from: number, to
   return bindWeight(g, rows, part.name);
 }
 
+/** A weight in another shape of as many numbers, in the lowered graph as a weight of its own. */
+export function bindShaped(g: GraphBuilder, weight: StoredWeight, shape: readonly number[]): BoundWeight {
+  return bindWeight(g, { ...weight, shape }, `${weight.name} as ${shape.join("x")}`);
+}
+
 /** Weights that lie one after the other in their file, as one of all their rows. */
 export function bindConcatenated(g: GraphBuilder, weights: readonly BlocksWeight[]): BoundWeight {
   const [first] = weights;

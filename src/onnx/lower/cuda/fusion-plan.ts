@@ -110,7 +110,8 @@ export class FusionPlan {
   }
 
   #planBiasAdd(sum: Node): void {
-    if (sum.op !== "Add" || this.sums.has(sum) || sum.output.shape.length !== 4 || !areAddable(sum, false)) return;
+    if (sum.op !== "Add" || this.sums.has(sum) || ![3, 4].includes(sum.output.shape.length) || !areAddable(sum, false))
+      return;
     const biases = this.#takeBiases(sum);
     if (biases.length > 0) this.sums.set(sum, { isRead: true, biases, divisor: 1 });
   }

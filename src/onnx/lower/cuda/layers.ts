@@ -18,6 +18,7 @@ import { intOf, intsOf } from "../../shapes.ts";
 import {
   type BlockWeight,
   bindRows,
+  bindShaped,
   inBlocks,
   isInBlocks,
   multiplyBlocks,
@@ -49,6 +50,10 @@ export const convolve =
     const isPlain = stored !== undefined && !stored.blockScales;
     const bytes = elementCount(kernel.shape) * (type === "float32" ? 4 : 2);
     const isFolded = choices.folds && bytes <= FOLDED_BYTES;
+    if (isPlain && stored.dtype === type && !stored.rowScales && isPointwise(node)) {
+      const matrix = bindShaped(g, stored, kernel.shape.slice(0, 2)).value;
+      return withBias(g, fusedMatMul(g, lowered(x), matrix), ownBias);
+    }
     if (isPlain && ((stored.dtype === type && !stored.rowScales) || isFolded)) {
       return g.op("com.ms.internal.nhwc.Conv", [lowered(x), lowered(kernel), ownBias], node.attributes);
     }
@@ -61,6 +66,15 @@ export const convolve =
     const result = g.op("ConvOfKernelLast", [lowered(x), turned, constantBias], node.attributes);
     return ownBias && !isConstant ? ops.add(g, result, ownBias) : result;
   };
+
+/**
+ * Of one pixel: a product. onnxruntime looks for the way of each convolution anew, 17 ms for each in the first step, and keeps its
+ * kernel turned in memory of its own.
+ */
+const isPointwise = ({ inputs: [, kernel], attributes }: Node): boolean =>
+  kernel?.shape.slice(2).join() === "1,1" &&
+  [...intsOf(attributes, "strides")].every((stride) => stride === 1) &&
+  [...intsOf(attributes, "pads")].every((pad) => pad === 0);
 
 /** Means over windows. */
 export const averagePool: Rewrite = ({ g, lowered }, node) =>
@@ -194,11 +208,12 @@ const fusedMatMul = (g: GraphBuilder, x: Value, weight: Value): Value => g.op("c
 const withBias = (g: GraphBuilder, product: Value, bias: Value | null): Value =>
   bias ? ops.add(g, product, castTo(g, bias, product.dtype as ComputeType)) : product;
 
-/** Two feature maps and a bias, in one pass: (B, H, W, C) each, and (C). */
+/** Two feature maps, or tokens, and a bias, in one pass: (B, H, W, C) or (B, N, C) each, and (C). */
 export const sumWithBias: Rewrite = (context, node: Node) => {
   const { g } = context;
   const [x, skip, bias] = [inputOf(context, node, 0), inputOf(context, node, 1), inputOf(context, node, 2)];
-  const [batch = 0, height = 0, width = 0, channels = 0] = x.shape;
-  const flat = (value: Value): Value => ops.reshape(g, value, [batch, height * width, channels]);
-  return ops.reshape(g, g.op("com.microsoft.BiasAdd", [flat(x), bias, flat(skip)]), x.shape);
+  const flat = (value: Value): Value =>
+    value.shape.length === 3 ? value : ops.reshape(g, value, [x.shape[0] ?? 0, -1, x.shape.at(-1) ?? 0]);
+  const sum = g.op("com.microsoft.BiasAdd", [flat(x), bias, flat(skip)]);
+  return x.shape.length === 3 ? sum : ops.reshape(g, sum, x.shape);
 };

@@ -13,6 +13,7 @@ import type { GraphBuilder, Value } from "../../graph.ts";
 import * as ops from "../../ops.ts";
 import { type ComputeType, castTo } from "../decompositions.ts";
 import { sharedConstant, sharedIndices } from "../shared-constants.ts";
+import { scaledPerSample } from "./scale.ts";
 
 interface Statistics {
   /** (C) or (B, C), as is the shift. */
@@ -44,7 +45,7 @@ export function scaledByStatistics(g: GraphBuilder, x: Value, { weight, shift, g
   const factor = ops.div(g, weights, deviation); // (B, G, C/G)
   const offset = ops.sub(g, shifts, ops.mul(g, mean, factor));
   const spread = (value: Value): Value => castTo(g, ops.reshape(g, value, [batch, 1, 1, channels]), type);
-  return ops.add(g, ops.mul(g, x, spread(factor)), spread(offset));
+  return ops.add(g, scaledPerSample(g, x, spread(factor)), spread(offset));
 }
 
 /** Pixels of a piece at most: enough pieces for all of a GPU. */

@@ -80,6 +80,26 @@ test("sums of biases are made when the session is: of float32 numbers, which the
   expect(sums.filter(({ output }) => output.dtype !== "float32")).toEqual([]);
 });
 
+test.each(["IF-I-XL", "IF-II-L", "x4 UNet"])(
+  "%s: convolutions of one pixel are products with the kernel as it lies",
+  (network) => {
+    const { nodes, fileWeights } = lowered(network);
+    const convolutions = nodes.filter(({ op }) => op.includes("Conv"));
+    expect(convolutions.filter(({ inputs }) => inputs[1]?.shape.slice(2).join() === "1,1")).toEqual([]);
+    const shortcuts = nodes.filter(({ op, name }) => op.endsWith("FusedMatMul") && name.includes("conv_shortcut"));
+    const kernels = fileWeights.filter(({ value }) => value.name.includes("conv_shortcut.weight"));
+    expect(kernels).toHaveLength(shortcuts.length);
+    expect(shortcuts.length).toBeGreaterThan(10);
+  },
+);
+
+test("large sums of tokens take the layer's bias in the same pass", () => {
+  const ofTokens = lowered("x4 UNet").nodes.filter(
+    ({ op, name }) => op.endsWith("BiasAdd") && name.includes("transformer_blocks"),
+  );
+  expect(ofTokens).toHaveLength(5); // of the transformers at 128 x 128 pixels
+});
+
 /** What becomes of a convolution whose kernel lies in float16 and is computed with in float32. */
 function castKernel(variant: string): readonly Node[] {
   const g = new GraphBuilder("test");
