@@ -77,9 +77,11 @@ async function runInProcess(
   };
   const current = { ...options, onProgress };
   try {
-    const process = kept ?? run.ahead.take(task, current) ?? startStageProcess(task, current);
+    const waiting = kept ? undefined : run.ahead.take(task, current);
+    const process = kept ?? waiting ?? startStageProcess(task, current);
     const done = kept ? kept.next(task, current) : process.done;
-    if (task.stage.kind === "text") startAhead(run, index + 1); // on the CPU, beside a network on a GPU
+    const runsOnCpu = task.stage.kind === "text"; // beside a network on a GPU
+    if (runsOnCpu || waiting?.isReady()) startAhead(run, index + 1);
     const peaks = await done;
     if (task.keepsNetworks) keeping?.put(task, process);
     return peaks;

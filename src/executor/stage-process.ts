@@ -68,6 +68,8 @@ export interface StagePeaks extends MemoryPeaks {
 export interface StageProcess {
   /** Tells a stage that was started ahead of its turn that the turn has come. */
   readonly go: (jobs: readonly TaskJob[], options: StageProcessOptions) => void;
+  /** Was it started ahead and is loaded, so that a turn that comes now finds it waiting? */
+  readonly isReady: () => boolean;
   /**
    * Of its first task; a process that does not keep its networks has ended by then. Resolves with the most that it took.
    * @throws {StageError} the process ended badly: which stage, which signal or exit code.
@@ -97,6 +99,7 @@ export function startStageProcess(task: StageTask, options: StageProcessOptions)
   const own: Own = { child, heldGpu: undefined };
   let turn = beginTurn(own, task, options);
   return {
+    isReady: () => turn.isReady(),
     done: turn.done,
     ended: child.ended.then(() => undefined),
     go(jobs, current) {
@@ -126,6 +129,7 @@ interface Own {
 interface Turn {
   readonly hear: (message: StageMessage) => void;
   readonly tellTo: (options: StageProcessOptions) => void;
+  readonly isReady: () => boolean;
   readonly done: Promise<StagePeaks>;
 }
 
@@ -150,6 +154,7 @@ function beginTurn(own: Own, task: StageTask, options: StageProcessOptions): Tur
   return {
     done,
     tellTo: heard.tellTo,
+    isReady: heard.isReady,
     hear(message) {
       heard.onMessage(message);
       if (message.type !== "done") return;
@@ -207,11 +212,12 @@ const isOnGpu = ({ executionProvider }: StageTask): boolean =>
 function listenTo(stage: StageName, first: StageProcessOptions, onLost: (error: Error) => void) {
   let options = first;
   let failure: Error | undefined;
-  let isDone = false;
+  let [isReady, isDone] = [false, false];
   let recorded = Promise.resolve();
   return {
     tellTo: (current: StageProcessOptions) => (options = current),
     failure: () => failure,
+    isReady: () => isReady,
     isDone: () => isDone,
     finished: () => recorded,
     onMessage(message: StageMessage): void {
@@ -230,6 +236,9 @@ function listenTo(stage: StageName, first: StageProcessOptions, onLost: (error: 
           recorded.catch(onLost); // awaited at the end
           break;
         }
+        case "ready":
+          isReady = true;
+          break;
         case "done":
           isDone = true;
           break;

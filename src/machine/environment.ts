@@ -59,6 +59,12 @@ export function libraryEnvironment(libraryFolders: readonly string[], env: Envir
   return libraryFolders.length === 0 ? ordered : { ...ordered, LD_LIBRARY_PATH: folders.join(":") };
 }
 
+/** @returns what decides which libraries a GPU's program finds and which GPUs it sees, sorted by name. */
+export const gpuVariables = (env: Environment = process.env): readonly (readonly [string, string | undefined])[] =>
+  Object.entries(env)
+    .filter(([name]) => /^(CUDA|CUDNN|LD|NVIDIA|ORT)_/.test(name))
+    .sort(([a], [b]) => a.localeCompare(b));
+
 /**
  * The environment for onnxruntime-node's installer: CUDA 12 asked for, whatever npm's configuration says about
  * installing it, and without the Hub's token, which is none of its business.

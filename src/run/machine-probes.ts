@@ -9,7 +9,8 @@ import { packageOf, pipLine } from "../machine/cuda-libraries.ts";
 import { readHardware } from "../machine/hardware.ts";
 import { countNvidiaDevices, cudaRestriction, hasNvidiaDevice, visiblePlaces } from "../machine/nvidia.ts";
 import type { ExecutionProvider } from "../onnx/lower/provider-names.ts";
-import type { ProviderRequirements, ProviderTraits } from "../onnx/lower/providers.ts";
+import { type ProviderRequirements, type ProviderTraits, providers } from "../onnx/lower/providers.ts";
+import { keyOfProvider, tryOnceADay } from "./worked-before.ts";
 
 /** How the machine is asked; replaced in tests. */
 export interface MachineProbes {
@@ -42,9 +43,12 @@ export function thisMachine(): MachineProbes {
     missingFiles: missingProviderFiles,
     fileProblem: requirementProblem,
     countGpus,
-    async tryProvider(name, deviceId) {
-      const answer = await probe({ ask: "provider", name, ...(deviceId === undefined ? {} : { deviceId }) });
-      return "problem" in answer ? answer.problem : "it gave no answer";
+    tryProvider(name, deviceId) {
+      const key = providers[name].needsNvidia ? keyOfProvider(name, deviceId) : undefined;
+      return tryOnceADay(key, async () => {
+        const answer = await probe({ ask: "provider", name, ...(deviceId === undefined ? {} : { deviceId }) });
+        return "problem" in answer ? answer.problem : "it gave no answer";
+      });
     },
     missingLibraries,
   };

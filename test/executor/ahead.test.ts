@@ -84,6 +84,24 @@ test("each is started beside the one before and goes on with what that left", as
   ]);
 });
 
+test("one is started when the turn of a stage comes that is loaded, not after that stage's first step", async () => {
+  const made = workerThat(`
+    if (name === "stage-1") {
+      await say({ type: "ready" });
+      const { jobs } = await turn;
+      while (!logged().includes("start stage-2 ahead")) await new Promise((resolve) => setTimeout(resolve, 20));
+      return finish(jobs);
+    }
+    if (name === "text-encoding") await new Promise((resolve) => setTimeout(resolve, 500)); // stage 1 is loaded by then
+    ${waiting}`);
+  await run(made);
+  expect(made.log().filter((line) => line.includes("stage-2"))).toEqual([
+    "start stage-2 ahead",
+    "go stage-2 after stage 1",
+    "end stage-2",
+  ]);
+});
+
 test("none without the plan's word", async () => {
   const made = workerThat(waiting);
   await run(made, { ...plan, ahead: [] });

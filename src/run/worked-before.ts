@@ -1,0 +1,78 @@
+/**
+ * @module run/worked-before
+ * That a provider works on this machine, kept for a day: trying it starts a process and the GPU, which takes a second before each
+ * command. What would be told of one that has stopped working since, the stage that uses it tells.
+ */
+
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { binariesFolder, linkedLibraries } from "../executor/provider-files.ts";
+import { gpuVariables } from "../machine/environment.ts";
+import { cacheFolder } from "../machine/folders.ts";
+import type { ExecutionProvider } from "../onnx/lower/provider-names.ts";
+import { providers } from "../onnx/lower/providers.ts";
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** Changes with every start of the system, and with it the driver. */
+const BOOT_ID = "/proc/sys/kernel/random/boot_id";
+
+/**
+ * @param key of what is tried; undefined: nothing is kept.
+ * @param attempt null: it works.
+ * @returns null at once if the attempt with this key gave null within a day; else what it gives.
+ */
+export async function tryOnceADay(
+  key: string | undefined,
+  attempt: () => Promise<string | null>,
+  folder = join(cacheFolder(), "providers"),
+): Promise<string | null> {
+  const file = key === undefined ? undefined : join(folder, createHash("sha256").update(key).digest("hex"));
+  if (file !== undefined && ageOf(file) < DAY_MS) return null;
+  const problem = await attempt();
+  if (problem === null && file !== undefined) keep(folder, file);
+  return problem;
+}
+
+/** @returns what names a provider as it lies here and the driver under it; undefined: that cannot be told. */
+export function keyOfProvider(
+  name: ExecutionProvider,
+  deviceId: number | undefined,
+  variables = gpuVariables(),
+): string | undefined {
+  const { requirements } = providers[name];
+  const linked = linkedLibraries(requirements);
+  try {
+    const files = [...requirements.files.map((file) => join(binariesFolder, file)), ...(linked?.found.values() ?? [])];
+    const own = readdirSync(binariesFolder).map((file) => join(binariesFolder, file));
+    const told = { name, deviceId, boot: readFileSync(BOOT_ID, "utf8"), node: process.version };
+    return JSON.stringify([told, variables, [...own, ...files].map(signatureOf)]);
+  } catch {
+    return undefined; // another system, or a file that has gone
+  }
+}
+
+function signatureOf(file: string): readonly [string, number, number] {
+  const { size, mtimeMs } = statSync(file);
+  return [file, size, mtimeMs];
+}
+
+/** @returns milliseconds since it was written; endless where it was not. */
+function ageOf(file: string): number {
+  try {
+    const age = Date.now() - statSync(file).mtimeMs;
+    return age < 0 ? Infinity : age; // of a clock that was wrong
+  } catch {
+    return Infinity;
+  }
+}
+
+function keep(folder: string, file: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(file, "");
+  } catch {
+    // a full disk, a cache that may only be read: it is tried again
+  }
+}
