@@ -68,7 +68,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=4)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--batch", type=int, default=512)
-    parser.add_argument("--pool", type=int, default=200000)
+    parser.add_argument("--pool", type=int, default=4000000, help="scenes; of 200,000 it learnt the scenes, not to read")
     parser.add_argument("--ring", type=int, default=200000, help="drawn pictures that wait on the GPU, 12 kB each")
     parser.add_argument("--resume", action="store_true", help="go on from checker.safetensors")
     parser.add_argument("--signs", type=float, default=0.22, help="share of signs among the scenes")
@@ -77,11 +77,10 @@ def main():
     parser.add_argument("--start", type=float, default=1.0, help="height on the cosine at which to begin")
     parser.add_argument("--side", type=int, default=384, help="of the drawings, pixels")
     parser.add_argument("--things", default="things")
-    parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
     parser.add_argument("--out", default="runs/demo")
     args = parser.parse_args()
     looks, things = load_sprites(args.things, args.side), len(scenes.load_things(args.things))
-    pool = Pool(args.tokenizers, args.things, args.pool, "cpu", seed=20 + args.resume, common={"signs": args.signs})
+    pool = Pool(None, args.things, args.pool, "cpu", seed=20 + args.resume, common={"signs": args.signs})
     device = setup(20)
     pool.to(device)
     composer = Composer(args.things, device, looks)
@@ -126,6 +125,8 @@ def main():
             keep()
     keep()
     average.swap()
+    fresh = Pool(None, args.things, 8 * 512, "cpu", seed=19).to(device)  # scenes that it has not met
+    draw, pool = small_pictures(fresh, composer), fresh
     right, known = dict.fromkeys(model.heads, 0), dict.fromkeys(model.heads, 0)
     with torch.no_grad():
         for _ in range(8):

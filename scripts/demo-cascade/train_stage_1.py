@@ -31,6 +31,11 @@ def thing_mask(picture):
     return F.max_pool2d(differs.float(), 5, 1, 2)
 
 
+def small_weighs_more(mask):
+    """(B,1,64,64) -> (B,): what covers less of a picture than a fifth weighs more than its pixels, and what covers more weighs less."""
+    return (0.2 / mask.mean((1, 2, 3)).clamp(min=0.02)).sqrt().clamp(0.7, 2)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=110)
@@ -120,7 +125,8 @@ def main():
             output = net(noisy, t, tokens, return_dict=False)[0]
         error, bound = diffusion.losses(output, noise, t)
         weighted = error * diffusion.weight[t]
-        things = ((output[:, :3].float() - noise).square() * thing_mask(picture)).mean((1, 2, 3)) * diffusion.weight[t]
+        mask = thing_mask(picture)
+        things = ((output[:, :3].float() - noise).square() * mask).mean((1, 2, 3)) * diffusion.weight[t] * small_weighs_more(mask)
         loss = (weighted + 4 * things).mean() + 0.05 * bound.mean()
         return loss, {"noise": error.mean(), "weighted": weighted.mean(), "things": things.mean(), "bound": bound.mean(),
                       "lettering": (weighted * lettering).sum() / lettering.sum().clamp(min=1)}
@@ -145,7 +151,8 @@ def main():
         ids = pool.text(index, 0.08)
         with half_precision(device):
             tokens = encode(input_ids=ids, attention_mask=(ids != 0).long()).last_hidden_state.float()
-        return from_bytes(seen["picture"]), tokens, (pool.rows[index, COLUMN["object_a"]] == SIGN).float()
+        signed = (pool.rows[index, COLUMN["object_a"]] == SIGN) | (pool.rows[index, COLUMN["object_b"]] == SIGN)
+        return from_bytes(seen["picture"]), tokens, signed.float()
 
     if args.wait:  # compile meanwhile
         backward(net)(*batch(args.shapes[0]))
