@@ -17,15 +17,16 @@ STORED = 44  # tokens kept per caption; the grammar needs fewer
 
 
 def spans(pieces, objects, letters):
-    """For every token: the object mentioned (0, 1; -1 none) and the letter of a sign that it begins (-1 none)."""
-    of_object, of_letter, at = [], [], -1  # the tokenizer puts a space before the text
+    """For every token: the object mentioned (0, 1; -1 none), the letter of a sign that it begins (-1 none), how many letters it is."""
+    of_object, of_letter, spelt, at = [], [], [], -1  # the tokenizer puts a space before the text
     for piece in pieces:
         end = at + len(piece)
         inside = range(max(at, 0), min(end, len(objects)))
         of_object.append(max((objects[i] for i in inside), default=-1))
         of_letter.append(next((letters[i] for i in inside if letters[i] >= 0), -1))
+        spelt.append(sum(letters[i] >= 0 for i in inside))
         at = end
-    return of_object, of_letter
+    return of_object, of_letter, spelt
 
 
 def _rows(job):
@@ -33,12 +34,12 @@ def _rows(job):
     if path is None:
         rng, things = random.Random(seed), scenes.load_things(folder)
         rows = np.array([scenes.sample(rng, things, **shares) for _ in range(count)], np.int16)
-        return rows, np.zeros((count, 0), np.int16), np.zeros((2, count, 0), np.int8)
+        return rows, np.zeros((count, 0), np.int16), np.zeros((3, count, 0), np.int8)
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=os.path.join(path, "t5", "spiece.model"))
     names = [tokenizer.id_to_piece(i) for i in range(tokenizer.get_piece_size())]
     rng, things = random.Random(seed), scenes.load_things(folder)
     rows = [scenes.sample(rng, things, **shares) for _ in range(count)]
-    ids, places = np.zeros((count, STORED), np.int16), np.full((2, count, STORED), -1, np.int8)
+    ids, places = np.zeros((count, STORED), np.int16), np.full((3, count, STORED), -1, np.int8)
     for i, row in enumerate(rows):
         text, objects, letters = scenes.unmark(scenes.caption(row, rng, things))
         tokens = tokenizer.encode(text)[: STORED - 1]

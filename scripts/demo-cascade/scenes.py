@@ -77,8 +77,19 @@ def plural(name):
     return " ".join([*before, last])
 
 
-def word(rng, longest=LONGEST):
+def known_to_tokenizer(things):
+    """Words of at most LONGEST letters that are one token behind a space: as the second word of a sign they are not spelt."""
+    if not hasattr(known_to_tokenizer, "words"):
+        names = [name for thing in things for name in thing["names"] + thing["more"]] + SHAPES + COLOURS + STYLES
+        words = {w.upper() for name in names for w in name.split() + plural(name).split()}
+        known_to_tokenizer.words = sorted(w for w in words if len(w) <= LONGEST and set(w) <= set(LETTERS))
+    return known_to_tokenizer.words
+
+
+def word(rng, longest=LONGEST, known=()):
     """1 to `longest` letters: half are words, the rest without sense, so that none is learnt as a whole."""
+    if known and rng.random() < 0.5:
+        return rng.choice(known)
     u = rng.random()
     if u < 0.3:
         return rng.choice([w for w in WORDS if len(w) <= longest])
@@ -89,11 +100,11 @@ def word(rng, longest=LONGEST):
     return "".join(rng.choice(alphabet) for _ in range(n))
 
 
-def put_word(row, rng):
-    """A sign beside something else is small: it has one line of at most SHORT letters."""
+def put_word(row, rng, things):
+    """A sign beside something else is small: it has one line of at most SHORT letters. Half of the second words are known."""
     lines = [word(rng, LONGEST if row["kind"] == ONE else SHORT)]
     if row["kind"] == ONE and rng.random() < 0.3:
-        lines.append(word(rng))
+        lines.append(word(rng, known=known_to_tokenizer(things)))
     for j in range(2):
         text = lines[j] if j < len(lines) else ""
         row[f"length_{j}"] = len(text)
@@ -113,7 +124,7 @@ def sample(rng, things, signs=0.22, shapes=0.25, kinds=(50, 40, 10), sizes=(56, 
         u = rng.random()
         if u < signs and row["kind"] != MANY and not sign_used:
             row[f"object_{slot}"], sign_used = SIGN, True
-            put_word(row, rng)
+            put_word(row, rng, things)
         elif u < signs + shapes:
             row[f"object_{slot}"] = rng.randrange(len(SHAPES))
         else:

@@ -3,7 +3,7 @@
 Objects are asked for by place (left or top one first), so that Stage 1 need not turn sentences round.  That depends on the
 order of the sentence and on its preposition together, which is not found by itself: tokens are also asked for the objects as
 they are mentioned, whether that order is turned round, and an object's own words for its place, name, colour and size.  A
-letter's token is asked which letter of the sign it is.  Padding is asked too: Stage 1 sees it.  The heads are thrown away.
+letter's token is asked which letter of the sign it is, and which letters it stands for: the second word of a sign may be one token.  Padding is asked too: Stage 1 sees it.  The heads are thrown away.
 
     python train_text.py --minutes 10 --tokenizers runs/demo/tokenizers --out runs/demo
 """
@@ -16,7 +16,7 @@ from torch import nn
 
 import networks
 from data import Pool, canonical
-from scenes import COLUMN, FIRST_THING, LONGEST, TWO, load_things
+from scenes import COLUMN, FIRST_THING, LETTERS, LONGEST, TWO, load_things
 from training import Clock, Log, half_precision, load_half, optimizer_for, save_half, setup
 
 SAMPLED = 8  # tokens asked for the scene, of each caption
@@ -49,6 +49,16 @@ def targets(rows, asked):
     return torch.stack([columns[name] for name in asked], 1)
 
 
+def spelling(rows, places):
+    """(B,T,LONGEST) letters that each token of a sign stands for, `len(LETTERS)` behind the last one; -1 for other tokens."""
+    _, letter, count = places
+    letters = rows[:, COLUMN["letter_0"] : COLUMN["letter_0"] + 2 * LONGEST]
+    at = torch.arange(LONGEST, device=rows.device)
+    index = (letter[..., None] + at).clamp(0, 2 * LONGEST - 1)
+    found = letters[:, None, :].expand(-1, letter.shape[1], -1).gather(2, index)
+    return torch.where(letter[..., None] < 0, -1, torch.where(at < count[..., None], found, len(LETTERS)))
+
+
 class Heads(nn.Module):
     def __init__(self, things, width=networks.TEXT_WIDTH):
         super().__init__()
@@ -57,12 +67,13 @@ class Heads(nn.Module):
         self.own = nn.ModuleDict({"object": nn.Linear(width, FIRST_THING + things), "colour": nn.Linear(width, 11),
                                   "size": nn.Linear(width, 3), "place": nn.Linear(width, 2)})
         self.slot = nn.Linear(width, 2 * LONGEST)
+        self.spelling = nn.Linear(width, LONGEST * (len(LETTERS) + 1))
 
     def answers(self, tokens):
         return zip(self.asked, self.scene(tokens).float().split(list(self.asked.values()), -1))
 
     def loss(self, tokens, rows, places):
-        """tokens (B,T,width); places (2,B,T): object mentioned, letter begun."""
+        """tokens (B,T,width); places (3,B,T): object mentioned, letter begun, letters spelt."""
         batch, length, width = tokens.shape
         wanted, total = targets(rows, self.asked), 0.0
         some = torch.randint(length, (batch, SAMPLED), device=tokens.device)
@@ -72,7 +83,7 @@ class Heads(nn.Module):
             loss = F.cross_entropy(logits.flatten(0, 1), goal, ignore_index=-1, reduction="none").sum()
             known = (goal >= 0).float()
             total = total + loss / known.sum().clamp(min=1) * known.mean().sqrt()
-        mentioned, letter = places
+        mentioned, letter, _ = places
         second = (mentioned == 1).long()
         relation = rows[:, COLUMN["relation"], None]
         turned = (relation >= 0) & (relation % 2 == 1) & (rows[:, COLUMN["kind"], None] == TWO)
@@ -84,7 +95,12 @@ class Heads(nn.Module):
         for name, goal in goals.items():
             goal = torch.where(mentioned >= 0, goal, -1)
             total = total + F.cross_entropy(self.own[name](tokens).float().flatten(0, 1), goal.flatten(), ignore_index=-1)
+        total = total + F.cross_entropy(self.spelt(tokens).float().flatten(0, 2), spelling(rows, places).flatten(), ignore_index=-1)
         return total + 2 * F.cross_entropy(self.slot(tokens).float().flatten(0, 1), letter.flatten(), ignore_index=-1)
+
+    def spelt(self, tokens):
+        """(B,T,width) -> (B,T,LONGEST,letters and none)."""
+        return self.spelling(tokens).unflatten(-1, (LONGEST, len(LETTERS) + 1))
 
 
 def main():
@@ -111,7 +127,7 @@ def main():
     encoder, heads = networks.text_encoder().to(device), Heads(things).to(device)
     if args.resume:
         load_half(encoder, os.path.join(weights, "t5.safetensors"))
-        if os.path.exists(path := os.path.join(weights, "t5-heads.safetensors")):
+        if os.path.exists(path := os.path.join(weights, "t5-heads.safetensors")):  # of this program as it is now
             load_half(heads, path)
     else:
         torch.nn.init.normal_(encoder.encoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight, std=1.0)
@@ -151,6 +167,11 @@ def main():
             report[name] = round(right.float().mean().item(), 4)
         known = places[1] >= 0
         report["slot"] = round((heads.slot(tokens)[known].argmax(-1) == places[1][known]).float().mean().item(), 4)
+        goal = spelling(rows, places)
+        for name, some in (("spelt alone", places[2] == 1), ("spelt in words", places[2] > 1)):
+            asked = goal[some] >= 0
+            right = heads.spelt(tokens)[some].argmax(-1) == goal[some]
+            report[name] = round((right | ~asked).all(-1).float().mean().item(), 4)
         print("all tokens of 2,000 captions:", report, flush=True)
 
 
