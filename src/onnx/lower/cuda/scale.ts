@@ -7,6 +7,7 @@
  * Letters: B batch, H and W sides, C channels.
  */
 
+import { elementCount } from "../../../math/tensor.ts";
 import type { GraphBuilder, Value } from "../../graph.ts";
 import * as ops from "../../ops.ts";
 import type { ComputeType } from "../decompositions.ts";
@@ -15,16 +16,20 @@ import { sharedConstant } from "../shared-constants.ts";
 /** More channels take the product longer than memory does. */
 const MOST_CHANNELS = 640;
 
-/** Of fewer numbers starting operations is what takes the time. */
-const FEWEST_NUMBERS = 2 ** 22;
+/**
+ * Of fewer numbers starting operations is what takes the time. Of more the result, which Mul writes over x and a product does not, is
+ * too much: IF-II-L took a GiB more with four images.
+ */
+const [FEWEST_NUMBERS, MOST_NUMBERS] = [2 ** 22, 2 ** 26];
 
 /** x (B, H, W, C) · factor (B or 1, 1, 1, C). */
 export function scaledPerSample(g: GraphBuilder, x: Value, factor: Value): Value {
   const [batch = 0, height = 0, width = 0, channels = 0] = x.shape;
-  const isLarge = batch * height * width * channels >= FEWEST_NUMBERS;
+  const numbers = elementCount(x.shape);
+  const pays = numbers >= FEWEST_NUMBERS && numbers <= MOST_NUMBERS && channels <= MOST_CHANNELS;
   const isOnePerSample = batch > 1 && factor.shape[0] === batch;
   const isExact = x.dtype === "float16"; // float32 would be rounded to TF32
-  if (!isLarge || !isOnePerSample || !isExact || channels > MOST_CHANNELS) return ops.mul(g, x, factor);
+  if (!pays || !isOnePerSample || !isExact) return ops.mul(g, x, factor);
   const identity = sharedConstant(g, `identity ${channels}`, [channels, channels], x.dtype as ComputeType, (at) =>
     at % (channels + 1) === 0 ? 1 : 0,
   );

@@ -41,6 +41,7 @@ test("each pixel and channel is multiplied by its sample's factor", async () => 
 
 test.each([
   ["a small map", scaling(2, 2, 64, "float16")],
+  ["a map so large that another one is too much", scaling(8, 8, 512, "float16")],
   ["one sample", scaling(1, 1, 512, "float16")],
   ["one factor for all samples", scaling(2, 1, 256, "float16")],
   ["float32, which a GPU would round", scaling(2, 2, 256, "float32")],
