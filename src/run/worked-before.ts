@@ -13,7 +13,8 @@ import { cacheFolder } from "../machine/folders.ts";
 import type { ExecutionProvider } from "../onnx/lower/provider-names.ts";
 import { providers } from "../onnx/lower/providers.ts";
 
-const DAY_MS = 24 * 60 * 60 * 1000;
+const MINUTE_MS = 60 * 1000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
 
 /** Changes with every start of the system, and with it the driver. */
 const BOOT_ID = "/proc/sys/kernel/random/boot_id";
@@ -62,7 +63,7 @@ function signatureOf(file: string): readonly [string, number, number] {
 function ageOf(file: string): number {
   try {
     const age = Date.now() - statSync(file).mtimeMs;
-    return age < 0 ? Infinity : age; // of a clock that was wrong
+    return age < -MINUTE_MS ? Infinity : age; // of a clock that was wrong; the file system's may be a little ahead
   } catch {
     return Infinity;
   }
