@@ -26,7 +26,7 @@ import {
 } from "../block-weights.ts";
 import { type ComputeType, castTo, castWeight, gelu as plainGelu, inputOf, linearAsGemm } from "../decompositions.ts";
 import type { BoundWeight, Rewrite, Rewriting } from "../rewriting.ts";
-import { sharedZeros } from "../shared-constants.ts";
+import { once, sharedZeros } from "../shared-constants.ts";
 import { multiplyTaps } from "./tap-products.ts";
 import type { CudaChoices } from "./variants.ts";
 
@@ -51,7 +51,7 @@ export const convolve =
     const bytes = elementCount(kernel.shape) * (type === "float32" ? 4 : 2);
     const isFolded = choices.folds && bytes <= FOLDED_BYTES;
     if (isPlain && stored.dtype === type && !stored.rowScales && isPointwise(node)) {
-      const matrix = bindShaped(g, stored, kernel.shape.slice(0, 2)).value;
+      const matrix = once(g, `${stored.name} as a matrix`, () => bindShaped(g, stored, kernel.shape.slice(0, 2)).value);
       return withBias(g, fusedMatMul(g, lowered(x), matrix), ownBias);
     }
     if (isPlain && ((stored.dtype === type && !stored.rowScales) || isFolded)) {

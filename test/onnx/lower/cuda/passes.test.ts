@@ -93,6 +93,16 @@ test.each(["IF-I-XL", "IF-II-L", "x4 UNet"])(
   },
 );
 
+test("a kernel of one pixel is bound once, however many convolutions it is of", () => {
+  const g = new GraphBuilder("test");
+  const x = g.input("x", "float32", [1, 2, 4, 4]);
+  const kernel = g.parameter("kernel", [2, 2, 1, 1]);
+  g.output("out", ops.add(g, ops.conv2d(g, x, kernel, null), ops.conv2d(g, ops.sqrt(g, x), kernel, null)));
+  const { nodes, fileWeights } = lower(g.finish(), weightsOf("float16"), lowering);
+  expect(nodes.filter(({ op }) => op.endsWith("FusedMatMul"))).toHaveLength(2);
+  expect(fileWeights).toHaveLength(1);
+});
+
 test("large sums of tokens take the layer's bias in the same pass", () => {
   const ofTokens = lowered("x4 UNet").nodes.filter(
     ({ op, name }) => op.endsWith("BiasAdd") && name.includes("transformer_blocks"),
