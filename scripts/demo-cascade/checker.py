@@ -90,16 +90,13 @@ def main():
     optimizer = optimizer_for([model], 1e-3, 0.01, plain=("first", "heads"))
     average = Average({"checker": model}, 0.995)
     log = Log(os.path.join(args.out, "logs.jsonl"), "checker", 100)
-    draw = small_pictures(pool, composer)
-    ring = Ring(draw, args.ring, min(2048, args.ring))
+    ring = Ring(small_pictures(pool, composer), args.ring, min(2048, args.ring))
     clock = Clock(args.minutes, args.steps, 1e-3, start=args.start, until=os.path.join(args.out, "until-checker"))
 
     @torch.no_grad()
-    def pictures(count, spoilt):
-        """Of the ring and spoilt, or drawn now."""
-        seen = ring.batch(count) if spoilt else draw(count)
-        picture, rows = from_bytes(seen["picture"]), pool.rows[seen["index"]].long()
-        return (degrade(picture, 1.5, 0.2) if spoilt else picture), answers(rows)
+    def with_answers(drawn, pool):
+        """Drawn pictures of a pool's scenes, (B,3,64,64), and what they show."""
+        return from_bytes(drawn["picture"]), answers(pool.rows[drawn["index"]].long())
 
     def loss_of(picture, target):
         with half_precision(device):
@@ -115,7 +112,8 @@ def main():
     while clock.tick(optimizer):
         if log.step % 8 == 0:
             ring.renew(args.batch)
-        loss = asked(*pictures(args.batch, True))
+        picture, target = with_answers(ring.batch(args.batch), pool)
+        loss = asked(degrade(picture, 1.5, 0.2), target)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -126,11 +124,11 @@ def main():
     keep()
     average.swap()
     fresh = Pool(None, args.things, 8 * 512, "cpu", seed=19).to(device)  # scenes that it has not met
-    draw, pool = small_pictures(fresh, composer), fresh
+    draw = small_pictures(fresh, composer)
     right, known = dict.fromkeys(model.heads, 0), dict.fromkeys(model.heads, 0)
     with torch.no_grad():
         for _ in range(8):
-            picture, target = pictures(min(512, args.batch), False)
+            picture, target = with_answers(draw(min(512, args.batch)), fresh)
             for name, logits in model(picture).items():
                 right[name] += ((logits.argmax(1) == target[name]) & (target[name] >= 0)).sum().item()
                 known[name] += (target[name] >= 0).sum().item()

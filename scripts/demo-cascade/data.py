@@ -31,14 +31,12 @@ def spans(pieces, objects, letters):
 
 def _rows(job):
     path, folder, seed, count, shares = job
-    if path is None:
-        rng, things = random.Random(seed), scenes.load_things(folder)
-        rows = np.array([scenes.sample(rng, things, **shares) for _ in range(count)], np.int16)
-        return rows, np.zeros((count, 0), np.int16), np.zeros((3, count, 0), np.int8)
-    tokenizer = sentencepiece.SentencePieceProcessor(model_file=os.path.join(path, "t5", "spiece.model"))
-    names = [tokenizer.id_to_piece(i) for i in range(tokenizer.get_piece_size())]
     rng, things = random.Random(seed), scenes.load_things(folder)
     rows = [scenes.sample(rng, things, **shares) for _ in range(count)]
+    if path is None:
+        return np.array(rows, np.int16), np.zeros((count, 0), np.int16), np.zeros((3, count, 0), np.int8)
+    tokenizer = sentencepiece.SentencePieceProcessor(model_file=os.path.join(path, "t5", "spiece.model"))
+    names = [tokenizer.id_to_piece(i) for i in range(tokenizer.get_piece_size())]
     ids, places = np.zeros((count, STORED), np.int16), np.full((3, count, STORED), -1, np.int8)
     for i, row in enumerate(rows):
         text, objects, letters = scenes.unmark(scenes.caption(row, rng, things))

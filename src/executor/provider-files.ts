@@ -58,11 +58,13 @@ export function linkedLibraries({ linkedFile }: ProviderRequirements): CudaLibra
   }
 }
 
-/** @returns folders that a process needs in LD_LIBRARY_PATH to use the provider; see machine/cuda-libraries. */
-export function libraryFoldersOf(provider: ExecutionProvider | undefined): readonly string[] {
-  if (provider === undefined) return [];
-  return (foldersByProvider[provider] ??= linkedLibraries(providers[provider].requirements)?.folders ?? []);
+/** @returns the same, looked for once: a run starts several processes. */
+export function librariesOf(provider: ExecutionProvider): CudaLibraries | undefined {
+  return (librariesByProvider[provider] ??= linkedLibraries(providers[provider].requirements));
 }
 
-/** Looked for once: a run starts several processes. */
-const foldersByProvider: Partial<Record<ExecutionProvider, readonly string[]>> = {};
+const librariesByProvider: Partial<Record<ExecutionProvider, CudaLibraries | undefined>> = {};
+
+/** @returns folders that a process needs in LD_LIBRARY_PATH to use the provider; see machine/cuda-libraries. */
+export const libraryFoldersOf = (provider: ExecutionProvider | undefined): readonly string[] =>
+  provider === undefined ? [] : (librariesOf(provider)?.folders ?? []);

@@ -7,11 +7,10 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { binariesFolder, linkedLibraries } from "../executor/provider-files.ts";
+import { binariesFolder, librariesOf } from "../executor/provider-files.ts";
 import { gpuVariables } from "../machine/environment.ts";
 import { cacheFolder } from "../machine/folders.ts";
 import type { ExecutionProvider } from "../onnx/lower/provider-names.ts";
-import { providers } from "../onnx/lower/providers.ts";
 
 const MINUTE_MS = 60 * 1000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
@@ -42,13 +41,10 @@ export function keyOfProvider(
   deviceId: number | undefined,
   variables = gpuVariables(),
 ): string | undefined {
-  const { requirements } = providers[name];
-  const linked = linkedLibraries(requirements);
   try {
-    const files = [...requirements.files.map((file) => join(binariesFolder, file)), ...(linked?.found.values() ?? [])];
-    const own = readdirSync(binariesFolder).map((file) => join(binariesFolder, file));
-    const told = { name, deviceId, boot: readFileSync(BOOT_ID, "utf8"), node: process.version };
-    return JSON.stringify([told, variables, [...own, ...files].map(signatureOf)]);
+    const binaries = readdirSync(binariesFolder).map((file) => join(binariesFolder, file));
+    const files = [...binaries, ...(librariesOf(name)?.found.values() ?? [])].map(signatureOf);
+    return JSON.stringify([name, deviceId, readFileSync(BOOT_ID, "utf8"), process.version, variables, files]);
   } catch {
     return undefined; // another system, or a file that has gone
   }

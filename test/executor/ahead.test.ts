@@ -88,11 +88,12 @@ test("one is started when the turn of a stage comes that is loaded, not after th
   const made = workerThat(`
     if (name === "stage-1") {
       await say({ type: "ready" });
+      log("ready stage-1");
       const { jobs } = await turn;
       while (!logged().includes("start stage-2 ahead")) await new Promise((resolve) => setTimeout(resolve, 20));
       return finish(jobs);
     }
-    if (name === "text-encoding") await new Promise((resolve) => setTimeout(resolve, 500)); // stage 1 is loaded by then
+    if (name === "text-encoding") return finish(task.jobs, () => logged().includes("ready stage-1"));
     ${waiting}`);
   await run(made);
   expect(made.log().filter((line) => line.includes("stage-2"))).toEqual([

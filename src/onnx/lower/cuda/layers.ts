@@ -18,7 +18,6 @@ import { intOf, intsOf, textOf } from "../../shapes.ts";
 import {
   type BlockWeight,
   bindRows,
-  bindShaped,
   inBlocks,
   isInBlocks,
   multiplyBlocks,
@@ -26,7 +25,7 @@ import {
 } from "../block-weights.ts";
 import { type ComputeType, castTo, castWeight, gelu as plainGelu, inputOf, linearAsGemm } from "../decompositions.ts";
 import type { BoundWeight, Rewrite, Rewriting } from "../rewriting.ts";
-import { once, sharedZeros } from "../shared-constants.ts";
+import { sharedZeros } from "../shared-constants.ts";
 import { multiplyTaps } from "./tap-products.ts";
 import type { CudaChoices } from "./variants.ts";
 
@@ -50,10 +49,6 @@ export const convolve =
     const isPlain = stored !== undefined && !stored.blockScales;
     const bytes = elementCount(kernel.shape) * (type === "float32" ? 4 : 2);
     const isFolded = choices.folds && bytes <= FOLDED_BYTES;
-    if (isPlain && stored.dtype === type && !stored.rowScales && isPointwise(node)) {
-      const matrix = once(g, `${stored.name} as a matrix`, () => bindShaped(g, stored, kernel.shape.slice(0, 2)).value);
-      return withBias(g, fusedMatMul(g, lowered(x), matrix), ownBias);
-    }
     if (isPlain && ((stored.dtype === type && !stored.rowScales) || isFolded)) {
       return g.op("com.ms.internal.nhwc.Conv", [lowered(x), lowered(kernel), ownBias], node.attributes);
     }
@@ -66,15 +61,6 @@ export const convolve =
     const result = g.op("ConvOfKernelLast", [lowered(x), turned, constantBias], node.attributes);
     return ownBias && !isConstant ? ops.add(g, result, ownBias) : result;
   };
-
-/**
- * Of one pixel: a product. onnxruntime looks for the way of each convolution anew, 17 ms for each in the first step, and keeps its
- * kernel turned in memory of its own.
- */
-const isPointwise = ({ inputs: [, kernel], attributes }: Node): boolean =>
-  kernel?.shape.slice(2).join() === "1,1" &&
-  [...intsOf(attributes, "strides")].every((stride) => stride === 1) &&
-  [...intsOf(attributes, "pads")].every((pad) => pad === 0);
 
 /** Means over windows. */
 export const averagePool: Rewrite = ({ g, lowered }, node) =>

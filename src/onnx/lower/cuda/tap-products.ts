@@ -1,6 +1,6 @@
 /**
  * @module onnx/lower/cuda/tap-products
- * Convolutions whose kernels lie in 8-bit blocks, tap by tap, as products: MatMulNBits unpacks such a matrix as it lies, in one pass
+ * Convolutions as products: of one pixel, whose kernel is a matrix as it lies, and those whose kernels lie in 8-bit blocks, tap by tap. MatMulNBits unpacks such a matrix as it lies, in one pass
  * of four numbers a thread. For Conv a kernel is unpacked number by number, with a division each, and turned in a pass of its own.
  *
  * 1. A product gives what each kernel tap makes of each pixel, (B, H, W, h·w·O). Where the feature map was enlarged just before, it
@@ -14,10 +14,10 @@
 import type { GraphBuilder, Node, Value } from "../../graph.ts";
 import * as ops from "../../ops.ts";
 import { intsOf } from "../../shapes.ts";
-import { inBlocks, multiplyBlocks, unpackKernelTaps } from "../block-weights.ts";
+import { bindShaped, inBlocks, multiplyBlocks, unpackKernelTaps } from "../block-weights.ts";
 import type { ComputeType } from "../decompositions.ts";
 import type { Rewriting } from "../rewriting.ts";
-import { sharedMatrices } from "../shared-constants.ts";
+import { once, sharedMatrices } from "../shared-constants.ts";
 import type { CudaChoices } from "./variants.ts";
 
 /** Ones and zeros for a sample's neighbours all at once, at most: 16 x 16 pixels of nine taps are 0.6 million. */
@@ -46,27 +46,44 @@ export function multiplyTaps(
 ): Value | undefined {
   const { g, lowered } = context;
   const [enlarged, kernel] = node.inputs;
-  if (!enlarged || !kernel || mostTapPixels === 0) return undefined;
+  if (!enlarged || !kernel) return undefined;
   const [outputs = 0, , height = 1, width = 1] = kernel.shape;
   const source = enlargedFrom(context, enlarged) ?? enlarged;
   const sides = sidesOf(node, source, enlarged, [height, width]);
-  const isPointwise = sides.every(({ taps, stride, times }) => taps * stride * times === 1);
+  const isPointwise = sides.every(({ taps, stride, times, before }) => taps * stride * times === 1 && before === 0);
   const isSmall = sides[0].pixels * sides[1].pixels <= mostTapPixels;
   if (!isSmall && !isPointwise) return undefined;
-  const multiply = multiplication(context, kernel, type, unpacksTaps && isSmall);
+  const asItLies = isPointwise ? pointwiseProduct(context, kernel, type) : undefined;
+  const inTaps = mostTapPixels > 0 && !asItLies ? tapProduct(context, kernel, type, unpacksTaps && isSmall) : undefined;
+  const multiply = asItLies ?? inTaps;
   if (!multiply) return undefined;
   const products = multiply(lowered(source));
   const sums = isPointwise ? products : sumTaps(g, products, sides);
   return sums.shape[3] === outputs ? sums : ops.slice(g, sums, 3, 0, outputs); // rows of zeros were added
 }
 
-/** (B, H, W, C) -> (B, H, W, h·w·O). @param unpacks those that lie in another way too. */
-function multiplication(
+/** (B, H, W, C) -> (B, H, W, h·w·O). */
+type Product = (x: Value) => Value;
+
+/**
+ * With a kernel of one pixel that is stored in the type that is computed in. For Conv onnxruntime has cuDNN plan each node anew, 15 to
+ * 17 ms in the first step, and keeps a turned kernel.
+ */
+function pointwiseProduct({ g, weight }: Rewriting, kernel: Value, type: ComputeType): Product | undefined {
+  const stored = weight(kernel);
+  if (stored?.dtype !== type) return undefined;
+  const shape = kernel.shape.slice(0, 2);
+  const matrix = once(g, `${stored.name} as a matrix`, () => bindShaped(g, stored, shape).value);
+  return (x) => g.op("com.microsoft.FusedMatMul", [x, matrix]);
+}
+
+/** With each tap of a kernel. @param unpacks kernels that lie in another way too. */
+function tapProduct(
   { g, stored, lowered }: Rewriting,
   kernel: Value,
   type: ComputeType,
   unpacks: boolean,
-): ((x: Value) => Value) | undefined {
+): Product | undefined {
   const { shape } = kernel;
   const bound = stored(kernel);
   if (inBlocks(bound)) {
