@@ -6,7 +6,7 @@
 
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { binariesFolder, librariesOf } from "../executor/provider-files.ts";
 import { gpuVariables } from "../machine/environment.ts";
 import { cacheFolder } from "../machine/folders.ts";
@@ -21,18 +21,27 @@ const BOOT_ID = "/proc/sys/kernel/random/boot_id";
 /**
  * @param key of what is tried; undefined: nothing is kept.
  * @param attempt null: it works.
+ * @param folder where it is kept; may throw: then nothing is.
  * @returns null at once if the attempt with this key gave null within a day; else what it gives.
  */
 export async function tryOnceADay(
   key: string | undefined,
   attempt: () => Promise<string | null>,
-  folder = join(cacheFolder(), "providers"),
+  folder = (): string => join(cacheFolder(), "providers"),
 ): Promise<string | null> {
-  const file = key === undefined ? undefined : join(folder, createHash("sha256").update(key).digest("hex"));
+  const file = key === undefined ? undefined : fileOf(key, folder);
   if (file !== undefined && ageOf(file) < DAY_MS) return null;
   const problem = await attempt();
-  if (problem === null && file !== undefined) keep(folder, file);
+  if (problem === null && file !== undefined) keep(file);
   return problem;
+}
+
+function fileOf(key: string, folder: () => string): string | undefined {
+  try {
+    return join(folder(), createHash("sha256").update(key).digest("hex"));
+  } catch {
+    return undefined; // there is no home folder, and what stands for it is another user's
+  }
 }
 
 /** @returns what names a provider as it lies here and the driver under it; undefined: that cannot be told. */
@@ -65,9 +74,9 @@ function ageOf(file: string): number {
   }
 }
 
-function keep(folder: string, file: string): void {
+function keep(file: string): void {
   try {
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, "");
   } catch {
     // a full disk, a cache that may only be read: it is tried again

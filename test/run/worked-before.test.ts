@@ -19,22 +19,22 @@ function attempts(problem: string | null): {
 test("what worked is not tried again, what did not is", async () => {
   const folder = join(await temporaryFolder(), "providers");
   const [works, fails] = [attempts(null), attempts("no")];
-  for (const _ of [1, 2]) expect(await tryOnceADay("a", works.attempt, folder)).toBe(null);
+  for (const _ of [1, 2]) expect(await tryOnceADay("a", works.attempt, () => folder)).toBe(null);
   expect(works.count()).toBe(1);
-  for (const _ of [1, 2]) expect(await tryOnceADay("b", fails.attempt, folder)).toBe("no");
+  for (const _ of [1, 2]) expect(await tryOnceADay("b", fails.attempt, () => folder)).toBe("no");
   expect(fails.count()).toBe(2);
 });
 
 test("it is tried again where anything differs, after a day, and where the clock was wrong", async () => {
   const folder = await temporaryFolder();
   const { attempt, count } = attempts(null);
-  await tryOnceADay("as it was", attempt, folder);
-  await tryOnceADay("with another driver", attempt, folder);
+  await tryOnceADay("as it was", attempt, () => folder);
+  await tryOnceADay("with another driver", attempt, () => folder);
   expect(count()).toBe(2);
   for (const days of [-1.01, 1]) {
     const written = new Date(Date.now() + days * 24 * 60 * 60 * 1000);
     for (const file of readdirSync(folder)) utimesSync(join(folder, file), written, written);
-    await tryOnceADay("as it was", attempt, folder);
+    await tryOnceADay("as it was", attempt, () => folder);
   }
   expect(count()).toBe(4);
 });
@@ -42,11 +42,15 @@ test("it is tried again where anything differs, after a day, and where the clock
 test("without a key, and where nothing can be written, each time", async () => {
   const folder = await temporaryFolder();
   const { attempt, count } = attempts(null);
-  for (const _ of [1, 2]) await tryOnceADay(undefined, attempt, folder);
+  for (const _ of [1, 2]) await tryOnceADay(undefined, attempt, () => folder);
   expect(readdirSync(folder)).toEqual([]);
   writeFileSync(join(folder, "file"), "");
-  for (const _ of [1, 2]) expect(await tryOnceADay("a", attempt, join(folder, "file", "below"))).toBe(null);
-  expect(count()).toBe(4);
+  for (const _ of [1, 2]) expect(await tryOnceADay("a", attempt, () => join(folder, "file", "below"))).toBe(null);
+  const lost = (): string => {
+    throw new Error("no home folder");
+  };
+  for (const _ of [1, 2]) expect(await tryOnceADay("a", attempt, lost)).toBe(null);
+  expect(count()).toBe(6);
 });
 
 test.skipIf(!existsSync("/proc/sys/kernel/random/boot_id"))("the key tells which GPU and what is shown of them", () => {
