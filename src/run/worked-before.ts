@@ -1,6 +1,7 @@
 /**
  * @module run/worked-before
- * That a provider works on this machine, kept for a day: trying it starts a process and the GPU before each command. What would be told of one that has stopped working since, the stage that uses it tells.
+ * That a provider works on this machine, kept for a day: trying it starts a process and the GPU before each command. If it has
+ * stopped working since, the stage that uses it says so.
  */
 
 import { createHash } from "node:crypto";
