@@ -16,8 +16,7 @@ function graphOf(shape: readonly number[], approximate: "none" | "tanh" = "none"
   return g.finish();
 }
 
-const opsOf = (graph: Graph): string[] =>
-  lower(graph, weightsOf("float32"), cuda("float32")).nodes.map(({ op }) => op);
+const opsOf = (graph: Graph): string[] => lower(graph, weightsOf("float32"), cuda("float32")).nodes.map(({ op }) => op);
 
 test("of a large map", async () => {
   const shape = [2, 32, 192, 192];
