@@ -86,7 +86,7 @@ const channelsLast = (type: decompose.ComputeType, choices: CudaChoices): Readon
   SkipGroupSum: groupSum,
   SumWithBias: sumWithBias,
   LinearRows: linearRows(type),
-  JoinedLinear: joinedLinear(choices),
+  JoinedLinear: joinedLinear,
   BiasSum: biasSum(type),
   "com.microsoft.SkipLayerNormalization": decompose.unchanged,
   SkipSum: decompose.unchanged,

@@ -119,54 +119,42 @@ export const linearRows =
 
 /**
  * Several linear layers of one input as one, their features side by side, or stacks of such for each of x's first axis:
- * x (A, M, X) -> (A, M, features). Weights are joined as they are used, or multiplied one by one, as those in blocks always are.
+ * x (A, M, X) -> (A, M, features). Weights are joined as they are used; those in blocks are multiplied one by one.
  */
-export const joinedLinear =
-  ({ joinsWeights }: CudaChoices): Rewrite =>
-  (context, node) => {
-    const { g, lowered } = context;
-    const x = inputOf(context, node, 0);
-    const layers = node.inputs.slice(1).map((value) => value!);
-    const [weights, biases] = [layers.slice(0, layers.length / 2), layers.slice(layers.length / 2)];
-    const stacks = intOf(node.attributes, "stacks");
-    const joined = (parts: readonly Value[]): Value =>
-      g.weightOp(
-        "Concat",
-        parts.map((part) => lowered(part)),
-        { axis: ops.int(0) },
-      );
-    const reshaped = (value: Value, shape: readonly number[]): Value =>
-      g.weightOp("Reshape", [value], { shape: ops.ints(shape) });
-    const bias = joined(biases);
-    const features = (bias.shape[0] ?? 0) / stacks;
-    const inStacks = stacks === 1 ? bias : reshaped(bias, [stacks, 1, features]);
-    const areInBlocks = weights.every((value) => isInBlocks(context.weight(value)));
-    if (areInBlocks || !joinsWeights) {
-      const products = weights.map((value): Product => {
-        const bound = areInBlocks ? context.stored(value) : undefined;
-        return (part) =>
-          inBlocks(bound) ? multiplyBlocks(g, part, bound, null) : fusedMatMul(g, part, lowered(value));
-      });
-      return withBias(g, productsBeside(g, x, products, stacks), inStacks);
-    }
-    const weight = joined(weights);
-    const matrices = stacks === 1 ? weight : reshaped(weight, [stacks, features, weight.shape[1] ?? 0]);
-    return withBias(g, fusedMatMul(g, x, matrices), inStacks);
-  };
-
-/** With one weight. */
-type Product = (x: Value) => Value;
+export const joinedLinear: Rewrite = (context, node) => {
+  const { g, lowered } = context;
+  const x = inputOf(context, node, 0);
+  const layers = node.inputs.slice(1).map((value) => value!);
+  const [weights, biases] = [layers.slice(0, layers.length / 2), layers.slice(layers.length / 2)];
+  const stacks = intOf(node.attributes, "stacks");
+  const joined = (parts: readonly Value[]): Value =>
+    g.weightOp(
+      "Concat",
+      parts.map((part) => lowered(part)),
+      { axis: ops.int(0) },
+    );
+  const reshaped = (value: Value, shape: readonly number[]): Value =>
+    g.weightOp("Reshape", [value], { shape: ops.ints(shape) });
+  const bias = joined(biases);
+  const features = (bias.shape[0] ?? 0) / stacks;
+  const inStacks = stacks === 1 ? bias : reshaped(bias, [stacks, 1, features]);
+  const blocks = weights.map((value) => (isInBlocks(context.weight(value)) ? context.stored(value) : undefined));
+  if (blocks.every(inBlocks)) return withBias(g, productsBeside(g, x, blocks, stacks), inStacks);
+  const weight = joined(weights);
+  const matrices = stacks === 1 ? weight : reshaped(weight, [stacks, features, weight.shape[1] ?? 0]);
+  return withBias(g, fusedMatMul(g, x, matrices), inStacks);
+};
 
 /** x (A, M, X) with so many weights for each A, or with all of them -> their features side by side. */
-function productsBeside(g: GraphBuilder, x: Value, products: readonly Product[], stacks: number): Value {
-  const perStack = products.length / stacks;
+function productsBeside(g: GraphBuilder, x: Value, weights: readonly BlockWeight[], stacks: number): Value {
+  const perStack = weights.length / stacks;
   const sizes = Array.from({ length: stacks }, () => 1);
   const stacked = (stacks === 1 ? [x] : ops.parts(g, x, 0, sizes)).map((part, at) => {
-    const ofPart = products.slice(at * perStack, (at + 1) * perStack);
+    const ofPart = weights.slice(at * perStack, (at + 1) * perStack);
     return beside(
       g,
       2,
-      ofPart.map((multiply) => multiply(part)),
+      ofPart.map((weight) => multiplyBlocks(g, part, weight, null)),
     );
   });
   return beside(g, 0, stacked);

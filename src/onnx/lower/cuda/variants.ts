@@ -15,8 +15,6 @@ export interface CudaChoices {
   readonly layout: "first" | "last";
   /** `joined`: keys and values of IF's attentions are made together (onnx/lower/cuda/attention-keys). */
   readonly keys: "joined" | "apart";
-  /** Are their weights joined at each step, to one product, or are there as many products? */
-  readonly joinsWeights: boolean;
   /** Does onnxruntime fold what is made of constants when the session is made (runtime/execution-providers)? */
   readonly folds: boolean;
   /** Up to how many pixels of a feature map a convolution is products of kernel taps, where its kernel lies so (onnx/lower/cuda/tap-products). */
@@ -32,7 +30,6 @@ export interface CudaChoices {
 const channelsLast: CudaChoices = {
   layout: "last",
   keys: "apart",
-  joinsWeights: true,
   folds: true,
   mostTapPixels: 0,
   unpacksTaps: false,
@@ -57,9 +54,6 @@ const WORTHWHILE_PHASES: PhaseLimits = { pixels: 2 ** 10, channels: 512 };
 /** In float16. */
 const phases: CudaChoices = { ...joinedKeys, phases: WORTHWHILE_PHASES };
 
-/** Not measured yet. */
-const products: CudaChoices = { ...phases, joinsWeights: false };
-
 /** For weights in 8-bit blocks, which are unpacked as they are used. */
 const unfolded: CudaChoices = { ...channelsLast, folds: false };
 
@@ -82,7 +76,6 @@ export const cudaVariants: Readonly<Record<string, CudaChoices>> = {
   nhwc: channelsLast,
   "nhwc-keys": joinedKeys,
   "nhwc-phases": phases,
-  "nhwc-products": products,
   "nhwc-unfolded": unfolded,
   "nhwc-small-taps": smallTaps,
   "nhwc-taps": taps,
