@@ -9,10 +9,10 @@
 import type { GraphBuilder, Node, Value } from "../../graph.ts";
 import * as ops from "../../ops.ts";
 import { floatOf, intOf } from "../../shapes.ts";
-import { type ComputeType, castTo, castWeight } from "../decompositions.ts";
+import { castTo, castWeight } from "../decompositions.ts";
 import type { Rewrite } from "../rewriting.ts";
 import { sharedOnes, sharedZeros } from "../shared-constants.ts";
-import { scaledPerSample } from "./scale.ts";
+import { scaledAndShifted } from "./scale.ts";
 import { scaledByStatistics } from "./statistics.ts";
 
 /** Channels that a block of the kernel takes at most; each thread takes two. Source: onnxruntime, group_norm_impl.cu. */
@@ -97,11 +97,7 @@ function affine(g: GraphBuilder, norm: Norm): Value {
   }
   const plain = { weight: sharedOnes(g, [channels], "float32"), shift: sharedZeros(g, [channels], "float32") };
   const normal = fused(g, { ...norm, ...plain, activation: false });
-  const spread = (value: Value): Value => {
-    const inType = castTo(g, value, x.dtype as ComputeType);
-    return inType.shape.length === 4 ? inType : ops.reshape(g, inType, [batch, 1, 1, channels]);
-  };
-  return activated(g, ops.add(g, scaledPerSample(g, normal, spread(weight)), spread(shift)), norm.activation);
+  return activated(g, scaledAndShifted(g, normal, weight, shift), norm.activation);
 }
 
 function normalizedByStatistics(g: GraphBuilder, norm: Norm): Value {

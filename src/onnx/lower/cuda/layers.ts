@@ -181,7 +181,7 @@ const GELU_ROWS = [4096, 2048, 1024];
  * Of fewer numbers reshaping takes the CPU longer than it spares the GPU; of more the result, which Gelu writes over what it takes and
  * BiasGelu does not, is too much.
  */
-const [FEWEST_GELU_NUMBERS, MOST_GELU_NUMBERS] = [2 ** 21, 2 ** 25];
+const [FEWEST_GELU_NUMBERS, MOST_GELU_NUMBERS] = [2 ** 21, 2 ** 26];
 
 /**
  * GELU of a large feature map is onnxruntime's BiasGelu with zeros: four numbers are read and written at once, and it takes half of the

@@ -1,6 +1,6 @@
 /**
  * @module onnx/lower/cuda/scale
- * Feature maps times one factor for each sample and channel. onnxruntime's Mul spreads such factors at half of the speed at which
+ * Feature maps times one factor for each sample and channel, and one shift. onnxruntime's Mul spreads such factors at half of the speed at which
  * the GPU's memory reads and writes; a product with a matrix that has them on its diagonal is as fast as that. Numbers are the same: each
  * sum has one term that is not zero.
  *
@@ -10,7 +10,7 @@
 import { elementCount } from "../../../math/tensor.ts";
 import type { GraphBuilder, Value } from "../../graph.ts";
 import * as ops from "../../ops.ts";
-import type { ComputeType } from "../decompositions.ts";
+import { type ComputeType, castTo } from "../decompositions.ts";
 import { sharedConstant } from "../shared-constants.ts";
 
 /** More channels take the product longer than memory does. */
@@ -22,18 +22,36 @@ const MOST_CHANNELS = 640;
  */
 const [FEWEST_NUMBERS, MOST_NUMBERS] = [2 ** 22, 2 ** 26];
 
-/** x (B, H, W, C) · factor (B or 1, 1, 1, C). */
-export function scaledPerSample(g: GraphBuilder, x: Value, factor: Value): Value {
+/**
+ * x (B, H, W, C) · factor + shift, both of C numbers, or of B·C, in any shape and type. Large maps are taken as (B, H·W, C): onnxruntime
+ * divides for each number and side where it spreads a value.
+ */
+export function scaledAndShifted(g: GraphBuilder, x: Value, factor: Value, shift: Value): Value {
   const [batch = 0, height = 0, width = 0, channels = 0] = x.shape;
   const numbers = elementCount(x.shape);
-  const pays = numbers >= FEWEST_NUMBERS && numbers <= MOST_NUMBERS && channels <= MOST_CHANNELS;
-  const isOnePerSample = batch > 1 && factor.shape[0] === batch;
+  const isLarge = numbers >= FEWEST_NUMBERS;
+  const spread = (value: Value): Value => {
+    const shape = [elementCount(value.shape) / channels, ...(isLarge ? [1] : [1, 1]), channels];
+    const inType = castTo(g, value, x.dtype as ComputeType);
+    return shape.join() === inType.shape.join() ? inType : ops.reshape(g, inType, shape);
+  };
+  const pays = isLarge && numbers <= MOST_NUMBERS && channels <= MOST_CHANNELS;
+  const isOnePerSample = batch > 1 && elementCount(factor.shape) === batch * channels;
   const isExact = x.dtype === "float16"; // float32 would be rounded to TF32
-  if (!pays || !isOnePerSample || !isExact) return ops.mul(g, x, factor);
-  const identity = sharedConstant(g, `identity ${channels}`, [channels, channels], x.dtype as ComputeType, (at) =>
+  const isProduct = pays && isOnePerSample && isExact;
+  // Written down before the pixels, so that onnxruntime makes those before all that the time is for (onnx/execution-order).
+  const [shifts, factors] = [spread(shift), isProduct ? diagonals(g, spread(factor)) : spread(factor)];
+  const pixels = isLarge ? ops.reshape(g, x, [batch, height * width, channels]) : x;
+  const scaled = isProduct ? ops.matMul(g, pixels, factors) : ops.mul(g, pixels, factors);
+  const shifted = ops.add(g, scaled, shifts);
+  return isLarge ? ops.reshape(g, shifted, x.shape) : shifted;
+}
+
+/** (B, 1, C) -> (B, C, C). */
+function diagonals(g: GraphBuilder, factor: Value): Value {
+  const channels = factor.shape[2] ?? 0;
+  const identity = sharedConstant(g, `identity ${channels}`, [channels, channels], factor.dtype as ComputeType, (at) =>
     at % (channels + 1) === 0 ? 1 : 0,
   );
-  const diagonal = ops.mul(g, ops.reshape(g, factor, [batch, 1, channels]), identity); // (B, C, C)
-  const scaled = ops.matMul(g, ops.reshape(g, x, [batch, height * width, channels]), diagonal);
-  return ops.reshape(g, scaled, x.shape);
+  return ops.mul(g, factor, identity);
 }

@@ -13,7 +13,7 @@ import type { GraphBuilder, Value } from "../../graph.ts";
 import * as ops from "../../ops.ts";
 import { type ComputeType, castTo } from "../decompositions.ts";
 import { sharedConstant, sharedIndices } from "../shared-constants.ts";
-import { scaledPerSample } from "./scale.ts";
+import { scaledAndShifted } from "./scale.ts";
 
 interface Statistics {
   /** (C) or (B, C), as is the shift. */
@@ -26,7 +26,6 @@ interface Statistics {
 /** x (B, H, W, C) -> (x - mean) / √(mean(x²) - mean² + ε) · weight + shift. */
 export function scaledByStatistics(g: GraphBuilder, x: Value, { weight, shift, groups, epsilon }: Statistics): Value {
   const [batch = 0, height = 0, width = 0, channels = 0] = x.shape;
-  const type = x.dtype as ComputeType;
   const perGroup = channels / groups;
   const byGroup = (value: Value): Value =>
     ops.reshape(g, castTo(g, value, "float32"), [value.shape.length > 1 ? batch : 1, groups, perGroup]);
@@ -44,8 +43,7 @@ export function scaledByStatistics(g: GraphBuilder, x: Value, { weight, shift, g
   const deviation = ops.sqrt(g, ops.add(g, variance, g.scalar(epsilon)));
   const factor = ops.div(g, weights, deviation); // (B, G, C/G)
   const offset = ops.sub(g, shifts, ops.mul(g, mean, factor));
-  const spread = (value: Value): Value => castTo(g, ops.reshape(g, value, [batch, 1, 1, channels]), type);
-  return ops.add(g, scaledPerSample(g, x, spread(factor)), spread(offset));
+  return scaledAndShifted(g, x, factor, offset);
 }
 
 /** Pixels of a piece at most: enough pieces for all of a GPU. */
@@ -62,7 +60,9 @@ function pieceLength(pixels: number): number {
 function byProducts(g: GraphBuilder, pieces: Value): [Value, Value] {
   const [count = 0, length = 0, channels = 0] = pieces.shape;
   const share = 1 / length;
-  const shares = sharedConstant(g, `shares ${length}`, [1, length], pieces.dtype as ComputeType, () => share);
+  // for each piece: where onnxruntime spreads a factor, it copies lists of addresses to the GPU
+  const shape = [count, 1, length];
+  const shares = sharedConstant(g, `shares ${count} ${length}`, shape, pieces.dtype as ComputeType, () => share);
   const means = ops.reshape(g, ops.matMul(g, shares, pieces), [count, channels]);
   const products = g.op("GramMatrix", [pieces], { alpha: ops.float(share) }); // (B·P, C, C)
   const diagonal = sharedIndices(g, `diagonal ${channels}`, channels, (at) => at * (channels + 1));
