@@ -179,9 +179,10 @@ const GELU_ROWS = [4096, 2048, 1024];
 
 /**
  * Of fewer numbers reshaping takes the CPU longer than it spares the GPU; of more the result, which Gelu writes over what it takes and
- * BiasGelu does not, is too much.
+ * BiasGelu does not, is too much: in a batch, whose memory decides how many images it can have, sooner than for one image.
  */
-const [FEWEST_GELU_NUMBERS, MOST_GELU_NUMBERS] = [2 ** 21, 2 ** 26];
+const FEWEST_GELU_NUMBERS = 2 ** 21;
+const mostGeluNumbers = (batch: number): number => (batch > 2 ? 2 ** 25 : 2 ** 26);
 
 /**
  * GELU of a large feature map is onnxruntime's BiasGelu with zeros: four numbers are read and written at once, and it takes half of the
@@ -193,7 +194,7 @@ export const gelu: Rewrite = (context, node) => {
   const numbers = elementCount(x.shape);
   const width = GELU_ROWS.find((length) => numbers % length === 0);
   const isExact = textOf(node.attributes, "approximate") === "none";
-  const pays = numbers >= FEWEST_GELU_NUMBERS && numbers <= MOST_GELU_NUMBERS;
+  const pays = numbers >= FEWEST_GELU_NUMBERS && numbers <= mostGeluNumbers(x.shape[0] ?? 1);
   if (!isExact || width === undefined || !pays) return plainGelu(context, node);
   const rows = ops.reshape(g, x, [numbers / width, width]);
   const zeros = sharedZeros(g, [width], x.dtype as ComputeType);

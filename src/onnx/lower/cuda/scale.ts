@@ -23,28 +23,27 @@ const MOST_CHANNELS = 640;
 const [FEWEST_NUMBERS, MOST_NUMBERS] = [2 ** 22, 2 ** 26];
 
 /**
- * x (B, H, W, C) · factor + shift, both of C numbers, or of B·C, in any shape and type. Large maps are taken as (B, H·W, C): onnxruntime
- * divides for each number and side where it spreads a value.
+ * x (B, H, W, C) · factor + shift, both of C numbers, or of B·C, in any shape and type. By a product x is (B, H·W, C), and so it is shifted:
+ * onnxruntime divides for each number and side where it spreads a value.
  */
 export function scaledAndShifted(g: GraphBuilder, x: Value, factor: Value, shift: Value): Value {
   const [batch = 0, height = 0, width = 0, channels = 0] = x.shape;
   const numbers = elementCount(x.shape);
-  const isLarge = numbers >= FEWEST_NUMBERS;
-  const spread = (value: Value): Value => {
-    const shape = [elementCount(value.shape) / channels, ...(isLarge ? [1] : [1, 1]), channels];
-    const inType = castTo(g, value, x.dtype as ComputeType);
-    return shape.join() === inType.shape.join() ? inType : ops.reshape(g, inType, shape);
-  };
-  const pays = isLarge && numbers <= MOST_NUMBERS && channels <= MOST_CHANNELS;
+  const pays = numbers >= FEWEST_NUMBERS && numbers <= MOST_NUMBERS && channels <= MOST_CHANNELS;
   const isOnePerSample = batch > 1 && elementCount(factor.shape) === batch * channels;
   const isExact = x.dtype === "float16"; // float32 would be rounded to TF32
   const isProduct = pays && isOnePerSample && isExact;
+  const spread = (value: Value): Value => {
+    const shape = [elementCount(value.shape) / channels, ...(isProduct ? [1] : [1, 1]), channels];
+    const inType = castTo(g, value, x.dtype as ComputeType);
+    return shape.join() === inType.shape.join() ? inType : ops.reshape(g, inType, shape);
+  };
   // Written down before the pixels, so that onnxruntime makes those before all that the time is for (onnx/execution-order).
-  const [shifts, factors] = [spread(shift), isProduct ? diagonals(g, spread(factor)) : spread(factor)];
-  const pixels = isLarge ? ops.reshape(g, x, [batch, height * width, channels]) : x;
-  const scaled = isProduct ? ops.matMul(g, pixels, factors) : ops.mul(g, pixels, factors);
-  const shifted = ops.add(g, scaled, shifts);
-  return isLarge ? ops.reshape(g, shifted, x.shape) : shifted;
+  const [shifts, factors] = [spread(shift), spread(factor)];
+  if (!isProduct) return ops.add(g, ops.mul(g, x, factors), shifts);
+  const matrices = diagonals(g, factors);
+  const scaled = ops.matMul(g, ops.reshape(g, x, [batch, height * width, channels]), matrices);
+  return ops.reshape(g, ops.add(g, scaled, shifts), x.shape);
 }
 
 /** (B, 1, C) -> (B, C, C). */
