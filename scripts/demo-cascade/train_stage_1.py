@@ -4,7 +4,7 @@ Pictures wait in rings on the GPU, one for each shape.  It begins with easy scen
 grammar in the first half of its time; wide and tall pictures join then.
 
     python train_stage_1.py --minutes 25 --out runs/demo
-    torchrun --nproc-per-node 2 train_stage_1.py ...          # one process a GPU
+    torchrun --nproc-per-node 2 -- train_stage_1.py ...          # one process a GPU
 """
 import argparse
 import os
