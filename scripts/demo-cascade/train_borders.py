@@ -3,6 +3,8 @@
 The encoder marks in its latents where a picture ends, and the upscaler writes these marks inexactly, most of all at the bottom.
 The goal is what the decoder draws already; where the ground near a border is even, the border goes on as it.
 
+It takes the decoder from vae.safetensors, and writes the new one there.
+
     python train_borders.py --minutes 10
 """
 import argparse
@@ -146,7 +148,7 @@ def main():
     def keep():
         average.swap()
         print(off(), flush=True)
-        save_half(vae, os.path.join(weights, "vae-borders.safetensors"))
+        save_half(vae, os.path.join(weights, "vae.safetensors"))
         average.swap()
 
     while clock.tick(optimizer):
