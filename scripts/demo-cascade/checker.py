@@ -14,7 +14,7 @@ from compose import Composer, load_sprites
 from data import Pool, canonical, degrade
 from rings import Ring, from_bytes, small_pictures
 from scenes import COLUMN, FIRST_THING, LONGEST, SIGN
-from training import Average, Clock, Log, half_precision, load_half, optimizer_for, save_half, setup
+from training import Average, Clock, Log, add_shared_options, half_precision, load_half, optimizer_for, save_half, setup
 
 
 def classes(things: int):
@@ -66,18 +66,13 @@ class Checker(nn.Module):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=4)
-    parser.add_argument("--steps", type=int)
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--pool", type=int, default=4000000, help="scenes; of 200,000 it learnt the scenes, not to read")
     parser.add_argument("--ring", type=int, default=200000, help="drawn pictures that wait on the GPU, 12 kB each")
     parser.add_argument("--resume", action="store_true", help="go on from checker.safetensors")
     parser.add_argument("--signs", type=float, default=0.22, help="share of signs among the scenes")
-    parser.add_argument("--compiled", action="store_true")
     parser.add_argument("--keep-every", type=int, default=2000, help="save weights every so many steps")
-    parser.add_argument("--start", type=float, default=1.0, help="height on the cosine at which to begin")
-    parser.add_argument("--side", type=int, default=384, help="of the drawings, pixels")
-    parser.add_argument("--things", default="things")
-    parser.add_argument("--out", default="runs/demo")
+    add_shared_options(parser, "steps", "compiled", "start", "side", "things", "out")
     args = parser.parse_args()
     looks, things = load_sprites(args.things, args.side), len(scenes.load_things(args.things))
     pool = Pool(None, args.things, args.pool, "cpu", seed=20 + args.resume, common={"signs": args.signs})

@@ -19,7 +19,7 @@ from checker import Checker, answers
 from compose import Composer, load_sprites
 from sampling import sample_stage_1, sheet
 from scenes import COLUMN, FIRST_THING, LONGEST, ONE, SIGN, TWO
-from training import load_half
+from training import add_shared_options, load_half
 
 
 def single_things(things, rng):
@@ -98,10 +98,7 @@ def main():
     parser.add_argument("--write-prompts", help="only writes this JSON file, and the prompts beside it as .txt")
     parser.add_argument("--prompts")
     parser.add_argument("--singles", type=int, default=1)
-    parser.add_argument("--side", type=int, default=384)
-    parser.add_argument("--things", default="things")
-    parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
-    parser.add_argument("--out", default="runs/demo")
+    add_shared_options(parser, "side", "things", "tokenizers", "out")
     args = parser.parse_args()
     things, rng = scenes.load_things(args.things), random.Random(99)
     if args.prompts:

@@ -15,6 +15,7 @@ import networks
 import scenes
 from glyphs import font_path
 from tokenizers_build import write_json
+from training import add_shared_options
 
 IF_VERSION, UPSCALER_VERSION = "0.16.0.dev0", "0.8.0.dev0"
 
@@ -76,10 +77,9 @@ def known_words(things):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--things", default="things")
     parser.add_argument("--from", dest="source", default="runs/demo")
-    parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
     parser.add_argument("--to", default="models/demo")
+    add_shared_options(parser, "things", "tokenizers")
     args = parser.parse_args()
     weights = os.path.join(args.source, "weights")
 

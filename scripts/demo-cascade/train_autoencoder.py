@@ -23,7 +23,7 @@ from compose import Composer, load_sprites
 from data import Pool, edge_windows
 from rings import GEOMETRY, Ring, canvases, cut
 from scenes import COLUMN
-from training import Average, Clock, Log, half_precision, load_half, optimizer_for, save_half, setup
+from training import Average, Clock, Log, add_shared_options, half_precision, load_half, optimizer_for, save_half, setup
 from vocabulary import COLOURS
 
 
@@ -57,7 +57,6 @@ def with_any_ground(rows):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=20.0)
-    parser.add_argument("--steps", type=int)
     parser.add_argument("--batch", type=int, default=64, help="windows of 128 px, or a sixteenth of 512 px")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--muon", type=float, default=0.01)
@@ -68,11 +67,7 @@ def main():
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--only-decoder", action="store_true")
     parser.add_argument("--borders", action="store_true", help="with --only-decoder: borders that the latents do not mark, and whole pictures")
-    parser.add_argument("--start", type=float, default=1.0, help="height on the cosine at which to begin")
-    parser.add_argument("--side", type=int, default=384, help="of the drawings, pixels")
-    parser.add_argument("--things", default="things")
-    parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
-    parser.add_argument("--out", default="runs/demo")
+    add_shared_options(parser, "steps", "start", "side", "things", "tokenizers", "out")
     args = parser.parse_args()
     looks = load_sprites(args.things, args.side)
     pool = Pool(args.tokenizers, args.things, args.pool, "cpu", 6 + args.resume)

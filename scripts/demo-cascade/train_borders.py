@@ -1,7 +1,7 @@
 """Teaches the decoder to go on with an even ground to a picture's last row, on latents that the upscaler wrote.
 
 The encoder marks in its latents where a picture ends, and the upscaler writes these marks inexactly, most of all at the bottom.
-The goal is what the decoder draws already; where the ground near a border is even, the border goes on as it.
+The goal is what the decoder draws already; where the ground near a border is even, the border continues it.
 
 It takes the decoder from vae.safetensors, and writes the new one there.
 
@@ -19,9 +19,9 @@ import scenes
 from compose import Composer, load_sprites
 from data import degrade
 from train_autoencoder import with_any_ground
-from training import Average, Clock, Log, half_precision, load_half, save_half, setup
+from training import Average, Clock, Log, add_shared_options, half_precision, load_half, save_half, setup
 
-BORDER, SIDE_BORDER, LOOKED_AT = 10, 4, 16  # pixels: of the last rows and of the others, and how far behind them the ground is looked at
+BOTTOM, EDGE, BAND = 10, 4, 16  # pixels: of the border at the bottom, of the other three, and of the ground behind them that is looked at
 EVEN = 10 / 127.5  # the ground differs by less than this there
 SHAPES = ((256, 256), (256, 256), (192, 256), (256, 192))  # heights and widths of the small pictures
 STEPS, NOISE_LEVEL = 12, 20  # the program's defaults for the demo
@@ -48,12 +48,12 @@ def decode(vae, latents):
     return vae.decoder(vae.post_quant_conv(latents))
 
 
-def going_on(picture):
-    """Pictures (B,3,H,W) whose borders are the mean of the rows behind them, column by column, where those are even."""
+def with_even_borders(picture):
+    """(B,3,H,W) -> the same, the borders as the mean of the rows behind them, column by column, where those are even."""
     for turn in range(4):  # bottom, right, top, left
         turned = torch.rot90(picture, turn, (2, 3)).clone()
-        width = SIDE_BORDER if turn else BORDER
-        behind = turned[:, :, -width - LOOKED_AT : -width]
+        width = EDGE if turn else BOTTOM
+        behind = turned[:, :, -width - BAND : -width]
         even = (behind.amax(2) - behind.amin(2)).amax(1) < EVEN
         turned[:, :, -width:] = torch.where(even[:, None, None], behind.mean(2, keepdim=True), turned[:, :, -width:])
         picture = torch.rot90(turned, -turn, (2, 3))
@@ -63,8 +63,8 @@ def going_on(picture):
 def weights_of(height, width, device):
     """(H,W): the borders are few among all pixels."""
     weight = torch.ones(height, width, device=device)
-    weight[:SIDE_BORDER] = weight[:, :SIDE_BORDER] = weight[:, -SIDE_BORDER:] = 10
-    weight[-BORDER:] = 30
+    weight[:EDGE] = weight[:, :EDGE] = weight[:, -EDGE:] = 10
+    weight[-BOTTOM:] = 30
     weight[-3:] = 60
     return weight / weight.mean()
 
@@ -72,15 +72,11 @@ def weights_of(height, width, device):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--steps", type=int)
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--rate", type=float, default=2e-4)
     parser.add_argument("--latents", type=int, default=800, help="pictures whose latents are drawn first, 0.5 MB each")
     parser.add_argument("--inside", type=float, default=1.0, help="weight of what is not at a border staying as it is")
-    parser.add_argument("--side", type=int, default=384, help="of the drawings, pixels")
-    parser.add_argument("--things", default="things")
-    parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
-    parser.add_argument("--out", default="runs/demo")
+    add_shared_options(parser, "steps", "side", "things", "tokenizers", "out")
     args = parser.parse_args()
     from transformers import CLIPTokenizer
 
@@ -100,7 +96,7 @@ def main():
     unet.to(memory_format=torch.channels_last)
 
     @torch.no_grad()
-    def some(count, shape):
+    def draw_latents(count, shape):
         rows = [scenes.sample(rng, things) for _ in range(count)]
         texts = [scenes.unmark(scenes.caption(row, rng, things))[0] for row in rows]
         rows = with_any_ground(torch.tensor(rows, device=device))
@@ -113,30 +109,33 @@ def main():
         ids = tokenizer(texts, padding="max_length", truncation=True, max_length=77, return_tensors="pt").input_ids.to(device)
         return latents_of(unet, clip(ids)[0], small) / scaling
 
-    def drawn(count):
-        """Latents by shape, at least two of each."""
-        return [torch.cat([some(min(8, count), shape) for _ in range(-(-count // 8 // len(SHAPES)))]).half() for shape in SHAPES]
+    def latents_by_shape(count):
+        """About `count` in all, in eights."""
+        eights = -(-count // 8 // len(SHAPES))
+        return [torch.cat([draw_latents(8, shape) for _ in range(eights)]).half() for shape in SHAPES]
 
-    kept, held = drawn(args.latents), drawn(32)
+    learnt, unseen = latents_by_shape(args.latents), latents_by_shape(32)
+    weights_by_shape = [weights_of(4 * height, 4 * width, device) for height, width in SHAPES]
     print("latents drawn", flush=True)
 
     @torch.no_grad()
-    def goal(latents):
-        now = decode(teacher, latents).clamp(-1, 1)
-        return now, going_on(now)
+    def targets(latents):
+        """What the decoder drew before, and the same with the borders that it is to draw."""
+        before = decode(teacher, latents).clamp(-1, 1)
+        return before, with_even_borders(before)
 
     @torch.no_grad()
-    def off():
+    def errors():
         """Levels of 255 by which the last rows are off, and by which the inside differs from before, on pictures that were not trained on."""
         sums = {}
-        for latents in (one[None].float() for group in held for one in group):
-            (now, wanted), new = goal(latents), decode(vae, latents).clamp(-1, 1)
-            for name, picture in (("before", now), ("after", new)):
-                gap = (picture - wanted).abs() * 127.5
+        for latents in (one[None].float() for group in unseen for one in group):
+            (before, target), after = targets(latents), decode(vae, latents).clamp(-1, 1)
+            for name, picture in (("before", before), ("after", after)):
+                gap = (picture - target).abs() * 127.5
                 for row in (1, 2, 3, 6):
                     sums.setdefault(f"{name} -{row}", []).append(gap[:, :, -row].mean())
                 sums.setdefault(f"{name} worst", []).append(gap[:, :, -8:].mean((1, 3)).max())
-            sums.setdefault("inside", []).append((new - now)[:, :, 16:-16, 16:-16].abs().mean() * 127.5)
+            sums.setdefault("inside", []).append((after - before)[:, :, 16:-16, 16:-16].abs().mean() * 127.5)
         return {name: round(torch.stack(values).mean().item(), 3) for name, values in sums.items()}
 
     trained = [*vae.decoder.parameters(), *vae.post_quant_conv.parameters()]
@@ -147,16 +146,15 @@ def main():
 
     def keep():
         average.swap()
-        print(off(), flush=True)
+        print(errors(), flush=True)
         save_half(vae, os.path.join(weights, "vae.safetensors"))
         average.swap()
 
     while clock.tick(optimizer):
-        group = kept[log.step % len(kept)]
-        latents = group[torch.randint(len(group), (args.batch,), device=device)].float()
-        wanted = goal(latents)[1]
-        gap = (decode(vae, latents) - wanted).abs()
-        loss = (gap * weights_of(*wanted.shape[2:], device)).mean() + args.inside * gap[:, :, 16:-16, 16:-16].mean()
+        shape = log.step % len(SHAPES)
+        latents = learnt[shape][torch.randint(len(learnt[shape]), (args.batch,), device=device)].float()
+        gap = (decode(vae, latents) - targets(latents)[1]).abs()
+        loss = (gap * weights_by_shape[shape]).mean() + args.inside * gap[:, :, 16:-16, 16:-16].mean()
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)

@@ -21,8 +21,8 @@ from rings import Ring, from_bytes, small_pictures
 from sampling import sample_stage_1, sheet
 from scenes import COLUMN, EASY, SIGN
 from team import Team, flat_gradients
-from training import (Average, Clock, GaussianDiffusion, Log, Recorded, half_precision, load_half, load_state, optimizer_for,
-                      save_half, save_state, setup)
+from training import (Average, Clock, GaussianDiffusion, Log, Recorded, add_shared_options, half_precision, load_half,
+                      load_state, optimizer_for, save_half, save_state, setup)
 
 
 def thing_mask(picture):
@@ -39,14 +39,12 @@ def small_weighs_more(mask):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=110)
-    parser.add_argument("--steps", type=int)
     parser.add_argument("--batch", type=int, default=256, help="of one GPU")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--muon", type=float, default=0.02)
     parser.add_argument("--pool", type=int, default=1000000)
     parser.add_argument("--ring", type=int, default=300000)
     parser.add_argument("--resume", action="store_true", help="go on from stage-1.safetensors and the optimizer's state")
-    parser.add_argument("--start", type=float, default=1.0, help="height on the cosine at which to begin")
     parser.add_argument("--drift", type=float, default=1.0, help="train against wrong colours in the noisy picture")
     parser.add_argument("--decay", type=float, default=0.999)
     parser.add_argument("--keep-every", type=int, default=500, help="save weights, state and samples every so many steps")
@@ -57,13 +55,9 @@ def main():
     parser.add_argument("--shapes", nargs="*", default=["64x64", "96x64", "64x96"], help="widths and heights, the first is met most")
     parser.add_argument("--others", type=float, default=0.15, help="share of steps with the other shapes")
     parser.add_argument("--from-share", type=float, default=0.5, help="share of the time after which the other shapes are met")
-    parser.add_argument("--compiled", action="store_true")
     parser.add_argument("--recorded", action="store_true", help="replay the step as a CUDA graph")
     parser.add_argument("--wait", help="begin once this file is there: the text encoder is done")
-    parser.add_argument("--side", type=int, default=384, help="of the drawings, pixels")
-    parser.add_argument("--things", default="things")
-    parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
-    parser.add_argument("--out", default="runs/demo")
+    add_shared_options(parser, "steps", "start", "compiled", "side", "things", "tokenizers", "out")
     args = parser.parse_args()
     looks = load_sprites(args.things, args.side)
     seed = 2 + args.resume

@@ -14,7 +14,8 @@ import networks
 from compose import Composer, load_sprites
 from data import Pool, degrade, edge_windows
 from rings import GEOMETRY, Ring, canvases, cut, enlarged, from_bytes
-from training import Average, Clock, GaussianDiffusion, Log, half_precision, load_half, optimizer_for, save_half, save_state, setup
+from training import (Average, Clock, GaussianDiffusion, Log, add_shared_options, half_precision, load_half,
+                      optimizer_for, save_half, save_state, setup)
 
 MAX_NOISE_LEVEL = 400
 
@@ -22,23 +23,17 @@ MAX_NOISE_LEVEL = 400
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=35)
-    parser.add_argument("--steps", type=int)
     parser.add_argument("--batch", type=int, default=64, help="windows of 128 px, or a quarter of whole pictures")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--muon", type=float, default=0.01)
     parser.add_argument("--pool", type=int, default=200000)
     parser.add_argument("--ring", type=int, default=20000, help="drawn pictures that wait on the GPU, 0.2 MB each")
     parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--start", type=float, default=1.0, help="height on the cosine at which to begin")
     parser.add_argument("--drift", type=float, default=1.0, help="train against wrong colours in the noisy picture")
     parser.add_argument("--displaced", type=float, default=0.06, help="pixels of the small picture, see data.degrade")
     parser.add_argument("--keep-every", type=int, default=500)
-    parser.add_argument("--compiled", action="store_true")
     parser.add_argument("--wait", help="begin once this file is there: the text encoder is done")
-    parser.add_argument("--side", type=int, default=384, help="of the drawings, pixels")
-    parser.add_argument("--things", default="things")
-    parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
-    parser.add_argument("--out", default="runs/demo")
+    add_shared_options(parser, "steps", "start", "compiled", "side", "things", "tokenizers", "out")
     args = parser.parse_args()
     looks = load_sprites(args.things, args.side)
     seed = 4 + args.resume

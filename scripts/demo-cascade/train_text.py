@@ -17,7 +17,7 @@ from torch import nn
 import networks
 from data import Pool, canonical
 from scenes import COLUMN, FIRST_THING, LETTERS, LONGEST, TWO, load_things
-from training import Clock, Log, half_precision, load_half, optimizer_for, save_half, setup
+from training import Clock, Log, add_shared_options, half_precision, load_half, optimizer_for, save_half, setup
 
 SAMPLED = 8  # tokens asked for the scene, of each caption
 
@@ -106,18 +106,13 @@ class Heads(nn.Module):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--steps", type=int)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--muon", type=float, default=0.02)
-    parser.add_argument("--start", type=float, default=1.0)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--pool", type=int, default=200000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--compiled", action="store_true")
-    parser.add_argument("--things", default="things")
-    parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
-    parser.add_argument("--out", default="runs/demo")
+    add_shared_options(parser, "steps", "start", "compiled", "things", "tokenizers", "out")
     args = parser.parse_args()
     things = len(load_things(args.things))
     pool = Pool(args.tokenizers, args.things, args.pool, "cpu", args.seed)

@@ -18,7 +18,8 @@ import scenes
 from compose import Composer, load_sprites
 from data import degrade, edge_windows
 from rings import GEOMETRY, Ring, canvases, cut
-from training import Average, Clock, Log, half_precision, load_half, optimizer_for, save_half, save_state, setup
+from training import (Average, Clock, Log, add_shared_options, half_precision, load_half, optimizer_for, save_half,
+                      save_state, setup)
 
 MAX_NOISE_LEVEL = 350
 
@@ -26,22 +27,16 @@ MAX_NOISE_LEVEL = 350
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=25.0)
-    parser.add_argument("--steps", type=int)
     parser.add_argument("--batch", type=int, default=16, help="windows of 128 latents, or a quarter of whole canvases")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--muon", type=float, default=0.01)
     parser.add_argument("--pool", type=int, default=100000)
     parser.add_argument("--ring", type=int, default=3000, help="drawn pictures that wait on the GPU, 3.3 MB each")
     parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--start", type=float, default=1.0, help="height on the cosine at which to begin")
     parser.add_argument("--drift", type=float, default=1.0, help="train against wrong colours in the noisy latents")
     parser.add_argument("--displaced", type=float, default=0.08, help="pixels of the small picture, see data.degrade")
     parser.add_argument("--keep-every", type=int, default=500)
-    parser.add_argument("--compiled", action="store_true")
-    parser.add_argument("--side", type=int, default=384, help="of the drawings, pixels")
-    parser.add_argument("--things", default="things")
-    parser.add_argument("--tokenizers", default="runs/demo/tokenizers")
-    parser.add_argument("--out", default="runs/demo")
+    add_shared_options(parser, "steps", "start", "compiled", "side", "things", "tokenizers", "out")
     args = parser.parse_args()
     from transformers import CLIPTokenizer
 

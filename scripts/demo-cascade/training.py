@@ -11,6 +11,22 @@ from safetensors.torch import load_file, save_file
 
 STARTED = time.time()
 
+# What several programs are told in the same words.
+SHARED_OPTIONS = {
+    "steps": {"type": int, "help": "end after so many, not after the minutes"},
+    "start": {"type": float, "default": 1.0, "help": "height on the cosine at which to begin"},
+    "compiled": {"action": "store_true"},
+    "side": {"type": int, "default": 384, "help": "of the drawings, pixels"},
+    "things": {"default": "things"},
+    "tokenizers": {"default": "runs/demo/tokenizers"},
+    "out": {"default": "runs/demo"},
+}
+
+
+def add_shared_options(parser, *names):
+    for name in names:
+        parser.add_argument(f"--{name}", **SHARED_OPTIONS[name])
+
 
 class Average:
     """Exponential moving average of parameters."""
