@@ -5,7 +5,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { binariesFolder, librariesOf } from "../executor/provider-files.ts";
 import { gpuVariables } from "../machine/environment.ts";
@@ -74,9 +74,13 @@ function ageOf(file: string): number {
   }
 }
 
+/** Those that are older than a day are of no use any more: each driver, folder and choice of GPUs has left one. */
 function keep(file: string): void {
+  const folder = dirname(file);
   try {
-    mkdirSync(dirname(file), { recursive: true });
+    mkdirSync(folder, { recursive: true });
+    const all = readdirSync(folder).map((name) => join(folder, name));
+    for (const old of all.filter((one) => ageOf(one) >= DAY_MS)) rmSync(old, { force: true });
     writeFileSync(file, "");
   } catch {
     // a full disk, a cache that may only be read: it is tried again

@@ -39,6 +39,18 @@ test("it is tried again where anything differs, after a day, and where the clock
   expect(count()).toBe(4);
 });
 
+test("what was kept longer ago than a day goes when something is kept", async () => {
+  const folder = await temporaryFolder();
+  const { attempt } = attempts(null);
+  for (const key of ["an old driver", "this one"]) await tryOnceADay(key, attempt, () => folder);
+  const [first = ""] = readdirSync(folder);
+  const written = new Date(Date.now() - 1.01 * 24 * 60 * 60 * 1000);
+  utimesSync(join(folder, first), written, written);
+  await tryOnceADay("with another GPU", attempt, () => folder);
+  expect(readdirSync(folder)).toHaveLength(2);
+  expect(readdirSync(folder)).not.toContain(first);
+});
+
 test("without a key, and where nothing can be written, each time", async () => {
   const folder = await temporaryFolder();
   const { attempt, count } = attempts(null);

@@ -1,8 +1,8 @@
 /**
  * @module onnx/lower/cuda/scale
- * Feature maps times one factor for each sample and channel, and one shift. onnxruntime's Mul spreads such factors at half of the speed at which
- * the GPU's memory reads and writes; a product with a matrix that has them on its diagonal is as fast as that. Numbers are the same: each
- * sum has one term that is not zero.
+ * Feature maps times one factor for each sample and channel, and one shift. onnxruntime's Mul spreads such factors at half of the
+ * speed at which the GPU's memory reads and writes; a product with a matrix that has them on its diagonal is as fast as that. Numbers
+ * are the same: each sum has one term that is not zero.
  *
  * Letters: B batch, H and W sides, C channels.
  */
@@ -23,8 +23,8 @@ const MOST_CHANNELS = 640;
 const [FEWEST_NUMBERS, MOST_NUMBERS] = [2 ** 22, 2 ** 26];
 
 /**
- * x (B, H, W, C) · factor + shift, both of C numbers, or of B·C, in any shape and type. By a product x is (B, H·W, C), and so it is shifted:
- * onnxruntime divides for each number and side where it spreads a value.
+ * x (B, H, W, C) · factor + shift, both of C numbers, or of B·C, in any shape and type. By a product x is (B, H·W, C), and so it is
+ * shifted: onnxruntime divides for each number and side where it spreads a value.
  */
 export function scaledAndShifted(g: GraphBuilder, x: Value, factor: Value, shift: Value): Value {
   const [batch = 0, height = 0, width = 0, channels = 0] = x.shape;

@@ -1,7 +1,8 @@
 /**
  * @module onnx/lower/cuda/tap-products
- * Convolutions as products: of one pixel, whose kernel is a matrix as it lies, and those whose kernels lie in 8-bit blocks, tap by tap. MatMulNBits unpacks such a matrix as it lies, in one pass
- * of four numbers a thread. For Conv a kernel is unpacked number by number, with a division each, and turned in a pass of its own.
+ * Convolutions as products: of one pixel, whose kernel is a matrix as it lies, and those whose kernels lie in 8-bit blocks, tap by
+ * tap. MatMulNBits unpacks such a matrix as it lies, in one pass of four numbers a thread. For Conv a kernel is unpacked number by
+ * number, with a division each, and turned in a pass of its own.
  *
  * 1. A product gives what each kernel tap makes of each pixel, (B, H, W, h·w·O). Where the feature map was enlarged just before, it
  *    takes the smaller one: pixels that are the same have the same products.
@@ -53,9 +54,9 @@ export function multiplyTaps(
   const isPointwise = sides.every(({ taps, stride, times, before }) => taps * stride * times === 1 && before === 0);
   const isSmall = sides[0].pixels * sides[1].pixels <= mostTapPixels;
   if (!isSmall && !isPointwise) return undefined;
-  const asItLies = isPointwise ? pointwiseProduct(context, kernel, type) : undefined;
-  const inTaps = mostTapPixels > 0 && !asItLies ? tapProduct(context, kernel, type, unpacksTaps && isSmall) : undefined;
-  const multiply = asItLies ?? inTaps;
+  const multiply =
+    (isPointwise ? pointwiseProduct(context, kernel, type) : undefined) ??
+    (mostTapPixels > 0 ? tapProduct(context, kernel, type, unpacksTaps && isSmall) : undefined);
   if (!multiply) return undefined;
   const products = multiply(lowered(source));
   const sums = isPointwise ? products : sumTaps(g, products, sides);
