@@ -52,7 +52,7 @@ def main():
     parser.add_argument("--signs", type=float, nargs=2, default=(0.15, 0.22), help="share of signs in easy and in common scenes")
     parser.add_argument("--kinds", type=int, nargs=3, default=(50, 40, 10), help="how often one thing, two, or several are met in common scenes")
     parser.add_argument("--letter-times", type=float, default=0.6, help="share of signs whose noise is as strong as where letters are decided")
-    parser.add_argument("--shapes", nargs="*", default=["64x64", "96x64", "64x96"], help="widths and heights, the first is met most")
+    parser.add_argument("--shapes", nargs="*", default=["64x64", "88x64", "64x88", "96x64", "64x96", "112x64", "64x112"], help="widths and heights, the first is met most")
     parser.add_argument("--others", type=float, default=0.15, help="share of steps with the other shapes")
     parser.add_argument("--from-share", type=float, default=0.5, help="share of the time after which the other shapes are met")
     parser.add_argument("--recorded", action="store_true", help="replay the step as a CUDA graph")
@@ -148,9 +148,18 @@ def main():
         signed = (pool.rows[index, COLUMN["object_a"]] == SIGN) | (pool.rows[index, COLUMN["object_b"]] == SIGN)
         return from_bytes(seen["picture"]), tokens, signed.float()
 
+    passes = {}
+
+    def pass_for(shape):
+        if shape not in passes:  # compiling, for each shape or once for all sizes, takes longer than those that are seldom met do as they are
+            run = backward(net if shape == args.shapes[0] else unet)
+            passes[shape] = Recorded(run, batch(shape)) if args.recorded else run
+        return passes[shape]
+
     if args.wait:  # compile meanwhile
-        backward(net)(*batch(args.shapes[0]))
-        print("compiled", flush=True)
+        for shape in args.shapes if args.others else args.shapes[:1]:
+            pass_for(shape)(*batch(shape))
+            print("compiled", shape, flush=True)
         while not os.path.exists(args.wait):
             time.sleep(0.5)
     load_half(encoder, os.path.join(weights, "t5.safetensors"))
@@ -165,7 +174,7 @@ def main():
 
     asked = os.path.join(args.out, "keep")  # whoever makes this file gets what there is now
     log = Log(os.path.join(args.out, "logs.jsonl") if team.leads else os.devnull, "stage-1", 50)
-    passes, chance, apply = {}, random.Random(seed), None
+    chance, apply = random.Random(seed), None
     while clock.tick(optimizer):
         shape = args.shapes[0]
         if len(args.shapes) > 1 and clock.share >= args.from_share and chance.random() < args.others:
@@ -174,10 +183,7 @@ def main():
         ring.met = getattr(ring, "met", 0) + 1
         if ring.met % 16 == 0:
             ring.renew(3 * args.batch)
-        if shape not in passes:  # compiling takes longer than a shape that is seldom met costs as it is
-            run = backward(net if shape == args.shapes[0] else unet)
-            passes[shape] = Recorded(run, batch(shape)) if args.recorded else run
-        parts = passes[shape](*batch(shape))
+        parts = pass_for(shape)(*batch(shape))
         team.average(gradients)
         if apply is None:
             apply = Recorded(update, []) if args.recorded else update

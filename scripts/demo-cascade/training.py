@@ -241,8 +241,11 @@ def optimizer_for(modules, rate, muon_rate=0.01, decay=0.01, plain=("conv_in", "
 class Recorded:
     """A training step as a CUDA graph: with small batches launching its thousands of kernels takes longer than they do.
 
-    `step(*inputs)` must not wait for the GPU, and returns a dict of tensors; a call copies its inputs and replays the step.
+    `step(*inputs)` must not wait for the GPU, and returns a dict of tensors, valid until the next call of any recorded step; a call
+    copies its inputs and replays the step.
     """
+
+    pool = None  # of memory, for all of them: no two are replayed at once
 
     def __init__(self, step, inputs):
         self.inputs = [x.clone() for x in inputs]
@@ -253,7 +256,8 @@ class Recorded:
                 step(*self.inputs)
         torch.cuda.current_stream().wait_stream(aside)
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
+        Recorded.pool = Recorded.pool or torch.cuda.graph_pool_handle()
+        with torch.cuda.graph(self.graph, pool=Recorded.pool):
             self.results = step(*self.inputs)
 
     def __call__(self, *inputs):

@@ -35,11 +35,16 @@ export async function developImages(
   return mask ? drawn.map((one) => pasteBack(one, image, mask)) : drawn;
 }
 
-/** Signs the images and writes them. @throws {OutputError} a file cannot be written. */
+/**
+ * Signs the images and writes them.
+ * @param ready awaited before the first file is written: what it waits for takes its time beside the encoding.
+ * @throws {OutputError} a file cannot be written.
+ */
 export async function drawImages(
   images: readonly RgbImage[],
   origin: Origin,
   { files, watermarker }: JobImages,
+  ready?: Promise<unknown>,
 ): Promise<void> {
   const mark = watermarker ? await readWatermark(watermarker) : undefined;
   const sampleSize = await readSampleSize(origin);
@@ -47,7 +52,7 @@ export async function drawImages(
     const file = files[index];
     if (!file) throw new Error(`no path for image ${index + 1}`);
     const signed = mark ? applyWatermark(image, mark, sampleSize) : image;
-    await writePng(file.path, signed, new Map(Object.entries(file.texts)));
+    await writePng(file.path, signed, new Map(Object.entries(file.texts)), ready);
     if (file.pixels) await writeBytes(file.pixels, signed.data);
   }
 }

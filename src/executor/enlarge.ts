@@ -18,13 +18,13 @@ export async function enlarge(
   { numImages, warmsUp }: StageTask,
   stage: SinglePassStage,
   settings: NetworkSettings,
-  { jobs, report }: StageContext,
+  { jobs, report, onLoaded }: StageContext,
 ): Promise<void> {
   const { checkpoint: file, width, height } = stage;
   const tiles = stage.tiles ? { tiles: stage.tiles } : {};
   const each = stage.tiles ? tileCount(stage, stage.tiles) : 1;
   const what = each > 1 ? `enlarging in ${each} tiles` : "enlarging";
-  await withEsrgan({ file, width, height, ...tiles, settings, warmUp: warmsUp ?? false }, async (run) => {
+  await withEsrgan({ file, width, height, ...tiles, settings, warmUp: warmsUp ?? false, onLoaded }, async (run) => {
     for (const job of await jobs()) {
       const images = await readUnitImages(stage, job, numImages);
       const told = (step: number): void =>

@@ -17,11 +17,13 @@ export async function finishJob(
   images: Tensor,
   report: Report,
 ): Promise<void> {
-  await writeTensorFile(job.folder, stage.name, images);
+  const written = writeTensorFile(job.folder, stage.name, images);
+  written.catch(() => undefined); // heard of when it is awaited
   if (job.images) {
     const { developImages, drawImages } = await import("./draw-images.ts");
-    await drawImages(await developImages(images, stage, job), stage, job.images);
+    await drawImages(await developImages(images, stage, job), stage, job.images, written);
   }
+  await written;
   const generatorState = state === undefined ? {} : { generatorState: Buffer.from(state).toString("base64") };
   report({ type: "finished", job: job.index, ...generatorState });
 }

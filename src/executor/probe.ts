@@ -66,7 +66,16 @@ export async function readAllNvidiaGpus(): Promise<NvidiaGpu[] | undefined> {
 }
 
 /** @returns those of them that CUDA shows this program, in CUDA's order: CUDA_VISIBLE_DEVICES is respected. */
-export async function readNvidiaGpus(): Promise<NvidiaGpu[] | undefined> {
-  const gpus = await readAllNvidiaGpus();
+export async function readNvidiaGpus(readAll: ReadGpus = readAllNvidiaGpus): Promise<NvidiaGpu[] | undefined> {
+  const gpus = await readAll();
   return gpus && visibleGpus(gpus);
+}
+
+/** As readAllNvidiaGpus. */
+export type ReadGpus = () => Promise<NvidiaGpu[] | undefined>;
+
+/** Asks at once, and tells the same to all who want to know: the tool takes up to a second, beside which other work is done. */
+export function askNvidiaGpus(): ReadGpus {
+  const asked = readAllNvidiaGpus();
+  return () => asked;
 }

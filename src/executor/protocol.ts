@@ -93,8 +93,8 @@ export const stageMessage = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("note"), job, text: z.string() }),
   /** The job's files are written. */
   z.strictObject({ type: z.literal("finished"), job, generatorState: z.string().exactOptional() }),
-  /** It was started ahead, is loaded, and waits for its turn. */
-  z.strictObject({ type: z.literal("ready") }),
+  /** The weights of the network that draws are there. */
+  z.strictObject({ type: z.literal("loaded") }),
   /** All jobs are. */
   z.strictObject({ type: z.literal("done") }),
   failureMessage,

@@ -43,6 +43,8 @@ export interface StageContext {
   /** The jobs, once it is their turn. */
   readonly jobs: () => Promise<readonly TaskJob[]>;
   readonly report: Report;
+  /** To be called when the weights of the network that draws are there. Absent: nobody waits for that. */
+  readonly onLoaded?: () => Promise<void>;
   /** Where networks stay open for the next task; absent: they do not. */
   readonly kept?: KeptNetworks;
 }
@@ -161,6 +163,7 @@ function drawOptions(task: StageTask, stage: DiffusionStage, context: StageConte
     settings,
     ...threadsOf(task),
     warmUp: task.warmsUp ?? false,
+    onLoaded: context.onLoaded,
   };
 }
 

@@ -75,13 +75,13 @@ async function runInProcess(
     startAhead(run, index + 1);
     if (!run.ahead.isWaiting && !keeping?.has(next.name)) reading = readAhead?.(task.stage, next, ended.signal);
   };
-  const current = { ...options, onProgress };
+  const current = { ...options, onProgress, onLoaded: () => startAhead(run, index + 1) };
   try {
     const waiting = kept ? undefined : run.ahead.take(task, current);
     const process = kept ?? waiting ?? startStageProcess(task, current);
     const done = kept ? kept.next(task, current) : process.done;
     const runsOnCpu = task.stage.kind === "text"; // beside a network on a GPU
-    if (runsOnCpu || waiting?.isReady()) startAhead(run, index + 1);
+    if (runsOnCpu || waiting?.isLoaded()) startAhead(run, index + 1);
     const peaks = await done;
     if (task.keepsNetworks) keeping?.put(task, process);
     return peaks;

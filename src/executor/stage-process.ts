@@ -47,6 +47,8 @@ export interface FinishedJob {
 export interface StageProcessOptions {
   readonly onProgress?: (progress: StageProgress) => void;
   readonly onNote?: (text: string, job?: number) => void;
+  /** The weights of the network that draws are there. Not called of a process that had loaded them before its turn. */
+  readonly onLoaded?: () => void;
   /** A job's files are written. Awaited before the stage counts as done. */
   readonly onFinished?: (finished: FinishedJob) => Promise<void>;
   /** Ends the running stage and the run. */
@@ -68,8 +70,8 @@ export interface StagePeaks extends MemoryPeaks {
 export interface StageProcess {
   /** Tells a stage that was started ahead of its turn that the turn has come. */
   readonly go: (jobs: readonly TaskJob[], options: StageProcessOptions) => void;
-  /** Was it started ahead and is loaded, so that a turn that comes now finds it waiting? */
-  readonly isReady: () => boolean;
+  /** Are the weights of the network that draws there? */
+  readonly isLoaded: () => boolean;
   /**
    * Of its first task; a process that does not keep its networks has ended by then. Resolves with the most that it took.
    * @throws {StageError} the process ended badly: which stage, which signal or exit code.
@@ -99,7 +101,7 @@ export function startStageProcess(task: StageTask, options: StageProcessOptions)
   const own: Own = { child, heldGpu: undefined };
   let turn = beginTurn(own, task, options);
   return {
-    isReady: () => turn.isReady(),
+    isLoaded: () => turn.isLoaded(),
     done: turn.done,
     ended: child.ended.then(() => undefined),
     go(jobs, current) {
@@ -129,7 +131,7 @@ interface Own {
 interface Turn {
   readonly hear: (message: StageMessage) => void;
   readonly tellTo: (options: StageProcessOptions) => void;
-  readonly isReady: () => boolean;
+  readonly isLoaded: () => boolean;
   readonly done: Promise<StagePeaks>;
 }
 
@@ -154,7 +156,7 @@ function beginTurn(own: Own, task: StageTask, options: StageProcessOptions): Tur
   return {
     done,
     tellTo: heard.tellTo,
-    isReady: heard.isReady,
+    isLoaded: heard.isLoaded,
     hear(message) {
       heard.onMessage(message);
       if (message.type !== "done") return;
@@ -212,12 +214,12 @@ const isOnGpu = ({ executionProvider }: StageTask): boolean =>
 function listenTo(stage: StageName, first: StageProcessOptions, onLost: (error: Error) => void) {
   let options = first;
   let failure: Error | undefined;
-  let [isReady, isDone] = [false, false];
+  let [isLoaded, isDone] = [false, false];
   let recorded = Promise.resolve();
   return {
     tellTo: (current: StageProcessOptions) => (options = current),
     failure: () => failure,
-    isReady: () => isReady,
+    isLoaded: () => isLoaded,
     isDone: () => isDone,
     finished: () => recorded,
     onMessage(message: StageMessage): void {
@@ -236,8 +238,9 @@ function listenTo(stage: StageName, first: StageProcessOptions, onLost: (error: 
           recorded.catch(onLost); // awaited at the end
           break;
         }
-        case "ready":
-          isReady = true;
+        case "loaded":
+          isLoaded = true;
+          options.onLoaded?.();
           break;
         case "done":
           isDone = true;

@@ -15,13 +15,11 @@ serve<StageMessage>(async (first, { send, hear }) => {
     const task = stageTask.parse(message);
     // a task that came ahead of its turn waits, loaded, for its jobs
     let turn: Promise<readonly TaskJob[]> | undefined;
-    const hearJobs = async (): Promise<readonly TaskJob[]> => {
-      await send({ type: "ready" });
-      return goMessage.parse(await hear()).jobs;
-    };
+    const hearJobs = async (): Promise<readonly TaskJob[]> => goMessage.parse(await hear()).jobs;
     const jobs = (): Promise<readonly TaskJob[]> => (turn ??= task.isAhead ? hearJobs() : Promise.resolve(task.jobs));
     const kept = task.keepsNetworks ? { kept: networks } : {};
-    await runStageTask(task, { jobs, report: (reply) => void send(reply), ...kept });
+    const onLoaded = (): Promise<void> => send({ type: "loaded" });
+    await runStageTask(task, { jobs, report: (reply) => void send(reply), onLoaded, ...kept });
     await send({ type: "done" });
     if (!task.keepsNetworks) return;
   }

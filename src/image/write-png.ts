@@ -21,15 +21,23 @@ export async function encodePng(image: RgbImage, text: ReadonlyMap<string, strin
 
 /**
  * Writes to a temporary file beside `path` and renames it, so that `path` is always a whole image or untouched.
+ * @param ready awaited once the image is encoded, before anything is written; what it throws comes as it is.
  * @throws {OutputError} the folder is missing, is no folder or may not be written to, or the disk is full.
  */
 export async function writePng(
   path: string,
   image: RgbImage,
   text: ReadonlyMap<string, string> = new Map(),
+  ready?: Promise<unknown>,
 ): Promise<void> {
+  const png = await namingFile(path, encodePng(image, text));
+  await ready;
+  await namingFile(path, replaceFile(path, png));
+}
+
+async function namingFile<T>(path: string, work: Promise<T>): Promise<T> {
   try {
-    await replaceFile(path, await encodePng(image, text));
+    return await work;
   } catch (error) {
     throw new OutputError(`${path} cannot be written: ${whyNotWritten(error)}.`, { cause: error });
   }

@@ -60,14 +60,14 @@ export interface Limits {
 }
 
 /**
- * What a network takes of a GPU: as much as it needs where no more than the budget is free. Where more is, all that it can
- * use, for onnxruntime cannot be given a limit from JavaScript: then that has to be within the budget.
+ * What a network takes of a GPU: all that it can use where so much is free, for onnxruntime cannot be given a limit from JavaScript. So
+ * that has to be within the budget where more than the budget is free. Else it is as much as it needs.
  */
 export function gpuBytesHere(
   { gpuBytes = 0, gpuTakesBytes = gpuBytes }: Pick<NetworkNeed, "gpuBytes" | "gpuTakesBytes">,
   { vramBytes, vramFreeBytes = 0 }: Limits,
 ): number {
-  return vramFreeBytes > vramBytes ? gpuTakesBytes : gpuBytes;
+  return vramFreeBytes > Math.min(vramBytes, gpuTakesBytes) ? gpuTakesBytes : gpuBytes;
 }
 
 /** A free Colab machine, with a margin. */

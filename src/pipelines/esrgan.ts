@@ -9,15 +9,13 @@ import { cropTo, padToMultiple, pixelUnshuffle } from "../math/pixel-shuffle.ts"
 import type { Tensor } from "../math/tensor.ts";
 import { type EnlargedShape, describeEsrgan } from "../networks/esrgan.ts";
 import { type NetworkSettings, withNetwork } from "../networks/open-network.ts";
-import { warmUp } from "../networks/warm-up.ts";
+import { type StartUp, startUp } from "../networks/start-up.ts";
 import { type OnTile, dividedTiles, runInTiles } from "./blended-tiles.ts";
 
-export interface EsrganOptions extends EnlargedShape {
+export interface EsrganOptions extends EnlargedShape, StartUp {
   /** The network's file. */
   readonly file: string;
   readonly settings: NetworkSettings;
-  /** Run it once on zeros before it is a job's turn. @default false */
-  readonly warmUp?: boolean;
 }
 
 /** (1, 3, h, w) in [0, 1] -> (1, 3, s·h, s·w), about [0, 1]. */
@@ -32,7 +30,7 @@ export async function withEsrgan<T>(options: EsrganOptions, use: (enlarge: Enlar
   const { scale, block } = file;
   const tiles = options.tiles && dividedTiles(options.tiles, scale * block);
   return withNetwork(description, options.settings, async (network) => {
-    if (options.warmUp) await warmUp(network, description);
+    await startUp(network, description, options);
     const run = (x: Tensor): Promise<Tensor> => network({ image: x.data });
     return use(async (image, onTile) => {
       const [, , height = 0, width = 0] = image.shape;

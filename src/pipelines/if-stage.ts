@@ -15,7 +15,7 @@ import { checkSameWidth } from "../networks/description.ts";
 import { describeIfUnet } from "../networks/if-unet.ts";
 import { type NetworkSettings, withNetwork } from "../networks/open-network.ts";
 import { openScheduler } from "../networks/open-scheduler.ts";
-import { warmUp } from "../networks/warm-up.ts";
+import { type StartUp, startUp } from "../networks/start-up.ts";
 import { type StageTiles, textsPerImage } from "../plan/plan.ts";
 import type { CreateSchedulerOptions } from "../schedulers/create-scheduler.ts";
 import type { TimestepSelection } from "../schedulers/scheduler.ts";
@@ -29,7 +29,7 @@ import { type Start, startSample } from "./start.ts";
 import { type StepThreadOptions, convertsHalves, withStepThreads } from "./step-threads.ts";
 
 /** What all jobs of an IF stage share. */
-export interface IfStageOptions extends Guidance, StepThreadOptions {
+export interface IfStageOptions extends Guidance, StepThreadOptions, StartUp {
   /** A checkpoint with `unet/` and `scheduler/`. */
   readonly checkpoint: string;
   /** N, of each job. */
@@ -49,8 +49,6 @@ export interface IfStageOptions extends Guidance, StepThreadOptions {
   /** Merged into the UNet's weights. @default nothing */
   readonly lora?: LoraMerge | undefined;
   readonly settings: NetworkSettings;
-  /** Run the network once on zeros before `use`: a GPU's kernels are chosen at the first step. @default false */
-  readonly warmUp?: boolean;
 }
 
 export interface IfJob {
@@ -94,7 +92,7 @@ export async function withIfStage<Job extends IfJob, T>(
   const description = await describeIfUnet(checkpoint, options, options.lora);
   return withStepThreads(options, (threads) =>
     withNetwork(description, { ...options.settings, narrowsImages: convertsHalves(options) }, async (network) => {
-      if (options.warmUp) await warmUp(network, description);
+      await startUp(network, description, options);
       return use(async (job) => {
         const { generator, onStep, onTile, imagesPerPrompt } = job;
         const scheduler = await openScheduler(checkpoint, "scheduler", options.scheduler);

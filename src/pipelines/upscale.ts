@@ -16,7 +16,7 @@ import { readVaeConfig } from "../models/vae.ts";
 import { type NetworkDescription, TEXT_LENGTH, checkSameWidth } from "../networks/description.ts";
 import { type NetworkSettings, withNetwork } from "../networks/open-network.ts";
 import { openClipTokenizer } from "../networks/open-tokenizer.ts";
-import { warmUp } from "../networks/warm-up.ts";
+import { type StartUp, startUp } from "../networks/start-up.ts";
 import { type UpscalerNetworks, describeUpscaler } from "../networks/upscaler.ts";
 import { type StageTiles, isGuided } from "../plan/plan.ts";
 import type { CreateSchedulerOptions } from "../schedulers/create-scheduler.ts";
@@ -35,7 +35,7 @@ import { openScheduler } from "../networks/open-scheduler.ts";
 import { type StepThreadOptions, convertsHalves, withStepThreads } from "./step-threads.ts";
 
 /** What all jobs share. */
-export interface UpscaleOptions extends Omit<Guidance, "positiveMixer">, StepThreadOptions {
+export interface UpscaleOptions extends Omit<Guidance, "positiveMixer">, StepThreadOptions, StartUp {
   readonly checkpoint: string;
   /** N, of each job. */
   readonly images: number;
@@ -56,8 +56,6 @@ export interface UpscaleOptions extends Omit<Guidance, "positiveMixer">, StepThr
   readonly groupSize?: number;
   /** How many such groups of jobs are denoised side by side. @default 1 */
   readonly groupsAtOnce?: number;
-  /** Run the UNet once on zeros before it is a job's turn. @default false */
-  readonly warmUp?: boolean;
 }
 
 export interface UpscaleTexts {
@@ -158,7 +156,7 @@ async function denoiseLatents(
   const lowRes = await openScheduler(checkpoint, "low_res_scheduler");
   return withStepThreads(options, (threads) =>
     withNetwork(description, { ...options.settings, narrowsImages: convertsHalves(options) }, async (network) => {
-      if (options.warmUp) await warmUp(network, description);
+      await startUp(network, description, options);
       const groups = await jobs();
       const latents = await drawGroups(numbered(groups), options.groupsAtOnce ?? 1, async (group) => {
         // copies draw for nothing, and must not touch the generator of the job that they are copies of

@@ -7,8 +7,10 @@
 import { loraCache, textEncoderCache, unetCache } from "../catalog/derived-caches.ts";
 import { IfGenError, InputImageError, UsageError } from "../errors.ts";
 import { inspectImage } from "../executor/inspect-image.ts";
+import { type ReadGpus, askNvidiaGpus } from "../executor/probe.ts";
 import { lostNote } from "../machine/folders.ts";
 import { readHardware } from "../machine/hardware.ts";
+import { hasNvidiaDevice } from "../machine/nvidia.ts";
 import { providers } from "../onnx/lower/providers.ts";
 import { describeUnknown, findUnknown, readKnownWords } from "../plan/known-words.ts";
 import { makePlan } from "../plan/make-plan.ts";
@@ -31,6 +33,7 @@ import { splitText } from "../tokenizers/split-text.ts";
 import { chooseProvider } from "./choose-provider.ts";
 import { findRequestedModel } from "./find-requested-model.ts";
 import { type FittedPlan, fitMemory } from "./fit-memory.ts";
+import { thisMachine } from "./machine-probes.ts";
 import { groupBy, settingsKey } from "./group-requests.ts";
 import type { RunSettings } from "./settings.ts";
 
@@ -57,6 +60,7 @@ export async function completePlans(requests: readonly Request[], settings: RunS
     if (checked) numbered.push(one);
   }
   const plans: CompletePlan[] = [];
+  const readGpus = mayTakeNvidia(requests) ? askNvidiaGpus() : undefined;
   for (const group of groupBy(numbered, ({ request }) => settingsKey(request))) {
     await attempt(group, settings, async () => {
       const model = await findRequestedModel(group[0].request, settings);
@@ -72,13 +76,17 @@ export async function completePlans(requests: readonly Request[], settings: RunS
         JSON.stringify([image, lowResolution, textParts]);
       for (const sameSize of groupBy(inspected, shapeOf)) {
         await attempt(sameSize, settings, async () => {
-          plans.push(await completePlan(sameSize, model, checkpoints, settings));
+          plans.push(await completePlan(sameSize, model, checkpoints, settings, readGpus));
         });
       }
     });
   }
   return plans;
 }
+
+/** Is there a GPU of NVIDIA's, and a request that does not name a provider without one? */
+const mayTakeNvidia = (requests: readonly Request[]): boolean =>
+  hasNvidiaDevice() && requests.some(({ executionProvider: name }) => name === "auto" || !providers[name].isCpu);
 
 function checkPrompt(text: string): void {
   checkPromptLength(text);
@@ -192,6 +200,7 @@ async function completePlan(
   model: Model,
   checkpoints: Checkpoints,
   settings: RunSettings,
+  readGpus: ReadGpus | undefined,
 ): Promise<CompletePlan> {
   const [{ request, image, lowResolution, textParts }] = group;
   const requests = group.map((one) => one.request) as [Request, ...Request[]];
@@ -199,7 +208,7 @@ async function completePlan(
   await checkFiles(planned);
   const changed = await applyLoras(planned, request.loras);
   const choose = settings.chooseProvider ?? chooseProvider;
-  const provider = await choose(request.executionProvider, request.deviceId);
+  const provider = await choose(request.executionProvider, request.deviceId, thisMachine(readGpus));
   const smaller = smallerWeights(request);
   const notes = [
     ...new Set([
@@ -219,7 +228,7 @@ async function completePlan(
   };
   await checkCaches(placed);
   const resumed = await settings.resumedLowMemory?.(requests);
-  const fitted = await fitMemory(placed, settings.budgets, resumed, settings.keptStages !== undefined);
+  const fitted = await fitMemory(placed, settings.budgets, resumed, settings.keptStages !== undefined, readGpus);
   return { ...fitted, requests, jobs: group.map(({ job }) => job) };
 }
 

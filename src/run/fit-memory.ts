@@ -4,7 +4,7 @@
  * room for moved to the CPU.
  */
 
-import { readNvidiaGpus } from "../executor/probe.ts";
+import { type ReadGpus, readNvidiaGpus } from "../executor/probe.ts";
 import { countCores } from "../machine/cores.ts";
 import { readAvailableMemory } from "../machine/hardware.ts";
 import { type Limits, type StageNeed, chooseLimits, overruns } from "../memory/budget.ts";
@@ -27,14 +27,16 @@ type PlacedPlan = Omit<Plan, "lowMemory" | "jobsAtOnce" | "processes" | "ahead" 
  * Does not throw when a stage is too large: memory/budget's checkBudget does.
  * @param resumed the modes of the run that is gone on with.
  * @param keepsNetworks do processes stay for later runs? There is one of each stage then.
+ * @param readGpus how much of their memory is free; NVIDIA's tool is asked if absent.
  */
 export async function fitMemory(
   placed: PlacedPlan,
   budgets: Budgets,
   resumed: LowMemoryModes | undefined,
   keepsNetworks = false,
+  readGpus?: ReadGpus,
 ): Promise<FittedPlan> {
-  const limits = await readLimits(placed, budgets);
+  const limits = await readLimits(placed, budgets, readGpus);
   const { plan, needs: alone } = await offTooSmallGpu(placed, limits);
   const { jobsAtOnce, needs: inOne } = await chooseJobsAtOnce(plan, alone, limits);
   const { processes, needs } = keepsNetworks
@@ -50,9 +52,9 @@ export async function fitMemory(
 }
 
 /** What is free now, on the chosen GPU too where that can be asked and nothing else was said. */
-async function readLimits(placed: PlacedPlan, budgets: Budgets): Promise<Limits> {
+async function readLimits(placed: PlacedPlan, budgets: Budgets, readGpus?: ReadGpus): Promise<Limits> {
   const { shares = { ram: 1, vram: 1 } } = budgets;
-  const { vramBytes, ...limits } = await readFree(placed, budgets, shares.ram);
+  const { vramBytes, ...limits } = await readFree(placed, budgets, shares.ram, readGpus);
   return { ...limits, vramBytes: Math.floor(vramBytes / shares.vram) };
 }
 
@@ -60,11 +62,12 @@ async function readFree(
   { gpuStages, provider }: PlacedPlan,
   { ram, vram, budget, held = () => ({ ram: 0, vram: 0 }) }: Budgets,
   workers: number,
+  readGpus?: ReadGpus,
 ): Promise<Limits> {
   const [available, beside] = [readAvailableMemory(), held()];
   const limits = chooseLimits({ ...available, bytes: available.bytes + beside.ram }, { ram, vram, budget }, workers);
   if (Object.keys(gpuStages).length === 0) return limits;
-  const unused = (await readNvidiaGpus())?.[provider.deviceId ?? 0]?.freeBytes;
+  const unused = (await readNvidiaGpus(readGpus))?.[provider.deviceId ?? 0]?.freeBytes;
   if (unused === undefined) return limits;
   const vramFreeBytes = unused + beside.vram;
   const least = budget === "machine" ? vramFreeBytes : Math.min(vramFreeBytes, limits.vramBytes);

@@ -3,7 +3,7 @@
  * What the choice of a provider asks of the machine: files, GPUs, libraries, and whether a provider adds two numbers.
  */
 
-import { probe, readAllNvidiaGpus } from "../executor/probe.ts";
+import { type ReadGpus, probe, readAllNvidiaGpus } from "../executor/probe.ts";
 import { linkedLibraries, linkedPaths, missingProviderFiles, requirementProblem } from "../executor/provider-files.ts";
 import { packageOf, pipLine } from "../machine/cuda-libraries.ts";
 import { readHardware } from "../machine/hardware.ts";
@@ -36,13 +36,14 @@ export interface GpuCount {
   readonly restriction?: string;
 }
 
-export function thisMachine(): MachineProbes {
+/** @param readGpus NVIDIA's tool takes up to a second: it is asked only where somebody chose among the GPUs. */
+export function thisMachine(readGpus: ReadGpus = readAllNvidiaGpus): MachineProbes {
   return {
     platform: readHardware().platform,
     hasNvidiaDevice,
     missingFiles: missingProviderFiles,
     fileProblem: requirementProblem,
-    countGpus,
+    countGpus: (deviceId) => countGpus(deviceId, readGpus),
     tryProvider(name, deviceId) {
       const key = providers[name].needsNvidia ? keyOfProvider(name, deviceId) : undefined;
       return tryOnceADay(key, async () => {
@@ -54,11 +55,10 @@ export function thisMachine(): MachineProbes {
   };
 }
 
-/** NVIDIA's tool takes up to a second to answer: it is asked only where somebody chose. */
-async function countGpus(deviceId: number | undefined): Promise<GpuCount | undefined> {
+async function countGpus(deviceId: number | undefined, readGpus: ReadGpus): Promise<GpuCount | undefined> {
   const restriction = cudaRestriction();
   if (deviceId === undefined && restriction === undefined) return undefined;
-  const gpus = await readAllNvidiaGpus();
+  const gpus = await readGpus();
   const all = gpus?.length ?? countNvidiaDevices();
   const uuids = gpus?.map(({ uuid }) => uuid);
   const visible = visiblePlaces(all, uuids);

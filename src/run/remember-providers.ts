@@ -8,9 +8,9 @@ import { chooseProvider } from "./choose-provider.ts";
 /** @returns what chooses as chooseProvider did the first time. */
 export function rememberProviders(): typeof chooseProvider {
   const choices = new Map<string, ReturnType<typeof chooseProvider>>();
-  return (requested, deviceId) => {
+  return (requested, deviceId, machine) => {
     const key = `${requested} ${deviceId}`;
-    const chosen = choices.get(key) ?? chooseProvider(requested, deviceId);
+    const chosen = choices.get(key) ?? chooseProvider(requested, deviceId, machine);
     choices.set(key, chosen);
     return chosen;
   };

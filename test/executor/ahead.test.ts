@@ -84,16 +84,20 @@ test("each is started beside the one before and goes on with what that left", as
   ]);
 });
 
-test("one is started when the turn of a stage comes that is loaded, not after that stage's first step", async () => {
+const untilLogged = (line: string): string =>
+  `while (!logged().includes("${line}")) await new Promise((resolve) => setTimeout(resolve, 20));`;
+
+test.each([
+  ["before its turn", 'await say({ type: "loaded" }); log("loaded stage-1"); const { jobs } = await turn;'],
+  ["after its turn has come", 'log("loaded stage-1"); const { jobs } = await turn; await say({ type: "loaded" });'],
+])("the next is started beside a stage that was loaded %s, not after its first step", async (_, loading) => {
   const made = workerThat(`
     if (name === "stage-1") {
-      await say({ type: "ready" });
-      log("ready stage-1");
-      const { jobs } = await turn;
-      while (!logged().includes("start stage-2 ahead")) await new Promise((resolve) => setTimeout(resolve, 20));
+      ${loading}
+      ${untilLogged("start stage-2 ahead")}
       return finish(jobs);
     }
-    if (name === "text-encoding") return finish(task.jobs, () => logged().includes("ready stage-1"));
+    if (name === "text-encoding") return finish(task.jobs, () => logged().includes("loaded stage-1"));
     ${waiting}`);
   await run(made);
   expect(made.log().filter((line) => line.includes("stage-2"))).toEqual([

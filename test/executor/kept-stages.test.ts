@@ -171,7 +171,7 @@ test("GPU memory is what was measured; where others' may be in it, at most what 
     const [stage] = plan.stages;
     const never = new Promise<never>(() => undefined);
     const process: StageProcess = {
-      isReady: () => false,
+      isLoaded: () => false,
       go: () => undefined,
       done: never,
       next: () => never,

@@ -46,7 +46,7 @@ describe("tasks", () => {
 
 test("messages", () => {
   for (const message of [
-    { type: "ready" },
+    { type: "loaded" },
     { type: "done" },
     { type: "finished", job: 1, generatorState: "as it is" },
     { type: "error", code: null, message: "" },
@@ -55,7 +55,7 @@ test("messages", () => {
   }
   for (const message of [
     {},
-    { type: "loaded" },
+    { type: "ready" },
     { type: "progress", job: 0, step: 0.5, steps: 1, what: "" },
     { type: "progress", step: 1, steps: 1, what: "" },
     { type: "note", job: 0 },

@@ -51,6 +51,23 @@ describe("a written image", () => {
     expect(chunkTypes(await encodePng(image)).filter((type) => type !== "IDAT")).toEqual(["IHDR", "IEND"]);
   });
 
+  test("waits for what is to be there before it", async () => {
+    const path = join(folder, "image.png");
+    let allow: () => void = () => undefined;
+    const written = writePng(path, image, text, new Promise<void>((resolve) => (allow = resolve)));
+    await encodePng(image); // as long as the other takes
+    await new Promise(setImmediate);
+    expect(readdirSync(folder)).toEqual([]);
+    allow();
+    await written;
+    expect(readdirSync(folder)).toEqual(["image.png"]);
+    const lost = new Error("the disk is full");
+    const failing = Promise.reject(lost);
+    failing.catch(() => undefined); // before it is awaited
+    await expect(writePng(join(folder, "other.png"), image, text, failing)).rejects.toBe(lost);
+    expect(readdirSync(folder)).toEqual(["image.png"]);
+  });
+
   test("replaces the one before", async () => {
     const path = join(folder, "image.png");
     writeFileSync(path, "something else");

@@ -142,5 +142,7 @@ describe("the limits", () => {
     expect(gpuBytes(100e9)).toBe(16e9); // it would be ended for it
     expect(gpuBytes(14e9)).toBe(9e9); // it can take no more than there is
     expect(gpuBytes()).toBe(9e9);
+    const all = { ...limits, vramBytes: 30e9, vramFreeBytes: 30e9 }; // --budget machine
+    expect(gpuBytesHere(network, all)).toBe(16e9);
   });
 });

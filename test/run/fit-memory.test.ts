@@ -69,6 +69,13 @@ test("with more free than the budget a stage is judged by all that it would take
   }
 });
 
+test("what was asked before is not asked again", async () => {
+  withFree(100e9);
+  const gpu = { name: "NVIDIA Test", uuid: "", memoryBytes: 24e9, freeBytes: 13e9, driver: "580.1" };
+  const { limits } = await fitMemory(placed, { ram: 64e9 }, undefined, false, () => Promise.resolve([gpu]));
+  expect(limits.vramFreeBytes).toBe(13e9);
+});
+
 test("with less free it is judged by what it needs", async () => {
   withFree(14e9);
   const { limits } = await fitMemory(placed, { ram: 64e9 }, undefined);
