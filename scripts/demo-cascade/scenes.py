@@ -86,10 +86,8 @@ def known_to_tokenizer(things):
     return known_to_tokenizer.words
 
 
-def word(rng, longest=LONGEST, known=()):
+def word(rng, longest=LONGEST):
     """1 to `longest` letters: half are words, the rest without sense, so that none is learnt as a whole."""
-    if known and rng.random() < 0.5:
-        return rng.choice(known)
     u = rng.random()
     if u < 0.3:
         return rng.choice([w for w in WORDS if len(w) <= longest])
@@ -100,11 +98,12 @@ def word(rng, longest=LONGEST, known=()):
     return "".join(rng.choice(alphabet) for _ in range(n))
 
 
-def put_word(row, rng, things):
-    """A sign beside something else is small: it has one line of at most SHORT letters. Half of the second words are known."""
+def put_word(row, rng, things, second):
+    """A sign beside something else is small: it has one line of at most SHORT letters. `second` as in `sample`."""
     lines = [word(rng, LONGEST if row["kind"] == ONE else SHORT)]
-    if row["kind"] == ONE and rng.random() < 0.3:
-        lines.append(word(rng, known=known_to_tokenizer(things)))
+    share, known = second
+    if row["kind"] == ONE and rng.random() < share:
+        lines.append(rng.choice(known_to_tokenizer(things)) if rng.random() < known else word(rng))
     for j in range(2):
         text = lines[j] if j < len(lines) else ""
         row[f"length_{j}"] = len(text)
@@ -112,7 +111,10 @@ def put_word(row, rng, things):
             row[f"letter_{j * LONGEST + i}"] = LETTERS.index(letter)
 
 
-def sample(rng, things, signs=0.22, shapes=0.25, kinds=(50, 40, 10), sizes=(56, 22, 22)):
+SECOND = (0.3, 0.5)  # of lone signs those with two words, and of these the ones whose second word the tokenizer knows
+
+
+def sample(rng, things, signs=0.22, shapes=0.25, kinds=(50, 40, 10), sizes=(56, 22, 22), second=SECOND):
     """Attributes of a random scene; -1 where nothing is said and nothing is to be known."""
     row = dict.fromkeys(COLUMNS, -1)
     row["style"] = rng.choices(range(5), [44, 12, 12, 20, 12])[0]
@@ -124,7 +126,7 @@ def sample(rng, things, signs=0.22, shapes=0.25, kinds=(50, 40, 10), sizes=(56, 
         u = rng.random()
         if u < signs and row["kind"] != MANY and not sign_used:
             row[f"object_{slot}"], sign_used = SIGN, True
-            put_word(row, rng, things)
+            put_word(row, rng, things, second)
         elif u < signs + shapes:
             row[f"object_{slot}"] = rng.randrange(len(SHAPES))
         else:

@@ -57,12 +57,13 @@ def main():
     parser.add_argument("--from-share", type=float, default=0.5, help="share of the time after which the other shapes are met")
     parser.add_argument("--recorded", action="store_true", help="replay the step as a CUDA graph")
     parser.add_argument("--wait", help="begin once this file is there: the text encoder is done")
-    add_shared_options(parser, "steps", "start", "compiled", "side", "things", "tokenizers", "out")
+    add_shared_options(parser, "steps", "start", "second", "compiled", "side", "things", "tokenizers", "out")
     args = parser.parse_args()
     looks = load_sprites(args.things, args.side)
     seed = 2 + args.resume
     own_seed = seed + 50 * int(os.environ.get("RANK", 0))
-    pool = Pool(args.tokenizers, args.things, args.pool, "cpu", own_seed, easy={**EASY, "signs": args.signs[0]}, common={"signs": args.signs[1], "kinds": args.kinds})
+    pool = Pool(args.tokenizers, args.things, args.pool, "cpu", own_seed, easy={**EASY, "signs": args.signs[0], "second": args.second},
+                common={"signs": args.signs[1], "kinds": args.kinds, "second": args.second})
     device = setup(own_seed)
     team = Team()  # after the pool's processes have been forked
     pool.to(device)

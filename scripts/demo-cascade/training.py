@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
+from scenes import SECOND
+
 
 STARTED = time.time()
 
@@ -15,6 +17,7 @@ STARTED = time.time()
 SHARED_OPTIONS = {
     "steps": {"type": int, "help": "end after so many, not after the minutes"},
     "start": {"type": float, "default": 1.0, "help": "height on the cosine at which to begin"},
+    "second": {"type": float, "nargs": 2, "default": SECOND, "help": "share of lone signs with two words, and of second words that the tokenizer knows"},
     "compiled": {"action": "store_true"},
     "side": {"type": int, "default": 384, "help": "of the drawings, pixels"},
     "things": {"default": "things"},

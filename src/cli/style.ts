@@ -19,7 +19,7 @@ export function defineStyle(command: ProgramCommand): void {
     )
     .option("--style <text>", 'the style in words: "in neon style"', once);
   command.addExamples(
-    `if-gen style -i examples/table.jpg --style "a circle left of a star in neon style"`,
+    `if-gen style -i examples/table.jpg --style "a circle and a star in neon style"`,
     `if-gen style -i photo.jpg --style "in style of origami" "a car" -m if-xl`,
   );
   addVariationOptions(addFromImageOption(addCommonOptions(command, { startsFromImage: true }))).action(
