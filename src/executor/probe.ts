@@ -54,11 +54,11 @@ function environmentFor(question: ProbeQuestion): Readonly<Record<string, string
 /** An error's message without its stack. */
 const firstWords = (text: string): string => text.replace(/\n +at .*$/s, "").replace(/^\w*Error: /, "");
 
-/** @returns what NVIDIA's own tool sees; undefined: there is no such tool, or it fails. */
-export async function readAllNvidiaGpus(): Promise<NvidiaGpu[] | undefined> {
+/** @returns what NVIDIA's own tool sees; undefined: there is no such tool, it fails, or the signal ends it. */
+export async function readAllNvidiaGpus(signal?: AbortSignal): Promise<NvidiaGpu[] | undefined> {
   const query = ["--query-gpu=name,memory.total,memory.free,driver_version,uuid", "--format=csv,noheader,nounits"];
   try {
-    const { stdout } = await promisify(execFile)("nvidia-smi", query, { timeout: TIMEOUT_MS });
+    const { stdout } = await promisify(execFile)("nvidia-smi", query, { timeout: TIMEOUT_MS, signal });
     return parseNvidiaSmi(stdout);
   } catch {
     return undefined; // most machines have none
@@ -66,7 +66,7 @@ export async function readAllNvidiaGpus(): Promise<NvidiaGpu[] | undefined> {
 }
 
 /** @returns those of them that CUDA shows this program, in CUDA's order: CUDA_VISIBLE_DEVICES is respected. */
-export async function readNvidiaGpus(readAll: ReadGpus = readAllNvidiaGpus): Promise<NvidiaGpu[] | undefined> {
+export async function readNvidiaGpus(readAll: ReadGpus = () => readAllNvidiaGpus()): Promise<NvidiaGpu[] | undefined> {
   const gpus = await readAll();
   return gpus && visibleGpus(gpus);
 }
@@ -74,8 +74,11 @@ export async function readNvidiaGpus(readAll: ReadGpus = readAllNvidiaGpus): Pro
 /** As readAllNvidiaGpus. */
 export type ReadGpus = () => Promise<NvidiaGpu[] | undefined>;
 
-/** Asks at once, and tells the same to all who want to know: the tool takes up to a second, beside which other work is done. */
-export function askNvidiaGpus(): ReadGpus {
-  const asked = readAllNvidiaGpus();
+/**
+ * Asks at once, and tells the same to all who want to know: the tool takes up to a second, beside which other work is done.
+ * @param signal ends it where nobody wants to know any more: with a broken driver it does not end by itself.
+ */
+export function askNvidiaGpus(signal: AbortSignal): ReadGpus {
+  const asked = readAllNvidiaGpus(signal);
   return () => asked;
 }

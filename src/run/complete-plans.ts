@@ -53,6 +53,20 @@ export interface CompletePlan extends FittedPlan {
  * @throws {IfGenError} PROVIDER: the execution provider that is named does not work here.
  */
 export async function completePlans(requests: readonly Request[], settings: RunSettings): Promise<CompletePlan[]> {
+  const planned = new AbortController();
+  const readGpus = mayTakeNvidia(requests) ? askNvidiaGpus(planned.signal) : undefined;
+  try {
+    return await plansFor(requests, settings, readGpus);
+  } finally {
+    planned.abort();
+  }
+}
+
+async function plansFor(
+  requests: readonly Request[],
+  settings: RunSettings,
+  readGpus: ReadGpus | undefined,
+): Promise<CompletePlan[]> {
   const numbered: { request: Request; job: number }[] = [];
   for (const [job, request] of requests.entries()) {
     const one = { request, job };
@@ -60,7 +74,6 @@ export async function completePlans(requests: readonly Request[], settings: RunS
     if (checked) numbered.push(one);
   }
   const plans: CompletePlan[] = [];
-  const readGpus = mayTakeNvidia(requests) ? askNvidiaGpus() : undefined;
   for (const group of groupBy(numbered, ({ request }) => settingsKey(request))) {
     await attempt(group, settings, async () => {
       const model = await findRequestedModel(group[0].request, settings);

@@ -1,0 +1,42 @@
+/** NVIDIA's tool, asked while other work is done: here it is a script. */
+
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { askNvidiaGpus, readNvidiaGpus } from "../../src/executor/probe.ts";
+import { temporaryFolder } from "../cli/run-cli.ts";
+
+/** @returns the folder that it runs in. */
+function withTool(script: string): string {
+  const folder = temporaryFolder();
+  const file = join(folder, "nvidia-smi");
+  writeFileSync(file, `#!/bin/sh\ncd ${folder}\n${script}\n`);
+  chmodSync(file, 0o755);
+  const before = process.env["PATH"] ?? "";
+  process.env["PATH"] = [folder, before].join(delimiter);
+  onTestFinished(() => {
+    process.env["PATH"] = before;
+  });
+  return folder;
+}
+
+test("it is asked at once and once, whoever wants to know", async () => {
+  const folder = withTool(`echo asked >> log; echo "NVIDIA Test, 24000, 23000, 580.1, GPU-1"`);
+  const readAll = askNvidiaGpus(new AbortController().signal);
+  await expect.poll(() => existsSync(join(folder, "log"))).toBe(true);
+  const gpu = { name: "NVIDIA Test", uuid: "GPU-1", memoryBytes: 24_000 * 2 ** 20, freeBytes: 23_000 * 2 ** 20 };
+  expect(await readAll()).toEqual([{ ...gpu, driver: "580.1" }]);
+  expect(await readNvidiaGpus(readAll)).toMatchObject([gpu]);
+  expect(readFileSync(join(folder, "log"), "utf8")).toBe("asked\n");
+});
+
+test("one that hangs is ended when nobody wants to know any more", async () => {
+  const folder = withTool(`echo $$ > pid; exec sleep 1000`);
+  const planned = new AbortController();
+  const readAll = askNvidiaGpus(planned.signal);
+  await expect.poll(() => existsSync(join(folder, "pid")) && readFileSync(join(folder, "pid"), "utf8")).toMatch(/\d\n/);
+  planned.abort();
+  expect(await readAll()).toBeUndefined();
+  const pid = Number(readFileSync(join(folder, "pid"), "utf8"));
+  await expect.poll(() => existsSync(`/proc/${pid}`)).toBe(false);
+});
