@@ -54,19 +54,23 @@ function environmentFor(question: ProbeQuestion): Readonly<Record<string, string
 /** An error's message without its stack. */
 const firstWords = (text: string): string => text.replace(/\n +at .*$/s, "").replace(/^\w*Error: /, "");
 
+/** One that hangs may not listen to anything else. */
+const KILL = "SIGKILL";
+
 /** @returns what NVIDIA's own tool sees; undefined: there is no such tool, it fails, or the signal ends it. */
 export async function readAllNvidiaGpus(signal?: AbortSignal): Promise<NvidiaGpu[] | undefined> {
   const query = ["--query-gpu=name,memory.total,memory.free,driver_version,uuid", "--format=csv,noheader,nounits"];
   try {
-    const { stdout } = await promisify(execFile)("nvidia-smi", query, { timeout: TIMEOUT_MS, signal });
-    return parseNvidiaSmi(stdout);
+    const asked = promisify(execFile)("nvidia-smi", query, { timeout: TIMEOUT_MS, killSignal: KILL });
+    signal?.addEventListener("abort", () => asked.child.kill(KILL), { once: true }); // execFile's own signal would ask it to end
+    return parseNvidiaSmi((await asked).stdout);
   } catch {
     return undefined; // most machines have none
   }
 }
 
 /** @returns those of them that CUDA shows this program, in CUDA's order: CUDA_VISIBLE_DEVICES is respected. */
-export async function readNvidiaGpus(readAll: ReadGpus = () => readAllNvidiaGpus()): Promise<NvidiaGpu[] | undefined> {
+export async function readNvidiaGpus(readAll: ReadGpus = readAllNvidiaGpus): Promise<NvidiaGpu[] | undefined> {
   const gpus = await readAll();
   return gpus && visibleGpus(gpus);
 }

@@ -33,8 +33,8 @@ import { splitText } from "../tokenizers/split-text.ts";
 import { chooseProvider } from "./choose-provider.ts";
 import { findRequestedModel } from "./find-requested-model.ts";
 import { type FittedPlan, fitMemory } from "./fit-memory.ts";
-import { thisMachine } from "./machine-probes.ts";
 import { groupBy, settingsKey } from "./group-requests.ts";
+import { thisMachine } from "./machine-probes.ts";
 import type { RunSettings } from "./settings.ts";
 
 export interface CompletePlan extends FittedPlan {

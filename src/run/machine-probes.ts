@@ -37,7 +37,7 @@ export interface GpuCount {
 }
 
 /** @param readGpus NVIDIA's tool takes up to a second: it is asked only where somebody chose among the GPUs. */
-export function thisMachine(readGpus: ReadGpus = () => readAllNvidiaGpus()): MachineProbes {
+export function thisMachine(readGpus: ReadGpus = readAllNvidiaGpus): MachineProbes {
   return {
     platform: readHardware().platform,
     hasNvidiaDevice,

@@ -1,27 +1,13 @@
 /** NVIDIA's tool, asked while other work is done: here it is a script. */
 
-import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
 import { askNvidiaGpus, readNvidiaGpus } from "../../src/executor/probe.ts";
-import { temporaryFolder } from "../cli/run-cli.ts";
-
-/** @returns the folder that it runs in. */
-function withTool(script: string): string {
-  const folder = temporaryFolder();
-  const file = join(folder, "nvidia-smi");
-  writeFileSync(file, `#!/bin/sh\ncd ${folder}\n${script}\n`);
-  chmodSync(file, 0o755);
-  const before = process.env["PATH"] ?? "";
-  process.env["PATH"] = [folder, before].join(delimiter);
-  onTestFinished(() => {
-    process.env["PATH"] = before;
-  });
-  return folder;
-}
+import { withNvidiaSmi } from "./fake-nvidia-smi.ts";
 
 test("it is asked at once and once, whoever wants to know", async () => {
-  const folder = withTool(`echo asked >> log; echo "NVIDIA Test, 24000, 23000, 580.1, GPU-1"`);
+  const folder = withNvidiaSmi(`echo asked >> log; echo "NVIDIA Test, 24000, 23000, 580.1, GPU-1"`);
   const readAll = askNvidiaGpus(new AbortController().signal);
   await expect.poll(() => existsSync(join(folder, "log"))).toBe(true);
   const gpu = { name: "NVIDIA Test", uuid: "GPU-1", memoryBytes: 24_000 * 2 ** 20, freeBytes: 23_000 * 2 ** 20 };
@@ -30,8 +16,11 @@ test("it is asked at once and once, whoever wants to know", async () => {
   expect(readFileSync(join(folder, "log"), "utf8")).toBe("asked\n");
 });
 
-test("one that hangs is ended when nobody wants to know any more", async () => {
-  const folder = withTool(`echo $$ > pid; exec sleep 1000`);
+test.each([
+  ["hangs", ""],
+  ["hangs and does not listen", "trap '' TERM; "],
+])("one that %s is ended when nobody wants to know any more", async (_, deafness) => {
+  const folder = withNvidiaSmi(`${deafness}echo $$ > pid; exec sleep 1000`);
   const planned = new AbortController();
   const readAll = askNvidiaGpus(planned.signal);
   await expect.poll(() => existsSync(join(folder, "pid")) && readFileSync(join(folder, "pid"), "utf8")).toMatch(/\d\n/);

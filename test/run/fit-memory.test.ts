@@ -1,11 +1,9 @@
 /** What a cascade on a GPU gets of its memory: nothing of it is drawn, and nvidia-smi is a script. */
 
-import { chmodSync, writeFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Plan } from "../../src/plan/plan.ts";
 import type { FittedPlan } from "../../src/run/fit-memory.ts";
-import { temporaryFolder } from "../cli/run-cli.ts";
+import { withNvidiaSmi } from "../executor/fake-nvidia-smi.ts";
 import { importBuilt, tinySettings, tinyUntil } from "./tiny-cascade.ts";
 
 const { completePlans } = await importBuilt<typeof import("../../src/run/complete-plans.ts")>("run/complete-plans");
@@ -46,16 +44,8 @@ test("what is loaded and has not run takes less", () => {
 
 /** An NVIDIA GPU with so much free. */
 function withFree(bytes: number): void {
-  const folder = temporaryFolder();
-  const script = join(folder, "nvidia-smi");
   const free = Math.round(bytes / 2 ** 20);
-  writeFileSync(script, `#!/bin/sh\necho "NVIDIA Test, ${free + 1000}, ${free}, 580.1, GPU-1"\n`);
-  chmodSync(script, 0o755);
-  const before = process.env["PATH"] ?? "";
-  process.env["PATH"] = [folder, before].join(delimiter);
-  onTestFinished(() => {
-    process.env["PATH"] = before;
-  });
+  withNvidiaSmi(`echo "NVIDIA Test, ${free + 1000}, ${free}, 580.1, GPU-1"`);
 }
 
 test("with more free than the budget a stage is judged by all that it would take", async () => {
