@@ -13,6 +13,7 @@ import { readHardware } from "../machine/hardware.ts";
 import { hasNvidiaDevice } from "../machine/nvidia.ts";
 import { providers } from "../onnx/lower/providers.ts";
 import { describeUnknown, findUnknown, readKnownWords } from "../plan/known-words.ts";
+import { describeLeftOut, findLeftOut } from "../plan/left-out.ts";
 import { makePlan } from "../plan/make-plan.ts";
 import type { Model } from "../plan/model.ts";
 import { imageCount, negativePromptsOf, promptsOf } from "../plan/prompts.ts";
@@ -167,6 +168,12 @@ async function unknownWords(requests: readonly Request[], name: string, { text }
   return describeUnknown(name, findUnknown(prompts, knownWords), knownWords);
 }
 
+/** What T5 does not get to see of the texts. */
+async function leftOutNotes(requests: readonly Request[], { text }: Checkpoints): Promise<string[]> {
+  const cleaned = requests.filter(({ cleanCaption, promptEmbeds }) => cleanCaption && promptEmbeds === undefined);
+  return text === undefined ? [] : describeLeftOut(await findLeftOut(cleaned.flatMap(textsOf)));
+}
+
 async function inspectStart(
   request: Request,
   checkpoints: Checkpoints,
@@ -228,6 +235,7 @@ async function completePlan(
       ...group.flatMap((one) => one.notes),
       ...planned.notes,
       ...(await unknownWords(requests, model.name, checkpoints)),
+      ...(await leftOutNotes(requests, checkpoints)),
       ...hardwareNotes(request, provider),
       ...cacheNotes(smaller, request),
     ]),

@@ -19,21 +19,42 @@ export function preprocessCaption(text: string, options: { cleanCaption: boolean
   return options.cleanCaption ? cleanCaption(cleanCaption(caption)) : pythonStrip(caption.toLowerCase());
 }
 
+/** @returns the words, numbers and names that cleaning takes out of a text, as its rules find them; markup is not among them. */
+export function leftOutByCleaning(text: string): string[] {
+  const parts: string[] = [];
+  const onLeftOut: OnLeftOut = (part) => parts.push(part);
+  cleanCaption(cleanCaption(toWellFormed(text), onLeftOut), onLeftOut);
+  return parts;
+}
+
+type OnLeftOut = (part: string) => void;
+
 /** One run of the filter. */
-export function cleanCaption(text: string): string {
+export function cleanCaption(text: string, onLeftOut?: OnLeftOut): string {
   let caption = pythonStrip(unquotePlus(text)).toLowerCase();
-  caption = extractHtmlText(applyRules(caption, addressRules));
-  caption = applyRules(caption, characterRules);
+  caption = extractHtmlText(applyRules(caption, addressRules, onLeftOut));
+  caption = applyRules(caption, characterRules, onLeftOut);
   if ((caption.match(/[-_]/gu) ?? []).length > 3) caption = caption.replace(/[-_]/gu, " "); // this-is-my-cute-cat
   caption = unescapeHtml(unescapeHtml(fixText(caption)));
-  return pythonStrip(applyRules(caption, phraseRules));
+  return pythonStrip(applyRules(caption, phraseRules, onLeftOut));
 }
 
 type Rule = readonly [pattern: RegExp, replacement: string];
 
 /** Some patterns start where a run starts: the same matches as without, but a long run is not tried from each of its places. */
-function applyRules(caption: string, rules: readonly Rule[]): string {
-  return rules.reduce((text, [pattern, replacement]) => text.replace(pattern, replacement), caption);
+function applyRules(caption: string, rules: readonly Rule[], onLeftOut?: OnLeftOut): string {
+  return rules.reduce((text, [pattern, replacement]) => {
+    if (!onLeftOut || replacement.trim() !== "") return text.replace(pattern, replacement);
+    return text.replace(pattern, (part) => {
+      tell(part, onLeftOut);
+      return replacement;
+    });
+  }, caption);
+}
+
+/** Signs alone are nothing to tell of, nor are escapes (`&quot;`, `\\n`). */
+function tell(part: string, onLeftOut: OnLeftOut): void {
+  if (/[\p{L}\p{N}]/u.test(part) && !/^[&\\]/.test(part)) onLeftOut(part.trim());
 }
 
 const domain = String.raw`[a-zA-Z0-9.\-]+[.](?:com|co|ru|net|org|edu|gov|it)[\w/-]*\b\/?(?!@)`;
@@ -46,7 +67,7 @@ const addressRules: readonly Rule[] = [
 
 const characterRules: readonly Rule[] = [
   [pythonRegExp`@\w+\b`, ""], // @nickname
-  [/[\u31c0-\u9fff]/gu, ""], // from CJK strokes to ideographs
+  [/[\u31c0-\u9fff]+/gu, ""], // from CJK strokes to ideographs
   [
     /[-\u058a\u05be\u1400\u1806\u2010-\u2015\u2e17\u2e1a\u2e3a\u2e3b\u2e40\u301c\u3030\u30a0\ufe31\ufe32\ufe58\ufe63\uff0d]+/gu,
     "-",

@@ -27,6 +27,19 @@ const added = (before: CompletePlan | undefined, after: CompletePlan | undefined
   (after?.plan.notes ?? []).filter((note) => !before?.plan.notes.includes(note));
 const input = (name: string): string => goldenPath("image", "inputs", name);
 
+test("what the filter for captions leaves out of any text is said, unless the texts are not cleaned", async () => {
+  const notesOf = async (changes: Partial<Request>): Promise<string[]> => {
+    const [plan] = await complete([{ ...tinyRequest, ...changes }]);
+    return (plan?.plan.notes ?? []).filter((note) => note.includes("filter for captions"));
+  };
+  const texts = { prompt: 'a sign that says "B2B"', negativePrompt: "10x20" };
+  expect(await notesOf(texts)).toEqual([
+    `IF's filter for captions leaves out "b2b", "10x20"; --no-clean-caption keeps them.`,
+  ]);
+  expect(await notesOf({ ...texts, cleanCaption: false })).toEqual([]);
+  expect(await notesOf({})).toEqual([]);
+});
+
 describe("a cache for weights that are made here", () => {
   const withCache = (cache: string): void => {
     const before = process.env["XDG_CACHE_HOME"];
