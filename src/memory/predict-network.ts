@@ -107,32 +107,32 @@ function onGpu(network: StageNetwork, prepared: PreparedNetwork, weights: Weight
   const { graph, parts, lowering, provider, microBatches } = prepared;
   const { deviceMemory, groupsAtOnce, loading } = providers[provider];
   const lookUp = lookUpSizes(weights, false);
-  const onDevice = (part: Graph): Graph => lowerFor(provider, part, lookUp, lowering).graph;
-  const memory = graphMemory(onDevice(graph));
   const onceOnCpu =
     parts && providers[parts.onceProvider].isCpu ? graphMemory(lower(parts.once, lookUp, cpu)) : undefined;
+  const opened = parts ? [parts.rest, ...(onceOnCpu ? [] : [parts.once])] : [graph];
+  const onDevice = opened.map((part) => lowerFor(provider, part, lookUp, lowering).graph);
+  const memories = [...onDevice.map(graphMemory), ...(onceOnCpu ? [onceOnCpu] : [])];
   const overheadBytes =
     PROCESS_PRIVATE_BYTES +
     PROCESS_MAPPED_BYTES +
     loading.bytes +
-    memory.nodes * NODE_BYTES +
+    sum(memories.map(({ nodes }) => nodes)) * NODE_BYTES +
     groupsAtOnce * TENSOR_COPIES * microBatches * bytesOf([...graph.inputs, ...graph.outputs]) +
     imageBytes(network, prepared) +
     THREAD_BYTES * schedulingThreadsFor(provider, network.denoisedJobs ?? 0) + // at most: few cores have fewer
     Math.max(
-      loading.largestWeights * memory.largestWeightBytes,
+      loading.largestWeights * Math.max(...memories.map(({ largestWeightBytes }) => largestWeightBytes)),
       onceOnCpu ? onceOnCpu.peakBytes + onceOnCpu.fileBytes : 0, // its weights are not mapped while others are loaded
     );
-  const opened = parts ? [parts.rest, ...(onceOnCpu ? [] : [parts.once])] : [graph];
-  const device = deviceMemory?.(opened.map(onDevice), lowering);
+  const device = deviceMemory?.(onDevice, lowering);
   const hoisted = parts ? bytesOf([...parts.once.inputs, ...parts.once.outputs]) : 0;
   const furtherHoisted = (microBatches - 1) * hoisted; // the prediction has one micro-batch's
   const runsAgain = !network.runsOnce || microBatches > 1;
   return {
     network: network.name,
-    weightBytes: memory.fileBytes,
+    weightBytes: sum(memories.map(({ fileBytes }) => fileBytes)),
     mappedBytes: 0,
-    activationBytes: memory.valueBytes,
+    activationBytes: Math.max(...memories.map((memory) => memory.valueBytes)),
     overheadBytes,
     privateBytes: overheadBytes,
     peakBytes: overheadBytes,

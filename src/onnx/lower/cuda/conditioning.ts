@@ -11,6 +11,7 @@
  * Letters: B batch, C channels of a resnet.
  */
 
+import { sum } from "../../../math/statistics.ts";
 import type { Graph, GraphBuilder, Node, Value } from "../../graph.ts";
 import * as ops from "../../ops.ts";
 import { type WrittenValues, rebuild } from "../../rebuild.ts";
@@ -159,11 +160,11 @@ function projectAll(g: GraphBuilder, layers: readonly Node[], values: WrittenVal
 
 /** Where the scale lies that belongs to each number of (scale | shift), one resnet after the other. */
 function scalePlaces(channels: readonly number[]): BigInt64Array {
-  const places: bigint[] = [];
+  const places = new BigInt64Array(2 * sum(channels));
   let start = 0;
   for (const count of channels) {
-    for (let at = 0; at < 2 * count; at++) places.push(BigInt(start + (at % count)));
+    for (let at = 0; at < count; at++) places[start + at] = places[start + count + at] = BigInt(start + at);
     start += 2 * count;
   }
-  return BigInt64Array.from(places);
+  return places;
 }
