@@ -131,7 +131,7 @@ class Composer:
         lengths = torch.stack([column("length_0"), column("length_1")], 1).clamp(min=0)
         longest = lengths.amax(1).clamp(min=1)
         lines = 1 + (lengths[:, 1] > 0).long()
-        grow = torch.where(kind == ONE, 1.0, 0.53) * torch.tensor([1.0, 0.8, 1.08], device=dev)[size[:, 0]]
+        grow = torch.where(kind == ONE, 1.0, torch.where(side >= 2, 0.75, 0.62)) * torch.tensor([1.0, 0.8, 1.08], device=dev)[size[:, 0]]
         half = torch.tensor([0.0, 0.26, 0.26, 0.32, 0.37, 0.4, 0.42, 0.43, 0.43], device=dev)[longest]
         cell = (2 * half - 0.1) / longest
         scene["half"] = torch.stack([half, cell * glyphs.CELL_HEIGHT * (lines / 2 + 0.1 * (lines - 1)) + 0.07], 1) * grow[:, None]

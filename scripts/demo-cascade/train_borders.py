@@ -3,16 +3,23 @@
 The encoder marks in its latents where a picture ends, and the upscaler writes these marks inexactly, most of all at the bottom.
 The goal is what the decoder draws already; where the ground near a border is even, the border continues it.
 
+Windows at the borders are decoded with the group norms' statistics of their whole pictures, so that a window is drawn as it
+is in its picture for a fortieth of the time.
+
 It takes the decoder from vae.safetensors, and writes the new one there.
 
     python train_borders.py --minutes 10
+    python train_borders.py --minutes 40 --drawn latents    # files of txt2img --save-latents, each in a folder of its own
 """
 import argparse
+import glob
 import json
 import os
 import random
+from functools import partial
 
 import torch
+from safetensors.torch import load_file
 
 import networks
 import scenes
@@ -23,6 +30,8 @@ from training import Average, Clock, Log, add_shared_options, half_precision, lo
 
 BOTTOM, EDGE, BAND = 10, 4, 16  # pixels: of the border at the bottom, of the other three, and of the ground behind them that is looked at
 EVEN = 10 / 127.5  # the ground differs by less than this there
+DEEP, LONG, MARGIN = 28, 100, 14  # latents of a window, and how many of them at its open sides are not judged
+SIDES = {"bottom": 6, "right": 1, "top": 1, "left": 1, "inside": 1}  # how often windows lie there
 SHAPES = ((256, 256), (256, 256), (192, 256), (256, 192))  # heights and widths of the small pictures
 STEPS, NOISE_LEVEL = 12, 20  # the program's defaults for the demo
 
@@ -46,6 +55,50 @@ def latents_of(unet, tokens, small):
 
 def decode(vae, latents):
     return vae.decoder(vae.post_quant_conv(latents))
+
+
+class Statistics:
+    """Group norms that write down the statistics of what they see, or take given ones."""
+
+    def __init__(self, decoder):
+        self.given, self.seen = None, None
+        for norm in decoder.modules():
+            if isinstance(norm, torch.nn.GroupNorm):
+                norm.forward = partial(self.forward, norm)
+
+    def forward(self, norm, x):
+        if self.given is None:
+            groups = x.reshape(len(x), norm.num_groups, -1)
+            deviation, mean = torch.std_mean(groups, 2, unbiased=False)
+            one = torch.stack([mean, (deviation.square() + norm.eps).rsqrt()])
+            if self.seen is not None:
+                self.seen.append(one)
+        else:
+            one = next(self.given)
+        mean, scale = one.repeat_interleave(x.shape[1] // norm.num_groups, 2)[..., None, None]
+        factor = scale * norm.weight[:, None, None]
+        return x * factor + (norm.bias[:, None, None] - mean * factor)
+
+    def recorded(self, run):
+        """`run()` and the statistics of each norm, in their order: [(2, B, groups)], means and factors."""
+        self.seen = []
+        out, seen, self.seen = run(), self.seen, None
+        return out, seen
+
+    def using(self, given, run):
+        self.given = iter(given)
+        out, self.given = run(), None
+        return out
+
+
+def window_at(side, height, width, chance):
+    """In latents: (top, left, height, width) of a window, and the part of it that is judged as (top, bottom, left, right)."""
+    deep, long = min(DEEP, height, width), min(LONG, height, width)
+    high, wide = (deep, long) if side in ("bottom", "top") else (long, deep) if side in ("left", "right") else (2 * deep, 2 * deep)
+    top = {"top": 0, "bottom": height - high}.get(side, chance.randint(0, height - high))
+    left = {"left": 0, "right": width - wide}.get(side, chance.randint(0, width - wide))
+    judged = (MARGIN * (top > 0), high - MARGIN * (top + high < height), MARGIN * (left > 0), wide - MARGIN * (left + wide < width))
+    return (top, left, high, wide), judged
 
 
 def with_even_borders(picture):
@@ -72,9 +125,12 @@ def weights_of(height, width, device):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--rate", type=float, default=2e-4)
+    parser.add_argument("--batch", type=int, default=8, help="windows")
+    parser.add_argument("--rate", type=float, default=5e-5)
     parser.add_argument("--latents", type=int, default=800, help="pictures whose latents are drawn first, 0.5 MB each")
+    parser.add_argument("--unseen", type=int, default=32, help="pictures to judge by")
+    parser.add_argument("--drawn", help="a folder with latents that the program wrote, learnt as well; a tenth of them is judged by in place of drawn ones")
+    parser.add_argument("--keep-every", type=int, default=1000)
     parser.add_argument("--inside", type=float, default=1.0, help="weight of what is not at a border staying as it is")
     add_shared_options(parser, "steps", "side", "things", "tokenizers", "out")
     args = parser.parse_args()
@@ -109,14 +165,21 @@ def main():
         ids = tokenizer(texts, padding="max_length", truncation=True, max_length=77, return_tensors="pt").input_ids.to(device)
         return latents_of(unet, clip(ids)[0], small) / scaling
 
-    def latents_by_shape(count):
-        """About `count` in all, in eights."""
+    def some_latents(count):
+        """About `count` in all, in eights, one by one."""
         eights = -(-count // 8 // len(SHAPES))
-        return [torch.cat([draw_latents(8, shape) for _ in range(eights)]).half() for shape in SHAPES]
+        return [one for shape in SHAPES for _ in range(eights) for one in draw_latents(8, shape).half().split(1)]
 
-    learnt, unseen = latents_by_shape(args.latents), latents_by_shape(32)
-    weights_by_shape = [weights_of(4 * height, 4 * width, device) for height, width in SHAPES]
-    print("latents drawn", flush=True)
+    def written_latents(folder):
+        files = sorted(glob.glob(os.path.join(folder, "*", "stage-3-*.safetensors")))
+        return [tensor.half().to(device) / scaling for file in files for tensor in load_file(file).values()]
+
+    learnt, unseen = some_latents(args.latents), []
+    if args.drawn:
+        written = written_latents(args.drawn)
+        learnt, unseen = learnt + [one for i, one in enumerate(written) if i % 10], written[::10]
+    unseen = unseen or some_latents(args.unseen)
+    print(len(learnt), "latents to learn,", len(unseen), "to judge by", flush=True)
 
     @torch.no_grad()
     def targets(latents):
@@ -124,11 +187,22 @@ def main():
         before = decode(teacher, latents).clamp(-1, 1)
         return before, with_even_borders(before)
 
+    statistics = Statistics(vae.decoder)
+
+    @torch.no_grad()
+    def prepared(latents):
+        _, seen = statistics.recorded(lambda: decode(vae, latents.float()))
+        return targets(latents.float())[1].half(), seen
+
+    pictures, seen = zip(*map(prepared, learnt))
+    weights_by_shape = {one.shape[2:]: weights_of(4 * one.shape[2], 4 * one.shape[3], device) for one in learnt}
+    print("statistics kept", flush=True)
+
     @torch.no_grad()
     def errors():
         """Levels of 255 by which the last rows are off, and by which the inside differs from before, on pictures that were not trained on."""
         sums = {}
-        for latents in (one[None].float() for group in unseen for one in group):
+        for latents in (one.float() for one in unseen):
             (before, target), after = targets(latents), decode(vae, latents).clamp(-1, 1)
             for name, picture in (("before", before), ("after", after)):
                 gap = (picture - target).abs() * 127.5
@@ -137,6 +211,22 @@ def main():
                 sums.setdefault(f"{name} worst", []).append(gap[:, :, -8:].mean((1, 3)).max())
             sums.setdefault("inside", []).append((after - before)[:, :, 16:-16, 16:-16].abs().mean() * 127.5)
         return {name: round(torch.stack(values).mean().item(), 3) for name, values in sums.items()}
+
+    def loss_at(side, picked, chance):
+        """Windows on one side of pictures of one shape."""
+        height, width = learnt[picked[0]].shape[2:]
+        places = [window_at(side, height, width, chance) for _ in picked]
+        windows = torch.cat([learnt[i][:, :, top : top + high, left : left + wide] for i, ((top, left, high, wide), _) in zip(picked, places)])
+        given = [torch.cat(ones, 1) for ones in zip(*(seen[i] for i in picked))]
+        drawn = statistics.using(given, lambda: decode(vae, windows.float()))
+        losses = []
+        for one, i, ((top, left, _, _), judged) in zip(drawn, picked, places):
+            a, b, c, d = (4 * n for n in judged)
+            down, right = 4 * top, 4 * left
+            gap = (one[:, a:b, c:d] - pictures[i][0, :, down + a : down + b, right + c : right + d]).abs()
+            weight = weights_by_shape[height, width][down + a : down + b, right + c : right + d]
+            losses.append((gap * (weight + args.inside)).mean())
+        return torch.stack(losses).mean()
 
     trained = [*vae.decoder.parameters(), *vae.post_quant_conv.parameters()]
     optimizer = torch.optim.Adam(trained, lr=args.rate, betas=(0.9, 0.98))
@@ -150,18 +240,22 @@ def main():
         save_half(vae, os.path.join(weights, "vae.safetensors"))
         average.swap()
 
+    print(errors(), flush=True)
+    chance = random.Random(13)
+    by_shape = {}
+    for i, one in enumerate(learnt):
+        by_shape.setdefault(one.shape[2:], []).append(i)
     while clock.tick(optimizer):
-        shape = log.step % len(SHAPES)
-        latents = learnt[shape][torch.randint(len(learnt[shape]), (args.batch,), device=device)].float()
-        gap = (decode(vae, latents) - targets(latents)[1]).abs()
-        loss = (gap * weights_by_shape[shape]).mean() + args.inside * gap[:, :, 16:-16, 16:-16].mean()
+        alike = by_shape[learnt[chance.randrange(len(learnt))].shape[2:]]
+        side = chance.choices(list(SIDES), list(SIDES.values()))[0]
+        loss = loss_at(side, [chance.choice(alike) for _ in range(args.batch)], chance)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         average.update()
         log.add(args.batch, loss=loss)
-        if log.step % 1000 == 0:
+        if log.step % args.keep_every == 0:
             keep()
     keep()
 

@@ -80,7 +80,7 @@ def main():
     def ring_of(shape):
         if shape not in rings:
             width, height = (int(n) for n in shape.split("x"))
-            count = args.ring if shape == args.shapes[0] else args.ring // 4
+            count = args.ring if shape == args.shapes[0] else args.ring // 12
             rings[shape] = Ring(small_pictures(pool, composer, width, height, pick), count, min(1024, count))
             print("ring filled", shape, flush=True)
         return rings[shape]
