@@ -8,8 +8,8 @@ import { quote } from "../text.ts";
 
 const MAX_LISTED = 6;
 
-/** A text with none of these loses nothing: the filter's patterns, which take a while to load, are not needed for it. */
-const mayLose = /[\d@.:%+&\P{ASCII}]|shipping|download|click|png|jpe?g|bmp|webp|eps|pdf|apk|mp4/iu;
+/** A text with none of these loses nothing and can be cleaned: the filter's patterns, which take a while to load, are not needed for it. */
+const mayLose = /[\d@.:%+&<\P{ASCII}]|shipping|download|click|png|jpe?g|bmp|webp|eps|pdf|apk|mp4/iu;
 
 /** @returns each part once, lower case, a text's in the order of the rules that find them. @throws {UsageError} a text cannot be cleaned. */
 export async function findLeftOut(texts: readonly string[]): Promise<string[]> {

@@ -82,8 +82,9 @@ async function plansFor(
       const inspected: InspectedRequest[] = [];
       for (const one of group) {
         await attempt([one], settings, async () => {
+          const leftOut = await leftOutOf(one.request, checkpoints);
           const textParts = await countTextParts(one.request, checkpoints);
-          inspected.push({ ...one, ...(await inspectStart(one.request, checkpoints, settings)), textParts });
+          inspected.push({ ...one, ...(await inspectStart(one.request, checkpoints, settings)), textParts, leftOut });
         });
       }
       const shapeOf = ({ image, lowResolution, textParts }: InspectedRequest): string =>
@@ -140,6 +141,8 @@ interface InspectedRequest {
   readonly lowResolution?: Size;
   /** Into how many parts of 77 tokens its longest text is cut. */
   readonly textParts: number;
+  /** What cleaning takes out of its texts. */
+  readonly leftOut: readonly string[];
   readonly notes: readonly string[];
 }
 
@@ -168,10 +171,10 @@ async function unknownWords(requests: readonly Request[], name: string, { text }
   return describeUnknown(name, findUnknown(prompts, knownWords), knownWords);
 }
 
-/** What T5 does not get to see of the texts. */
-async function leftOutNotes(requests: readonly Request[], { text }: Checkpoints): Promise<string[]> {
-  const cleaned = requests.filter(({ cleanCaption, promptEmbeds }) => cleanCaption && promptEmbeds === undefined);
-  return text === undefined ? [] : describeLeftOut(await findLeftOut(cleaned.flatMap(textsOf)));
+/** What T5 does not get to see of a request's texts. @throws {UsageError} one cannot be cleaned. */
+async function leftOutOf(request: Request, { text }: Checkpoints): Promise<string[]> {
+  const isCleaned = text !== undefined && request.cleanCaption && request.promptEmbeds === undefined;
+  return isCleaned ? findLeftOut(textsOf(request)) : [];
 }
 
 async function inspectStart(
@@ -235,7 +238,7 @@ async function completePlan(
       ...group.flatMap((one) => one.notes),
       ...planned.notes,
       ...(await unknownWords(requests, model.name, checkpoints)),
-      ...(await leftOutNotes(requests, checkpoints)),
+      ...describeLeftOut([...new Set(group.flatMap((one) => one.leftOut))]),
       ...hardwareNotes(request, provider),
       ...cacheNotes(smaller, request),
     ]),

@@ -40,6 +40,17 @@ test("what the filter for captions leaves out of any text is said, unless the te
   expect(await notesOf({})).toEqual([]);
 });
 
+test("a text that cannot be cleaned is refused, and of several jobs that one alone", async () => {
+  const bad = "a cat <![of straw[ and a dog";
+  expect(await failureOf({ prompt: bad })).toMatchObject({ code: "USAGE", message: expect.stringMatching(/cleaned/) });
+  const failed: number[] = [];
+  const plans = await complete([tinyRequest, { ...tinyRequest, prompt: bad }, tinyRequest], {
+    onFailed: (job) => failed.push(job),
+  });
+  expect(failed).toEqual([1]);
+  expect(plans.map(({ jobs }) => jobs)).toEqual([[0, 2]]);
+});
+
 describe("a cache for weights that are made here", () => {
   const withCache = (cache: string): void => {
     const before = process.env["XDG_CACHE_HOME"];
