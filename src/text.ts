@@ -29,6 +29,13 @@ export function quote(text: string, maxLength = defaultLength): string {
   return `"${printable(text, maxLength)}"`;
 }
 
+/** The first few {@link quote}d, and how many more there are: `"b2b", "10x20" and 3 more`. */
+export function quoteSome(texts: readonly string[], most = 6): string {
+  const rest = texts.length - most;
+  const named = texts.slice(0, most).map((text) => quote(text));
+  return named.join(", ") + (rest > 0 ? ` and ${rest} more` : "");
+}
+
 /** What {@link printable} leaves unchanged: a name that needs no escapes. */
 export function isPrintable(text: string): boolean {
   return !invisible.test(text);

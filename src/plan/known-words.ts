@@ -8,11 +8,11 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { CheckpointError } from "../errors.ts";
+import { quoteSome } from "../text.ts";
 import { readJson } from "../weights/file.ts";
 
 const MAX_WORDS = 20_000;
 const MAX_WORD_LETTERS = 40;
-const MAX_LISTED = 6;
 
 const knownWords = z.strictObject({
   /** Lower case. */
@@ -74,24 +74,15 @@ export function findUnknown(prompts: readonly string[], knownWords: KnownWords):
 
 /** @returns sentences for a plan's notes; none if all is known. */
 export function describeUnknown(model: string, { words, texts }: Unknown, knownWords: KnownWords): string[] {
-  const list = (all: readonly string[]): string => {
-    const rest = all.length - MAX_LISTED;
-    return (
-      all
-        .slice(0, MAX_LISTED)
-        .map((one) => JSON.stringify(one))
-        .join(", ") + (rest > 0 ? ` and ${rest} more` : "")
-    );
-  };
   const { text_letters: letters, text_words: count } = knownWords;
   const most = count === 1 ? `one word of at most ${letters} letters` : `at most ${count} words of ${letters} letters`;
   return [
     ...(words.length === 0
       ? []
       : [
-          `the ${model} model does not know ${list(words)}; it draws what is nearest. ` +
+          `the ${model} model does not know ${quoteSome(words)}; it draws what is nearest. ` +
             `\`if-gen models show ${model} --words\` lists what it knows.`,
         ]),
-    ...(texts.length === 0 ? [] : [`signs of the ${model} model hold ${most}; ${list(texts)} will not be whole.`]),
+    ...(texts.length === 0 ? [] : [`signs of the ${model} model hold ${most}; ${quoteSome(texts)} will not be whole.`]),
   ];
 }

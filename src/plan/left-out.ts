@@ -4,9 +4,7 @@
  * reference does so without a word, and a sign that was to say it says something else.
  */
 
-import { quote } from "../text.ts";
-
-const MAX_LISTED = 6;
+import { quoteSome } from "../text.ts";
 
 /** A text with none of these loses nothing and can be cleaned: the filter's patterns, which take a while to load, are not needed for it. */
 const mayLose = /[\d@.:%+&<\P{ASCII}]|shipping|download|click|png|jpe?g|bmp|webp|eps|pdf|apk|mp4/iu;
@@ -22,10 +20,7 @@ export async function findLeftOut(texts: readonly string[]): Promise<string[]> {
 /** @returns sentences for a plan's notes; none if nothing is left out. */
 export function describeLeftOut(parts: readonly string[]): string[] {
   if (parts.length === 0) return [];
-  const rest = parts.length - MAX_LISTED;
-  const named = parts.slice(0, MAX_LISTED).map((part) => quote(part));
-  const listed = named.join(", ") + (rest > 0 ? ` and ${rest} more` : "");
   return [
-    `IF's filter for captions leaves out ${listed}; --no-clean-caption keeps ${parts.length > 1 ? "them" : "it"}.`,
+    `IF's filter for captions leaves out ${quoteSome(parts)}; --no-clean-caption keeps ${parts.length > 1 ? "them" : "it"}.`,
   ];
 }
