@@ -4,7 +4,7 @@ The encoder marks in its latents where a picture ends, and the upscaler writes t
 The goal is what the decoder draws already; where the ground near a border is even, the border continues it.
 
 Windows at the borders are decoded with the group norms' statistics of their whole pictures, so that a window is drawn as it
-is in its picture for a fortieth of the time.
+is in its picture for a twentieth of the work.
 
 It takes the decoder from vae.safetensors, and writes the new one there.
 
