@@ -44,7 +44,7 @@ const shapeOf = (batch: number, side: number): DrawnShape =>
 
 const descriptions: Readonly<Record<NetworkName, (question: Question) => Promise<Opened>>> = {
   T5: async ({ checkpoint, batch }) => ({
-    description: await describeT5Encoder(checkpoint, batch),
+    description: await describeT5Encoder(checkpoint, { texts: batch }),
     feeds: {
       input_ids: new BigInt64Array(batch * TEXT_LENGTH).fill(20n),
       attention_mask: new BigInt64Array(batch * TEXT_LENGTH).fill(1n),

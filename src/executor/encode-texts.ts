@@ -7,7 +7,7 @@ import { concatBatch, sliceBatch } from "../math/layout.ts";
 import type { Tensor } from "../math/tensor.ts";
 import type { NetworkSettings } from "../networks/open-network.ts";
 import { type EncodeText, withTextEncoder } from "../pipelines/text-encoding.ts";
-import { type TextStage, textsAtOnce } from "../plan/plan.ts";
+import { type TextBatch, type TextStage, textsAtOnce } from "../plan/plan.ts";
 import { negativePromptsOf, promptTexts } from "../plan/prompts.ts";
 import { noteTruncation } from "./note-truncation.ts";
 import type { StageTask, TaskJob } from "./protocol.ts";
@@ -24,13 +24,13 @@ export async function encodeTexts(
 ): Promise<void> {
   const { checkpoint, cleanCaption, textParts, lora } = stage;
   report({ type: "progress", job: task.jobs[0]?.index ?? 0, step: 0, steps: 1, what: WHAT });
-  const texts = textsAtOnce(stage, task.jobs, task.textEncoder);
-  await withTextEncoder({ checkpoint, cleanCaption, texts, textParts, lora, settings }, async (encode) => {
+  const batch = textsAtOnce(stage, task.jobs, task.textEncoder, task.executionProvider);
+  await withTextEncoder({ checkpoint, cleanCaption, ...batch, textParts, lora, settings }, async (encode) => {
     const given = await jobs();
     const textsOf = (job: TaskJob): JobTexts => jobTexts(job, stage);
     // int8 activations have one scale for all that is encoded at once: there a text's company is part of the result
     const isWhole = task.textEncoder?.activations === "int8";
-    const encoded = (isWhole ? encodedJobs : encodedTexts)(given.map(textsOf), encode, texts);
+    const encoded = (isWhole ? encodedJobs : encodedTexts)(given.map(textsOf), encode, batch);
     for (const job of given) {
       const { prompts, negativePrompts } = textsOf(job);
       const all = await encoded({ prompts, negativePrompts });
@@ -73,17 +73,25 @@ function encodedJobs(all: readonly JobTexts[], encode: EncodeText): Encoded {
   };
 }
 
-/** Each text once, `atOnce` in a call, in the order in which they are needed. */
-function encodedTexts(all: readonly JobTexts[], encode: EncodeText, atOnce: number): Encoded {
+/** Each text once, a batch in a call, in the order in which they are needed; an empty one beside the first. */
+function encodedTexts(
+  all: readonly JobTexts[],
+  encode: EncodeText,
+  { texts: atOnce, hasEmptyText = false }: TextBatch,
+): Encoded {
   const uses = all.flatMap(({ prompts, negativePrompts }) => [...prompts, ...negativePrompts]);
   const store = createStore<EncodedOne>(uses);
-  const waiting = [...new Set(uses)];
+  const different = [...new Set(uses)];
+  const waiting = hasEmptyText ? different.filter((text) => text !== "") : different;
+  const beside = hasEmptyText ? different.filter((text) => text === "") : [];
   const textOf = async (text: string): Promise<EncodedOne> => {
     while (!store.has(text)) {
       const next = waiting.splice(0, atOnce);
       const filled = Array.from({ length: atOnce }, (_, index) => next[index] ?? next[0] ?? text);
-      const encoded = await encodeRow(encode, filled);
+      const others = beside.splice(0);
+      const encoded = await encodeRow(encode, [...filled, ...others]);
       next.forEach((one, index) => store.set(one, encoded[index]!));
+      others.forEach((one, index) => store.set(one, encoded[atOnce + index]!));
     }
     return store.take(text);
   };

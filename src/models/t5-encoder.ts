@@ -2,8 +2,9 @@
  * @module models/t5-encoder
  * T5 v1.1 encoder, the text side of IF. Described once; onnx/lower/* fits it to a device.
  *
- * In:  input_ids (B, L) int64, attention_mask (B, L) int64 (1 = real token; all 1 where the reference gets none).
- * Out: last_hidden_state (B, L, D).
+ * In:  input_ids (B, L) int64, attention_mask (B, L) int64 (1 = real token; all 1 where the reference gets none);
+ *      beside an empty text, empty_ids (1, 2) int64: its one token and one of its pads.
+ * Out: last_hidden_state (B, L, D); beside an empty text, empty_hidden_state (1, 2, D): of its token and of any of its pads.
  * Letters: B batch, L tokens (77), V vocabulary (32128, more than the tokenizer has), D d_model (4096), H heads (64),
  * K d_kv (64), F d_ff (10240), N buckets (32).
  * Unlike most transformers: no 1/√K in attention, RMS norm without bias, one position bias shared by all blocks.
@@ -11,6 +12,7 @@
  */
 
 import { z } from "zod";
+import { elementCount } from "../math/tensor.ts";
 import { type Graph, GraphBuilder, type Value } from "../onnx/graph.ts";
 import * as ops from "../onnx/ops.ts";
 import { readComponentConfig } from "../weights/component-config.ts";
@@ -53,25 +55,63 @@ export function readT5EncoderConfig(folder: string): Promise<T5EncoderConfig> {
   return readComponentConfig(folder, t5EncoderConfigSchema, { harmless });
 }
 
-/** @param shape `textLength` may be any number of tokens: positions are relative. */
-export function buildT5Encoder(config: T5EncoderConfig, shape: { batch: number; textLength: number }): Graph {
+export interface T5EncoderShape {
+  readonly batch: number;
+  /** May be any number of tokens: positions are relative. */
+  readonly textLength: number;
+  /**
+   * Is an empty text encoded beside the batch? All its tokens attend to its first one alone, which is the only one that is no
+   * pad, so that what attention gives is that one's value, and the rows of its pads are all alike: two rows are all of it.
+   * @default false
+   */
+  readonly hasEmptyText?: boolean;
+}
+
+export function buildT5Encoder(config: T5EncoderConfig, shape: T5EncoderShape): Graph {
+  const { batch, textLength, hasEmptyText = false } = shape;
   const g = new GraphBuilder("t5-encoder");
-  const inputIds = g.input("input_ids", "int64", [shape.batch, shape.textLength]);
-  const attentionMask = g.input("attention_mask", "int64", [shape.batch, shape.textLength]);
+  const inputIds = g.input("input_ids", "int64", [batch, textLength]);
+  const attentionMask = g.input("attention_mask", "int64", [batch, textLength]);
+  const emptyIds = hasEmptyText ? g.input("empty_ids", "int64", [1, EMPTY_ROWS]) : undefined;
   const table = g.parameter("shared.weight", [config.vocab_size, config.d_model], ["encoder.embed_tokens.weight"]);
-  let x = ops.embedding(g, table, inputIds); // (B, L, D)
+  const embedded = ops.embedding(g, table, inputIds); // (B, L, D)
+  let x = emptyIds ? joinRows(g, embedded, ops.embedding(g, table, emptyIds)) : embedded;
   const output = g.scope("encoder", () => {
-    const bias = ops.add(g, positionBias(g, config, shape.textLength), paddingBias(g, attentionMask)); // (B, H, L, L)
+    const bias = ops.add(g, positionBias(g, config, textLength), paddingBias(g, attentionMask)); // (B, H, L, L)
     for (let index = 0; index < config.num_layers; index++) {
       x = g.scope(`block.${index}`, () => block(g, config, x, bias));
     }
     return rmsNorm(g, "final_layer_norm", x, config);
   });
-  g.output("last_hidden_state", output);
+  if (emptyIds) {
+    const [texts, empty] = partRows(g, output, batch, textLength);
+    g.output("last_hidden_state", texts);
+    g.output("empty_hidden_state", empty);
+  } else {
+    g.output("last_hidden_state", output);
+  }
   return g.finish();
 }
 
-/** x (B, L, D), bias (B, H, L, L) -> (B, L, D). */
+/** Of an empty text: its token's and a pad's. */
+const EMPTY_ROWS = 2;
+
+/** (B, L, W) and the empty text's (1, 2, W) -> (B·L + 2, W). */
+function joinRows(g: GraphBuilder, texts: Value, empty: Value): Value {
+  const width = texts.shape.at(-1) ?? 0;
+  const rows = (x: Value): Value => ops.reshape(g, x, [elementCount(x.shape) / width, width]);
+  return ops.concat(g, [rows(texts), rows(empty)], 0);
+}
+
+/** (B·L + 2, W) -> (B, L, W) and (1, 2, W). */
+function partRows(g: GraphBuilder, x: Value, batch: number, length: number): [texts: Value, empty: Value] {
+  const [rows = 0, width = 0] = x.shape;
+  const texts = ops.slice(g, x, 0, 0, batch * length);
+  const empty = ops.slice(g, x, 0, batch * length, rows);
+  return [ops.reshape(g, texts, [batch, length, width]), ops.reshape(g, empty, [1, EMPTY_ROWS, width])];
+}
+
+/** x (B, L, D), or (B·L + 2, D) with an empty text's rows, bias (B, H, L, L) -> as x. */
 function block(g: GraphBuilder, config: T5EncoderConfig, x: Value, bias: Value): Value {
   const attended = g.scope("layer.0", () => {
     const normed = rmsNorm(g, "layer_norm", x, config);
@@ -92,12 +132,18 @@ function block(g: GraphBuilder, config: T5EncoderConfig, x: Value, bias: Value):
 }
 
 function selfAttention(g: GraphBuilder, config: T5EncoderConfig, x: Value, bias: Value): Value {
-  const inner = config.num_heads * config.d_kv;
-  const q = linear(g, "q", x, inner, { bias: false }); // (B, L, H·K)
-  const k = linear(g, "k", x, inner, { bias: false });
-  const v = linear(g, "v", x, inner, { bias: false });
-  const attended = ops.attention(g, q, k, v, { heads: config.num_heads, scale: 1, bias });
-  return linear(g, "o", attended, config.d_model, { bias: false }); // (B, L, D)
+  const { num_heads: heads, d_kv, d_model } = config;
+  const inner = heads * d_kv;
+  const project = (name: string, of: Value): Value => linear(g, name, of, inner, { bias: false });
+  const attend = (q: Value, k: Value, v: Value): Value => ops.attention(g, q, k, v, { heads, scale: 1, bias });
+  const output = (attended: Value): Value => linear(g, "o", attended, d_model, { bias: false });
+  if (x.shape.length === 3) return output(attend(project("q", x), project("k", x), project("v", x))); // (B, L, D)
+  const [batch = 0, , length = 0] = bias.shape;
+  const [texts] = partRows(g, x, batch, length);
+  const [values, emptyValues] = partRows(g, project("v", x), batch, length);
+  const emptyValue = ops.slice(g, emptyValues, 1, 0, 1); // its token's, (1, 1, H·K): all that its tokens attend to
+  const attended = attend(project("q", texts), project("k", texts), values);
+  return output(joinRows(g, attended, ops.concat(g, [emptyValue, emptyValue], 1)));
 }
 
 /** Gated GELU, Shazeer 2020 (arXiv 2002.05202) eq. 6, in its tanh form. The published name is older than the gate. */

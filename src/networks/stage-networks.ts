@@ -19,7 +19,9 @@ export interface StageNetwork extends NetworkDescription {
   readonly denoisedJobs?: number;
 }
 
-type SharedSettings = Pick<PlacedRun, "jobs" | "numImages" | "textEncoder" | "jobsAtOnce">;
+/** `gpuStages` absent: all on the CPU. */
+type SharedSettings = Pick<PlacedRun, "jobs" | "numImages" | "textEncoder" | "jobsAtOnce"> &
+  Partial<Pick<PlacedRun, "gpuStages">>;
 type Describe = (stage: Stage, shared: SharedSettings) => Promise<readonly StageNetwork[]>;
 
 const ifUnet: Describe = async (stage, { jobs, numImages, jobsAtOnce }) => {
@@ -30,12 +32,13 @@ const ifUnet: Describe = async (stage, { jobs, numImages, jobsAtOnce }) => {
 };
 
 const descriptions: Readonly<Record<PipelineName, Describe>> = {
-  "text-encoder": async (stage, { jobs, textEncoder }) => {
+  "text-encoder": async (stage, { jobs, textEncoder, gpuStages }) => {
     if (stage.kind !== "text") throw new Error(`${stage.name} encodes nothing`);
     if (stage.readsEmbeds) return [];
     const activationBits = textEncoder?.activations === "int8" ? 8 : undefined;
-    const texts = textsAtOnce(stage, jobs, textEncoder) * (stage.textParts ?? 1);
-    const network = await describeT5Encoder(stage.checkpoint, texts, stage.lora, activationBits);
+    const { texts, ...beside } = textsAtOnce(stage, jobs, textEncoder, gpuStages?.[stage.name]);
+    const batch = { texts: texts * (stage.textParts ?? 1), ...beside };
+    const network = await describeT5Encoder(stage.checkpoint, batch, stage.lora, activationBits);
     return [{ ...network, runsOnce: jobs.length === 1 }];
   },
   if: ifUnet,

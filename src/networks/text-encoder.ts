@@ -1,22 +1,23 @@
 /**
  * @module networks/text-encoder
- * T5: `input_ids`, `attention_mask` -> (B, L, D).
+ * T5: `input_ids`, `attention_mask` -> `last_hidden_state` (B, L, D); beside an empty text also `empty_ids` ->
+ * `empty_hidden_state` (1, 2, D).
  */
 
 import { join } from "node:path";
 import { buildT5Encoder, readT5EncoderConfig } from "../models/t5-encoder.ts";
 import { type ActivationBits, withInt8Activations } from "../onnx/int8-activations.ts";
+import type { TextBatch } from "../plan/plan.ts";
 import type { LoraMerge } from "../weights/lora/merge-lora.ts";
 import { type NetworkDescription, TEXT_LENGTH } from "./description.ts";
 
 /**
- * @param texts that are encoded at once.
  * @param lora merged into its weights; absent: nothing.
  * @param activationBits what 8-bit weights are multiplied with; absent: float32.
  */
 export async function describeT5Encoder(
   checkpoint: string,
-  texts: number,
+  { texts, hasEmptyText = false }: TextBatch,
   lora?: LoraMerge,
   activationBits?: ActivationBits,
 ): Promise<NetworkDescription> {
@@ -30,7 +31,7 @@ export async function describeT5Encoder(
     lora,
     batch: texts,
     build: (batch) => {
-      const graph = buildT5Encoder(config, { batch, textLength: TEXT_LENGTH });
+      const graph = buildT5Encoder(config, { batch, textLength: TEXT_LENGTH, hasEmptyText });
       return activationBits === undefined ? graph : withInt8Activations(activationBits)(graph);
     },
     fitsFloat16: false,

@@ -8,7 +8,7 @@ import { z } from "zod";
 import { type JobTexts, negativePromptsOf, promptTexts } from "./prompts.ts";
 import { startImage, variationRequest } from "./request.ts";
 import { diffusionNames, imageNames, singlePassNames, stageNames } from "./stages.ts";
-import { providerNames } from "../onnx/lower/provider-names.ts";
+import { CPU, type ExecutionProvider, providerNames } from "../onnx/lower/provider-names.ts";
 import { commandNames, requestedProviders, variants } from "./choices.ts";
 import { schedulerClassNames } from "../schedulers/config.ts";
 import type { CreateSchedulerOptions } from "../schedulers/create-scheduler.ts";
@@ -310,19 +310,33 @@ const FEWEST_TEXTS = 2;
  */
 const MOST_TEXTS = 8;
 
+/** What T5 takes in one call. */
+export interface TextBatch {
+  /** How many texts. */
+  readonly texts: number;
+  /** Is the empty text encoded beside them, in two rows (models/t5-encoder)? @default false */
+  readonly hasEmptyText?: boolean;
+}
+
 /**
- * @returns how many texts T5 takes at once: all of a job's with int8 activations, which have one scale for all of them;
- * otherwise, where a text's company is no part of the result, several jobs'.
+ * @param provider where T5 runs.
+ * @returns all of a job's texts with int8 activations, which have one scale for all of them; otherwise, where a text's company
+ * is no part of the result, several jobs'. On the CPU, where a row costs what it takes to compute, the empty one, which most
+ * negative prompts are, is encoded beside them.
  */
 export function textsAtOnce(
   stage: Pick<TextStage, "stageNegativePrompts">,
   jobs: readonly EncodedTexts[],
   textEncoder: TextEncoderChoice | undefined,
-): number {
+  provider: ExecutionProvider = CPU,
+): TextBatch {
   const [first] = jobs;
-  if (textEncoder?.activations === "int8") return first ? textsOf(stage, first).length : FEWEST_TEXTS;
-  const different = new Set(jobs.flatMap((job) => textsOf(stage, job))).size;
-  return Math.min(Math.max(different, FEWEST_TEXTS), MOST_TEXTS);
+  if (textEncoder?.activations === "int8") return { texts: first ? textsOf(stage, first).length : FEWEST_TEXTS };
+  const different = new Set(jobs.flatMap((job) => textsOf(stage, job)));
+  if (provider === CPU && different.size > 1 && different.delete("")) {
+    return { texts: Math.min(different.size, MOST_TEXTS), hasEmptyText: true };
+  }
+  return { texts: Math.min(Math.max(different.size, FEWEST_TEXTS), MOST_TEXTS) };
 }
 
 /** @returns the stage whose images are the result. */

@@ -27,7 +27,7 @@ vi.mock("../../src/pipelines/text-encoding.ts", async (original) => {
 const names = ["prompt_embeds", "negative_prompt_embeds"] as const;
 
 /** @returns jobs of these prompts and negative prompts in folders of their own, and the text stage over them. */
-async function stageOf(texts: readonly (readonly [string, string])[]) {
+async function stageOf(texts: readonly (readonly [string, string])[], further: { textParts?: number } = {}) {
   const folder = temporaryFolder();
   const jobs = texts.map(([prompt, negativePrompt], index) => ({
     index,
@@ -38,7 +38,13 @@ async function stageOf(texts: readonly (readonly [string, string])[]) {
   }));
   for (const job of jobs) await mkdir(job.folder);
   const task: StageTask = {
-    stage: { kind: "text", name: "text-encoding", checkpoint: goldenPath("checkpoints", "if-i"), cleanCaption: false },
+    stage: {
+      kind: "text",
+      name: "text-encoding",
+      checkpoint: goldenPath("checkpoints", "if-i"),
+      cleanCaption: false,
+      ...further,
+    },
     numImages: 1,
     eta: 0,
     variant: storedVariant,
@@ -66,7 +72,7 @@ test("each text once, all in one call where they are few; every job has its file
     [long, ""],
   ];
   const { jobs, said, read } = await stageOf(texts);
-  expect(encoded).toEqual([[["a cat"], ["", "a dog", long]]]);
+  expect(encoded).toEqual([[["a cat"], ["a dog", long, ""]]]);
   expect(said.flatMap((message) => (message.type === "finished" ? [message] : []))).toEqual(
     jobs.map(({ index: job }) => ({ type: "finished", job })),
   );
@@ -83,8 +89,19 @@ test("each text once, all in one call where they are few; every job has its file
 test("of many texts eight a call; an embedding is the same whatever is encoded with it", async () => {
   const many = Array.from({ length: 9 }, (_, index): [string, string] => [`a cat number ${index}`, ""]);
   const together = await stageOf(many);
-  expect(encoded.map(([prompts, others]) => prompts.length + others.length)).toEqual([8, 8]); // 10 texts, filled up
+  expect(encoded.map(([prompts, others]) => prompts.length + others.length)).toEqual([9, 8]); // 9 texts, filled up, and the empty one
   const alone = await stageOf([["a cat number 7", ""]]);
   expect(encoded).toEqual([[["a cat number 7"], [""]]]);
   expect(alone.read(0, "prompt_embeds")).toBe(together.read(7, "prompt_embeds"));
+});
+
+test("an empty text has the same embedding beside others as in full, in one part and in several", async () => {
+  const inFull = await stageOf([["", ""]]);
+  const beside = await stageOf([["a cat", ""]]);
+  expect(encoded).toEqual([[["a cat"], [""]]]);
+  expect(beside.read(0, "negative_prompt_embeds")).toBe(inFull.read(0, "negative_prompt_embeds"));
+  expect(beside.read(0, "prompt_embeds")).not.toBe(inFull.read(0, "prompt_embeds"));
+  const twoParts = { textParts: 2 };
+  const [inFullTwice, besideTwice] = [await stageOf([["", ""]], twoParts), await stageOf([["a cat", ""]], twoParts)];
+  expect(besideTwice.read(0, "negative_prompt_embeds")).toBe(inFullTwice.read(0, "negative_prompt_embeds"));
 });

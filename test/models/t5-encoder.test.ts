@@ -73,6 +73,37 @@ describe("other weight files", async () => {
   });
 });
 
+describe("an empty text beside others", () => {
+  const textLength = 77;
+  const tokens = (...ids: readonly number[]): bigint[] =>
+    Array.from({ length: textLength }, (_, index) => BigInt(ids[index] ?? 0));
+  const texts = [tokens(5, 9, 3, 1), tokens(7, 1)];
+  const empty = tokens(1);
+  const feed = (rows: readonly (readonly bigint[])[]) => ({
+    input_ids: BigInt64Array.from(rows.flat()),
+    attention_mask: BigInt64Array.from(rows.flat(), (id) => (id === 0n ? 0n : 1n)),
+  });
+
+  test.each(["fp32", "fp16", "8bit"] as const)("%s: all rows are those of a batch, to the bit", async (variant) => {
+    const whole = buildT5Encoder(config, { batch: 3, textLength });
+    const together = await runNetwork(whole, folder, feed([...texts, empty]), { variant });
+    const graph = buildT5Encoder(config, { batch: 2, textLength, hasEmptyText: true });
+    checkGraph(graph);
+    const feeds = { ...feed(texts), empty_ids: BigInt64Array.of(1n, 0n) };
+    const beside = await runNetwork(graph, folder, feeds, { variant });
+    const { data, shape } = together.get("last_hidden_state")!;
+    const width = shape[2] ?? 0;
+    expect(beside.get("last_hidden_state")?.data).toEqual(data.subarray(0, 2 * textLength * width));
+    const rows = beside.get("empty_hidden_state")!;
+    expect(rows.shape).toEqual([1, 2, width]);
+    const ofEmpty = data.subarray(2 * textLength * width);
+    expect(rows.data.subarray(0, width)).toEqual(ofEmpty.subarray(0, width));
+    for (let row = 1; row < textLength; row++) {
+      expect(ofEmpty.subarray(row * width, (row + 1) * width)).toEqual(rows.data.subarray(width));
+    }
+  });
+});
+
 test("uses every tensor of the file, and no other", async () => {
   const { tensors } = await openWeights(folder, "fp32");
   const { graph } = prepare(cases[0]!);

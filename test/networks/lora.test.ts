@@ -95,7 +95,7 @@ test.each<[string, object, number]>([
 });
 
 test("T5 too", async () => {
-  const described = await describeT5Encoder(checkpoint, 1, await merging("text_encoder", [["text", 1]]));
+  const described = await describeT5Encoder(checkpoint, { texts: 1 }, await merging("text_encoder", [["text", 1]]));
   const config = await readT5EncoderConfig(described.folder);
   const t5 = { ...described, build: (batch: number) => buildT5Encoder(config, { batch, textLength: 5 }) };
   const encoded = await withNetwork(t5, { executionProvider: "cpu", variant: "fp32" }, async (network) => {

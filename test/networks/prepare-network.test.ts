@@ -15,7 +15,7 @@ import { goldenPath, storedVariant } from "../golden.ts";
 
 const shape = { images: 2, guidanceScale: 7, width: 24, height: 24 };
 const unet = await describeIfUnet(goldenPath("checkpoints/if-i"), shape);
-const t5 = await describeT5Encoder(goldenPath("checkpoints/if-i"), 2);
+const t5 = await describeT5Encoder(goldenPath("checkpoints/if-i"), { texts: 2 });
 const upscaler = await describeUpscaler(goldenPath("checkpoints/x4-upscaler"), { ...shape, width: 192, height: 192 });
 
 async function prepare(
