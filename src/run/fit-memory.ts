@@ -8,6 +8,7 @@ import { type ReadGpus, readNvidiaGpus } from "../executor/probe.ts";
 import { countCores } from "../machine/cores.ts";
 import { readAvailableMemory } from "../machine/hardware.ts";
 import { type Limits, type StageNeed, chooseLimits, overruns } from "../memory/budget.ts";
+import { sum } from "../math/statistics.ts";
 import { gigabytes } from "../memory/bytes.ts";
 import { chooseJobsAtOnce } from "../memory/jobs-at-once.ts";
 import { isSlower, predictStages } from "../memory/predict-stages.ts";
@@ -21,13 +22,17 @@ export interface FittedPlan {
   readonly limits: Limits;
 }
 
-type PlacedPlan = Omit<Plan, "lowMemory" | "jobsAtOnce" | "processes" | "ahead" | "loadedAhead">;
+type PlacedPlan = Omit<Plan, "lowMemory" | "jobsAtOnce" | "processes" | "ahead" | "loadedAhead" | "twoAhead">;
+
+/** Starting two stages beside T5 takes it from T5's own time where there are few; 16 were measured. */
+const CORES_FOR_TWO_AHEAD = 8;
 
 /**
  * Does not throw when a stage is too large: memory/budget's checkBudget does.
  * @param resumed the modes of the run that is gone on with.
  * @param keepsNetworks do processes stay for later runs? There is one of each stage then.
  * @param readGpus how much of their memory is free; NVIDIA's tool is asked if absent.
+ * @param cores that the stages' processes may use.
  */
 export async function fitMemory(
   placed: PlacedPlan,
@@ -35,18 +40,19 @@ export async function fitMemory(
   resumed: LowMemoryModes | undefined,
   keepsNetworks = false,
   readGpus?: ReadGpus,
+  cores = countCores(),
 ): Promise<FittedPlan> {
   const limits = await readLimits(placed, budgets, readGpus);
   const { plan, needs: alone } = await offTooSmallGpu(placed, limits);
   const { jobsAtOnce, needs: inOne } = await chooseJobsAtOnce(plan, alone, limits);
   const { processes, needs } = keepsNetworks
     ? { processes: {}, needs: inOne }
-    : chooseProcesses(plan, inOne, limits, countCores());
+    : chooseProcesses(plan, inOne, limits, cores);
   const chosen = needs.filter((need) => Object.keys(need.lowMemory).length > 0);
   const lowMemory = resumed ?? Object.fromEntries(chosen.map((need) => [need.stage, need.lowMemory]));
   const slower = resumed ? [] : needs.filter((need) => isSlower(need.lowMemory));
   const notes = [...plan.notes, ...(slower.length > 0 ? [describeModes(slower)] : [])];
-  const early = stagesAhead(plan, needs, limits);
+  const early = stagesAhead(plan, needs, limits, cores);
   const inSeveral = Object.keys(processes).length > 0 ? { processes } : {};
   return { plan: { ...plan, lowMemory, jobsAtOnce, ...inSeveral, ...early, notes }, needs, limits };
 }
@@ -91,22 +97,43 @@ async function offTooSmallGpu(
 
 /**
  * A GPU stage is there sooner if its process, its kernels and its weights are ready when the stage before ends. Where there
- * is no room for its first run as well, it is loaded alone. On the CPU the two would only take each other's time.
+ * is no room for its first run as well, it is loaded alone. It takes longer than a short stage before it runs: where all three fit,
+ * it begins together with that one. On the CPU they would only take each other's time.
  */
 function stagesAhead(
   { gpuStages }: PlacedPlan,
   needs: readonly StageNeed[],
-  { ramBytes, vramBytes }: Limits,
-): Pick<Plan, "ahead" | "loadedAhead"> {
-  const early = needs.flatMap(({ stage, peakBytes, privateBytes, gpuBytes = 0, gpuLoadedBytes = gpuBytes }, index) => {
+  limits: Limits,
+  cores: number,
+): Pick<Plan, "ahead" | "loadedAhead" | "twoAhead"> {
+  const early = needs.map((need, index): "run" | "loaded" | undefined => {
     const before = needs[index - 1];
-    if (!before || gpuStages[stage] === undefined) return [];
-    const ram = Math.max(before.peakBytes + privateBytes, before.privateBytes + peakBytes);
-    const leftBytes = vramBytes - (before.gpuBytes ?? 0);
-    return ram <= ramBytes && gpuLoadedBytes <= leftBytes ? [{ stage, isWarm: gpuBytes <= leftBytes }] : [];
+    if (!before || gpuStages[need.stage] === undefined) return undefined;
+    if (fitTogether([before, need], limits)) return "run";
+    return fitTogether([before, asLoaded(need)], limits) ? "loaded" : undefined;
   });
-  const loadedAhead = early.filter(({ isWarm }) => !isWarm).map(({ stage }) => stage);
-  return { ahead: early.map(({ stage }) => stage), ...(loadedAhead.length > 0 ? { loadedAhead } : {}) };
+  const twoAhead = needs.filter((need, index) => {
+    const [first, second] = needs.slice(Math.max(0, index - 2), index);
+    if (!early[index] || !early[index - 1] || !first || !second || cores < CORES_FOR_TWO_AHEAD) return false;
+    return fitTogether([first, second, early[index] === "run" ? need : asLoaded(need)], limits);
+  });
+  const namesOf = (some: readonly StageNeed[]): Plan["ahead"] => some.map(({ stage }) => stage);
+  const loadedAhead = needs.filter((_, index) => early[index] === "loaded");
+  return {
+    ahead: namesOf(needs.filter((_, index) => early[index])),
+    ...(loadedAhead.length > 0 ? { loadedAhead: namesOf(loadedAhead) } : {}),
+    ...(twoAhead.length > 0 ? { twoAhead: namesOf(twoAhead) } : {}),
+  };
+}
+
+const asLoaded = (need: StageNeed): StageNeed =>
+  need.gpuLoadedBytes === undefined ? need : { ...need, gpuBytes: need.gpuLoadedBytes };
+
+/** Weights that one of them maps may lie in memory as far as they fit beside what all of them hold. */
+function fitTogether(needs: readonly StageNeed[], { ramBytes, vramBytes }: Limits): boolean {
+  const held = sum(needs.map(({ privateBytes }) => privateBytes));
+  const ram = Math.max(...needs.map(({ peakBytes, privateBytes }) => held + peakBytes - privateBytes));
+  return ram <= ramBytes && sum(needs.map(({ gpuBytes = 0 }) => gpuBytes)) <= vramBytes;
 }
 
 function describeModes(needs: readonly StageNeed[]): string {
