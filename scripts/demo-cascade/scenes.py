@@ -12,7 +12,7 @@ from collections import Counter
 from vocabulary import COLOURS, LETTERS, SHAPES
 
 STYLES = ["flat", "neon", "pencil", "cartoon", "line"]
-LONGEST, SHORT = 8, 4
+LONGEST, LONG, SHORT = 8, 7, 4
 SIGN, FIRST_THING = len(SHAPES), len(SHAPES) + 1  # object numbers: shapes, the sign, then things
 COLUMNS = (["style", "ground", "ground_told", "kind", "relation", "count",
             "object_a", "colour_a", "size_a", "object_b", "colour_b", "size_b", "length_0", "length_1"]
@@ -86,6 +86,12 @@ def known_to_tokenizer(things):
     return known_to_tokenizer.words
 
 
+def known_word(rng, things):
+    """A word that is one token.  Half are long: all their letters come from that token, and those were the last to be right."""
+    words = known_to_tokenizer(things)
+    return rng.choice([w for w in words if len(w) >= LONG] if rng.random() < 0.5 else words)
+
+
 def word(rng, longest=LONGEST):
     """1 to `longest` letters: half are words, the rest without sense, so that none is learnt as a whole."""
     u = rng.random()
@@ -103,7 +109,7 @@ def put_word(row, rng, things, second):
     lines = [word(rng, LONGEST if row["kind"] == ONE else SHORT)]
     share, known = second
     if row["kind"] == ONE and rng.random() < share:
-        lines.append(rng.choice(known_to_tokenizer(things)) if rng.random() < known else word(rng))
+        lines.append(known_word(rng, things) if rng.random() < known else word(rng))
     for j in range(2):
         text = lines[j] if j < len(lines) else ""
         row[f"length_{j}"] = len(text)

@@ -6,8 +6,10 @@ they are mentioned, whether that order is turned round, and an object's own word
 letter's token is asked which letter of the sign it is, and which letters it stands for: the second word of a sign may be one token.  Padding is asked too: Stage 1 sees it.  The heads are thrown away.
 
     python train_text.py --minutes 10 --tokenizers runs/demo/tokenizers --out runs/demo
+    python train_text.py --resume --keep 5 ...    # teaches more; a Stage 1 that was trained with the encoder still understands it
 """
 import argparse
+import copy
 import os
 
 import torch
@@ -16,7 +18,7 @@ from torch import nn
 
 import networks
 from data import Pool, canonical
-from scenes import COLUMN, FIRST_THING, LETTERS, LONGEST, TWO, load_things
+from scenes import COLUMN, FIRST_THING, LETTERS, LONG, LONGEST, TWO, load_things
 from training import Clock, Log, add_shared_options, half_precision, load_half, optimizer_for, save_half, setup
 
 SAMPLED = 8  # tokens asked for the scene, of each caption
@@ -113,6 +115,7 @@ def main():
     parser.add_argument("--pool", type=int, default=200000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--signs", type=float, default=0.22, help="share of signs")
+    parser.add_argument("--keep", type=float, default=0.0, help="weight of tokens staying as they were, but for those that spell a word")
     add_shared_options(parser, "steps", "start", "second", "compiled", "things", "tokenizers", "out")
     args = parser.parse_args()
     things = len(load_things(args.things))
@@ -128,9 +131,18 @@ def main():
     else:
         torch.nn.init.normal_(encoder.encoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight, std=1.0)
 
+    before = copy.deepcopy(encoder).requires_grad_(False) if args.keep else None
+
+    def tokens_of(encoder, ids):
+        return encoder(input_ids=ids, attention_mask=(ids != 0).long()).last_hidden_state
+
     def step(ids, rows, places):
-        tokens = encoder(input_ids=ids, attention_mask=(ids != 0).long()).last_hidden_state
-        return heads.loss(tokens, rows, places)
+        tokens = tokens_of(encoder, ids)
+        loss = heads.loss(tokens, rows, places)
+        if before is None:
+            return loss
+        moved = (tokens - tokens_of(before, ids)).float().square().mean(-1)
+        return loss + args.keep * (moved * (places[2] <= 1)).mean()
 
     run = torch.compile(step) if args.compiled else step
     clock = Clock(args.minutes, args.steps, args.rate, warm=100, start=args.start)
@@ -155,7 +167,7 @@ def main():
     with torch.no_grad():
         index = pool.pick(2000)
         rows, ids, places = pool.rows[index].long(), pool.ids[index].long(), pool.places[:, index].long()
-        tokens = encoder(input_ids=ids, attention_mask=(ids != 0).long()).last_hidden_state
+        tokens = tokens_of(encoder, ids)
         wanted, report = targets(rows, heads.asked), {}
         for i, (name, logits) in enumerate(heads.answers(tokens)):
             known = wanted[:, i] >= 0
@@ -164,7 +176,7 @@ def main():
         known = places[1] >= 0
         report["slot"] = round((heads.slot(tokens)[known].argmax(-1) == places[1][known]).float().mean().item(), 4)
         goal = spelling(rows, places)
-        for name, some in (("spelt alone", places[2] == 1), ("spelt in words", places[2] > 1)):
+        for name, some in (("spelt alone", places[2] == 1), ("spelt in words", places[2] > 1), ("in long words", places[2] >= LONG)):
             asked = goal[some] >= 0
             right = heads.spelt(tokens)[some].argmax(-1) == goal[some]
             report[name] = round((right | ~asked).all(-1).float().mean().item(), 4)

@@ -19,18 +19,20 @@ const placed: Plan = {
 const fitted = (vram: number): Promise<FittedPlan> =>
   fitMemory(placed, { ram: 64e9, vram: Math.ceil(vram) }, undefined);
 const [stage0, stage1, stage2] = (await fitted(64e9)).needs;
+/** With what the two were measured to take more than was predicted. */
+const together = (a: number, b: number): number => 1.03 * (a + b);
 const [of1, of2, loaded2] = [stage1!.gpuBytes!, stage2!.gpuBytes!, stage2!.gpuLoadedBytes!];
 
 test.each([
   [
     "both fit: the next stage is loaded and run once beside the one before",
-    of1 + of2,
+    together(of1, of2),
     ["stage-1", "stage-2"],
     undefined,
   ],
-  ["not its first run", of1 + of2 - 2, ["stage-1", "stage-2"], ["stage-2"]],
-  ["just its weights", of1 + loaded2, ["stage-1", "stage-2"], ["stage-2"]],
-  ["not even these", of1 + loaded2 - 2, ["stage-1"], undefined],
+  ["not its first run", together(of1, of2) - 2, ["stage-1", "stage-2"], ["stage-2"]],
+  ["just its weights", together(of1, loaded2), ["stage-1", "stage-2"], ["stage-2"]],
+  ["not even these", together(of1, loaded2) - 2, ["stage-1"], undefined],
 ])("%s", async (_, vram, ahead, loadedAhead) => {
   const { plan } = await fitted(vram);
   expect(plan.ahead).toEqual(ahead);
@@ -53,10 +55,10 @@ const heldRam = ofRam.reduce((total, { privateBytes }) => total + privateBytes, 
 const allRam = Math.max(...ofRam.map(({ privateBytes, peakBytes }) => heldRam + peakBytes - privateBytes));
 
 test.each([
-  ["there is room for three", allRam, of1 + of2, 8, ["stage-2"]],
-  ["three fit, loaded alone", allRam, of1 + loaded2, 8, ["stage-2"]],
-  ["the RAM is too little for three", allRam - 2, of1 + of2, 8, undefined],
-  ["the cores are few", allRam, of1 + of2, 7, undefined],
+  ["there is room for three", allRam, together(of1, of2), 8, ["stage-2"]],
+  ["three fit, loaded alone", allRam, together(of1, loaded2), 8, ["stage-2"]],
+  ["the RAM is too little for three", allRam - 2, together(of1, of2), 8, undefined],
+  ["the cores are few", allRam, together(of1, of2), 7, undefined],
 ])("two stages begin beside T5: %s", async (_, ram, vram, cores, expected) => {
   expect(await twoAhead(ram, vram, cores)).toEqual({ ahead: ["stage-1", "stage-2"], twoAhead: expected });
 });
