@@ -47,10 +47,8 @@ export function describePlan(plan: Plan, needs: readonly StageNeed[], limits: Li
   return `${lines.join("\n")}\n`;
 }
 
-function aheadWords({ ahead, twoAhead = [] }: Plan, { name }: Stage): string {
-  if (twoAhead.includes(name)) return ", loaded while the two stages before run";
-  return ahead.includes(name) ? ", loaded while the stage before runs" : "";
-}
+const aheadWords = ({ ahead }: Plan, { name }: Stage): string =>
+  ahead.includes(name) ? ", loaded while the stage before runs" : "";
 
 function describeStage(stage: Stage): string {
   if (stage.kind === "text" && stage.readsEmbeds) return "embeddings as given, no T5";

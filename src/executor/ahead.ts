@@ -1,35 +1,33 @@
 /**
  * @module executor/ahead
- * Processes of stages that are started before their turn, beside a stage before: they load and warm up, then wait.
+ * The process of a stage that is started before its turn, beside the stage before: it loads and warms up, then waits.
  */
 
-import type { StageName } from "../plan/stages.ts";
 import type { StageTask } from "./protocol.ts";
 import { type StageProcess, type StageProcessOptions, startStageProcess } from "./stage-process.ts";
 
-/** One process of a stage. */
+/** One process at a time. */
 export class Ahead {
-  readonly #waiting = new Map<StageName, { readonly task: StageTask; readonly process: StageProcess }>();
+  #waiting: { readonly task: StageTask; readonly process: StageProcess } | undefined;
 
-  isWaiting(stage: StageName): boolean {
-    return this.#waiting.has(stage);
+  get isWaiting(): boolean {
+    return this.#waiting !== undefined;
   }
 
-  /** @param task with `isAhead`, of a stage that none waits for. */
+  /** @param task with `isAhead`. */
   start(task: StageTask, options: StageProcessOptions): void {
-    const { name } = task.stage;
     const process = startStageProcess(task, { ...options, onProgress: () => undefined });
-    this.#waiting.set(name, { task, process });
+    this.#waiting = { task, process };
     process.done.catch(() => {
-      if (this.#waiting.get(name)?.process === process) this.#waiting.delete(name); // its turn will tell what is wrong
+      if (this.#waiting?.process === process) this.#waiting = undefined; // its turn will tell what is wrong
     });
   }
 
   /** @returns the process that was started for just this task, told to go on; it is of no use for another one. */
   take(task: StageTask, options: StageProcessOptions): StageProcess | undefined {
-    const waiting = this.#waiting.get(task.stage.name);
-    if (!waiting) return undefined;
-    this.#waiting.delete(task.stage.name);
+    const waiting = this.#waiting;
+    if (waiting?.task.stage.name !== task.stage.name) return undefined;
+    this.#waiting = undefined;
     if (!isSame(waiting.task, task)) {
       waiting.process.stop();
       return undefined;
@@ -38,12 +36,12 @@ export class Ahead {
     return waiting.process;
   }
 
-  /** Ends them: their turns will not come. */
+  /** Ends it: its turn will not come. */
   async stop(): Promise<void> {
-    const processes = [...this.#waiting.values()].map(({ process }) => process);
-    this.#waiting.clear();
-    for (const process of processes) process.stop();
-    await Promise.all(processes.map(({ ended }) => ended));
+    const process = this.#waiting?.process;
+    this.#waiting = undefined;
+    process?.stop();
+    await process?.ended;
   }
 }
 

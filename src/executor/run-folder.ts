@@ -186,7 +186,6 @@ function planKey(plan: Plan): string {
     "provider",
     "ahead",
     "loadedAhead",
-    "twoAhead",
   ] satisfies (keyof Plan)[];
   const bound = Object.entries(plan).filter(([key]) => !free.includes(key));
   return createHash("sha256").update(JSON.stringify(bound)).digest("hex");

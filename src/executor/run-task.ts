@@ -1,8 +1,7 @@
 /**
  * @module executor/run-task
  * One stage's task in a process: one that was kept from an earlier run, one that was started ahead, or a new one. While the
- * stage runs, the next one's weights are read ahead and, where both fit, its process is started; where the one behind it fits
- * as well, that one's too.
+ * stage runs, the next one's weights are read ahead and, where both fit, its process is started.
  */
 
 import { IfGenError } from "../errors.ts";
@@ -74,8 +73,7 @@ async function runInProcess(
     const hasItsWeights = progress.step > 0 || progress.steps === 1;
     if (!next || !hasItsWeights || reading) return;
     startAhead(run, index + 1);
-    if (!run.ahead.isWaiting(next.name) && !keeping?.has(next.name))
-      reading = readAhead?.(task.stage, next, ended.signal);
+    if (!run.ahead.isWaiting && !keeping?.has(next.name)) reading = readAhead?.(task.stage, next, ended.signal);
   };
   const current = { ...options, onProgress, onLoaded: () => startAhead(run, index + 1) };
   try {
@@ -93,24 +91,12 @@ async function runInProcess(
   }
 }
 
-/**
- * Starts the process of the stage that follows the one that runs and, where the plan says so, that of the one behind it as well,
- * if what is kept leaves them the room.
- */
+/** Starts the stage's process if the plan says that it fits beside the one that runs, and what is kept leaves it the room. */
 function startAhead(run: RunState, index: number): void {
-  const [running, next, second] = run.plan.stages.slice(index - 1);
-  if (!running || !next || !run.plan.ahead.includes(next.name)) return;
-  if (!startOne(run, [running, next])) return;
-  if (second && run.plan.twoAhead?.includes(second.name)) startOne(run, [running, next, second]);
-}
-
-/** @param together the stages that are at work at once, the one to be started last. @returns whether it is there now. */
-function startOne(run: RunState, together: readonly Stage[]): boolean {
-  const stage = together.at(-1)!;
-  if (run.ahead.isWaiting(stage.name)) return true;
-  if (run.options.keeping?.hasRoomFor(together.map(({ name }) => name)) === false) return false;
+  const [running, stage] = run.plan.stages.slice(index - 1);
+  if (run.ahead.isWaiting || !running || !stage || !run.plan.ahead.includes(stage.name)) return;
+  if (run.options.keeping?.hasRoomFor([running.name, stage.name]) === false) return;
   run.ahead.start(taskOf(run, stage, [...run.plan.jobs.keys()], true), run.options);
-  return true;
 }
 
 export function taskOf(

@@ -242,8 +242,6 @@ export const planSchema = z.strictObject({
   ahead: z.array(stageName),
   /** Those of them that are loaded but not warmed up: for that they do not fit. */
   loadedAhead: z.array(stageName).exactOptional(),
-  /** Those of them that are started one stage earlier still, together with the one before them: all three fit. */
-  twoAhead: z.array(stageName).exactOptional(),
   /** How many jobs a stage's UNet takes at once, where it is more than one. */
   jobsAtOnce: z.partialRecord(stageName, pixels),
   /** In how many processes a stage draws its jobs side by side, where it is more than one. */

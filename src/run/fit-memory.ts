@@ -8,7 +8,6 @@ import { type ReadGpus, readNvidiaGpus } from "../executor/probe.ts";
 import { countCores } from "../machine/cores.ts";
 import { readAvailableMemory } from "../machine/hardware.ts";
 import { type Limits, type StageNeed, chooseLimits, overruns } from "../memory/budget.ts";
-import { sum } from "../math/statistics.ts";
 import { gigabytes } from "../memory/bytes.ts";
 import { chooseJobsAtOnce } from "../memory/jobs-at-once.ts";
 import { isSlower, predictStages } from "../memory/predict-stages.ts";
@@ -22,17 +21,13 @@ export interface FittedPlan {
   readonly limits: Limits;
 }
 
-type PlacedPlan = Omit<Plan, "lowMemory" | "jobsAtOnce" | "processes" | "ahead" | "loadedAhead" | "twoAhead">;
-
-/** Starting two stages beside T5 takes it from T5's own time where there are few; 16 were measured. */
-const CORES_FOR_TWO_AHEAD = 8;
+type PlacedPlan = Omit<Plan, "lowMemory" | "jobsAtOnce" | "processes" | "ahead" | "loadedAhead">;
 
 /**
  * Does not throw when a stage is too large: memory/budget's checkBudget does.
  * @param resumed the modes of the run that is gone on with.
  * @param keepsNetworks do processes stay for later runs? There is one of each stage then.
  * @param readGpus how much of their memory is free; NVIDIA's tool is asked if absent.
- * @param cores that the stages' processes may use.
  */
 export async function fitMemory(
   placed: PlacedPlan,
@@ -40,19 +35,18 @@ export async function fitMemory(
   resumed: LowMemoryModes | undefined,
   keepsNetworks = false,
   readGpus?: ReadGpus,
-  cores = countCores(),
 ): Promise<FittedPlan> {
   const limits = await readLimits(placed, budgets, readGpus);
   const { plan, needs: alone } = await offTooSmallGpu(placed, limits);
   const { jobsAtOnce, needs: inOne } = await chooseJobsAtOnce(plan, alone, limits);
   const { processes, needs } = keepsNetworks
     ? { processes: {}, needs: inOne }
-    : chooseProcesses(plan, inOne, limits, cores);
+    : chooseProcesses(plan, inOne, limits, countCores());
   const chosen = needs.filter((need) => Object.keys(need.lowMemory).length > 0);
   const lowMemory = resumed ?? Object.fromEntries(chosen.map((need) => [need.stage, need.lowMemory]));
   const slower = resumed ? [] : needs.filter((need) => isSlower(need.lowMemory));
   const notes = [...plan.notes, ...(slower.length > 0 ? [describeModes(slower)] : [])];
-  const early = stagesAhead(plan, needs, limits, cores);
+  const early = stagesAhead(plan, needs, limits);
   const inSeveral = Object.keys(processes).length > 0 ? { processes } : {};
   return { plan: { ...plan, lowMemory, jobsAtOnce, ...inSeveral, ...early, notes }, needs, limits };
 }
@@ -97,51 +91,38 @@ async function offTooSmallGpu(
 
 /**
  * A GPU stage is there sooner if its process, its kernels and its weights are ready when the stage before ends. Where there
- * is no room for its first run as well, it is loaded alone. It takes longer than a short stage before it runs: where all three fit,
- * it begins together with that one. On the CPU they would only take each other's time.
+ * is no room for its first run as well, it is loaded alone. On the CPU the two would only take each other's time. Begun two stages
+ * earlier, it takes from the one between what it gains (docs/notebook/cuda.md).
  */
 function stagesAhead(
   { gpuStages }: PlacedPlan,
   needs: readonly StageNeed[],
   limits: Limits,
-  cores: number,
-): Pick<Plan, "ahead" | "loadedAhead" | "twoAhead"> {
-  const early = needs.map((need, index): "run" | "loaded" | undefined => {
+): Pick<Plan, "ahead" | "loadedAhead"> {
+  const early = needs.flatMap((need, index) => {
     const before = needs[index - 1];
-    if (!before || gpuStages[need.stage] === undefined) return undefined;
-    if (fitTogether([before, need], limits)) return "run";
-    return fitTogether([before, asLoaded(need)], limits) ? "loaded" : undefined;
+    if (!before || gpuStages[need.stage] === undefined || !fitTogether(before, asLoaded(need), limits)) return [];
+    return [{ stage: need.stage, isWarm: fitTogether(before, need, limits) }];
   });
-  const twoAhead = needs.filter((need, index) => {
-    const [first, second] = needs.slice(Math.max(0, index - 2), index);
-    if (!early[index] || !early[index - 1] || !first || !second || cores < CORES_FOR_TWO_AHEAD) return false;
-    return fitTogether([first, second, early[index] === "run" ? need : asLoaded(need)], limits);
-  });
-  const namesOf = (some: readonly StageNeed[]): Plan["ahead"] => some.map(({ stage }) => stage);
-  const loadedAhead = needs.filter((_, index) => early[index] === "loaded");
-  return {
-    ahead: namesOf(needs.filter((_, index) => early[index])),
-    ...(loadedAhead.length > 0 ? { loadedAhead: namesOf(loadedAhead) } : {}),
-    ...(twoAhead.length > 0 ? { twoAhead: namesOf(twoAhead) } : {}),
-  };
+  const loadedAhead = early.filter(({ isWarm }) => !isWarm).map(({ stage }) => stage);
+  return { ahead: early.map(({ stage }) => stage), ...(loadedAhead.length > 0 ? { loadedAhead } : {}) };
 }
 
 const asLoaded = (need: StageNeed): StageNeed =>
   need.gpuLoadedBytes === undefined ? need : { ...need, gpuBytes: need.gpuLoadedBytes };
 
 /**
- * Of GPU memory that several stages take at once: 14.8 GB were measured where 14.5 were predicted. One that finds too little left ends
- * the run, where it could have waited.
+ * Of the GPU memory of two stages: 14.8 GB were measured where 14.5 were predicted. One that finds too little left ends the run, where
+ * it could have waited.
  */
 const TOGETHER_SHARE = 1.03;
 
-/** Weights that one of them maps may lie in memory as far as they fit beside what all of them hold. */
-function fitTogether(needs: readonly StageNeed[], { ramBytes, vramBytes }: Limits): boolean {
-  const held = sum(needs.map(({ privateBytes }) => privateBytes));
-  const ram = Math.max(...needs.map(({ peakBytes, privateBytes }) => held + peakBytes - privateBytes));
-  const onGpu = needs.flatMap(({ gpuBytes }) => gpuBytes ?? []);
-  const share = onGpu.length > 1 ? TOGETHER_SHARE : 1;
-  return ram <= ramBytes && share * sum(onGpu) <= vramBytes;
+/** Weights that one of them maps may lie in memory as far as they fit beside what both hold. */
+function fitTogether(a: StageNeed, b: StageNeed, { ramBytes, vramBytes }: Limits): boolean {
+  const ram = Math.max(a.peakBytes + b.privateBytes, a.privateBytes + b.peakBytes);
+  const [first = 0, second = 0] = [a.gpuBytes, b.gpuBytes];
+  const gpu = first > 0 ? TOGETHER_SHARE * (first + second) : second;
+  return ram <= ramBytes && gpu <= vramBytes;
 }
 
 function describeModes(needs: readonly StageNeed[]): string {

@@ -107,35 +107,6 @@ test.each([
   ]);
 });
 
-test("one that fits beside the two before begins together with the nearer one, and takes its own turn", async () => {
-  const made = workerThat(`
-    if (name === "text-encoding") return finish(task.jobs, () => logged().includes("start stage-2 ahead"));
-    ${waiting}`);
-  await run(made, { ...plan, twoAhead: ["stage-2"] });
-  const lines = made.log().filter((line) => !/text-encoding|safety/.test(line));
-  expect(lines.slice(0, 2).toSorted()).toEqual(["start stage-1 ahead", "start stage-2 ahead"]);
-  expect(lines.slice(2)).toEqual(["go stage-1 none", "end stage-1", "go stage-2 after stage 1", "end stage-2"]);
-});
-
-test("all that wait are ended with the one that runs", async () => {
-  const made = workerThat(`
-    if (name === "text-encoding") {
-      ${untilLogged("waits stage-1")}
-      ${untilLogged("waits stage-2")}
-      process.exit(3);
-    }
-    process.on("SIGTERM", () => { log("ended " + name); process.exit(); });
-    log("waits " + name);
-    ${waiting}`);
-  await expect(run(made, { ...plan, twoAhead: ["stage-2"] })).rejects.toThrow(/text-encoding ended with exit code 3/);
-  expect(
-    made
-      .log()
-      .filter((line) => line.startsWith("ended"))
-      .toSorted(),
-  ).toEqual(["ended stage-1", "ended stage-2"]);
-});
-
 test("none without the plan's word", async () => {
   const made = workerThat(waiting);
   await run(made, { ...plan, ahead: [] });

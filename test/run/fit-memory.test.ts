@@ -18,7 +18,7 @@ const placed: Plan = {
 
 const fitted = (vram: number): Promise<FittedPlan> =>
   fitMemory(placed, { ram: 64e9, vram: Math.ceil(vram) }, undefined);
-const [stage0, stage1, stage2] = (await fitted(64e9)).needs;
+const [, stage1, stage2] = (await fitted(64e9)).needs;
 /** With what the two were measured to take more than was predicted. */
 const together = (a: number, b: number): number => 1.03 * (a + b);
 const [of1, of2, loaded2] = [stage1!.gpuBytes!, stage2!.gpuBytes!, stage2!.gpuLoadedBytes!];
@@ -37,42 +37,6 @@ test.each([
   const { plan } = await fitted(vram);
   expect(plan.ahead).toEqual(ahead);
   expect(plan.loadedAhead).toEqual(loadedAhead);
-});
-
-const twoAhead = async (ram: number, vram: number, cores: number) => {
-  const fit = await fitMemory(
-    placed,
-    { ram: Math.ceil(ram), vram: Math.ceil(vram) },
-    undefined,
-    false,
-    undefined,
-    cores,
-  );
-  return { ahead: fit.plan.ahead, twoAhead: fit.plan.twoAhead };
-};
-const ofRam = [stage0!, stage1!, stage2!].map(({ privateBytes, peakBytes }) => ({ privateBytes, peakBytes }));
-const heldRam = ofRam.reduce((total, { privateBytes }) => total + privateBytes, 0);
-const allRam = Math.max(...ofRam.map(({ privateBytes, peakBytes }) => heldRam + peakBytes - privateBytes));
-
-test.each([
-  ["there is room for three", allRam, together(of1, of2), 8, ["stage-2"]],
-  ["three fit, loaded alone", allRam, together(of1, loaded2), 8, ["stage-2"]],
-  ["the RAM is too little for three", allRam - 2, together(of1, of2), 8, undefined],
-  ["the cores are few", allRam, together(of1, of2), 7, undefined],
-])("two stages begin beside T5: %s", async (_, ram, vram, cores, expected) => {
-  expect(await twoAhead(ram, vram, cores)).toEqual({ ahead: ["stage-1", "stage-2"], twoAhead: expected });
-});
-
-test("a stage on the CPU does not begin early, and none behind it", async () => {
-  const fit = await fitMemory(
-    { ...placed, gpuStages: { "stage-2": "cuda" } },
-    { ram: 64e9, vram: 64e9 },
-    undefined,
-    false,
-    undefined,
-    8,
-  );
-  expect([fit.plan.ahead, fit.plan.twoAhead]).toEqual([["stage-2"], undefined]);
 });
 
 test("what is loaded and has not run takes less", () => {
