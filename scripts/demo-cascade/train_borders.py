@@ -4,7 +4,7 @@ The encoder marks in its latents where a picture ends, and the upscaler writes t
 The goal is what the decoder draws already; where the ground near a border is even, the border continues it.
 
 Windows at the borders are decoded with the group norms' statistics of their whole pictures, so that a window is drawn as it
-is in its picture for a twentieth of the work.
+is in its picture for a twentieth of the work.  What is learnt changes the statistics: with every step one picture's are taken anew.
 
 It takes the decoder from vae.safetensors, and writes the new one there.
 
@@ -190,11 +190,10 @@ def main():
     statistics = Statistics(vae.decoder)
 
     @torch.no_grad()
-    def prepared(latents):
-        _, seen = statistics.recorded(lambda: decode(vae, latents.float()))
-        return targets(latents.float())[1].half(), seen
+    def statistics_of(latents):
+        return statistics.recorded(lambda: decode(vae, latents.float()))[1]
 
-    pictures, seen = zip(*map(prepared, learnt))
+    pictures, seen = [targets(one.float())[1].half() for one in learnt], [statistics_of(one) for one in learnt]
     weights_by_shape = {one.shape[2:]: weights_of(4 * one.shape[2], 4 * one.shape[3], device) for one in learnt}
     print("statistics kept", flush=True)
 
@@ -254,6 +253,8 @@ def main():
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         average.update()
+        renewed = log.step % len(learnt)
+        seen[renewed] = statistics_of(learnt[renewed])
         log.add(args.batch, loss=loss)
         if log.step % args.keep_every == 0:
             keep()
