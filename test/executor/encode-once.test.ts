@@ -27,7 +27,10 @@ vi.mock("../../src/pipelines/text-encoding.ts", async (original) => {
 const names = ["prompt_embeds", "negative_prompt_embeds"] as const;
 
 /** @returns jobs of these prompts and negative prompts in folders of their own, and the text stage over them. */
-async function stageOf(texts: readonly (readonly [string, string])[], further: { textParts?: number } = {}) {
+async function stageOf(
+  texts: readonly (readonly [string, string])[],
+  { microBatch, ...further }: { readonly textParts?: number; readonly microBatch?: number } = {},
+) {
   const folder = temporaryFolder();
   const jobs = texts.map(([prompt, negativePrompt], index) => ({
     index,
@@ -48,7 +51,7 @@ async function stageOf(texts: readonly (readonly [string, string])[], further: {
     numImages: 1,
     eta: 0,
     variant: storedVariant,
-    lowMemory: {},
+    lowMemory: microBatch === undefined ? {} : { microBatch },
     jobsAtOnce: 1,
     isAhead: false,
     jobs,
@@ -95,7 +98,7 @@ test("of many texts eight a call; an embedding is the same whatever is encoded w
   expect(alone.read(0, "prompt_embeds")).toBe(together.read(7, "prompt_embeds"));
 });
 
-test("an empty text has the same embedding beside others as in full, in one part and in several", async () => {
+test("an empty text has the same embedding beside others as in full, in one part, in several, and in micro-batches", async () => {
   const inFull = await stageOf([["", ""]]);
   const beside = await stageOf([["a cat", ""]]);
   expect(encoded).toEqual([[["a cat"], [""]]]);
@@ -104,4 +107,13 @@ test("an empty text has the same embedding beside others as in full, in one part
   const twoParts = { textParts: 2 };
   const [inFullTwice, besideTwice] = [await stageOf([["", ""]], twoParts), await stageOf([["a cat", ""]], twoParts)];
   expect(besideTwice.read(0, "negative_prompt_embeds")).toBe(inFullTwice.read(0, "negative_prompt_embeds"));
+  const oneByOne = await stageOf(
+    [
+      ["a cat", ""],
+      ["a dog", ""],
+    ],
+    { microBatch: 1 },
+  );
+  expect(oneByOne.read(1, "negative_prompt_embeds")).toBe(inFull.read(0, "negative_prompt_embeds"));
+  expect(oneByOne.read(0, "prompt_embeds")).toBe(beside.read(0, "prompt_embeds"));
 });
