@@ -3,8 +3,9 @@
  * Which networks a stage of a plan runs, in the order in which it runs them. Only configs are read.
  */
 
-import { type DiffusionStage, type PlacedRun, type Stage, textsAtOnce } from "../plan/plan.ts";
+import type { DiffusionStage, PlacedRun, Stage } from "../plan/plan.ts";
 import { type PipelineName, describeStage } from "../plan/stages.ts";
+import { textsAtOnce } from "../plan/text-batch.ts";
 import type { NetworkDescription } from "./description.ts";
 import { type DrawnShape, describeIfUnet } from "./if-unet.ts";
 import { describeEsrgan } from "./esrgan.ts";

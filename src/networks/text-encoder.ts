@@ -7,7 +7,7 @@
 import { join } from "node:path";
 import { buildT5Encoder, readT5EncoderConfig } from "../models/t5-encoder.ts";
 import { type ActivationBits, withInt8Activations } from "../onnx/int8-activations.ts";
-import type { TextBatch } from "../plan/plan.ts";
+import type { TextBatch } from "../plan/text-batch.ts";
 import type { LoraMerge } from "../weights/lora/merge-lora.ts";
 import { type NetworkDescription, TEXT_LENGTH } from "./description.ts";
 

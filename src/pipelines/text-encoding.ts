@@ -11,7 +11,7 @@ import { TEXT_LENGTH } from "../networks/description.ts";
 import { type NetworkSettings, withNetworkOutputs } from "../networks/open-network.ts";
 import { openT5Tokenizer } from "../networks/open-tokenizer.ts";
 import { describeT5Encoder } from "../networks/text-encoder.ts";
-import type { TextBatch } from "../plan/plan.ts";
+import type { TextBatch } from "../plan/text-batch.ts";
 import { exactActivationBits } from "../runtime/int8-products.ts";
 import type { Run } from "../runtime/session.ts";
 import { preprocessCaption } from "../tokenizers/clean-caption.ts";
