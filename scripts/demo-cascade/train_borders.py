@@ -190,10 +190,14 @@ def main():
     statistics = Statistics(vae.decoder)
 
     @torch.no_grad()
-    def statistics_of(latents):
-        return statistics.recorded(lambda: decode(vae, latents.float()))[1]
+    def decoded(latents):
+        """The whole picture, and the statistics of its group norms."""
+        return statistics.recorded(lambda: decode(vae, latents.float()))
 
-    pictures, seen = [targets(one.float())[1].half() for one in learnt], [statistics_of(one) for one in learnt]
+    pictures, seen = [], []
+    for picture, its_statistics in map(decoded, learnt):  # the decoder is still what it was
+        pictures.append(with_even_borders(picture.clamp(-1, 1)).half())
+        seen.append(its_statistics)
     weights_by_shape = {one.shape[2:]: weights_of(4 * one.shape[2], 4 * one.shape[3], device) for one in learnt}
     print("statistics kept", flush=True)
 
@@ -254,7 +258,7 @@ def main():
         optimizer.step()
         average.update()
         renewed = log.step % len(learnt)
-        seen[renewed] = statistics_of(learnt[renewed])
+        seen[renewed] = decoded(learnt[renewed])[1]
         log.add(args.batch, loss=loss)
         if log.step % args.keep_every == 0:
             keep()

@@ -83,8 +83,9 @@ function encodedTexts(
   const uses = all.flatMap(({ prompts, negativePrompts }) => [...prompts, ...negativePrompts]);
   const store = createStore<EncodedOne>(uses);
   const different = [...new Set(uses)];
-  const waiting = hasEmptyText ? different.filter((text) => text !== "") : different;
-  const beside = hasEmptyText ? different.filter((text) => text === "") : [];
+  const isBeside = (text: string): boolean => hasEmptyText && text === "";
+  const waiting = different.filter((text) => !isBeside(text));
+  const beside = different.filter(isBeside);
   const textOf = async (text: string): Promise<EncodedOne> => {
     while (!store.has(text)) {
       const next = waiting.splice(0, atOnce);

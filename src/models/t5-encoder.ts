@@ -84,9 +84,10 @@ export function buildT5Encoder(config: T5EncoderConfig, shape: T5EncoderShape): 
     return rmsNorm(g, "final_layer_norm", x, config);
   });
   if (emptyIds) {
-    const [texts, empty] = partRows(g, output, batch, textLength);
-    g.output("last_hidden_state", texts);
-    g.output("empty_hidden_state", empty);
+    const [rows = 0, width = 0] = output.shape;
+    g.output("last_hidden_state", textRows(g, output, batch, textLength));
+    const empty = ops.slice(g, output, 0, batch * textLength, rows);
+    g.output("empty_hidden_state", ops.reshape(g, empty, [1, EMPTY_ROWS, width]));
   } else {
     g.output("last_hidden_state", output);
   }
@@ -96,19 +97,16 @@ export function buildT5Encoder(config: T5EncoderConfig, shape: T5EncoderShape): 
 /** Of an empty text: its token's and a pad's. */
 const EMPTY_ROWS = 2;
 
-/** (B, L, W) and the empty text's (1, 2, W) -> (B·L + 2, W). */
+/** (B, L, W) and the empty text's (..., 2, W) -> (B·L + 2, W). */
 function joinRows(g: GraphBuilder, texts: Value, empty: Value): Value {
   const width = texts.shape.at(-1) ?? 0;
   const rows = (x: Value): Value => ops.reshape(g, x, [elementCount(x.shape) / width, width]);
   return ops.concat(g, [rows(texts), rows(empty)], 0);
 }
 
-/** (B·L + 2, W) -> (B, L, W) and (1, 2, W). */
-function partRows(g: GraphBuilder, x: Value, batch: number, length: number): [texts: Value, empty: Value] {
-  const [rows = 0, width = 0] = x.shape;
-  const texts = ops.slice(g, x, 0, 0, batch * length);
-  const empty = ops.slice(g, x, 0, batch * length, rows);
-  return [ops.reshape(g, texts, [batch, length, width]), ops.reshape(g, empty, [1, EMPTY_ROWS, width])];
+/** (B·L + 2, W) -> (B, L, W), without the empty text's. */
+function textRows(g: GraphBuilder, x: Value, batch: number, length: number): Value {
+  return ops.reshape(g, ops.slice(g, x, 0, 0, batch * length), [batch, length, x.shape[1] ?? 0]);
 }
 
 /** x (B, L, D), or (B·L + 2, D) with an empty text's rows, bias (B, H, L, L) -> as x. */
@@ -139,11 +137,11 @@ function selfAttention(g: GraphBuilder, config: T5EncoderConfig, x: Value, bias:
   const output = (attended: Value): Value => linear(g, "o", attended, d_model, { bias: false });
   if (x.shape.length === 3) return output(attend(project("q", x), project("k", x), project("v", x))); // (B, L, D)
   const [batch = 0, , length = 0] = bias.shape;
-  const [texts] = partRows(g, x, batch, length);
-  const [values, emptyValues] = partRows(g, project("v", x), batch, length);
-  const emptyValue = ops.slice(g, emptyValues, 1, 0, 1); // its token's, (1, 1, H·K): all that its tokens attend to
-  const attended = attend(project("q", texts), project("k", texts), values);
-  return output(joinRows(g, attended, ops.concat(g, [emptyValue, emptyValue], 1)));
+  const texts = textRows(g, x, batch, length);
+  const values = project("v", x);
+  const emptyValue = ops.slice(g, values, 0, batch * length, batch * length + 1); // (1, H·K): all that its tokens attend to
+  const attended = attend(project("q", texts), project("k", texts), textRows(g, values, batch, length));
+  return output(joinRows(g, attended, ops.concat(g, [emptyValue, emptyValue], 0)));
 }
 
 /** Gated GELU, Shazeer 2020 (arXiv 2002.05202) eq. 6, in its tanh form. The published name is older than the gate. */

@@ -61,8 +61,7 @@ export async function expectedWeights(network: Described, settings: WeightSettin
 
 /** @returns the files of all weights a stage reads, in the order of its networks. @throws {CheckpointError} one is missing. */
 export async function weightFiles(
-  run: Pick<PlacedRun, "jobs" | "numImages" | "textEncoder" | "unet" | "variant"> &
-    Partial<Pick<PlacedRun, "gpuStages">>,
+  run: Pick<PlacedRun, "jobs" | "numImages" | "textEncoder" | "unet" | "variant" | "gpuStages">,
   stage: Parameters<typeof stageNetworks>[1],
 ): Promise<string[]> {
   const files: string[] = [];

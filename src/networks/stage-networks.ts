@@ -20,9 +20,7 @@ export interface StageNetwork extends NetworkDescription {
   readonly denoisedJobs?: number;
 }
 
-/** `gpuStages` absent: all on the CPU. */
-type SharedSettings = Pick<PlacedRun, "jobs" | "numImages" | "textEncoder" | "jobsAtOnce"> &
-  Partial<Pick<PlacedRun, "gpuStages">>;
+type SharedSettings = Pick<PlacedRun, "jobs" | "numImages" | "textEncoder" | "gpuStages" | "jobsAtOnce">;
 type Describe = (stage: Stage, shared: SharedSettings) => Promise<readonly StageNetwork[]>;
 
 const ifUnet: Describe = async (stage, { jobs, numImages, jobsAtOnce }) => {
@@ -37,7 +35,7 @@ const descriptions: Readonly<Record<PipelineName, Describe>> = {
     if (stage.kind !== "text") throw new Error(`${stage.name} encodes nothing`);
     if (stage.readsEmbeds) return [];
     const activationBits = textEncoder?.activations === "int8" ? 8 : undefined;
-    const { texts, ...beside } = textsAtOnce(stage, jobs, textEncoder, gpuStages?.[stage.name]);
+    const { texts, ...beside } = textsAtOnce(stage, jobs, textEncoder, gpuStages[stage.name]);
     const batch = { texts: texts * (stage.textParts ?? 1), ...beside };
     const network = await describeT5Encoder(stage.checkpoint, batch, stage.lora, activationBits);
     return [{ ...network, runsOnce: jobs.length === 1 }];

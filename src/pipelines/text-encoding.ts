@@ -48,12 +48,12 @@ export type EncodeText = (prompts: readonly string[], negativePrompts: readonly 
 
 /** Opens T5 once and lets `use` encode as often as it wants: its weights are read once. */
 export async function withTextEncoder<T>(
-  { checkpoint, texts: count, hasEmptyText, cleanCaption, textParts = 1, lora, settings }: TextEncodingOptions,
+  { checkpoint, texts: count, hasEmptyText = false, cleanCaption, textParts = 1, lora, settings }: TextEncodingOptions,
   use: (encode: EncodeText) => Promise<T>,
 ): Promise<T> {
   const tokenizer = await openT5Tokenizer(checkpoint);
   const activationBits = settings.textEncoder?.activations === "int8" ? await exactActivationBits() : undefined;
-  const batch = { texts: count * textParts, ...(hasEmptyText ? { hasEmptyText } : {}) };
+  const batch = { texts: count * textParts, hasEmptyText };
   const description = await describeT5Encoder(checkpoint, batch, lora, activationBits);
   const emptyText = hasEmptyText ? { preprocessed: "", ...tokenizer.encode("", TEXT_LENGTH) } : undefined;
   /** @returns a text's parts. */
