@@ -3,8 +3,8 @@
 The encoder marks in its latents where a picture ends, and the upscaler writes these marks inexactly, most of all at the bottom.
 The goal is what the decoder draws already; where the ground near a border is even, the border continues it.
 
-Windows at the borders are decoded with the group norms' statistics of their whole pictures, so that a window is drawn as it
-is in its picture for a twentieth of the work.  What is learnt changes the statistics: with every step one picture's are taken anew.
+Pieces of 256 px take turns with larger ones and whole pictures, since group norms see all that they are given.  Small differences
+count by their squares: in absolute values the inside, which is right already, holds every weight where it is.
 
 It takes the decoder from vae.safetensors, and writes the new one there.
 
@@ -16,9 +16,9 @@ import glob
 import json
 import os
 import random
-from functools import partial
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 
 import networks
@@ -26,12 +26,14 @@ import scenes
 from compose import Composer, load_sprites
 from data import degrade
 from train_autoencoder import with_any_ground
-from training import Average, Clock, Log, add_shared_options, half_precision, load_half, save_half, setup
+from training import Average, Clock, Log, add_shared_options, half_precision, load_half, optimizer_for, save_half, setup
 
 BOTTOM, EDGE, BAND = 10, 4, 16  # pixels: of the border at the bottom, of the other three, and of the ground behind them that is looked at
 EVEN = 10 / 127.5  # the ground differs by less than this there
-DEEP, LONG, MARGIN = 28, 100, 14  # latents of a window, and how many of them at its open sides are not judged
-SIDES = {"bottom": 6, "right": 1, "top": 1, "left": 1, "inside": 1}  # how often windows lie there
+SMALL = 3 / 127.5  # differences below this count by their squares
+PIECES = (64, 128, 64, 256)  # sides in latents, by turns
+MARGIN = 14  # latents at a piece's open sides that are not judged
+SIDES = {"bottom": 6, "right": 1, "top": 1, "left": 1, "inside": 1}  # how often pieces lie there
 SHAPES = ((256, 256), (256, 256), (192, 256), (256, 192))  # heights and widths of the small pictures
 STEPS, NOISE_LEVEL = 12, 20  # the program's defaults for the demo
 
@@ -57,50 +59,6 @@ def decode(vae, latents):
     return vae.decoder(vae.post_quant_conv(latents))
 
 
-class Statistics:
-    """Group norms that write down the statistics of what they see, or take given ones."""
-
-    def __init__(self, decoder):
-        self.given, self.seen = None, None
-        for norm in decoder.modules():
-            if isinstance(norm, torch.nn.GroupNorm):
-                norm.forward = partial(self.forward, norm)
-
-    def forward(self, norm, x):
-        if self.given is None:
-            groups = x.reshape(len(x), norm.num_groups, -1)
-            deviation, mean = torch.std_mean(groups, 2, unbiased=False)
-            one = torch.stack([mean, (deviation.square() + norm.eps).rsqrt()])
-            if self.seen is not None:
-                self.seen.append(one)
-        else:
-            one = next(self.given)
-        mean, scale = one.repeat_interleave(x.shape[1] // norm.num_groups, 2)[..., None, None]
-        factor = scale * norm.weight[:, None, None]
-        return x * factor + (norm.bias[:, None, None] - mean * factor)
-
-    def recorded(self, run):
-        """`run()` and the statistics of each norm, in their order: [(2, B, groups)], means and factors."""
-        self.seen = []
-        out, seen, self.seen = run(), self.seen, None
-        return out, seen
-
-    def using(self, given, run):
-        self.given = iter(given)
-        out, self.given = run(), None
-        return out
-
-
-def window_at(side, height, width, chance):
-    """In latents: (top, left, height, width) of a window, and the part of it that is judged as (top, bottom, left, right)."""
-    deep, long = min(DEEP, height, width), min(LONG, height, width)
-    high, wide = (deep, long) if side in ("bottom", "top") else (long, deep) if side in ("left", "right") else (2 * deep, 2 * deep)
-    top = {"top": 0, "bottom": height - high}.get(side, chance.randint(0, height - high))
-    left = {"left": 0, "right": width - wide}.get(side, chance.randint(0, width - wide))
-    judged = (MARGIN * (top > 0), high - MARGIN * (top + high < height), MARGIN * (left > 0), wide - MARGIN * (left + wide < width))
-    return (top, left, high, wide), judged
-
-
 def with_even_borders(picture):
     """(B,3,H,W) -> the same, the borders as the mean of the rows behind them, column by column, where those are even."""
     for turn in range(4):  # bottom, right, top, left
@@ -114,7 +72,7 @@ def with_even_borders(picture):
 
 
 def weights_of(height, width, device):
-    """(H,W): the borders are few among all pixels."""
+    """(H,W) of a whole picture: the borders are few among all pixels."""
     weight = torch.ones(height, width, device=device)
     weight[:EDGE] = weight[:, :EDGE] = weight[:, -EDGE:] = 10
     weight[-BOTTOM:] = 30
@@ -122,14 +80,30 @@ def weights_of(height, width, device):
     return weight / weight.mean()
 
 
+def piece_at(side, height, width, size, chance):
+    """In latents: (top, bottom, left, right) of a piece that lies there, and of the part of the piece that is judged."""
+    high, wide = min(size, height), min(size, width)
+    top = {"top": 0, "bottom": height - high}.get(side, chance.randint(0, height - high))
+    left = {"left": 0, "right": width - wide}.get(side, chance.randint(0, width - wide))
+    judged = (MARGIN * (top > 0), high - MARGIN * (top + high < height), MARGIN * (left > 0), wide - MARGIN * (left + wide < width))
+    return (top, top + high, left, left + wide), judged
+
+
+def cut(pictures, place, scale=1):
+    top, bottom, left, right = (scale * n for n in place)
+    return pictures[..., top:bottom, left:right]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--batch", type=int, default=8, help="windows")
-    parser.add_argument("--rate", type=float, default=5e-5)
+    parser.add_argument("--batch", type=int, default=1, help="whole pictures, or as many pieces as make them")
+    parser.add_argument("--rate", type=float, default=2e-4)
+    parser.add_argument("--muon", type=float, default=1e-3)
     parser.add_argument("--latents", type=int, default=800, help="pictures whose latents are drawn first, 0.5 MB each")
     parser.add_argument("--unseen", type=int, default=32, help="pictures to judge by")
-    parser.add_argument("--drawn", help="a folder with latents that the program wrote, learnt as well; a tenth of them is judged by in place of drawn ones")
+    parser.add_argument("--drawn", help="a folder with latents that the program wrote; a tenth of them is judged by in place of drawn ones")
+    parser.add_argument("--from-drawn", type=float, default=0.4, help="share of the steps that learn from --drawn")
     parser.add_argument("--keep-every", type=int, default=1000)
     parser.add_argument("--inside", type=float, default=1.0, help="weight of what is not at a border staying as it is")
     add_shared_options(parser, "steps", "side", "things", "tokenizers", "out")
@@ -174,12 +148,12 @@ def main():
         files = sorted(glob.glob(os.path.join(folder, "*", "stage-3-*.safetensors")))
         return [tensor.half().to(device) / scaling for file in files for tensor in load_file(file).values()]
 
-    learnt, unseen = some_latents(args.latents), []
+    learnt, written, unseen = some_latents(args.latents), [], []
     if args.drawn:
         written = written_latents(args.drawn)
-        learnt, unseen = learnt + [one for i, one in enumerate(written) if i % 10], written[::10]
+        written, unseen = [one for i, one in enumerate(written) if i % 10], written[::10]
     unseen = unseen or some_latents(args.unseen)
-    print(len(learnt), "latents to learn,", len(unseen), "to judge by", flush=True)
+    print(len(learnt), "latents drawn and", len(written), "of the program to learn,", len(unseen), "to judge by", flush=True)
 
     @torch.no_grad()
     def targets(latents):
@@ -187,19 +161,14 @@ def main():
         before = decode(teacher, latents).clamp(-1, 1)
         return before, with_even_borders(before)
 
-    statistics = Statistics(vae.decoder)
-
-    @torch.no_grad()
-    def decoded(latents):
-        """The whole picture, and the statistics of its group norms."""
-        return statistics.recorded(lambda: decode(vae, latents.float()))
-
-    pictures, seen = [], []
-    for picture, its_statistics in map(decoded, learnt):  # the decoder is still what it was
-        pictures.append(with_even_borders(picture.clamp(-1, 1)).half())
-        seen.append(its_statistics)
-    weights_by_shape = {one.shape[2:]: weights_of(4 * one.shape[2], 4 * one.shape[3], device) for one in learnt}
-    print("statistics kept", flush=True)
+    groups, shares = [], []
+    for source, share in ((learnt, 1 - args.from_drawn if written else 1), (written, args.from_drawn)):
+        by_shape = {}
+        for one in source:
+            by_shape.setdefault(tuple(one.shape[2:]), []).append(one)
+        groups += by_shape.items()
+        shares += [share * len(group) / len(source) for group in by_shape.values()]
+    weights_by_shape = {shape: weights_of(4 * shape[0], 4 * shape[1], device) for shape, _ in groups}
 
     @torch.no_grad()
     def errors():
@@ -213,26 +182,10 @@ def main():
                     sums.setdefault(f"{name} -{row}", []).append(gap[:, :, -row].mean())
                 sums.setdefault(f"{name} worst", []).append(gap[:, :, -8:].mean((1, 3)).max())
             sums.setdefault("inside", []).append((after - before)[:, :, 16:-16, 16:-16].abs().mean() * 127.5)
-        return {name: round(torch.stack(values).mean().item(), 3) for name, values in sums.items()}
+        means = {name: round(torch.stack(values).mean().item(), 3) for name, values in sums.items()}
+        return {**means, "after worst of all": round(max(sums["after worst"]).item(), 3)}
 
-    def loss_at(side, picked, chance):
-        """Windows on one side of pictures of one shape."""
-        height, width = learnt[picked[0]].shape[2:]
-        places = [window_at(side, height, width, chance) for _ in picked]
-        windows = torch.cat([learnt[i][:, :, top : top + high, left : left + wide] for i, ((top, left, high, wide), _) in zip(picked, places)])
-        given = [torch.cat(ones, 1) for ones in zip(*(seen[i] for i in picked))]
-        drawn = statistics.using(given, lambda: decode(vae, windows.float()))
-        losses = []
-        for one, i, ((top, left, _, _), judged) in zip(drawn, picked, places):
-            a, b, c, d = (4 * n for n in judged)
-            down, right = 4 * top, 4 * left
-            gap = (one[:, a:b, c:d] - pictures[i][0, :, down + a : down + b, right + c : right + d]).abs()
-            weight = weights_by_shape[height, width][down + a : down + b, right + c : right + d]
-            losses.append((gap * (weight + args.inside)).mean())
-        return torch.stack(losses).mean()
-
-    trained = [*vae.decoder.parameters(), *vae.post_quant_conv.parameters()]
-    optimizer = torch.optim.Adam(trained, lr=args.rate, betas=(0.9, 0.98))
+    optimizer = optimizer_for([vae.post_quant_conv, vae.decoder], args.rate, args.muon)
     average = Average({"vae": vae}, 0.998)
     clock = Clock(args.minutes, args.steps, args.rate, start=1.0, until=os.path.join(args.out, "until-borders"))
     log = Log(os.path.join(args.out, "logs.jsonl"), "borders", 50)
@@ -245,20 +198,21 @@ def main():
 
     print(errors(), flush=True)
     chance = random.Random(13)
-    by_shape = {}
-    for i, one in enumerate(learnt):
-        by_shape.setdefault(one.shape[2:], []).append(i)
     while clock.tick(optimizer):
-        alike = by_shape[learnt[chance.randrange(len(learnt))].shape[2:]]
+        (height, width), group = chance.choices(groups, shares)[0]
+        size = PIECES[log.step % len(PIECES)]
         side = chance.choices(list(SIDES), list(SIDES.values()))[0]
-        loss = loss_at(side, [chance.choice(alike) for _ in range(args.batch)], chance)
+        count = args.batch * height * width // (min(size, height) * min(size, width))
+        places = [piece_at(side, height, width, size, chance) for _ in range(count)]
+        latents = torch.cat([cut(chance.choice(group), place) for place, _ in places]).float()
+        gap = F.smooth_l1_loss(decode(vae, latents), targets(latents)[1], reduction="none", beta=SMALL)
+        weight = weights_by_shape[height, width] + args.inside
+        losses = [(cut(one, judged, 4) * cut(cut(weight, place, 4), judged, 4)).mean() for one, (place, judged) in zip(gap, places)]
+        loss = torch.stack(losses).mean()
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         average.update()
-        renewed = log.step % len(learnt)
-        seen[renewed] = decoded(learnt[renewed])[1]
         log.add(args.batch, loss=loss)
         if log.step % args.keep_every == 0:
             keep()

@@ -19,12 +19,28 @@ export function preprocessCaption(text: string, options: { cleanCaption: boolean
   return options.cleanCaption ? cleanCaption(cleanCaption(caption)) : pythonStrip(caption.toLowerCase());
 }
 
-/** @returns the words, numbers and names that cleaning takes out of a text, as its rules find them; markup is not among them. */
+/**
+ * @returns the words, numbers and names that cleaning takes out of a text, as its rules find them, and then signs that it
+ * takes out of quotations; markup is not among them.
+ */
 export function leftOutByCleaning(text: string): string[] {
   const parts: string[] = [];
   const onLeftOut: OnLeftOut = (part) => parts.push(part);
   cleanCaption(cleanCaption(toWellFormed(text), onLeftOut), onLeftOut);
-  return parts;
+  return [...parts, ...quotedSigns(text).filter((sign) => !parts.some((part) => part.includes(sign)))];
+}
+
+/** Signs that cleaning makes a space, as the inside of a class. */
+const SIGNS = String.raw`#®•©™&@·º½¾¿¡§~()[\]{}|\\/*`;
+const signs = new RegExp(`[${SIGNS}]+`, "gu");
+const signsOrPlus = new RegExp(`[+${SIGNS}]+`, "gu");
+
+const quotation = /["\u201c\u201e\u00ab]([^"\u201c-\u201e\u00ab\u00bb]*)["\u201c\u201d\u00bb]/gu;
+
+/** What is quoted is to be drawn letter by letter: there a sign that becomes a space is missed, `C++` or `R&D`. */
+function quotedSigns(text: string): string[] {
+  const quoted = Array.from(text.matchAll(quotation), ([, said = ""]) => said.replaceAll("\\n", " "));
+  return quoted.flatMap((said) => said.match(signsOrPlus) ?? []);
 }
 
 type OnLeftOut = (part: string) => void;
@@ -85,7 +101,7 @@ const characterRules: readonly Rule[] = [
   [pythonRegExp`(?<!\S)\S+\.(?:png|jpg|jpeg|bmp|webp|eps|pdf|apk|mp4)`, ""],
   [/["']{2,}/gu, '"'],
   [/\.{2,}/gu, " "],
-  [/[#®•©™&@·º½¾¿¡§~()[\]{}|\\/*]+/gu, " "],
+  [signs, " "],
   [pythonRegExp`(?<!\s)\s+\.\s+`, " "],
 ];
 

@@ -98,6 +98,25 @@ test("things are counted and keep their colours", { timeout: 60_000 }, async () 
   expect(columns.filter((red, x) => red && !columns[x - 1]).length).toBe(3);
 });
 
+/** The mean of a row, of each colour. */
+const meanOfRow = ({ width, at }: Picture, y: number): number[] =>
+  [0, 1, 2].map((colour) => Array.from({ length: width }, (_, x) => at(x, y)[colour]!).reduce((a, b) => a + b) / width);
+
+test("the x4 upscaler goes on with an even ground to the last row", { timeout: 120_000 }, async () => {
+  const image = join(temporaryFolder(), "circle.png");
+  const circle = `<svg xmlns="http://www.w3.org/2000/svg" width="256" height="256"><rect width="256" height="256"
+    fill="#2c60dc"/><circle cx="128" cy="128" r="90" fill="#f08a24"/></svg>`;
+  await sharp(Buffer.from(circle)).png().toFile(image);
+  const prompt = "a large orange circle on a blue background";
+  const options = ["--stages", "stage-3", "--seed", "1", "--no-watermark"];
+  const picture = await draw("upscale", image, prompt, ...options);
+  const ground = meanOfRow(picture, picture.height - 24);
+  const gaps = [0, 1, 2, 3, 4, 5, 6, 7].flatMap((up) =>
+    meanOfRow(picture, picture.height - 1 - up).map((value, colour) => Math.abs(value - ground[colour]!)),
+  );
+  expect(Math.max(...gaps)).toBeLessThan(3); // levels of 255; the decoder before was off by 5.7
+});
+
 /** A shaded ball and a shaded square on a light table: nothing like the flat drawings the cascade learnt from. */
 const shaded = Buffer.from(`<svg xmlns="http://www.w3.org/2000/svg" width="512" height="512">
   <defs><radialGradient id="ball" cx="0.35" cy="0.3"><stop offset="0" stop-color="#ff9a90"/>

@@ -12,6 +12,10 @@ test.each([
   ["free shipping to the moon", ["free shipping"]],
   ["#12 of 1234567", ["#12", "1234567"]],
   ["B%32B", ["b2b"]],
+  ['a sign that says "C++" left of a sign that says "R&D"', ["++", "&"]],
+  ["a sign that says \u201cHI*\u201d", ["*"]],
+  ['a sign that says "#1"', ["#1"]],
+  ['a sign that says "(OPEN)"', ["(", ")"]],
 ])("%s", async (text, parts) => {
   expect(await findLeftOut([text])).toEqual(parts);
 });
@@ -23,6 +27,9 @@ test("nothing of what stays, of signs alone and of escapes", async () => {
     'a "sign" (that) says: 4K, 1984!',
     "tom &amp; jerry \\n ...",
     "<b>bold</b> caf\u00e9 *",
+    'a house (red) & "a cat" / a dog',
+    'a sign that says "HELLO\\nWORLD!"',
+    'a sign that says "50% OFF"',
   ];
   expect(await findLeftOut(texts)).toEqual([]);
 });
