@@ -3,7 +3,7 @@
 The encoder marks in its latents where a picture ends, and the upscaler writes these marks inexactly, most of all at the bottom.
 The goal is what the decoder draws already; where the ground near a border is even, the border continues it.
 
-Pieces of 256 px take turns with larger ones and whole pictures, since group norms see all that they are given.  Small differences
+Crops of 256 px take turns with larger ones and whole pictures, since group norms see all that they are given.  Small differences
 count by their squares: in absolute values the inside, which is right already, holds every weight where it is.
 
 It takes the decoder from vae.safetensors, and writes the new one there.
@@ -31,9 +31,9 @@ from training import Average, Clock, Log, add_shared_options, half_precision, lo
 BOTTOM, EDGE, BAND = 10, 4, 16  # pixels: of the border at the bottom, of the other three, and of the ground behind them that is looked at
 EVEN = 10 / 127.5  # the ground differs by less than this there
 SMALL = 3 / 127.5  # differences below this count by their squares
-PIECES = (64, 128, 64, 256)  # sides in latents, by turns
-MARGIN = 14  # latents at a piece's open sides that are not judged
-SIDES = {"bottom": 6, "right": 1, "top": 1, "left": 1, "inside": 1}  # how often pieces lie there
+CROPS = (64, 128, 64, 256)  # sides in latents, by turns
+MARGIN = 14  # latents at a crop's open sides that are not judged
+SIDES = {"bottom": 6, "right": 1, "top": 1, "left": 1, "inside": 1}  # how often crops lie there
 SHAPES = ((256, 256), (256, 256), (192, 256), (256, 192))  # heights and widths of the small pictures
 STEPS, NOISE_LEVEL = 12, 20  # the program's defaults for the demo
 
@@ -80,8 +80,8 @@ def weights_of(height, width, device):
     return weight / weight.mean()
 
 
-def piece_at(side, height, width, size, chance):
-    """In latents: (top, bottom, left, right) of a piece that lies there, and of the part of the piece that is judged."""
+def crop_at(side, height, width, size, chance):
+    """In latents: (top, bottom, left, right) of a crop that lies there, and of the part of the crop that is judged."""
     high, wide = min(size, height), min(size, width)
     top = {"top": 0, "bottom": height - high}.get(side, chance.randint(0, height - high))
     left = {"left": 0, "right": width - wide}.get(side, chance.randint(0, width - wide))
@@ -89,7 +89,7 @@ def piece_at(side, height, width, size, chance):
     return (top, top + high, left, left + wide), judged
 
 
-def cut(pictures, place, scale=1):
+def crop(pictures, place, scale=1):
     top, bottom, left, right = (scale * n for n in place)
     return pictures[..., top:bottom, left:right]
 
@@ -97,7 +97,7 @@ def cut(pictures, place, scale=1):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--batch", type=int, default=1, help="whole pictures, or as many pieces as make them")
+    parser.add_argument("--batch", type=int, default=1, help="whole pictures, or as many crops as make them")
     parser.add_argument("--rate", type=float, default=2e-4)
     parser.add_argument("--muon", type=float, default=1e-3)
     parser.add_argument("--latents", type=int, default=800, help="pictures whose latents are drawn first, 0.5 MB each")
@@ -200,14 +200,14 @@ def main():
     chance = random.Random(13)
     while clock.tick(optimizer):
         (height, width), group = chance.choices(groups, shares)[0]
-        size = PIECES[log.step % len(PIECES)]
+        size = CROPS[log.step % len(CROPS)]
         side = chance.choices(list(SIDES), list(SIDES.values()))[0]
         count = args.batch * height * width // (min(size, height) * min(size, width))
-        places = [piece_at(side, height, width, size, chance) for _ in range(count)]
-        latents = torch.cat([cut(chance.choice(group), place) for place, _ in places]).float()
+        places = [crop_at(side, height, width, size, chance) for _ in range(count)]
+        latents = torch.cat([crop(chance.choice(group), place) for place, _ in places]).float()
         gap = F.smooth_l1_loss(decode(vae, latents), targets(latents)[1], reduction="none", beta=SMALL)
         weight = weights_by_shape[height, width] + args.inside
-        losses = [(cut(one, judged, 4) * cut(cut(weight, place, 4), judged, 4)).mean() for one, (place, judged) in zip(gap, places)]
+        losses = [(crop(one, judged, 4) * crop(crop(weight, place, 4), judged, 4)).mean() for one, (place, judged) in zip(gap, places)]
         loss = torch.stack(losses).mean()
         optimizer.zero_grad()
         loss.backward()

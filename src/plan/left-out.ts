@@ -1,13 +1,13 @@
 /**
  * @module plan/left-out
  * What the filter for captions takes out of a prompt before T5 sees it: "B2B", names of files, web addresses, Chinese, and the
- * pluses of a quoted "C++". The reference does so without a word, and a sign that was to say it says something else.
+ * signs of a quoted "C++". The reference does so without a word, and a sign that was to say it says something else.
  */
 
 import { quoteSome } from "../text.ts";
 
 /** A text with none of these loses nothing and can be cleaned: the filter's patterns, which take a while to load, are not needed for it. */
-const mayLose = /[\d@.:%+&<#~()[\]{}|\\/*\P{ASCII}]|shipping|download|click|png|jpe?g|bmp|webp|eps|pdf|apk|mp4/iu;
+const mayLose = /[\d@.:%+&<"\P{ASCII}]|shipping|download|click|png|jpe?g|bmp|webp|eps|pdf|apk|mp4/iu;
 
 /** @returns each part once, lower case, a text's in the order of the rules that find them. @throws {UsageError} a text cannot be cleaned. */
 export async function findLeftOut(texts: readonly string[]): Promise<string[]> {

@@ -20,27 +20,31 @@ export function preprocessCaption(text: string, options: { cleanCaption: boolean
 }
 
 /**
- * @returns the words, numbers and names that cleaning takes out of a text, as its rules find them, and then signs that it
- * takes out of quotations; markup is not among them.
+ * @returns the words, numbers and names that cleaning takes out of a text, as its rules find them, and then signs of
+ * quotations that are gone; markup is not among them.
  */
 export function leftOutByCleaning(text: string): string[] {
   const parts: string[] = [];
   const onLeftOut: OnLeftOut = (part) => parts.push(part);
-  cleanCaption(cleanCaption(toWellFormed(text), onLeftOut), onLeftOut);
-  return [...parts, ...quotedSigns(text).filter((sign) => !parts.some((part) => part.includes(sign)))];
+  const cleaned = cleanCaption(cleanCaption(toWellFormed(text), onLeftOut), onLeftOut);
+  const isTold = (signs: string): boolean => parts.some((part) => part.includes(signs));
+  return [...parts, ...quotedSigns(text).filter((signs) => !cleaned.includes(signs) && !isTold(signs))];
 }
-
-/** Signs that cleaning makes a space, as the inside of a class. */
-const SIGNS = String.raw`#®•©™&@·º½¾¿¡§~()[\]{}|\\/*`;
-const signs = new RegExp(`[${SIGNS}]+`, "gu");
-const signsOrPlus = new RegExp(`[+${SIGNS}]+`, "gu");
 
 const quotation = /["\u201c\u201e\u00ab]([^"\u201c-\u201e\u00ab\u00bb]*)["\u201c\u201d\u00bb]/gu;
 
-/** What is quoted is to be drawn letter by letter: there a sign that becomes a space is missed, `C++` or `R&D`. */
+/**
+ * What is quoted is to be drawn letter by letter: there the signs of `C++`, `R&D` and `WAIT...` are missed. Each run of one sign,
+ * as cleaning would leave it: dashes are alike, and quotation marks and accents alone are no matter.
+ */
 function quotedSigns(text: string): string[] {
-  const quoted = Array.from(text.matchAll(quotation), ([, said = ""]) => said.replaceAll("\\n", " "));
-  return quoted.flatMap((said) => said.match(signsOrPlus) ?? []);
+  const readable = unescapeHtml(fixText(text))
+    .replace(/\p{Pd}/gu, "-")
+    .replaceAll("\\n", " ");
+  const quoted = Array.from(readable.matchAll(quotation), ([, said = ""]) =>
+    said.replace(/['`\u00b4\u00a8\u2018\u2019]/gu, ""),
+  );
+  return quoted.flatMap((said) => said.match(/([\p{P}\p{S}])\1*/gu) ?? []);
 }
 
 type OnLeftOut = (part: string) => void;
@@ -101,7 +105,7 @@ const characterRules: readonly Rule[] = [
   [pythonRegExp`(?<!\S)\S+\.(?:png|jpg|jpeg|bmp|webp|eps|pdf|apk|mp4)`, ""],
   [/["']{2,}/gu, '"'],
   [/\.{2,}/gu, " "],
-  [signs, " "],
+  [/[#®•©™&@·º½¾¿¡§~()[\]{}|\\/*]+/gu, " "],
   [pythonRegExp`(?<!\s)\s+\.\s+`, " "],
 ];
 

@@ -15,6 +15,10 @@ test.each([
   ['a sign that says "C++" left of a sign that says "R&D"', ["++", "&"]],
   ["a sign that says \u201cHI*\u201d", ["*"]],
   ['a sign that says "#1"', ["#1"]],
+  ['a sign that says "WAIT..."', ["..."]],
+  ['a sign that says "A-B-C-D-E"', ["-"]],
+  ['a sign that says "R&amp;D"', ["&"]],
+  ['a sign that says "10%20"', ["%"]],
   ['a sign that says "(OPEN)"', ["(", ")"]],
 ])("%s", async (text, parts) => {
   expect(await findLeftOut([text])).toEqual(parts);
@@ -30,6 +34,8 @@ test("nothing of what stays, of signs alone and of escapes", async () => {
     'a house (red) & "a cat" / a dog',
     'a sign that says "HELLO\\nWORLD!"',
     'a sign that says "50% OFF"',
+    'a sign that says "WHAT?! $5, A\u2013B: I\u2019M OK"',
+    'a sign that says "\uff2f\uff2b\uff01"',
   ];
   expect(await findLeftOut(texts)).toEqual([]);
 });
